@@ -173,7 +173,7 @@ describe(`a row that is read twice is no change (SLUICE_TEST_SEED=${SEED})`, { t
       const { newRows } = batch
       const encoded = encoder.rows(newRows)
       for (let row = 0; row < newRows.rows; row += 1) {
-        const into = Buffer.alloc(encoded.mostBytes(frame, row))
+        const into = Buffer.alloc(encoded.maxBytes(frame, row))
         add(into.subarray(0, encoded.write(into, 0, { frame, row, seq: seq++ })))
         const start = newRows.keys.starts[row] ?? 0
         keys.push(

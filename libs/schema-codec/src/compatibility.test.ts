@@ -105,7 +105,7 @@ describe('compatibility', () => {
     expect(wait?.[1]?.replaceAll('"', '')).toBe(kinds)
   })
 
-  it('wants a default for a field that was not written', () => {
+  it('refuses a field without a default that was not written', () => {
     const empty: AvroRecordSchema = { type: 'record', name: 'Held', namespace: 'test', fields: [] }
     expect(incompatibilities(holding('int'), empty)).toEqual([
       { path: 'value', was: 'missing', becomes: 'int, without a default' },

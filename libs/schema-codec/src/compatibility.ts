@@ -1,7 +1,7 @@
 /**
- * Whether records written with an older schema can be read with a newer one: Avro's schema resolution
- * (specification 1.12, "Schema Resolution"), which registries call BACKWARD. Beyond that, logical types have
- * to stay the same: Avro would read a date as the number of its days.
+ * Checks that a newer schema can read records of an older one, by Avro's schema resolution (specification
+ * 1.12, "Schema Resolution"), which registries call BACKWARD. Beyond that, logical types have to stay the
+ * same, since Avro would read a date as the number of its days.
  */
 import {
   fullName,
@@ -16,13 +16,13 @@ import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 
 /** One place where the newer schema cannot read what the older one wrote. */
 export interface Incompatibility {
-  /** The field, with the names of those around it. */
+  /** The field's name behind those of the fields around it. */
   readonly path: string
   readonly was: string
   readonly becomes: string
 }
 
-/** The places where `reader`, the newer schema, cannot read records of `writer`; empty if it can read all. */
+/** Returns the places where `reader`, the newer schema, cannot read records of `writer`. */
 export function incompatibilities(
   reader: AvroRecordSchema,
   writer: AvroRecordSchema,
@@ -33,9 +33,10 @@ export function incompatibilities(
 }
 
 /**
- * The places where records of `writer`, read with their own schema, have other shapes than those of `ours`.
- * Unlike Avro's rules, nothing is converted: text is no bytes, and names in JavaScript are the same. A field
- * may be missing if it has a default, since an earlier version wrote the record, and there may be others.
+ * Returns the places where records of `writer`, read with their own schema, have other shapes than records of
+ * `ours`. In contrast to Avro's rules, this converts nothing: text is not bytes, and names in JavaScript have
+ * to be the same. A field with a default may be missing, since an earlier version may have written the
+ * record. Further fields are allowed.
  */
 export function differencesInShape(
   ours: AvroRecordSchema,
@@ -46,7 +47,7 @@ export function differencesInShape(
   return found
 }
 
-/** The error for a person who runs a version of Sluice beside another that its records do not fit. */
+/** The error for a version of Sluice whose schema cannot read what another version wrote. */
 export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
   const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
     field: path,
@@ -55,14 +56,14 @@ export function incompatibleError(subject: string, found: readonly Incompatibili
   const list = details.map(detail => detail.message).join('; ')
   return new SluiceError(
     'schema-incompatible',
-    `The schema of ${subject} is such that what was written before cannot be read with it: ${list}. Another ` +
-      'version of Sluice, or another program, has registered what is there: run the version that wrote the topics, or choose ' +
+    `The schema of ${subject} cannot read the records that were written before: ${list}. Another ` +
+      'version of Sluice, or another program, has registered the earlier schema: run the version that wrote the topics, or choose ' +
       'another SLUICE_PREFIX. Nothing was written.',
     { details },
   )
 }
 
-/** The other types that a reader of a type can read. */
+/** By the writer's type: other types with which it can be read. */
 const PROMOTIONS: { readonly [writer: string]: readonly string[] } = {
   int: ['long', 'float', 'double'],
   long: ['float', 'double'],
@@ -71,17 +72,16 @@ const PROMOTIONS: { readonly [writer: string]: readonly string[] } = {
   bytes: ['string'],
 }
 
-/** The name of the row record: columns are named as seen from it, not from the record that holds the row. */
+/** The record of rows. Paths to columns begin at the row, and not at the record that holds it. */
 const ROW = 'sluice.Row'
 
 class Resolution {
   readonly #found: Incompatibility[]
   readonly #readerNames: ReadonlyMap<string, AvroSchema>
   readonly #writerNames: ReadonlyMap<string, AvroSchema>
-  /** Pairs of records that were compared, or are being: a schema may refer to itself. */
+  /** Pairs of records whose comparison has begun, since a schema may refer to itself. */
   readonly #seen = new Set<string>()
-
-  /** False if values are taken as they were written. */
+  /** False if values may not be converted. */
   readonly #converts: boolean
 
   constructor(
@@ -96,7 +96,7 @@ class Resolution {
     this.#writerNames = namedTypes(writer)
   }
 
-  /** Adds to the mismatches found so far. True if there is nothing to add. */
+  /** Adds the mismatches at this path. Returns true if there are none. */
   compare(readerOrName: AvroSchema, writerOrName: AvroSchema, path: readonly string[]): boolean {
     const reader = resolved(readerOrName, this.#readerNames)
     const writer = resolved(writerOrName, this.#writerNames)
@@ -107,7 +107,7 @@ class Resolution {
       : this.#comparePlain(reader, writer, path)
   }
 
-  /** One of the reader's branches has to be able to read a branch that was written. */
+  /** Compares a branch of the writer with the reader's branches, of which one has to be able to read it. */
   #compareBranch(reader: AvroSchema, branch: AvroSchema, path: readonly string[]): boolean {
     if (!isUnion(reader)) return this.compare(reader, branch, path)
     const writer = resolved(branch, this.#writerNames)
@@ -194,8 +194,8 @@ function promotes(writerKind: string, readerKind: string): boolean {
 }
 
 /**
- * If text is wanted, any text can be read, whatever it meant. All other types keep their meaning, and
- * decimals their scale.
+ * True if the meaning of the values stays the same, and the scale of decimals. A reader of text takes text of
+ * any meaning.
  */
 function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
   const logicalType = attribute(reader, 'logicalType')
@@ -204,7 +204,10 @@ function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
   return logicalType !== 'decimal' || (attribute(reader, 'scale') ?? 0) === (attribute(writer, 'scale') ?? 0)
 }
 
-/** The values of an enum in JavaScript stand in `sluiceSymbols`, in the order of its symbols. */
+/**
+ * True if the values stay the same in JavaScript. `sluiceSymbols` has those of an enum, in its symbols'
+ * order.
+ */
 function sameInJavaScript(reader: AvroSchema, writer: AvroSchema): boolean {
   if (attribute(reader, 'logicalType') !== attribute(writer, 'logicalType')) return false
   if (attribute(reader, 'sluiceType') !== attribute(writer, 'sluiceType')) return false
@@ -259,7 +262,7 @@ function namedTypes(
   return names
 }
 
-/** A type in the words of contracts/values.ts if it is a column's, and otherwise in Avro's. */
+/** Describes a type, in the words of contracts/values.ts if it is a column's, and otherwise in Avro's. */
 function described(schema: AvroSchema): string {
   if (isUnion(schema))
     return schema

@@ -1,17 +1,17 @@
 /**
- * Decimals between their text and Avro's form: the unscaled number as big-endian two's complement, in as few
- * bytes as it takes.
+ * Converts decimals between their text and Avro's form, which is the unscaled number as big-endian two's
+ * complement, in the fewest bytes.
  */
 
-/** Up to so many digits a number is exact in all arithmetic, and no bigint is needed. */
-const EXACT_DIGITS = 15
-const EXACT_BYTES = 6
+/** Numbers of up to this many digits, or bytes, are exact in all arithmetic and need no bigint. */
+const MAX_EXACT_DIGITS = 15
+const MAX_EXACT_BYTES = 6
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?$/
 
 /**
- * The bytes of a decimal's text, or undefined if the text is no decimal or has more digits than fit. Zeros at
- * the end may be missing, or too many.
+ * Returns the bytes of a decimal's text; undefined if the text is no decimal or has too many digits. It may
+ * have any number of trailing zeros.
  */
 export function decimalBytes(text: string, precision: number, scale: number): Uint8Array | undefined {
   const match = DECIMAL.exec(text)
@@ -21,7 +21,8 @@ export function decimalBytes(text: string, precision: number, scale: number): Ui
   if (whole.length + (match[3] ?? '').length === 0 || fraction.length > scale) return undefined
   const digits = `${whole}${fraction.padEnd(scale, '0')}`.replace(/^0+/, '')
   if (digits.length > precision) return undefined
-  if (digits.length <= EXACT_DIGITS) return numberBytes(match[1] === '-' ? -Number(digits) : Number(digits))
+  if (digits.length <= MAX_EXACT_DIGITS)
+    return numberBytes(match[1] === '-' ? -Number(digits) : Number(digits))
   return bigintBytes(match[1] === '-' ? -BigInt(digits) : BigInt(digits))
 }
 
@@ -35,7 +36,7 @@ function numberBytes(unscaled: number): Uint8Array {
   const bytes = new Uint8Array(length)
   let rest = unscaled
   for (let i = length - 1; i >= 0; i--) {
-    bytes[i] = rest // The low byte; typed arrays wrap negative numbers as two's complement does.
+    bytes[i] = rest // This stores the low byte, since typed arrays wrap negative numbers as two's complement does.
     rest = Math.floor(rest / 256)
   }
   return bytes
@@ -53,10 +54,10 @@ function bigintBytes(unscaled: bigint): Uint8Array {
   return bytes
 }
 
-/** The unscaled number of these bytes: a number while it is safe, a bigint beyond. */
+/** Returns the unscaled number of these bytes: a number if it is safe, else a bigint. */
 export function unscaledOf(bytes: Uint8Array): number | bigint {
   const first = bytes[0] ?? 0
-  if (bytes.length <= EXACT_BYTES) {
+  if (bytes.length <= MAX_EXACT_BYTES) {
     let unscaled = first >= 128 ? -1 : 0
     for (const byte of bytes) unscaled = unscaled * 256 + byte
     return unscaled
@@ -68,7 +69,7 @@ export function unscaledOf(bytes: Uint8Array): number | bigint {
     : unscaled
 }
 
-/** The text of an unscaled number, with exactly `scale` digits after the point; zero has no sign. */
+/** Returns the text of an unscaled number, with exactly `scale` digits behind the point. Zero has no sign. */
 export function decimalText(unscaled: number | bigint, scale: number): string {
   const negative = unscaled < 0
   const digits = String(negative ? -unscaled : unscaled).padStart(scale + 1, '0')

@@ -1,12 +1,12 @@
 /**
- * Dates, times and timestamps between their text (contracts/values.ts says which) and the numbers that Avro
- * counts them in: days since 1970-01-01, microseconds since midnight, and both together. Exact in the
- * proleptic Gregorian calendar for every 64-bit timestamp.
+ * Converts dates, times and timestamps between their text (see contracts/values.ts) and Avro's numbers: days
+ * since 1970-01-01, microseconds since midnight, and both together. It is exact in the proleptic Gregorian
+ * calendar for every 64-bit timestamp.
  */
 
 export const MICROS_PER_DAY = 86_400_000_000
 
-/** The meaning of a text: a day and the microseconds after its midnight. */
+/** A day, and the microseconds after its midnight. */
 export interface Moment {
   readonly days: number
   readonly micros: number
@@ -15,7 +15,7 @@ export interface Moment {
 const INFINITY = 'infinity'
 const MINUS_INFINITY = '-infinity'
 
-/** +1 or −1 for the text of an infinite date or timestamp, 0 for any other. */
+/** Returns +1 or −1 for the text of an infinite date or timestamp, and 0 for any other text. */
 export function infinitySign(text: string): -1 | 0 | 1 {
   return text === INFINITY ? 1 : text === MINUS_INFINITY ? -1 : 0
 }
@@ -24,12 +24,12 @@ export function infinityText(sign: -1 | 1): string {
   return sign === 1 ? INFINITY : MINUS_INFINITY
 }
 
-// The slow forms: signed or long years, databases' own `BC`, a blank for the `T`, any offset that says UTC.
+// These take the rarer forms: signed or long years, databases' `BC`, a blank for the `T`, any offset of UTC.
 const DATE = /^([+-]?\d{1,7})-(\d\d)-(\d\d)( \(?BC\)?)?$/
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})0*)?)?$/
 const TIMESTAMP = /^([+-]?\d{1,7}-\d\d-\d\d(?: \(BC\))?)(?:[T ]([0-9:.]+))?(?:Z|[+-]00(?::?00)?)?( BC)?$/
 
-/** The days of a date's text, or undefined if it is no date (nor is 2023-02-29). */
+/** Returns the days of a date's text; undefined if it is no date, such as 2023-02-29. */
 export function daysOfDate(text: string): number | undefined {
   if (text.length === 10) {
     const year = digits(text, 0, 4)
@@ -44,7 +44,7 @@ export function daysOfDate(text: string): number | undefined {
   return daysOf(match[4] === undefined ? year : 1 - year, Number(match[2]), Number(match[3]))
 }
 
-/** The microseconds of a time's text, `24:00:00` included, or undefined if it is no time. */
+/** Returns the microseconds of a time's text, also of `24:00:00`; undefined if it is no time. */
 export function microsOfTime(text: string): number | undefined {
   return text.length === 8 ? (clockMicros(text, 0) ?? slowMicrosOfTime(text)) : slowMicrosOfTime(text)
 }
@@ -60,8 +60,8 @@ function slowMicrosOfTime(text: string): number | undefined {
 }
 
 /**
- * The meaning of a timestamp's text, or undefined if it is no timestamp. Nor is a text with an offset
- * other than UTC, since sources convert to UTC.
+ * Returns the moment of a timestamp's text; undefined if it is no timestamp, or has an offset other than UTC,
+ * since sources convert to UTC.
  */
 export function momentOfTimestamp(text: string): Moment | undefined {
   const fast = fastMoment(text)
@@ -73,7 +73,7 @@ export function momentOfTimestamp(text: string): Moment | undefined {
   return days === undefined || micros === undefined ? undefined : { days, micros }
 }
 
-/** Nearly all timestamps are `2024-02-29T12:34:56`, with or without fraction and `Z`. */
+/** Reads the form of nearly all timestamps: `2024-02-29T12:34:56`, with or without fraction and `Z`. */
 function fastMoment(text: string): Moment | undefined {
   const { length } = text
   const end = text.charCodeAt(length - 1) === UPPER_Z ? length - 1 : length
@@ -87,7 +87,7 @@ function fastMoment(text: string): Moment | undefined {
   return { days, micros: micros + fraction * 10 ** (26 - end) }
 }
 
-/** The date of a number of days since 1970. */
+/** Returns the date this many days after 1970-01-01. */
 export function dateOfDays(days: number): string {
   // Howard Hinnant's civil_from_days (https://howardhinnant.github.io/date_algorithms.html): years that start
   // in March, eras of 400 years.
@@ -109,7 +109,7 @@ export function dateOfDays(days: number): string {
   return `${yearText(year)}-${twoDigits(month)}-${twoDigits(day)}`
 }
 
-/** The time of a number of microseconds since midnight. */
+/** Returns the time this many microseconds after midnight. */
 export function timeOfMicros(micros: number): string {
   const seconds = Math.floor(micros / 1_000_000)
   const fraction = micros - seconds * 1_000_000
@@ -131,7 +131,7 @@ const COLON = 58
 const UPPER_T = 84
 const UPPER_Z = 90
 
-/** `hh:mm:ss` from that place as microseconds, or undefined if it is no time. */
+/** Reads `hh:mm:ss` as microseconds; undefined if it is no time. */
 function clockMicros(text: string, at: number): number | undefined {
   const hours = digits(text, at, 2)
   const minutes = digits(text, at + 3, 2)
@@ -141,7 +141,7 @@ function clockMicros(text: string, at: number): number | undefined {
   return (hours * 3600 + minutes * 60 + seconds) * 1_000_000
 }
 
-/** The number that these characters spell, −1 if one of them is no digit. */
+/** Reads digits as a number; −1 if one of the characters is no digit. */
 function digits(text: string, start: number, count: number): number {
   let number = 0
   for (let i = start; i < start + count; i++) {

@@ -1,6 +1,4 @@
-/**
- * The renderer on Kafka, the schema registry and Redis. The one place of this service that names adapters.
- */
+/** The renderer on Kafka, the schema registry and Redis. Only this file of the service names adapters. */
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -11,14 +9,13 @@ import { SlowRenders } from '@sluice/templates/adapters/thread'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
-import { openLocks } from '@sluice/partition/process/open-locks'
+import { locksReadiness, openLocks } from '@sluice/partition/process/open-locks'
 import { newSuspects } from '@sluice/partition/deaths/entry'
 import { openStage } from '@sluice/partition/process/open-stage'
-import { locksReadiness } from '@sluice/partition/process/open-locks'
 import { RendererMemory } from './renderer-memory.ts'
 import { runRenderer } from './renderer.ts'
 
-/** Opens what the renderer needs; rejects as `openStage` does. */
+/** Opens the renderer's dependencies. Rejects as `openStage` does. */
 export async function start(config: ServiceConfig, context: StartContext): Promise<StartedService> {
   const { logger, metrics, signal } = context
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }

@@ -12,7 +12,7 @@ const PORT = 4752
 
 const variables = z.object(serviceVariables({ port: PORT }))
 
-/** Throws `config` with one detail for each variable that is wrong. */
+/** Reads the configuration. Throws `config` with a detail for each wrong variable. */
 export function readConfig(env: Environment): ServiceConfig {
   return serviceConfigOf(parseEnvironment(variables, env, { secrets: SERVICE_SECRETS }), env)
 }

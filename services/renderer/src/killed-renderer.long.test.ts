@@ -176,7 +176,7 @@ async function live(
   } = {},
 ): Promise<boolean> {
   // So small that the requests of a batch are written in several appends, and a kill comes between them.
-  const appendCeilingBytes = isRoomy ? 8_000_000 : 1 + random.below(2_000)
+  const maxAppendBytes = isRoomy ? 8_000_000 : 1 + random.below(2_000)
   const killed = new AbortController()
   const drain = new AbortController()
   const { definitions, runs, prefix } = world
@@ -191,7 +191,7 @@ async function live(
   const signals = { drain: drain.signal, abort: killed.signal }
   const worker = { target: input, membership: steadyMembership(), entry, ...signals }
   const life = renderPartition(
-    { log, io, definitions, runs, prefix, room, appendCeilingBytes },
+    { log, io, definitions, runs, prefix, room, maxAppendBytes },
     sampleEvent(),
     worker,
   )

@@ -1,7 +1,7 @@
 /**
- * Where a batch of rows stands in `requests`. The requests of a batch may need more than one append, and a
- * renderer may die between two of them. Its successor renders such a batch again as a whole, and writes what
- * is missing. The rest alone would be divided into other requests.
+ * Finds the last batch of rows in `requests`. The requests of a batch may take several appends, and a
+ * renderer may die between two of them. Its successor renders the whole batch again, and writes the missing
+ * requests. The remaining rows alone would be divided into other requests.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
@@ -15,22 +15,29 @@ type Written = Request | Unrenderable
 interface Reading {
   readonly log: MessageLog
   readonly io: RecordIo
-  /** The partition of `changes`, and that of `requests`. */
+  /** The partition of `changes`. */
   readonly input: TopicPartition
+  /** The partition of `requests`. */
   readonly output: TopicPartition
   readonly signal: AbortSignal
 }
 
-/** Seq of the change of the last row, or of the change that carried a request which is sent again. */
-export function lastChangeOf(of: {
+/**
+ * Returns the seq of the last row's change. For a replayed request, it is the change that carried the
+ * request.
+ */
+export function lastChangeOf({
+  rows,
+  replayOf,
+}: {
   readonly rows: readonly { readonly seq: number }[]
   readonly replayOf?: Request['replayOf'] | undefined
 }): number {
-  return of.replayOf?.change ?? of.rows.at(-1)?.seq ?? -1
+  return replayOf?.change ?? rows.at(-1)?.seq ?? -1
 }
 
-/** The run of this record, as it began in `requests`. */
-export async function runBeginOf(
+/** Reads the `run-begin` of this record's run from `requests`. Throws `corrupt` if there is none. */
+export async function readRunBegin(
   { incarnation, begin: offset }: Written,
   reading: Reading,
 ): Promise<RunBegin> {
@@ -41,12 +48,13 @@ export async function runBeginOf(
   throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${target.topic}`)
 }
 
+/** Returns the position of a marker. Throws `corrupt` if it has none. */
 export function positionOf({ kind, position }: Marker): number {
   if (position === null) throw new SluiceError('corrupt', `a ${kind} marker lacks its position`)
   return position
 }
 
-/** True if this is the last request of its batch: it has the batch's last row. */
+/** True if this request has the last row of its batch. */
 export async function endsItsBatch(last: Written, reading: Reading): Promise<boolean> {
   const { log, io, input: target, signal } = reading
   const { incarnation, changesEnd: to } = last
@@ -57,7 +65,7 @@ export async function endsItsBatch(last: Written, reading: Reading): Promise<boo
   return true
 }
 
-/** The first request of the batch that the one at this offset belongs to. */
+/** Returns the first request of the same batch. `offset` is the place of `last`. */
 export async function firstOfBatch(last: Written, offset: number, reading: Reading): Promise<Written> {
   const { log, io, output: target, signal } = reading
   const { incarnation: own } = last

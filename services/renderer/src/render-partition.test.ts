@@ -35,7 +35,7 @@ function render(
   return renderPartition(deps, sampleEvent(), worker)
 }
 
-it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {
+it('a renderer whose last append the log refuses gives the partition up, and its successor writes the missing requests', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const definition = await world.definitions.put(sampleDefinition(), { signal })
   const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
@@ -56,7 +56,7 @@ it('a renderer whose last append the log refuses gives the partition up, and its
   expect(kindOf(written)).toEqual(['takeover', 'run-begin', 'takeover', 'sluice.Request', 'run-end'])
 })
 
-it('tells the group how far it is once a run is rendered to its end', async () => {
+it('reports its position to the group once a run is rendered to its end', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const definition = await world.definitions.put(sampleDefinition(), { signal })
   const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
@@ -70,7 +70,7 @@ it('tells the group how far it is once a run is rendered to its end', async () =
   await rendering
 })
 
-it('what is left of a run that has ended is passed over, whatever its definition, and says so', async () => {
+it('the rest of a run that has ended is skipped, whatever its definition, and the run-end says so', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const begin: RunBegin = { run: 1, runId: 'RUN1', definition: 'gone', startedAt: 1, first: true }
   await writeChanges(world, { begin, columns, rows: [{ key: 'a', row: { id: 'a' } }] })
@@ -91,7 +91,7 @@ it('what is left of a run that has ended is passed over, whatever its definition
   expect(written.at(-1)?.record?.value).toMatchObject({ kind: 'run-end', count: 0, faultedFrom: 0 })
 })
 
-it('a change that is missing ends the run there: what follows is passed over, and the run-end names the first lost', async () => {
+it('a change that is missing ends the run there: all later changes are skipped, and the run-end names the first one that is missing', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const definition = await world.definitions.put(sampleDefinition(), { signal })
   const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
@@ -233,7 +233,7 @@ it.each([
   60_000,
 )
 
-it('a row that takes more memory than a thread has costs no other row of its batch', async () => {
+it('a row that takes more memory than a thread has is rejected, and no other row of its batch', async () => {
   await using world = await openTestLog({ partitions: 1 })
   await using slow = new SlowRenders()
   const json = `[{% for row in rows %}${LONG}{{ row.id | json }},{% endfor %}]`

@@ -1,5 +1,5 @@
 /**
- * Turns one partition of a sync's changes into requests. It is a pure function of its topic: position and
+ * Renders one partition of a sync's changes into requests. It depends on its topics alone: position and
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
@@ -26,7 +26,7 @@ import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-ov
 import { at, markerKey, syncTopics } from '@sluice/topics/topics'
 import { Patience, SlowRender, type CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/templates/rendering/render-changes'
-import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, runBeginOf } from './last-batch.ts'
+import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, readRunBegin } from './last-batch.ts'
 import type { BatchContext, Rendered, RenderElsewhere } from '@sluice/templates/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/templates/rendering/row-batches'
 import { notRendered, renderDivided, renderPlaced, type RenderAlone } from './render-placed.ts'
@@ -41,12 +41,12 @@ export interface RenderDeps {
   readonly runs: RunsView
   readonly stageMetrics?: StageMetrics | undefined
   readonly prefix: string
-  /** Of all partitions of this process. */
+  /** The memory that all partitions of this process share. */
   readonly room: RenderRoom
-  /** Renders batches that take long. Without it, all are rendered here, and others wait. */
+  /** Renders batches that take long. Without it, all are rendered in this thread, while others wait. */
   readonly renderElsewhere?: RenderElsewhere | undefined
-  /** Most bytes of an append of several records; default 8 MB. */
-  readonly appendCeilingBytes?: number
+  /** The limit of an append of several records, in bytes; default 8 MB. */
+  readonly maxAppendBytes?: number
 }
 
 const NOTHING_RENDERED: Pick<RunContext, 'triggers' | 'definition'> & { readonly naming: readonly string[] } =
@@ -56,7 +56,7 @@ const NOTHING_RENDERED: Pick<RunContext, 'triggers' | 'definition'> & { readonly
     naming: [],
   }
 
-/** The open run: what its requests are made with, and the next places. */
+/** The state of the open run. */
 interface RunContext {
   readonly begin: RunBegin
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
@@ -64,23 +64,23 @@ interface RunContext {
   readonly render: BatchContext
   readonly batches: RowBatches
   readonly records: RequestRecords
-  /** The seq that the next change must have; a gap faults the run here. */
+  /** The seq that the next change must have. After a gap, the run is not rendered further. */
   nextChange: number
-  /** Seq of the last change whose request is written, if its batch was cut in the middle; else −1. */
+  /** The seq of the last change with a request, if a predecessor died within that batch; else −1. */
   written: number
   fault: { readonly from: number; readonly error: string } | null
-  /** What is minded where renderers died before (PROTOCOL.md §11). */
+  /** The precautions after renderers died here before (PROTOCOL.md §11). */
   readonly care: Care
 }
 
 /**
- * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
- * remedy.
+ * Renders the partition until it is drained or aborted. Rejects with `fenced` or a retryable error if the
+ * partition has to be taken over again.
  */
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
   using share = deps.room.output.open()
   const renderer = new PartitionRenderer(deps, run, { worker, share })
-  // Nobody watches a process without stageMetrics.
+  // Without stage metrics, nobody reads positions.
   await using hints = new PositionHints(worker, {
     position: () => (deps.stageMetrics ? renderer.position : null),
   })
@@ -96,16 +96,14 @@ class PartitionRenderer {
   readonly #input: TopicPartition
   readonly #output: TopicPartition
   #ownership: Ownership | null = null
-  /** Changes below are rendered. A hint for people: a successor finds it in `requests`. */
+  /** Changes below this offset are rendered. It is a hint for people, since a successor reads `requests`. */
   position: number | null = null
   hints: PositionHints | null = null
   #context: RunContext | null = null
-  /** The permission to have a large batch open, while this partition has it. */
-  #turn: Disposable | null = null
+  /** The permission to have a large batch open; null while this partition has none. */
+  #largeBatch: Disposable | null = null
   readonly #requests: RequestAppends
-  /**
-   * Batches that are rendered elsewhere, or the next turn of the event loop. It comes before the next change.
-   */
+  /** The wait for batches that are rendered elsewhere, or for the next turn of the event loop. */
   #rest: Promise<void> | null = null
   #ending: AbortSignal
 
@@ -126,7 +124,7 @@ class PartitionRenderer {
       append: (records, options) => this.#owned().append(this.#output, records, options),
       share,
       abort: worker.abort,
-      ceilingBytes: deps.appendCeilingBytes,
+      maxAppendBytes: deps.maxAppendBytes,
     })
   }
 
@@ -152,15 +150,14 @@ class PartitionRenderer {
     } catch (error) {
       if (!ending.aborted) throw error
     } finally {
-      this.#turn?.[Symbol.dispose]()
+      this.#largeBatch?.[Symbol.dispose]()
     }
     await this.#requests.done()
     if (!this.#worker.abort.aborted) await ownership.leave({ signal: this.#worker.abort })
   }
 
   /**
-   * Renders the changes from this offset on. Returns the offset to read from again, or null once it is to
-   * stop.
+   * Renders the changes from this offset on. Returns the offset from which to read again; null at the end.
    */
   async #render(from: number, signal: AbortSignal): Promise<number | null> {
     const { log, io, room } = this.#deps
@@ -169,13 +166,13 @@ class PartitionRenderer {
     for await (const batch of readOwnedKeepingRows({ ...options, from, bufferBytes: room.readerBytes })) {
       for (const placed of batch.records) {
         if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
-        // Most changes wait for nothing, and a promise for each would cost as much as rendering it.
+        // Most changes need no wait, and a promise for each would cost as much as rendering it.
         const taken = this.#take(placed)
         if (taken !== null) {
           await taken
           signal.throwIfAborted()
         }
-        if (this.#turn !== null) await this.#endTurn()
+        if (this.#largeBatch !== null) await this.#releaseLargeBatch()
       }
       // A small append costs as much as a large one.
       if (batch.isPart) continue
@@ -187,45 +184,41 @@ class PartitionRenderer {
   }
 
   /**
-   * False if the batch or row is larger than the part of this partition, and too many others are large, too.
-   * Few partitions at a time may have a large batch.
+   * Returns false if the batch or row is larger than this partition's part of the memory, and no permission
+   * for a large batch is free.
    */
   #hasRoom({ bytes }: Placed<AnyRow>): boolean {
     const { room } = this.#deps
     const context = this.#context
-    // Outside of a run, and behind a gap, no row is kept in memory.
-    if (this.#turn !== null || context === null || context.fault !== null) return true
+    // Outside of a run, and behind a gap, no row stays in memory.
+    if (this.#largeBatch !== null || context === null || context.fault !== null) return true
     if (context.batches.openBytes + bytes <= room.batchBytes) return true
-    this.#turn = room.largeBatches.tryTake()
-    return this.#turn !== null
+    this.#largeBatch = room.largeBatches.tryTake()
+    return this.#largeBatch !== null
   }
 
   /**
-   * Keeps nothing of the open batch in memory while it waits for permission. Its changes are in the topic.
+   * Drops the open batch, and waits for the permission for a large one. Returns the offset of the batch's
+   * first change, which is read again.
    */
   async #readAgain({ offset }: Placed<AnyRow>, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
     const first = context?.batches.forget() ?? null
     if (context !== null && first !== null) context.nextChange = first.seq
-    this.#turn = await this.#deps.room.largeBatches.take({ signal })
+    this.#largeBatch = await this.#deps.room.largeBatches.take({ signal })
     return first?.offset ?? offset
   }
 
-  /**
-   * Gives the permission back once the batch is closed. Its requests are among those that are appended by
-   * then.
-   */
-  async #endTurn(): Promise<void> {
-    if (this.#turn === null || (this.#context?.batches.openBytes ?? 0) > 0) return
+  /** Gives the permission back once the large batch is closed and its requests are appended. */
+  async #releaseLargeBatch(): Promise<void> {
+    if (this.#largeBatch === null || (this.#context?.batches.openBytes ?? 0) > 0) return
     await this.#requests.append()
-    this.#turn[Symbol.dispose]()
-    this.#turn = null
+    this.#largeBatch[Symbol.dispose]()
+    this.#largeBatch = null
   }
 
-  /**
-   * Finds where the last renderer stopped, with its context. Returns the offset in `changes` to go on from.
-   */
+  /** Restores the context of the last renderer. Returns the offset in `changes` from which to go on. */
   async #restore(signal: AbortSignal): Promise<number> {
     const { log, io } = this.#deps
     const { incarnation } = this.#run
@@ -248,7 +241,7 @@ class PartitionRenderer {
     if (record.name !== 'sluice.Request' && record.name !== 'sluice.Unrenderable')
       throw new SluiceError('corrupt', `a ${record.name} record is in ${this.#output.topic}`)
     const reading = { log, io, input: this.#input, output: this.#output, signal }
-    const begin = await runBeginOf(record.value, reading)
+    const begin = await readRunBegin(record.value, reading)
     const context = await this.#openContext(begin, record.value.begin, signal)
     this.#context = context
     const { seq, changesStart, changesEnd } = record.value
@@ -259,7 +252,8 @@ class PartitionRenderer {
       return changesEnd
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
-    // One row at a time is another division of the batch, so that its rest alone is rendered, if any of it.
+    // A suspect's rows are rendered one by one. Then the batch's requests do not fit, and only its rest is
+    // rendered.
     context.records.nextSeq = context.care.isSuspect ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
@@ -268,10 +262,11 @@ class PartitionRenderer {
 
   async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
-    // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
-    const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
+    // The rest of a run that has ended is not rendered. The next run takes it for unknown, and sends it
+    // again.
+    const hasEnded = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
     const care = this.#worker.entry?.careIn(begin.run) ?? CARELESS
-    const { triggers, definition, naming } = isLeft
+    const { triggers, definition, naming } = hasEnded
       ? NOTHING_RENDERED
       : await this.#renderingOf(begin, signal)
     return {
@@ -295,7 +290,7 @@ class PartitionRenderer {
       }),
       nextChange: 0,
       written: -1,
-      fault: isLeft ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
+      fault: hasEnded ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
       care,
     }
   }
@@ -305,18 +300,18 @@ class PartitionRenderer {
     return { triggers: compileTriggers(hash, definition), definition, naming: namingColumns(definition.sync) }
   }
 
-  /** Resolves once the record is taken; null if that is so by now. */
+  /** Takes a record. Returns null if that needs no wait. */
   #take(placed: Placed<AnyRow>): Promise<void> | null {
     const { record } = placed
     if (record?.name !== 'sluice.Change' || record.value.replayed !== null) return this.#takeRare(placed)
     if (this.#follows(placed.offset, record.value)) this.#takeChange(placed, record.value)
     return this.#rest === null
-      ? this.#handOver()
-      : this.#finishRendering().then(() => this.#handOver() ?? undefined)
+      ? this.#appendIfMany()
+      : this.#finishRendering().then(() => this.#appendIfMany() ?? undefined)
   }
 
-  #handOver(): Promise<void> | null {
-    // The next row may end the process. Until then its successor has to find all that came before.
+  #appendIfMany(): Promise<void> | null {
+    // The next row may end the process. Its successor then has to find all requests before that row.
     if (this.#context?.care.isCautious === true)
       return this.#requests.append().then(() => this.#requests.done())
     return this.#requests.areMany ? this.#requests.append() : null
@@ -325,7 +320,7 @@ class PartitionRenderer {
   async #takeRare({ offset, record }: Placed<AnyRow>): Promise<void> {
     if (record?.name === 'sluice.Change') {
       const { replayed } = record.value
-      if (this.#follows(offset, record.value) && replayed !== null) await this.#copy(offset, replayed)
+      if (this.#follows(offset, record.value) && replayed !== null) await this.#replay(offset, replayed)
     }
     const marker = markerOf(record)
     if (marker?.kind === 'run-begin' && marker.begin !== null) await this.#beginRun(offset, marker.begin)
@@ -333,11 +328,11 @@ class PartitionRenderer {
     if (this.#requests.areMany) await this.#requests.append()
   }
 
-  /** True for the next change of the open run. A gap faults the run. */
+  /** Returns true for the next change of the open run. Notes the fault of a gap. */
   #follows(offset: number, change: Change<AnyRow>): boolean {
     const context = this.#context
-    // Changes before the first run-begin belong to runs that ended long ago, and whose markers compaction has
-    // dropped.
+    // Changes before the first run-begin belong to runs that ended long ago. Compaction has dropped their
+    // markers.
     if (context === null || context.fault !== null) return false
     if (change.seq !== context.nextChange || change.run !== context.begin.run) {
       this.#renderAll(context.batches.flush())
@@ -358,8 +353,8 @@ class PartitionRenderer {
     this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
-  /** Copies a recorded request that is to be sent again, with a place in this run. */
-  async #copy(offset: number, replayed: Uint8Array): Promise<void> {
+  /** Writes a recorded request again, with a place in this run. */
+  async #replay(offset: number, replayed: Uint8Array): Promise<void> {
     const context = this.#context
     const [recorded] = await this.#deps.io.decode([replayed], { signal: this.#worker.abort })
     if (recorded?.name !== 'sluice.Request' || context === null)
@@ -367,7 +362,7 @@ class PartitionRenderer {
     this.#renderAll(context.batches.flush())
     await this.#finishRendering()
     this.#metrics.rendered(this.#run.sync, recorded.value.trigger, 'request')
-    this.#requests.push(context.records.again(recorded.value, offset))
+    this.#requests.push(context.records.makeReplayed(recorded.value, offset))
   }
 
   async #beginRun(offset: number, begin: RunBegin): Promise<void> {
@@ -411,12 +406,12 @@ class PartitionRenderer {
     this.#context = null
   }
 
-  /** Renders here what takes little. Where more is to be waited for, `#rest` has it. */
+  /** Renders batches that take little time in this thread. `#rest` waits for the others. */
   #renderAll(batches: readonly RowBatch[]): void {
     const context = this.#context
     if (context === null || batches.length === 0) return
     for (const [place, batch] of batches.entries()) {
-      const rendered = this.#rendered(context, batch)
+      const rendered = this.#renderHere(context, batch)
       if (rendered === null) {
         this.#rest = this.#renderElsewhere(context, batches.slice(place))
         return
@@ -426,13 +421,13 @@ class PartitionRenderer {
     if (isLongTurn()) this.#rest = nextTurn()
   }
 
-  /** The first of these batches takes long. */
+  /** Renders the first batch elsewhere, since it takes long, and then the others. */
   async #renderElsewhere(context: RunContext, [slow, ...others]: readonly RowBatch[]): Promise<void> {
     const { definition, begin, render } = context
     const { renderElsewhere } = this.#deps
     if (slow === undefined || definition === null || renderElsewhere === undefined) return
-    const of = { definition, hash: begin.definition, context: render }
-    const elsewhere: RenderAlone = batch => renderElsewhere(batch, of, { signal: this.#ending })
+    const task = { definition, hash: begin.definition, context: render }
+    const elsewhere: RenderAlone = batch => renderElsewhere(batch, task, { signal: this.#ending })
     this.#push(context, slow, await renderDivided(slow, elsewhere))
     this.#renderAll(others)
     await this.#finishRendering()
@@ -451,19 +446,19 @@ class PartitionRenderer {
         continue
       }
       this.#metrics.rendered(this.#run.sync, batch.op, one.kind)
-      this.#requests.push(context.records.of(batch, one))
+      this.#requests.push(context.records.make(batch, one))
       context.care.goesOn()
     }
   }
 
-  /** Delivery tells the detector of them. */
+  /** The deaths of renderers in this run, of which delivery informs the detector. */
   #deathsIn(run: number): Marker['deaths'] {
     const all = this.#worker.entry?.diedIn(run)
     return all === undefined || all === 0 ? null : { run, count: 0, all }
   }
 
-  /** Null for a batch that takes long. */
-  #rendered({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] | null {
+  /** Renders a batch in this thread. Returns null for a batch that takes long. */
+  #renderHere({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] | null {
     const why = care.rejection()
     if (why !== null) return notRendered(batch, why)
     const context =

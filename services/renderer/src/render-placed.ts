@@ -1,37 +1,47 @@
-/** Renders a batch of changes, or says why its rows are not rendered. */
+/** Renders a batch of changes, or rejects its rows unrendered. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
-import { renderBatch, type BatchContext, type Rendered } from '@sluice/templates/rendering/render-batch'
+import {
+  renderBatch,
+  requestRow,
+  type BatchContext,
+  type Rendered,
+} from '@sluice/templates/rendering/render-batch'
 import type { RowBatch } from '@sluice/templates/rendering/row-batches'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { unreadableAt } from '@sluice/topics/owned-reader'
 
 /**
- * Renders a batch of changes from `input`. Rows are decoded only now, so a value that cannot be read shows
- * here. Throws `corrupt` then, with the place.
+ * Renders a batch of changes from `input`. Rows are decoded only now. Throws `corrupt` with the place for a
+ * value that cannot be read, and a `SlowRender` as `renderBatch` does.
  */
 export function renderPlaced(
   batch: RowBatch,
   trigger: CompiledTrigger | undefined,
-  of: { readonly context: BatchContext; readonly input: TopicPartition },
+  { context, input }: { readonly context: BatchContext; readonly input: TopicPartition },
 ): readonly Rendered[] {
-  // The detector settles such rows, so this definition does not fit its changes.
+  // The detector settles rows without a trigger, so this definition does not fit its changes.
   if (trigger === undefined) return notRendered(batch, `the sync has no trigger ${batch.op}`)
   try {
-    return renderBatch(batch, trigger, of.context)
+    return renderBatch(batch, trigger, context)
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
-    throw unreadableAt(of.input, { from: batch.start, to: batch.end - 1 }, error)
+    throw unreadableAt(input, { from: batch.start, to: batch.end - 1 }, error)
   }
 }
 
-/** Rejects with `too-large` if the batch takes more memory than there is. */
+/**
+ * Renders a batch in a thread. Rejects with `too-large` if the batch takes more memory than the thread has.
+ */
 export type RenderAlone = (batch: RowBatch) => Promise<readonly Rendered[]>
 
-/** After so many, the other rows of the batch are not tried: each try takes up to seconds. */
+/**
+ * After this many failures, the other rows of the batch are rejected unrendered. Each failure takes up to
+ * seconds.
+ */
 const MAX_TOO_LARGE = 64
 
-/** Renders a batch, in halves where it takes too much memory. So a row that does costs no other row. */
+/** Renders a batch, in halves if it takes too much memory, so that only the rows at fault are rejected. */
 export async function renderDivided(
   batch: RowBatch,
   render: RenderAlone,
@@ -52,11 +62,8 @@ export async function renderDivided(
   }
 }
 
-/** Rows that are not rendered, and not even decoded. */
-export function notRendered(batch: RowBatch, error: string): readonly Rendered[] {
-  const rows = batch.changes.map(({ key, seq, beforeState, captured, retried }) => {
-    const uncertain = beforeState === 'content-uncertain' || beforeState === 'existence-uncertain'
-    return { key, seq, op: batch.op, uncertain, captured, retried, named: null }
-  })
+/** Rejects the rows of a batch without decoding them. */
+export function notRendered({ op, changes }: RowBatch, error: string): readonly Rendered[] {
+  const rows = changes.map(change => requestRow(op, change))
   return [{ kind: 'unrenderable', error, lacks: null, rows }]
 }

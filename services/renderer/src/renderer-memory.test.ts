@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { DEFAULT_MEMORY_BYTES, memoryBudget } from '@sluice/domain/memory-budget'
 import { RendererMemory } from './renderer-memory.ts'
 
-it('what is read ahead and open in batches follows from the memory, however many the partitions are', () => {
+it('the bytes read ahead and in open batches follow from the memory, for any number of partitions', () => {
   const { buffersBytes } = memoryBudget(DEFAULT_MEMORY_BYTES)
   const memory = new RendererMemory(buffersBytes)
   const held = (partitions: number): number => {

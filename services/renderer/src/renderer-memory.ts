@@ -1,7 +1,7 @@
 /**
- * What the renderer keeps in memory, over all partitions of a process (PROTOCOL.md §7): changes that are read
+ * Limits the renderer's memory, over all partitions of a process (PROTOCOL.md §7): changes that are read
  * ahead, the rows of open batches, and requests that are not acknowledged yet. The limits are in bytes. They
- * never depend on how many partitions there are, or how large a batch may become.
+ * do not depend on the number of partitions, or on the size of a batch.
  */
 import { ByteBudget } from '@sluice/flow/byte-budget'
 import { Slots } from '@sluice/flow/slots'
@@ -10,19 +10,17 @@ import { BATCH_CEILING_BYTES } from '@sluice/templates/rendering/row-batches'
 const READERS_SHARE = 0.125
 const OUTPUT_SHARE = 0.25
 const BATCHES_SHARE = 0.25
-/** Most that is read ahead for one partition, and least. */
+/** Bounds of the bytes that are read ahead for one partition. */
 const MAX_READER_BYTES = 1024 * 1024
 const MIN_READER_BYTES = 64 * 1024
-/** What a partition may always have in its open batch, as it stands in the topic. */
+/** A partition may always have this many bytes of the topic in its open batch. */
 const MIN_BATCH_BYTES = 256 * 1024
-/**
- * Rows are objects once they are decoded, with two bytes for each character as soon as one is beyond Latin-1.
- */
+/** Decoded rows are larger: a text takes two bytes for each character as soon as one is beyond Latin-1. */
 const DECODED_FACTOR = 2
-/** A large batch whose rest does not come delays no other large batch for longer. */
+/** A large batch whose rest does not arrive delays other large batches for at most this long. */
 const OVERDUE_MS = 5_000
 
-/** The memory, as the renderer of one partition sees it. */
+/** The part of the memory that the renderer of one partition uses. */
 export interface RenderRoom extends Pick<RendererMemory, 'output' | 'readerBytes' | 'batchBytes'> {
   readonly largeBatches: Pick<Slots, 'tryTake' | 'take'>
 }
@@ -30,12 +28,12 @@ export interface RenderRoom extends Pick<RendererMemory, 'output' | 'readerBytes
 export class RendererMemory {
   /** Requests that are rendered and not acknowledged. */
   readonly output: ByteBudget
-  /** Permission for a batch, or a row, that is larger than `batchBytes`. So many may be open at once. */
+  /** Permissions for batches, or rows, that are larger than `batchBytes`. */
   readonly largeBatches: Slots
   readonly #readersBytes: number
   readonly #batchesBytes: number
 
-  /** `buffersBytes` is what all of it may take. */
+  /** `buffersBytes` is the limit of all of it. */
   constructor(buffersBytes: number) {
     this.output = new ByteBudget(buffersBytes * OUTPUT_SHARE)
     this.#readersBytes = buffersBytes * READERS_SHARE
@@ -45,15 +43,14 @@ export class RendererMemory {
   }
 
   /**
-   * How far a partition may be read ahead, in bytes. The memory is divided among the partitions whose share
-   * of the output is open.
+   * The bytes that may be read ahead for a partition. All partitions with an open share divide the memory.
    */
   get readerBytes(): number {
     const part = Math.floor(this.#readersBytes / this.#partitions)
     return Math.max(MIN_READER_BYTES, Math.min(MAX_READER_BYTES, part))
   }
 
-  /** What a partition may have in its open batch without asking, in bytes of the topic. */
+  /** The bytes of the topic that a partition may have in its open batch without a permission. */
   get batchBytes(): number {
     return Math.max(MIN_BATCH_BYTES, Math.floor(this.#batchesBytes / this.#partitions))
   }

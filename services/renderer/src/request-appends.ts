@@ -1,22 +1,22 @@
-/** Hands rendered requests to the log, in order and several appends at a time. */
+/** Appends rendered requests to the log, in order, with several appends under way. */
 import type { Abortable } from '@sluice/flow/abortable'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { NewRecord } from '@sluice/message-log/port'
 
-/** Requests are appended once this much is rendered, and this many appends may be under way. */
-const APPEND_BYTES = 512 * 1024
-const APPEND_RECORDS = 1000
-const APPENDS_UNDER_WAY = 4
-/** No append is larger, except one of a single record. Topics take a little more than twice as much. */
-const APPEND_CEILING_BYTES = 8_000_000
+/** Requests are appended once they have this many bytes, or are this many. */
+const MIN_APPEND_BYTES = 512 * 1024
+const MIN_APPEND_RECORDS = 1000
+const MAX_APPENDS_UNDER_WAY = 4
+/** Only an append of a single record may be larger. Topics take a little more than twice as much. */
+const MAX_APPEND_BYTES = 8_000_000
 
 export interface RequestAppendsOptions {
   readonly append: (records: readonly NewRecord[], options: Abortable) => Promise<unknown>
-  /** This partition's share of what all partitions have rendered and the log has not acknowledged. */
+  /** This partition's share of the bytes that are rendered and not acknowledged. */
   readonly share: ByteShare
   readonly abort: AbortSignal
-  /** Most bytes of an append of several records; default 8 MB. */
-  readonly ceilingBytes?: number | undefined
+  /** The limit of an append of several records; default 8 MB. */
+  readonly maxAppendBytes?: number | undefined
 }
 
 export class RequestAppends {
@@ -30,17 +30,14 @@ export class RequestAppends {
     this.#options = options
   }
 
-  /**
-   * Aborts, with the error as reason, once an append has failed. The partition then has to be taken over
-   * again.
-   */
+  /** Aborts with the error of an append that failed. The partition then has to be taken over again. */
   get failed(): AbortSignal {
     return this.#failed.signal
   }
 
-  /** True once so much is rendered that it should be appended. */
+  /** True once enough requests are pending for an append. */
   get areMany(): boolean {
-    return this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS
+    return this.#pendingBytes >= MIN_APPEND_BYTES || this.#pending.length >= MIN_APPEND_RECORDS
   }
 
   push(record: NewRecord): void {
@@ -48,10 +45,10 @@ export class RequestAppends {
     this.#pendingBytes += record.value?.length ?? 0
   }
 
-  /** Hands over what is rendered. It waits only while too much of it is under way. */
+  /** Begins to append the pending requests. Waits only while too many bytes or appends are under way. */
   async append(): Promise<void> {
     this.#failed.signal.throwIfAborted()
-    const portions = portionsOf(this.#pending, this.#options.ceilingBytes ?? APPEND_CEILING_BYTES)
+    const portions = portionsOf(this.#pending, this.#options.maxAppendBytes ?? MAX_APPEND_BYTES)
     this.#pending = []
     this.#pendingBytes = 0
     for (const records of portions) await this.#appendPortion(records)
@@ -76,21 +73,20 @@ export class RequestAppends {
         this.#underWay.delete(appended)
       })
     this.#underWay.add(appended)
-    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
+    if (this.#underWay.size >= MAX_APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
   }
 }
 
 /**
- * Divides the records, in order, into portions. No portion is larger than the ceiling, unless it has a single
- * record.
+ * Divides records, in order, into portions. Only a portion of a single record may have more than `maxBytes`.
  */
-function portionsOf(records: readonly NewRecord[], ceilingBytes: number): readonly (readonly NewRecord[])[] {
+function portionsOf(records: readonly NewRecord[], maxBytes: number): readonly (readonly NewRecord[])[] {
   const portions: NewRecord[][] = []
   let bytes = Number.POSITIVE_INFINITY
   for (const record of records) {
     const size = record.value?.length ?? 0
     bytes += size
-    if (bytes > ceilingBytes) {
+    if (bytes > maxBytes) {
       portions.push([])
       bytes = size
     }

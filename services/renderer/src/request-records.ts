@@ -1,4 +1,4 @@
-/** The records of a run's requests: who wrote them, where they stand, and what they are made of. */
+/** Makes the records of a run's requests. */
 import type { Request } from '@sluice/contracts/records'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
@@ -8,7 +8,7 @@ import type { RowBatch } from '@sluice/templates/rendering/row-batches'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { textKey } from '@sluice/topics/topics'
 
-/** What all requests that an owner writes in a run have in common. */
+/** The fields that all requests of one owner in a run share. */
 type Place = Pick<Request, 'incarnation' | 'owner' | 'run' | 'begin'>
 
 export class RequestRecords {
@@ -24,8 +24,8 @@ export class RequestRecords {
     this.#keyStart = `${place.run}/${partition}/`
   }
 
-  /** The record of a request, or of rows that cannot be rendered. It takes the next seq. */
-  of(batch: RowBatch, rendered: Rendered): NewRecord {
+  /** Makes the record of a request, or of rows that cannot be rendered. It takes the next seq. */
+  make(batch: RowBatch, rendered: Rendered): NewRecord {
     const seq = this.nextSeq++
     const { incarnation, owner, run, begin } = this.#place
     const { rows } = rendered
@@ -42,8 +42,8 @@ export class RequestRecords {
     return { key: this.#keyOf(seq), value }
   }
 
-  /** The record of a request that is sent again, made of the change at this offset. It takes the next seq. */
-  again(recorded: Request, offset: number): NewRecord {
+  /** Makes the record of a replayed request, from the change at `offset`. It takes the next seq. */
+  makeReplayed(recorded: Request, offset: number): NewRecord {
     const seq = this.nextSeq++
     const place = { ...this.#place, seq, changesStart: offset, changesEnd: offset + 1 }
     return { key: this.#keyOf(seq), value: this.#io.encode('Request', { ...recorded, ...place }) }

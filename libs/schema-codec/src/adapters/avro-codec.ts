@@ -1,6 +1,6 @@
 /**
- * The part that all adapters of the codec share. It keeps encoders and types once they are known, and makes
- * one call of calls for the same thing at the same time. Keeping schemas is up to the adapter.
+ * The part of the codec that all adapters share. It caches encoders and types, and asks the store once if
+ * several callers want the same at the same time. The adapter's store keeps the schemas.
  */
 import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
 import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
@@ -14,27 +14,24 @@ import type { AvscType } from './avsc.ts'
 import { withEncodedRows } from './encoded-rows.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
-/**
- * A store that gives schemas their ids. Its calls end by themselves in bounded time, and at once when the
- * signal aborts.
- */
+/** Gives schemas their ids. Its calls have time limits, and end at once when the signal aborts. */
 export interface SchemaStore extends AsyncDisposable {
   /**
-   * The id of a schema under a subject. A schema that is not there yet is registered. Throws
-   * `schema-incompatible` (only if `backward` is asked for), `unreachable`.
+   * Registers a schema under a subject if it is not there, and resolves with its id. Throws `unreachable`,
+   * and with `backward` also `schema-incompatible`.
    */
   register(
     subject: string,
     schema: AvroRecordSchema,
     options: { signal: AbortSignal; compatibility: Compatibility },
   ): Promise<number>
-  /**
-   * The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`.
-   */
+  /** Resolves with the type of a schema. Throws `corrupt` for an id that no schema has, and `unreachable`. */
   typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
 }
 
-/** More than an installation has at work. Beyond that, the oldest is fetched again when it is needed. */
+/**
+ * No installation uses as many at a time. Beyond these, the oldest is dropped, and fetched again if needed.
+ */
 const MAX_ENCODERS = 1000
 const MAX_TYPES = 10_000
 
@@ -53,7 +50,7 @@ export class AvroCodec implements SchemaCodec {
     const key = `${subject}\n${JSON.stringify(schema)}`
     const known = this.#encoders.get(key)
     if (known !== undefined) return abortable(known, options)
-    // A sync has one at a time. Earlier ones are fetched again if they are needed.
+    // A sync uses one schema of a subject at a time. Earlier ones are fetched again if they are needed.
     for (const other of this.#encoders.keys())
       if (other.startsWith(`${subject}\n`)) this.#encoders.delete(other)
     const encoder = this.#makeEncoder(subject, schema, options.compatibility ?? 'backward')
@@ -129,7 +126,7 @@ export class AvroCodec implements SchemaCodec {
   }
 }
 
-/** Forgets the oldest entries until the map has at most that many. */
+/** Drops the oldest entries until the map has at most `size`. */
 function limitSize<K>(map: Map<K, unknown>, size: number): void {
   for (const first of map.keys()) {
     if (map.size <= size) return
@@ -139,7 +136,7 @@ function limitSize<K>(map: Map<K, unknown>, size: number): void {
 
 /**
  * Throws `corrupt` if the type has the name of one of Sluice's records and another shape. Anybody may
- * register such a schema, and the code that takes these records believes in their shapes.
+ * register such a schema, and the code that reads these records relies on their shapes.
  */
 function assertShape(type: AvscType, id: number): void {
   const [, name] = /^sluice\.(\w+)$/.exec(type.name ?? '') ?? []

@@ -1,7 +1,7 @@
 /**
  * avsc types for Sluice's schemas. Their values are plain objects in the shapes of contracts/records.ts:
- * unions with null need no wrapper, rows have their columns' own names, enums their dashes, and no name in
- * the data (`__proto__`, `constructor`) means anything to JavaScript.
+ * unions with null need no wrapper, rows have their columns' own names, and enums their dashes. Names in the
+ * data, such as `__proto__` and `constructor`, have no meaning for JavaScript.
  */
 import { RecentMap } from '@sluice/flow/recent-map'
 import { avscTypes, typeForSchema, type AvscType, type Misfit, type RecordType, type Tap } from './avsc.ts'
@@ -10,22 +10,20 @@ import { isNull, nullability, setOwn, wholeReader, writerOf, type Property } fro
 import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
 import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-types.ts'
 
-/**
- * The type of a schema's values; `schema` as parsed from JSON. For a wrong schema it throws what avsc throws.
- */
+/** Makes the type of a schema, as it was parsed from JSON. Throws avsc's error for a wrong schema. */
 export function avroType(schema: object): AvscType {
   return typeForSchema(schema, sluiceType)
 }
 
-/** A type of a row with many columns takes some hundred kilobytes. */
+/** The type of a row with many columns takes some hundred kilobytes. */
 const MAX_TYPES = 100
 
 const made = new RecentMap<string, AvscType>({ limit: MAX_TYPES })
 
 /**
- * As `avroType`. Schemas of the same text have one type, which keeps nothing of what it reads and writes. To
- * make one takes milliseconds, since avsc compiles code for it, and a process often reads the schemas that it
- * writes.
+ * Does as `avroType`, and returns the same type for schemas of the same text. Making a type takes
+ * milliseconds, since avsc compiles code for it, and a process often reads the schemas that it writes. A type
+ * keeps nothing of the values that it reads and writes.
  */
 export function sharedType(schema: object): AvscType {
   const text = JSON.stringify(schema)
@@ -36,7 +34,7 @@ export function sharedType(schema: object): AvscType {
   return type
 }
 
-/** avsc's `typeHook`: Sluice's own type for a part of a schema, or undefined if it has none. */
+/** Returns Sluice's own type for a part of a schema; undefined if it has none. It is avsc's `typeHook`. */
 export function sluiceType(schema: unknown, options: object): AvscType | undefined {
   if (schema === 'string') return TEXT
   if (schema === 'bytes') return BYTES
@@ -118,23 +116,23 @@ function enumType(schema: Attributes, options: object): AvscType {
 }
 
 /**
- * The number of items in the next block of an array or map. Throws if there are fewer bytes than items: an
- * item of no bytes, such as null, could stand there for ever.
+ * Reads the number of items in the next block of an array or map. Throws if there are fewer bytes than items.
+ * A block could claim any number of items that take no bytes, such as null.
  */
 function readBlockSize(tap: Tap): number {
   const count = tap.readLong()
-  if (count < 0) tap.skipLong() // The bytes of the block, for readers that skip it.
+  if (count < 0) tap.skipLong() // The block's size in bytes follows, for readers that skip it.
   const items = Math.abs(count)
   if (!(items <= tap.buf.length - tap.pos)) throw new DoesNotFit()
   return items
 }
 
-/** Ends the reading of a list that claims to have more items than bytes. */
-function checkWithin(tap: Tap): void {
+/** Throws once a list that claims more items than it has has been read to the end of the buffer. */
+function assertWithin(tap: Tap): void {
   if (!tap.isValid()) throw new DoesNotFit()
 }
 
-/** A list. Its items may be null if their type is a union with null. */
+/** A list. Items may be null if their type is a union with null. */
 function listType(schema: Attributes, options: object): AvscType {
   class List extends avscTypes.ArrayType {
     override _read(tap: Tap): unknown[] {
@@ -143,7 +141,7 @@ function listType(schema: Attributes, options: object): AvscType {
       for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap)) {
         for (; count > 0; count--) {
           items.push(mayBeNull && isNull(tap) ? null : type._read(tap))
-          checkWithin(tap)
+          assertWithin(tap)
         }
       }
       return items
@@ -186,7 +184,7 @@ class TextMap extends avscTypes.MapType {
       for (; count > 0; count--) {
         const key = readText(tap)
         setOwn(map, key, this.valuesType._read(tap))
-        checkWithin(tap)
+        assertWithin(tap)
       }
     }
     return map
@@ -211,7 +209,7 @@ function recordType(schema: Attributes, options: object): AvscType {
   return recordReadBy(wholeReader, schema, options)
 }
 
-/** The type of a record that another function reads. `readerOf` makes it of the record's fields. */
+/** Makes the type of a record with a reader of its own, which `readerOf` makes of the record's fields. */
 export function recordReadBy(
   readerOf: (properties: readonly Property[]) => AvscType['_read'],
   schema: Attributes,
@@ -240,7 +238,7 @@ export function recordReadBy(
 
 const SCHEMAS_OF = new WeakMap<AvscType, object>()
 
-/** The schema of which a record's type was made, with all its attributes. avsc forgets these. */
+/** Returns the schema of a record's type, with all its attributes, which avsc does not keep. */
 export function schemaOf(type: AvscType): object | undefined {
   return SCHEMAS_OF.get(type)
 }

@@ -1,19 +1,16 @@
 /**
- * avsc, typed for extending its types. Its typings leave out the methods that read and write; its own classes
- * override these in the same way. Known to fit avsc 5.7, whose version is pinned.
+ * avsc with the types that are needed to extend its classes. Its own typings lack the methods that read and
+ * write, which avsc's classes override, too. This fits avsc 5.7, whose version is pinned.
  */
 import avro from 'avsc'
 
-/**
- * A buffer with methods that Node has and avsc uses, but Node does not document. They skip looking up the
- * encoding.
- */
+/** A buffer with methods that Node does not document and avsc uses. They need not look up the encoding. */
 export interface NodeBuffer extends Buffer {
   utf8Slice(start: number, end: number): string
   utf8Write(text: string, offset: number, length: number): number
 }
 
-/** A position in a buffer. Reading and writing beyond its end raises no error: `isValid` tells afterwards. */
+/** A position in a buffer. Reading and writing beyond the end throws nothing, and makes `isValid` false. */
 export interface Tap {
   buf: NodeBuffer
   pos: number
@@ -26,10 +23,10 @@ export interface Tap {
   writeFloat(value: number): void
 }
 
-/** Called for each value that does not fit. `path` says where that value is. */
+/** Called for each value that does not fit. The `path` of `_check` then leads to the value. */
 export type Misfit = (value: unknown, type: AvscType) => void
 
-/** The methods of a type that others of its kind call. `flags` is avsc's own and passed on. */
+/** The methods by which types call each other. `flags` are avsc's own, and are passed on. */
 export interface AvscType {
   readonly name?: string
   readonly typeName: string
@@ -37,14 +34,11 @@ export interface AvscType {
   _write(tap: Tap, value: unknown): void
   _skip(tap: Tap): void
   _check(value: unknown, flags: number, misfit: Misfit | undefined, path?: string[]): boolean
-  /** How to read values that were written as the other type. Throws if that is not possible. */
+  /** Returns a reader of values of the other type. Throws if this type cannot read them. */
   createResolver(writer: AvscType): object
-  /** Where the encoding ends in the buffer. If there is no room: minus the number of missing bytes. */
+  /** Returns the offset of the encoding's end. Without room, returns minus the number of missing bytes. */
   encode(value: unknown, buffer: Buffer, start: number): number
-  /**
-   * The value from there, and where it ends. An `offset` of −1 says that the buffer ends before the value
-   * does.
-   */
+  /** Returns the value and the offset of its end, which is −1 if the buffer ends before the value. */
   decode(buffer: Buffer, start: number): { readonly value: unknown; readonly offset: number }
 }
 
@@ -76,8 +70,8 @@ type Constructor<T, A extends unknown[]> = new (...args: A) => T
 type FromSchema<T> = Constructor<T, [schema: object, options: object]>
 
 /**
- * avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields. Their
- * data is in their closure.
+ * avsc's classes, for `extends`. Instances freeze themselves, so subclasses keep data in closures, not in
+ * fields.
  */
 export const avscTypes = avro.types as unknown as {
   readonly StringType: Constructor<AvscType, []>
@@ -91,7 +85,7 @@ export const avscTypes = avro.types as unknown as {
   readonly RecordType: FromSchema<RecordType>
 }
 
-/** avsc keeps the class of its taps for itself, and gives one to whoever reads. */
+/** Makes a tap. avsc does not export the class, but gives a tap to each type that reads. */
 function newTap(): Tap {
   const made: Tap[] = []
   class Catcher extends avscTypes.LongType {
@@ -106,13 +100,13 @@ function newTap(): Tap {
   return tap
 }
 
-/** Reads values one after another, as `AvscType.decode` does, and makes no objects of its own for them. */
+/** Reads values one after another, as `AvscType.decode` does, with one tap for all of them. */
 export class ValueReader {
   readonly #tap = newTap()
-  /** Where the last value ends; −1 if the buffer ends before it does. */
+  /** The offset of the last value's end; −1 if the buffer ends before the value. */
   end = 0
 
-  /** The value from there. It means nothing if `end` is −1. Reads no further value meanwhile. */
+  /** Reads a value. The result means nothing if `end` is −1. A type must not call this while it reads. */
   read(type: AvscType, bytes: Buffer, start: number): unknown {
     const tap = this.#tap
     tap.buf = bytes as NodeBuffer
@@ -123,12 +117,10 @@ export class ValueReader {
   }
 }
 
-/**
- * Makes types of schemas. It asks `typeHook` for each part of a schema, which may make that part's type
- * itself.
- */
+/** Returns the type of a part of a schema, or undefined if avsc is to make it. */
 export type TypeHook = (schema: unknown, options: object) => AvscType | undefined
 
+/** Makes the type of a schema. It asks `typeHook` for each part of the schema. */
 export function typeForSchema(schema: object, typeHook: TypeHook): AvscType {
   const options = { wrapUnions: 'never', typeHook }
   return avro.Type.forSchema(schema as never, options as never) as unknown as AvscType

@@ -1,7 +1,7 @@
 /**
- * Writes changes of rows that come by column (contracts/column-values.ts). What all changes of a frame have
- * in common is encoded once. For each change, only its seq, its key and its row are written: texts as copies
- * of their bytes. That is what `encode` makes of the same change, byte for byte.
+ * Encodes changes of rows that come by column (contracts/column-values.ts), into the same bytes as `encode`.
+ * The bytes that all changes of a frame share are encoded once. For each change, only its seq, its key and
+ * its row are written, and texts are copied as bytes.
  */
 import type { ColumnRows, ColumnValues, TextValues } from '@sluice/contracts/column-values'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -13,13 +13,13 @@ import { putDecimal, putDouble, putFixed, putFloat, putLong, putText } from './p
 /** The fields of a change that differ between the changes of a frame, in the order of the schema. */
 const VARYING = ['seq', 'key', 'after'] as const
 
-/** Bytes of a number, of a length, or of a double, at most. */
-const NUMBER_BYTES = 10
-/** What comes before the value of a column that may be null. */
+/** A number, or the length of a text, takes at most this many bytes. */
+const MAX_NUMBER_BYTES = 10
+/** The number of the branch stands before the value of a column that may be null. */
 const NULL_BRANCH = 0
 const OTHER_BRANCH = 2
-/** Fields that are the same in all changes have fewer bytes than this. */
-const FIXED_BYTES = 1 << 16
+/** Each field that all changes share takes fewer bytes than this. */
+const MAX_SHARED_BYTES = 1 << 16
 
 /** Writes the value that a column has in a row. */
 type PutValue = (into: Uint8Array, at: number, row: number) => number
@@ -37,8 +37,8 @@ const PUT_NUMBER: { readonly [avroType: string]: (into: Uint8Array, at: number, 
 }
 
 /**
- * The frame of changes like `change`; `header` comes before each record. Throws `internal` for a schema that
- * is none of changes.
+ * Makes the frame of changes like `change`. `header` stands before each record. Throws `internal` for a
+ * schema that is not of changes.
  */
 export function frameOf(type: AvscType, header: Uint8Array, change: object): ChangeFrame {
   const { fields } = type as RecordType
@@ -49,7 +49,7 @@ export function frameOf(type: AvscType, header: Uint8Array, change: object): Cha
   const parts = [...places, fields.length].map((end, i) => {
     const start = (places[i - 1] ?? -1) + 1
     return Buffer.concat(
-      fields.slice(start, end).map(({ name, type: of }) => encoded(of, values[name] ?? null)),
+      fields.slice(start, end).map(field => encoded(field.type, values[field.name] ?? null)),
     )
   })
   const [first = header, ...rest] = parts
@@ -58,9 +58,9 @@ export function frameOf(type: AvscType, header: Uint8Array, change: object): Cha
 }
 
 function encoded(type: AvscType, value: unknown): Uint8Array {
-  const buffer = Buffer.alloc(FIXED_BYTES)
+  const buffer = Buffer.alloc(MAX_SHARED_BYTES)
   const end = type.encode(value, buffer, 0)
-  if (end < 0) throw new SluiceError('internal', 'a field that changes have in common is too large')
+  if (end < 0) throw new SluiceError('internal', 'a field that all changes share is too large')
   return buffer.subarray(0, end)
 }
 
@@ -68,7 +68,7 @@ export class ColumnRowsEncoder implements RowsEncoder {
   readonly #rows: ColumnRows
   readonly #puts: readonly PutValue[]
 
-  /** Throws `internal` for columns that are not those of the schema. */
+  /** Throws `internal` if the rows have other columns than the schema. */
   constructor(type: AvscType, rows: ColumnRows) {
     const after = (type as Partial<RecordType>).fields?.find(({ name }) => name === 'after')
     const row = after === undefined ? undefined : (nullability(after.type).type as Partial<RecordType>)
@@ -79,18 +79,21 @@ export class ColumnRowsEncoder implements RowsEncoder {
     this.#puts = rows.columns.map((values, i) => putterOf(values, nullability(columns[i]?.type ?? type).type))
   }
 
-  mostBytes(frame: ChangeFrame, row: number): number {
+  maxBytes(frame: ChangeFrame, row: number): number {
     const { keys, columns } = this.#rows
-    let bytes = frame.bytes + 2 * NUMBER_BYTES + 1 + (keys.lengths[row] as number)
+    let bytes = frame.bytes + 2 * MAX_NUMBER_BYTES + 1 + (keys.lengths[row] as number)
     for (const values of columns) {
-      bytes += 1 + NUMBER_BYTES
+      bytes += 1 + MAX_NUMBER_BYTES
       if (values.kind === 'texts') bytes += Math.max(0, values.lengths[row] as number)
     }
     return bytes
   }
 
-  write(into: Uint8Array, start: number, of: { frame: ChangeFrame; row: number; seq: number }): number {
-    const { frame, row, seq } = of
+  write(
+    into: Uint8Array,
+    start: number,
+    { frame, row, seq }: { frame: ChangeFrame; row: number; seq: number },
+  ): number {
     const [head, beforeKey, beforeRow, end] = frame.parts as Quadruple
     let at = putFixed(into, start, head)
     at = putLong(into, at, seq)

@@ -1,6 +1,6 @@
 /**
- * Rows of changes that stay bytes. The type of such a change passes over its rows, and a row is decoded, or a
- * value of it, once somebody wants it.
+ * Rows of changes that stay bytes. The type of a change then skips its rows. A row, or one value of it, is
+ * decoded when it is read.
  */
 import {
   EncodedRow,
@@ -21,7 +21,10 @@ const CHANGE = 'sluice.Change'
 
 const ENCODED_TYPES = new WeakMap<AvscType, AvscType>()
 
-/** The same type, of which rows are read as `EncodedRow`s. Only changes have rows. */
+/**
+ * Returns the same type, which reads rows as `EncodedRow`s. Types other than that of changes stay as they
+ * are.
+ */
 export function withEncodedRows(type: AvscType): AvscType {
   if (type.name !== CHANGE) return type
   const known = ENCODED_TYPES.get(type)
@@ -66,13 +69,14 @@ class RecordRow extends EncodedRow {
 }
 
 /**
- * How far a value reaches: that of its bytes, a varint, as many bytes as a varint before it says, or others.
+ * The size of a value is a fixed number of bytes, or one of these: it is a varint, a varint in front of it
+ * has its size, or only reading it finds its end.
  */
 const VARINT = 0
 const SIZED = -1
 const OTHER = -2
 
-function reachOf(type: AvscType): number {
+function sizeOf(type: AvscType): number {
   switch (type.typeName) {
     case 'string':
     case 'bytes':
@@ -93,49 +97,50 @@ function reachOf(type: AvscType): number {
 
 function kindOf(type: AvscType): Exclude<EncodedKind, 'null' | 'missing'> {
   if (type === TEXT) return 'text'
-  if (type === JSON_TEXT || reachOf(type) === OTHER) return 'nested'
+  if (type === JSON_TEXT || sizeOf(type) === OTHER) return 'nested'
   if (type === EXACT_LONG || (type.typeName === 'int' && type !== DATE)) return 'integer'
   return type.typeName === 'boolean' ? 'boolean' : 'scalar'
 }
 
-/** Where no value stands. */
+/** Places of columns without a value. */
 const IS_NULL = -1
 const IS_MISSING = -2
-/** Column sets of which the readers are kept. A sync has one for each op. */
+/** Readers are kept for this many sets of columns. A sync has a set for each op. */
 const MAX_READERS = 20
 
-/** Wanted columns by their places in the row: the number that a cursor gives each, or −1. */
+/** The columns that a cursor wants. */
 interface Wanted {
+  /** By column of the row: its number in the cursor; −1 for a column that is not wanted. */
   readonly numbers: Int32Array
-  /** Where each wanted value begins, by its number. */
+  /** The offset of each wanted value, by the column's number in the cursor. */
   readonly places: Int32Array
-  /** No wanted column stands here or behind. */
+  /** All wanted columns stand before this one. */
   readonly upTo: number
 }
 
 class Layout implements RowLayout {
   readonly properties: readonly Property[]
   readonly #schema: Attributes
-  readonly #reaches: Int32Array
+  readonly #sizes: Int32Array
   readonly #whole: AvscType
   readonly #readers = new Map<ReadonlySet<string>, AvscType>()
 
   constructor(schema: Attributes, properties: readonly Property[]) {
     this.#schema = schema
     this.properties = properties
-    this.#reaches = Int32Array.from(properties, ({ type }) => reachOf(type))
+    this.#sizes = Int32Array.from(properties, ({ type }) => sizeOf(type))
     this.#whole = avroType(schema)
   }
 
-  /** Where a row ends that begins there. Beyond the end of the buffer if it is cut off. */
+  /** Returns the end of a row that begins at `start`. It is beyond the buffer if the row is cut off. */
   end(bytes: NodeBuffer, start: number): number {
     return this.find(bytes, start, { upTo: this.properties.length, numbers: NO_NUMBERS, places: NO_NUMBERS })
   }
 
-  /** Walks over a row, and notes where the wanted values begin. Returns where it came to. */
+  /** Walks over a row, and notes the offsets of the wanted values. Returns the offset that it reached. */
   find(bytes: NodeBuffer, start: number, { upTo, numbers, places }: Wanted): number {
     const { properties } = this
-    const reaches = this.#reaches
+    const sizes = this.#sizes
     let at = start
     for (let column = 0; column < upTo; column += 1) {
       const property = properties[column]
@@ -150,12 +155,12 @@ class Layout implements RowLayout {
         if (branch !== 2) throw new DoesNotFit()
       }
       if (number >= 0) places[number] = at
-      const reach = reaches[column] ?? OTHER
-      if (reach > 0) at += reach
-      else if (reach === OTHER) at = endOf(property.type, bytes, at)
+      const fixedSize = sizes[column] ?? OTHER
+      if (fixedSize > 0) at += fixedSize
+      else if (fixedSize === OTHER) at = endOf(property.type, bytes, at)
       else {
         let byte = bytes[at++] ?? 0
-        if (reach === VARINT) {
+        if (fixedSize === VARINT) {
           for (let left = 9; byte > 127; left -= 1) {
             if (left === 0) throw new DoesNotFit()
             byte = bytes[at++] ?? 0
@@ -202,7 +207,7 @@ class Layout implements RowLayout {
 const NO_NUMBERS = new Int32Array()
 const NO_BYTES = Buffer.alloc(0) as NodeBuffer
 
-/** A size in front of bytes that takes more than one byte: the size, and where the bytes begin. */
+/** Reads a size of several bytes. Returns the size, and the offset of the bytes behind it. */
 function sizeAt(bytes: NodeBuffer, start: number): { readonly length: number; readonly at: number } {
   let length = 0
   let at = start
@@ -216,7 +221,7 @@ function sizeAt(bytes: NodeBuffer, start: number): { readonly length: number; re
   return { length: length / 2, at }
 }
 
-/** Where a value ends that does not tell it in front. */
+/** Returns the end of a value, which only reading it finds. */
 function endOf(type: AvscType, bytes: NodeBuffer, start: number): number {
   const { offset } = type.decode(bytes, start)
   if (offset < 0) throw new DoesNotFit()
@@ -305,7 +310,7 @@ class Cursor implements RowCursor {
   }
 }
 
-/** True for a varint of at most 49 bits, with which numbers are exact. */
+/** True for a varint of at most 49 bits, which a JavaScript number holds exactly. */
 function isShort(bytes: NodeBuffer, start: number): boolean {
   for (let at = start; at < start + 7; at += 1) if ((bytes[at] ?? 0) < 128) return true
   return false

@@ -11,7 +11,7 @@ const TWO_32 = 4_294_967_296
 const MIN_INT64 = -(2n ** 63n)
 export const MAX_INT64 = 2n ** 63n - 1n
 
-/** 64-bit integers: numbers while safe, bigints beyond. Both are accepted. */
+/** 64-bit integers. They are read as numbers if safe, else as bigints, and written from both. */
 class ExactLong extends LongType {
   override _read(tap: Tap): number | bigint {
     return readLong(tap)
@@ -29,22 +29,23 @@ class ExactLong extends LongType {
 }
 export const EXACT_LONG = labelled('long (integer of 64 bits)', new ExactLong())
 
-/** The last instant that JavaScript's dates know, in ms since 1970. */
-const LAST_MILLIS = 8.64e15
+/** The last instant of JavaScript's dates, in ms since 1970. */
+const MAX_MILLIS = 8.64e15
 
 /**
- * Instants. Nobody but a stranger writes one that no date has, and code that prints dates would throw at it.
+ * Instants. Code that prints dates throws at one beyond JavaScript's dates, which no version of Sluice
+ * writes.
  */
 class Millis extends LongType {
   override _read(tap: Tap): unknown {
     const value = super._read(tap)
-    if (typeof value !== 'number' || Math.abs(value) > LAST_MILLIS) throw new DoesNotFit()
+    if (typeof value !== 'number' || Math.abs(value) > MAX_MILLIS) throw new DoesNotFit()
     return value
   }
 
   override _write(tap: Tap, value: unknown): void {
-    const isFar = typeof value === 'number' && Math.abs(value) > LAST_MILLIS
-    super._write(tap, isFar ? Math.sign(value) * LAST_MILLIS : value)
+    const isFar = typeof value === 'number' && Math.abs(value) > MAX_MILLIS
+    super._write(tap, isFar ? Math.sign(value) * MAX_MILLIS : value)
   }
 }
 export const MILLIS = new Millis()
@@ -59,7 +60,9 @@ export function writeLong(tap: Tap, value: number | bigint): void {
   tap.pos = putHalves(tap.buf, tap.pos, Number(value >> 32n), Number(BigInt.asUintN(32, value)))
 }
 
-/** Reads a 64-bit integer. More than ten bytes are no integer, which `isValid` notices. */
+/**
+ * Reads a 64-bit integer. For more than ten bytes, the tap moves beyond its buffer, so `isValid` is false.
+ */
 export function readLong(tap: Tap): number | bigint {
   const { buf } = tap
   let { pos } = tap
@@ -86,7 +89,7 @@ export function readLong(tap: Tap): number | bigint {
   return Number.isSafeInteger(value) ? value : (BigInt(upper) << 32n) | BigInt(lower)
 }
 
-/** 32-bit floats as the shortest decimal that names them. */
+/** 32-bit floats. They are read as the number with the shortest digits for the float. */
 class Float extends FloatType {
   override _read(tap: Tap): number {
     return shortestOfFloat(tap.readFloat())
@@ -95,11 +98,14 @@ class Float extends FloatType {
 export const FLOAT = labelled('float', new Float())
 
 /**
- * The largest number of PostgreSQL has 147,455 digits. The time that digits take grows faster than they do.
+ * The largest number of PostgreSQL has 147,455 digits, and fits. Longer numbers are refused, since the time
+ * to print them grows faster than their digits.
  */
 const MAX_DECIMAL_BYTES = 64 * 1024
 
-/** Decimals, from `Decimal`, number, bigint or text; see contracts/values.ts for what they are read as. */
+/**
+ * Decimals. They are written from `Decimal`, number, bigint or text, and read as contracts/values.ts says.
+ */
 export function decimalType(precision: number, scale: number): AvscType {
   class DecimalBytes extends BytesType {
     override _read(tap: Tap): number | bigint | Decimal {
@@ -124,7 +130,9 @@ export function decimalType(precision: number, scale: number): AvscType {
   return labelled(`decimal(${precision},${scale})`, new DecimalBytes())
 }
 
-/** Large whole numbers print with an exponent; as a bigint they do not. */
+/**
+ * Returns the text of a value. A large whole number would print with an exponent, which a bigint does not.
+ */
 function decimalInput(value: Decimal | bigint | number | string): string {
   return typeof value === 'number' && Number.isInteger(value) ? String(BigInt(value)) : String(value)
 }

@@ -7,7 +7,7 @@ const TYPES = ['string', 'double', { type: 'array', items: ['null', 'string'] },
 const VALUES = ['a text', 1.5, ['one', null], true, Buffer.from([0, 255])]
 
 /** Around the number of fields above which a record is read by a loop. */
-it.each([3, 128, 129, 300])('reads some of %d fields, and passes over the others', count => {
+it.each([3, 128, 129, 300])('reads some of %d fields, and skips the others', count => {
   const schema: Attributes = {
     type: 'record',
     name: 'Row',

@@ -1,27 +1,27 @@
 /**
- * How the fields of a record are read and written. A record of few fields gets a function of its own, as in
- * avsc, in which each field's type stands by itself. That makes it fast. A record of many fields is read and
- * written by a loop over them.
+ * Makes the functions that read and write the fields of a record. A record of few fields gets a compiled
+ * function, as in avsc, with each field written out, which is fast. A loop reads and writes a record of many
+ * fields.
  */
 import type { AvscType, Tap, UnionType } from './avsc.ts'
 import { DoesNotFit } from './text-types.ts'
 
 /**
- * The most fields of a function of its own. V8 takes memory for a function that it optimizes which grows
- * faster than the function: 22 MB for the reader and writer of 128 fields, 441 MB for those of 1,000. An
- * object of more properties than that is a hash table for V8, and a loop fills it faster.
+ * A compiled function has at most this many fields. To optimize a function, V8 takes memory that grows faster
+ * than the function: 22 MB for the reader and writer of 128 fields, and 441 MB for those of 1,000. V8 keeps
+ * an object of more properties as a hash table, which a loop fills faster.
  */
 const MAX_FIELDS = 128
 
-/** One field, as a property of the object that stands for the record. */
+/** A field of the record, as a property of its object. */
 export interface Property {
   readonly name: string
   readonly type: AvscType
-  /** True if null is a value. Then `type` is the other branch, and null comes first in the union. */
+  /** True if the value may be null. Then `type` is the other branch of a union that begins with null. */
   readonly mayBeNull: boolean
 }
 
-/** The type beside null in a union of the two, null first; any other type is itself. */
+/** Splits a union of null and one type. Any other type stays as it is. */
 export function nullability(type: AvscType): { readonly type: AvscType; readonly mayBeNull: boolean } {
   const [nothing, other, ...more] = (type as Partial<UnionType>).types ?? []
   return nothing?.typeName === 'null' && other !== undefined && more.length === 0
@@ -29,7 +29,7 @@ export function nullability(type: AvscType): { readonly type: AvscType; readonly
     : { type, mayBeNull: false }
 }
 
-/** Reads which branch of a union with null, of two, comes next. */
+/** Reads the branch of a union of null and one type. Returns true for null. */
 export function isNull(tap: Tap): boolean {
   const branch = tap.buf[tap.pos++]
   if (branch === 0) return true
@@ -37,7 +37,7 @@ export function isNull(tap: Tap): boolean {
   return false
 }
 
-/** Sets a property that is a name and nothing else, even `__proto__`. */
+/** Sets an own property, even one called `__proto__`. */
 export function setOwn(object: object, key: string, value: unknown): void {
   if (key === '__proto__') {
     Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
@@ -49,8 +49,7 @@ export function wholeReader(properties: readonly Property[]): AvscType['_read'] 
 }
 
 /**
- * A reader that makes objects with some of a record's fields. It passes over the others, and stops behind the
- * last field that is wanted.
+ * Returns a reader of some of a record's fields. It skips the others, and stops behind the last wanted field.
  */
 export function readerOfSome(
   properties: readonly Property[],
@@ -70,17 +69,17 @@ function compiledReader(
   isWanted: (property: Property) => boolean,
 ): AvscType['_read'] {
   const members: string[] = []
-  let passed = ''
+  let skipped = ''
   properties.forEach((property, i) => {
     const { name, mayBeNull, type } = property
     if (isWanted(property)) {
       const value = mayBeNull ? `isNull(tap) ? null : t${i}._read(tap)` : `t${i}._read(tap)`
-      // A computed name is a name and nothing else, even `__proto__`.
-      members.push(`[${JSON.stringify(name)}]: (${passed}${value})`)
-      passed = ''
+      // A computed name makes an own property, even of `__proto__`.
+      members.push(`[${JSON.stringify(name)}]: (${skipped}${value})`)
+      skipped = ''
     } else {
-      const pass = `t${i}.${canBePassedOver(type) ? '_skip' : '_read'}(tap)`
-      passed += mayBeNull ? `isNull(tap) || ${pass}, ` : `${pass}, `
+      const skip = `t${i}.${canBeSkipped(type) ? '_skip' : '_read'}(tap)`
+      skipped += mayBeNull ? `isNull(tap) || ${skip}, ` : `${skip}, `
     }
   })
   const body = `return function read(tap) { return {\n${members.join(',\n')}\n} }`
@@ -98,7 +97,7 @@ function loopingReader(
       const isNothing = mayBeNull && isNull(tap)
       if (wanted) setOwn(row, name, isNothing ? null : type._read(tap))
       else if (isNothing) continue
-      else if (canBePassedOver(type)) type._skip(tap)
+      else if (canBeSkipped(type)) type._skip(tap)
       else type._read(tap)
     }
     return row
@@ -106,14 +105,14 @@ function loopingReader(
 }
 
 /**
- * True if reading such a value would notice no more than passing over it does. A list may claim any number of
- * items that take no bytes, which only reading it notices.
+ * True if skipping a value notices the same faults as reading it. A list may claim any number of items that
+ * take no bytes, which only reading it notices.
  */
-function canBePassedOver(type: AvscType): boolean {
-  return PASSED_OVER.has(type.typeName)
+function canBeSkipped(type: AvscType): boolean {
+  return SKIPPED.has(type.typeName)
 }
 
-const PASSED_OVER: ReadonlySet<string> = new Set([
+const SKIPPED: ReadonlySet<string> = new Set([
   ...['string', 'bytes', 'int', 'long', 'boolean', 'float', 'double'],
 ])
 
@@ -146,11 +145,11 @@ function loopingWriter(properties: readonly Property[]): AvscType['_write'] {
   }
 }
 
-/** Names enter that code only as JSON strings. */
+/** Compiles the code. Names stand in it only as JSON strings. */
 function compile(body: string, properties: readonly Property[]): unknown {
   const types = properties.map(property => property.type)
   const names = types.map((_, i) => `t${i}`)
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- avsc does it so, and nothing is as fast
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- avsc compiles, too, and nothing is as fast
   const make = new Function('isNull', 'DoesNotFit', ...names, `'use strict'\n${body}`) as (
     ...parts: readonly unknown[]
   ) => unknown

@@ -1,4 +1,4 @@
-/** The codec of the distributed profile: schemas are kept in a Confluent-compatible registry. */
+/** The codec of the distributed profile. It keeps schemas in a Confluent-compatible registry. */
 import { createHash } from 'node:crypto'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
@@ -15,35 +15,35 @@ import { schemaOf, sluiceType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
 export interface RegistryCodecOptions {
-  /** Confluent-compatible base URL, with user and password in it if the registry wants them. */
+  /** The base URL of a Confluent-compatible API, with user and password if the registry wants them. */
   readonly url: string
   readonly clientId?: string
-  /** How long one request may take, and how long a call goes on trying before it is `unreachable`. */
+  /** The time-out of one request. Default 5 s. */
   readonly requestTimeoutMs?: number
+  /** After this time, a call without an answer is `unreachable`. Default 15 s. */
   readonly deadlineMs?: number
-  /**
-   * How long a schema that a record names may be missing. A registry that was restarted may still be reading.
-   */
+  /** A schema may be missing for this long, since a restarted registry may still be reading. Default 5 s. */
   readonly missingForMs?: number
 }
 
 const REQUEST_TIMEOUT_MS = 5000
 const DEADLINE_MS = 15_000
 const MISSING_FOR_MS = 5_000
-/** Of a schema that was waited for in vain, the registry is asked once and not waited for, for so long. */
+/** For this long after a wait in vain, the same schema is asked for without a wait. */
 const MISSING_REMEMBERED_MS = 60_000
-/** So many schemas are waited for in vain in that time. Records of others may name any number of them. */
-const MISSING_WAITED_FOR = 3
+/** This many waits in vain are allowed in that time, since other programs' records may name any schemas. */
+const MAX_VAIN_WAITS = 3
 /**
- * A topic may have millions of records of one schema that is missing, or is none of ours, and each question
- * takes as long as thousands of records. So it is asked again after so long: one that is missing may come.
+ * The registry is asked again only after these times. A topic may have millions of records of a schema that
+ * is missing or not ours, and a question takes as long as thousands of records. A missing schema may still
+ * appear.
  */
-const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 20_000 } as const
+const ASK_AGAIN_MS = { missing: 1_000, foreign: 20_000 } as const
 const MAX_REFUSED = 10_000
 const PAUSES = { firstMs: 100, maxMs: 2000 } as const
 
 const CONFLICT = 409
-const CONFLICT_TRIES = 3
+const MAX_CONFLICTS = 3
 
 /** Connects at the first use. Throws `config` for a wrong URL. */
 export function createRegistryCodec(options: RegistryCodecOptions): SchemaCodec {
@@ -52,13 +52,13 @@ export function createRegistryCodec(options: RegistryCodecOptions): SchemaCodec 
 
 class RegistryStore implements SchemaStore {
   readonly #registry: SchemaRegistry
-  /** Without user and password. */
+  /** The URL without user and password. */
   readonly #address: string
   readonly #deadlineMs: number
   readonly #missingForMs: number
-  /** By id of the schema, until when its absence is remembered (ms of `performance.now`). */
+  /** Schemas that were waited for in vain, by id, with the end of that memory (ms of `performance.now`). */
   readonly #missingUntilMs = new Map<number, number>()
-  /** Schemas that no record can be read with, and until when nobody asks again (ms of `performance.now`). */
+  /** Schemas that cannot be used, by id, with the time of the next question (ms of `performance.now`). */
   readonly #unusable = new RecentMap<number, { readonly error: SluiceError; readonly untilMs: number }>({
     limit: MAX_REFUSED,
   })
@@ -103,8 +103,8 @@ class RegistryStore implements SchemaStore {
       this.#registerAs(subject, confluent, LEVELS[compatibility]),
     ).catch((error: unknown) => {
       if (isBackward || !isRefusal(error)) throw refusedByRegistry(subject, error)
-      // The registry does not let us say which schemas may follow. So each schema gets a subject of its own,
-      // in which none follows.
+      // The registry does not allow Sluice to set the level of a subject. So each schema gets a subject of
+      // its own, in which no other schema follows.
       const own = `${subject}.${createHash('sha256').update(confluent.schema).digest('hex').slice(0, 12)}`
       return this.#ask(options, () => this.#registerAlone(own, confluent))
     })
@@ -114,10 +114,10 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * The client sets the level of a subject after putting its first schema there. That may not have happened,
-   * because the process died or another process is just between the two steps. Then the registry says NONE,
-   * and the client refuses its next schema. If any schema may follow, a level that an earlier version of
-   * Sluice has set is removed, too.
+   * Registers a schema, and sets the level of its subject. The client registers a subject's first schema and
+   * then sets the level. If the process died between the two steps, or another process is just there, the
+   * level is NONE, and the client refuses the next schema. This sets the level then. It also replaces a level
+   * that an earlier version of Sluice set on a subject where any schema may follow.
    */
   async #registerAs(
     subject: string,
@@ -135,7 +135,7 @@ class RegistryStore implements SchemaStore {
     return this.#registry.register(schema, options)
   }
 
-  /** Registers the only schema of a subject, whatever the registry wants of following schemas. */
+  /** Registers the only schema of a subject, whose level does not matter. */
   async #registerAlone(subject: string, { schema }: ConfluentAvro): Promise<{ readonly id: number }> {
     return (await this.#api.Subject.register({ subject, body: { schema } })).data()
   }
@@ -158,15 +158,15 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * The writer of the record had the id from the registry. A registry that was restarted, or a follower of
-   * the one that gave the id, may know it a little later.
+   * Waits a little for a missing schema. The record's writer had the id from the registry, and a registry
+   * that was restarted, or follows another one, may learn of the schema later.
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
     const now = performance.now()
     const refused = this.#unusable.get(id)
     if (refused !== undefined && now < refused.untilMs) throw refused.error
     for (const [known, until] of this.#missingUntilMs) if (until <= now) this.#missingUntilMs.delete(known)
-    const isKnownMissing = this.#missingUntilMs.has(id) || this.#missingUntilMs.size >= MISSING_WAITED_FOR
+    const isKnownMissing = this.#missingUntilMs.has(id) || this.#missingUntilMs.size >= MAX_VAIN_WAITS
     const patient = { ...options, missingForMs: isKnownMissing ? 0 : this.#missingForMs }
     const type = await this.#ask(patient, () => this.#schemaOf(id)).catch((error: unknown) => {
       throw isSluiceError(error, 'corrupt') ? this.#refuse(id, error, 'foreign') : error
@@ -179,26 +179,26 @@ class RegistryStore implements SchemaStore {
     throw this.#refuse(id, new SluiceError('corrupt', message), 'missing')
   }
 
-  #refuse(id: number, error: SluiceError, why: keyof typeof ASKED_AGAIN_AFTER_MS): SluiceError {
-    this.#unusable.set(id, { error, untilMs: performance.now() + ASKED_AGAIN_AFTER_MS[why] })
+  #refuse(id: number, error: SluiceError, why: keyof typeof ASK_AGAIN_MS): SluiceError {
+    this.#unusable.set(id, { error, untilMs: performance.now() + ASK_AGAIN_MS[why] })
     return error
   }
 
-  /** The schema may be another program's: no Avro, or Avro that avsc does not take. */
+  /** Reads a schema. Another program's schema may be no Avro, or Avro that avsc does not take. */
   async #schemaOf(id: number): Promise<unknown> {
     try {
       return await this.#registry.getSchema(id)
     } catch (cause) {
       if (statusOf(cause) !== undefined || isMissing(cause)) throw cause
-      const message = `A record names schema ${id} of ${this.#address}, which is none of Sluice's: ${messageOf(cause)}`
+      const message = `A record names schema ${id} of ${this.#address}, which is not one of Sluice's: ${messageOf(cause)}`
       throw new SluiceError('corrupt', message, { cause })
     }
   }
 
   /**
-   * Asks the registry, several times if it does not answer or is in trouble. Gives undefined if the registry
-   * keeps saying that there is no such thing, for as long as that may be passing. A conflict may be with
-   * another process that does the same at this moment, so it is tried again, too.
+   * Asks the registry, and repeats the question if the registry does not answer or is in trouble. A conflict
+   * may come from another process that does the same, so it is repeated, too. Returns undefined if the thing
+   * is still missing after `missingForMs`.
    */
   async #ask<T>(
     options: { readonly signal: AbortSignal; readonly missingForMs?: number },
@@ -206,8 +206,8 @@ class RegistryStore implements SchemaStore {
   ): Promise<T | undefined> {
     const askedAt = performance.now()
     let conflicts = 0
-    for (let tries = 1; ; tries += 1) {
-      const pause = doublingPause(tries, PAUSES)
+    for (let failures = 1; ; failures += 1) {
+      const pause = doublingPause(failures, PAUSES)
       try {
         return await abortable(question(), options)
       } catch (error) {
@@ -218,7 +218,7 @@ class RegistryStore implements SchemaStore {
           if (!mayWait(options.missingForMs ?? 0)) return undefined
         } else {
           if (statusOf(error) === CONFLICT && !isRaced(error)) conflicts += 1
-          const again = isRaced(error) || (conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error))
+          const again = isRaced(error) || (conflicts > 0 ? conflicts < MAX_CONFLICTS : isTransient(error))
           if (!again) throw this.#refused(error)
           if (!mayWait(this.#deadlineMs)) throw this.#unreachable(error)
         }
@@ -251,7 +251,7 @@ const LEVELS: { readonly [compatibility in Compatibility]: COMPATIBILITY } = {
   none: COMPATIBILITY.NONE,
 }
 
-/** True if the registry has answered, and refuses the request. */
+/** True if the registry answered, and refused the request. */
 function isRefusal(error: unknown): boolean {
   return isSluiceError(error, 'schema-incompatible') || isSluiceError(error, 'config')
 }
@@ -261,7 +261,7 @@ interface ConfluentAvro {
   readonly schema: string
 }
 
-/** The part of the client that asks a registry. The client does not export it. */
+/** A part of the client that it does not export. */
 interface SubjectApi {
   readonly Subject: {
     register(request: {
@@ -296,7 +296,7 @@ function endpoint(text: string): Endpoint {
 
 type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number]
 
-/** The client has no time-out of its own. */
+/** Gives requests a time-out, which the client lacks. */
 function boundedRequests(timeoutMs: number): Middleware {
   return () => ({
     prepareRequest: async next => (await next()).enhance({ timeout: timeoutMs }),
@@ -310,8 +310,8 @@ function statusOf(error: unknown): number | undefined {
 }
 
 /**
- * True if the registry may answer later. The client gives status 400, and this text, for connections that
- * fail. No registry answers so.
+ * True if the registry may answer later. The client reports a failed connection as status 400 with this text,
+ * which no registry sends.
  */
 function isTransient(error: unknown): boolean {
   const status = statusOf(error)
@@ -320,9 +320,8 @@ function isTransient(error: unknown): boolean {
 }
 
 /**
- * True if another process has just made the same thing there, such as the level of a subject: Apicurio says
- * `A rule named 'COMPATIBILITY' already exists`. A look at what is there now settles it, however many
- * processes start at once.
+ * True if another process has just made the same thing, such as the level of a subject. Apicurio then says `A
+ * rule named 'COMPATIBILITY' already exists`. Asking again finds it, however many processes start at once.
  */
 function isRaced(error: unknown): boolean {
   return statusOf(error) === CONFLICT && /already exists/.test(messageOf(error))
@@ -333,11 +332,11 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 || (error instanceof Error && error.name === 'ConfluentSchemaRegistryError')
 }
 
-/** The error for a schema that the registry itself finds incompatible, though our own check did not. */
+/** The error for a schema that passes our own check and not that of the registry. */
 function refusedByRegistry(subject: string, error: unknown): unknown {
   if (!isSluiceError(error, 'schema-incompatible')) return error
   const message =
     `The schema registry refuses the new schema of ${subject}: ${error.message}. Set the compatibility of that subject to NONE there: ` +
-    'Sluice reads each record with the schema that it was written with. Nothing was written.'
+    'Sluice reads each record with the schema of its writer. Nothing was written.'
   return new SluiceError('schema-incompatible', message, { cause: error })
 }

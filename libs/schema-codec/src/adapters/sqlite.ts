@@ -1,6 +1,6 @@
 /**
- * The codec of the embedded profile: schemas are kept in an SQLite file, with ids that grow from 1. It
- * decides on compatibility as a registry does.
+ * The codec of the embedded profile. It keeps schemas in an SQLite file, with ids from 1, and decides on
+ * compatibility as a registry does.
  */
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -17,23 +17,19 @@ import type { AvscType } from './avsc.ts'
 import { sharedType } from './avro.ts'
 
 export interface SqliteCodecOptions {
-  /**
-   * Path of the SQLite file, made if it is missing. Others may use it, too, such as the log, from this
-   * process or another.
-   */
+  /** Path of the SQLite file, which is made if it is missing. The log and other processes may use it, too. */
   readonly file: string
-  /** How long to wait for other writers of the file. */
+  /** A call waits at most this long for other writers of the file. Default 30 s. */
   readonly busyTimeoutMs?: number
   /**
-   * A file whose schemas this one begins with, if that file exists. It is only read, and nobody writes to it
-   * meanwhile.
+   * If this file exists, its schemas are copied first. It is only read, and nobody may write to it meanwhile.
    */
   readonly copyOf?: string
 }
 
 /**
- * Opens the file at the first use. A failure then is `unreachable`, or `conflict` if others held the file for
- * all that time.
+ * Opens the file at the first use. A failure is `unreachable`, or `conflict` if other writers held the file
+ * for the whole wait.
  */
 export function createSqliteCodec(options: SqliteCodecOptions): SchemaCodec {
   return new AvroCodec(new SqliteStore(options))
@@ -47,7 +43,6 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `
 const SQLITE_BUSY = 5
-/** The log writes to the same file, and leaves gaps. */
 const BUSY_TIMEOUT_MS = 30_000
 const BUSY_RETRY_MS = 10
 
@@ -94,8 +89,8 @@ class SqliteStore implements SchemaStore {
   }
 
   /**
-   * Does the work once no other writer is at the file. SQLite itself would wait by blocking the thread, and
-   * with it a writer of this very process. So it does not wait at all, and the work is tried again.
+   * Does the work once no other writer holds the file. SQLite itself would block the thread while it waits,
+   * and with it a writer of this very process. So SQLite does not wait, and this tries again.
    */
   async #whenFree<T>(options: { signal: AbortSignal }, work: (database: DatabaseSync) => T): Promise<T> {
     const deadline = performance.now() + this.#busyTimeoutMs
@@ -133,7 +128,7 @@ class SqliteStore implements SchemaStore {
     if (this.#opened !== undefined) return this.#opened
     const database = new DatabaseSync(this.#file, { timeout: 0 })
     try {
-      // A record must not outlive its schema: each schema is on the disk before its id is used.
+      // A record must not outlive its schema, so each schema is on the disk before its id is used.
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
       database.exec(TABLES)
       if (this.#copyOf !== null) copySchemas(this.#copyOf, database)
@@ -152,8 +147,8 @@ class SqliteStore implements SchemaStore {
 }
 
 /**
- * A file without a journal is opened as immutable, since SQLite would otherwise leave files beside it. A file
- * that a killed process left is read with its journal.
+ * Copies the schemas of another file. A file without a journal is opened as immutable, since SQLite would
+ * leave files beside it otherwise. If a killed process left a journal, it is read, too.
  */
 function copySchemas(file: string, database: DatabaseSync): void {
   if (!existsSync(file)) return
@@ -178,7 +173,7 @@ function registerIn(database: DatabaseSync, version: NewVersion): number {
     database.exec('COMMIT')
     return id
   } catch (error) {
-    // If the disk is full, SQLite has undone it already.
+    // If the disk is full, SQLite has rolled back already.
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }

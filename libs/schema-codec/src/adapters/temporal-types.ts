@@ -17,7 +17,7 @@ import { checkByWriting, DoesNotFit, labelled } from './text-types.ts'
 
 const { IntType, LongType } = avscTypes
 
-/** Databases count an infinite date as the greatest number, or its negative. */
+/** As in databases, the greatest number and its negative stand for infinite dates. */
 const INFINITE_DAYS = 2_147_483_647
 const INFINITE_MICROS = MAX_INT64
 
@@ -65,8 +65,8 @@ class TimeText extends LongType {
 }
 export const TIME = labelled('time', new TimeText())
 
-/** Days whose microseconds are safe numbers. */
-const SAFE_DAYS = 104_000
+/** The microseconds of up to this many days are safe numbers. */
+const MAX_SAFE_DAYS = 104_000
 
 class TimestampText extends LongType {
   override _read(tap: Tap): string {
@@ -101,7 +101,7 @@ function writeTimestamp(tap: Tap, text: string): void {
     return
   }
   const { days, micros } = moment
-  if (days > -SAFE_DAYS && days < SAFE_DAYS) writeLong(tap, days * MICROS_PER_DAY + micros)
+  if (days > -MAX_SAFE_DAYS && days < MAX_SAFE_DAYS) writeLong(tap, days * MICROS_PER_DAY + micros)
   else writeLong(tap, BigInt(days) * BigInt(MICROS_PER_DAY) + BigInt(micros))
 }
 

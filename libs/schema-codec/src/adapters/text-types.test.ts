@@ -13,7 +13,7 @@ function read(bytes: Uint8Array): unknown {
 }
 
 describe('texts', () => {
-  it('are read as they stand, however often one of the same length was read before', () => {
+  it('are read unchanged, however often one of the same length was read before', () => {
     const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000)
     const random = randomFrom(seed)
     const known: Buffer[] = []

@@ -1,21 +1,18 @@
 /**
- * avsc types for text and bytes, faster than avsc's own and always valid UTF-8. Also the part that all of
- * Sluice's types have in common.
+ * avsc types for text and bytes. They are faster than avsc's own, and always write valid UTF-8. The parts
+ * that all of Sluice's types share are here, too.
  */
 import { JsonText } from '@sluice/contracts/values'
 import { avscTypes, type AvscType, type Misfit, type NodeBuffer, type Tap } from './avsc.ts'
 
 const { StringType, BytesType } = avscTypes
 
-/**
- * Thrown by a `_write`, or by a `_read` of bytes that make no sense. Encoder and decoder turn it into an
- * error that says where.
- */
+/** A value that a `_write` or `_read` refuses. Encoder and decoder turn it into an error with the place. */
 export class DoesNotFit extends Error {}
 
 const LABELS = new WeakMap<AvscType, string>()
 
-/** The values of a type, in the words of contracts/values.ts. */
+/** Names the values of a type in the words of contracts/values.ts. */
 export function labelOf(type: AvscType): string {
   return LABELS.get(type) ?? type.name ?? type.typeName
 }
@@ -26,8 +23,8 @@ export function labelled(label: string, type: AvscType): AvscType {
 }
 
 /**
- * A check made of `write`, which throws for a value that does not fit. It is called only on the way to an
- * error.
+ * Checks a value by writing it, which throws if it does not fit. This is called only on the way to an error,
+ * so it may be slow.
  */
 export function checkByWriting(type: AvscType, value: unknown, misfit: Misfit | undefined): boolean {
   try {
@@ -51,13 +48,13 @@ const discarded = Object.assign(Object.create(null) as Tap, {
   writeFloat: () => undefined,
 })
 
-/** Up to so many characters, a loop in JavaScript is faster than a call into V8. */
-const SHORT_WRITE = 40
-const SHORT_READ = 12
+/** Up to this many characters, a loop in JavaScript is faster than a call into V8. */
+const MAX_LOOP_WRITE = 40
+const MAX_LOOP_READ = 12
 
-/** The length of text is written in two bytes if it has so many characters, at up to three bytes each. */
-const TWO_BYTE_LENGTH_MIN = 64
-const TWO_BYTE_LENGTH_MAX = 8191 / 3
+/** The length of a text in this range takes two bytes, as each character takes one to three bytes. */
+const MIN_TWO_BYTE_LENGTH = 64
+const MAX_TWO_BYTE_LENGTH = 8191 / 3
 
 /** Text as UTF-8; lone surrogates become U+FFFD. */
 class Text extends StringType {
@@ -98,12 +95,12 @@ export function readText(tap: Tap): string {
     tap.pos = buf.length + 1
     return ''
   }
-  if (length > SHORT_READ) return length > MAX_KNOWN ? buf.utf8Slice(pos, end) : knownText(buf, pos, end)
+  if (length > MAX_LOOP_READ) return length > MAX_KNOWN ? buf.utf8Slice(pos, end) : knownText(buf, pos, end)
   for (let i = pos; i < end; i++) if ((buf[i] ?? 0) > 127) return buf.utf8Slice(pos, end)
   return shortAscii(buf, pos, end)
 }
 
-/** At most SHORT_READ characters. One call for several of them makes one string, and not one for each. */
+/** Reads at most `MAX_LOOP_READ` characters. A call for four of them makes one string, and not four. */
 function shortAscii(buf: Buffer, start: number, end: number): string {
   let text = ''
   let at = start
@@ -114,21 +111,22 @@ function shortAscii(buf: Buffer, start: number, end: number): string {
 }
 
 /**
- * The last text of each length that stood in records again and again, as an incarnation does in all records
- * of a partition. A text that is another one costs a look at its first bytes.
+ * A text that many records have, such as the incarnation of a partition's records. One is kept for each
+ * length, so that its string is not made again. Another text of that length costs a comparison of its first
+ * bytes.
  */
 interface Known {
   readonly bytes: Uint8Array
   text: string
-  /** Texts of this length since this one stood there. */
+  /** Other texts of this length that were read since this one. */
   others: number
 }
 const MAX_KNOWN = 48
 const KNOWN: readonly Known[] = Array.from({ length: MAX_KNOWN + 1 }, (_, length) => ({
   ...{ bytes: new Uint8Array(length), text: '', others: 0 },
 }))
-/** A text takes the place of another only once so many others came. Keys differ in each record. */
-const OTHERS = 64
+/** A text is replaced only after this many others, since keys differ in each record. */
+const MAX_OTHERS = 64
 
 function knownText(buf: NodeBuffer, start: number, end: number): string {
   const known = KNOWN[end - start]
@@ -142,7 +140,7 @@ function knownText(buf: NodeBuffer, start: number, end: number): string {
   }
   const text = buf.utf8Slice(start, end)
   known.others += 1
-  if (known.text === '' || known.others > OTHERS) {
+  if (known.text === '' || known.others > MAX_OTHERS) {
     bytes.set(buf.subarray(start, end))
     known.text = text
     known.others = 0
@@ -152,9 +150,9 @@ function knownText(buf: NodeBuffer, start: number, end: number): string {
 
 export function writeText(tap: Tap, text: string): void {
   const { length } = text
-  if (length <= SHORT_WRITE && writeShortAscii(tap, text)) return
+  if (length <= MAX_LOOP_WRITE && writeShortAscii(tap, text)) return
   const { buf, pos } = tap
-  if (length >= TWO_BYTE_LENGTH_MIN && length <= TWO_BYTE_LENGTH_MAX && pos + 2 + 3 * length <= buf.length) {
+  if (length >= MIN_TWO_BYTE_LENGTH && length <= MAX_TWO_BYTE_LENGTH && pos + 2 + 3 * length <= buf.length) {
     const written = buf.utf8Write(text, pos + 2, 3 * length)
     buf[pos] = ((written << 1) & 0x7f) | 0x80
     buf[pos + 1] = written >> 6
@@ -182,7 +180,7 @@ function writeShortAscii(tap: Tap, text: string): boolean {
   return true
 }
 
-/** Bytes; the value read is a copy. */
+/** Bytes. A value that was read is a copy. */
 class Bytes extends BytesType {
   override _read(tap: Tap): Uint8Array | undefined {
     return readBytes(tap)

@@ -1,7 +1,4 @@
-/**
- * The Confluent wire format around avsc's types: byte 0, the schema id in 4 bytes big-endian, the Avro
- * binary.
- */
+/** Writes and reads the Confluent wire format with avsc's types. See port.ts for the format. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { ChangeFrame, Decoded, Encoder, RowsEncoder } from '../port.ts'
@@ -13,8 +10,8 @@ const MAGIC_BYTE = 0
 const HEADER_BYTES = 5
 
 /**
- * Records are encoded in this buffer and copied out. It grows to this size at most. A larger record gets a
- * buffer of its own, for that record alone.
+ * Records are encoded in the scratch buffer and copied out. It grows up to this size. A larger record gets a
+ * buffer for itself.
  */
 const MAX_SCRATCH_BYTES = 1 << 20
 let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 16)
@@ -24,7 +21,9 @@ export class WireEncoder implements Encoder {
   readonly #makeType: () => AvscType
   #made: AvscType | undefined
 
-  /** The type takes milliseconds to make, and many processes encode records of few schemas only. */
+  /**
+   * The type is made at the first use, since that takes milliseconds and many processes never encode with it.
+   */
   constructor(schemaId: number, makeType: () => AvscType) {
     this.schemaId = schemaId
     this.#makeType = makeType
@@ -71,7 +70,7 @@ function grown(bytes: number): Buffer {
   return buffer
 }
 
-/** The schema id of a record. Throws `corrupt` for bytes that are no record. */
+/** Reads the schema id of a record. Throws `corrupt` for bytes that are no record. */
 export function schemaIdOf(bytes: Uint8Array): number {
   if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC_BYTE) {
     const start = Buffer.from(bytes.subarray(0, HEADER_BYTES)).toString('hex')
@@ -86,7 +85,7 @@ export function schemaIdOf(bytes: Uint8Array): number {
 const reader = new ValueReader()
 
 /**
- * The value of a record of that type. Nothing in it refers to `bytes`. Throws `corrupt` unless it takes up
+ * Decodes a record of this type. Its value keeps no reference to `bytes`. Throws `corrupt` unless it takes up
  * the bytes exactly.
  */
 export function decodeRecord(type: AvscType, bytes: Uint8Array): Decoded {
@@ -116,7 +115,7 @@ function corruptError(type: AvscType, bytes: Uint8Array, what: string, cause?: u
 
 const MAX_SHOWN_CHARACTERS = 60
 
-/** An error that says which field of the value does not fit the type, what it has to be and what it is. */
+/** The error with the first field that does not fit its type, the expected type, and the value. */
 function misfitError(type: AvscType, value: object, cause: unknown): SluiceError {
   let where: string | undefined
   let what = ''

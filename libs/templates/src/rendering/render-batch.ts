@@ -92,7 +92,7 @@ function renderRows(changes: readonly Change<AnyRow>[], rendering: Rendering): R
     const { error, lacks } = result
     if (result.isTooMuch === true) tooMuch.count += 1
     if (changes.length > 1 && result !== GIVEN_UP) return renderHalves(changes, rendering)
-    const rows = changes.map(change => requestRow(op, change, context))
+    const rows = changes.map(change => requestRow(op, change, context.naming))
     return [{ kind: 'unrenderable', error, lacks, rows }]
   }
   const { body } = result
@@ -100,7 +100,7 @@ function renderRows(changes: readonly Change<AnyRow>[], rendering: Rendering): R
   const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
   if (bytes > limit && changes.length > 1) return renderHalves(changes, rendering)
   const { method, path, headers } = result
-  const rows = changes.map(change => requestRow(op, change, context))
+  const rows = changes.map(change => requestRow(op, change, context.naming))
   const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
   if (error !== null && changes.length > 1) return renderHalves(changes, rendering)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
@@ -186,7 +186,8 @@ function parseCaptured(json: string): { readonly [name: string]: unknown } {
   return typeof values === 'object' ? { ...values } : {}
 }
 
-function requestRow(op: Op, change: Change<AnyRow>, { naming = [] }: BatchContext): RequestRow {
+/** Returns a row as the record of its request has it. Only the naming columns are decoded. */
+export function requestRow(op: Op, change: Change<AnyRow>, naming: readonly string[] = []): RequestRow {
   const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
   const { key, seq, captured, retried } = change
   const named = naming.length === 0 ? null : namesOf(change, naming)

@@ -74,7 +74,7 @@ async function bothWays(sql: string): Promise<{ objects: string[]; columns: stri
     const rows = encoder.rows(newRows)
     byColumn += newRows.rows
     for (let row = 0; row < newRows.rows; row += 1) {
-      const into = Buffer.alloc(rows.mostBytes(frame, row))
+      const into = Buffer.alloc(rows.maxBytes(frame, row))
       const end = rows.write(into, 0, { frame, row, seq: columns.length })
       const { bytes, starts, lengths } = newRows.keys
       const start = starts[row] ?? 0

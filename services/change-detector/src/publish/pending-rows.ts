@@ -64,7 +64,7 @@ export class PendingRows {
     const { encoder, frame, row } = added
     const { keys } = added.rows
     const keyBytes = keys.lengths[row] ?? 0
-    const { bytes, lengths } = this.#roomFor(keyBytes + encoder.mostBytes(frame, row))
+    const { bytes, lengths } = this.#roomFor(keyBytes + encoder.maxBytes(frame, row))
     const start = keys.starts[row] ?? 0
     const valueAt = this.#end + keyBytes
     for (let i = 0; i < keyBytes; i += 1) bytes[this.#end + i] = keys.bytes[start + i] ?? 0
