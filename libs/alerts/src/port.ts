@@ -1,27 +1,27 @@
-/** Sends e-mail, once. Trying again is up to the caller. */
+/** Sends e-mail, once. The caller decides on another attempt. */
 
 export interface MailServer {
   readonly host: string
   readonly port: number
-  /** True: TLS from the first byte. Otherwise STARTTLS, if the server has it. */
+  /** True for TLS from the first byte. Otherwise the sender uses STARTTLS if the server has it. */
   readonly secure: boolean
-  /** True: without TLS nothing is sent. */
+  /** True to send nothing without TLS. */
   readonly requireTls: boolean
   readonly login: { readonly user: string; readonly password: string } | null
-  /** False: no connection is opened to an address that is not public. */
+  /** False to refuse addresses that are not public. */
   readonly allowPrivateNetwork: boolean
 }
 
 export interface Mail {
   readonly server: MailServer
-  /** An address, or one behind a name, in one line. */
+  /** One line with an address, or a name and an address. */
   readonly from: string
   readonly to: readonly string[]
   /** One line. */
   readonly subject: string
   readonly text: string
   readonly html: string
-  /** The same for each try, so that a mail program shows a second one as the same mail. */
+  /** The id is the same for each attempt, so that mail programs recognize a second one as the same mail. */
   readonly id: string
 }
 

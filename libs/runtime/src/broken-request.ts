@@ -1,6 +1,6 @@
 /**
- * Requests that Node's parser refuses before anybody sees them. By itself Node answers them with a bare
- * status. They are told as any other problem is (RFC 9457).
+ * Answers requests that Node's parser refuses. By default Node sends a bare status. Here the client gets a
+ * problem document (RFC 9457), as with any other error.
  */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -11,7 +11,7 @@ interface Refusal {
 }
 
 const NO_HTTP: Refusal = { status: 400, detail: 'What came is no request of HTTP.' }
-/** By the codes of Node's errors. */
+/** The refusals by the codes of Node's errors. */
 const REFUSALS: { readonly [code: string]: Refusal } = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
@@ -21,7 +21,7 @@ const REFUSALS: { readonly [code: string]: Refusal } = {
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'The request did not come in time.' },
 }
 
-/** For `clientError` of a server. It answers, unless an answer is under way, and closes the connection. */
+/** Handles `clientError` of a server: answers, unless an answer is under way, and closes the connection. */
 export function answerBrokenRequest(error: Error, socket: Duplex): void {
   const code = 'code' in error ? String(error.code) : ''
   if (code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
@@ -46,7 +46,7 @@ export function answerBrokenRequest(error: Error, socket: Duplex): void {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
-/** True if something else is being written to the connection. Node keeps the answer under way there. */
+/** True if an answer is under way on the connection, where Node keeps it. */
 function isAnswering(socket: Duplex): boolean {
   return '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
 }

@@ -1,4 +1,4 @@
-/** Reads a service's configuration from environment variables. */
+/** Reads configuration from environment variables. */
 import { readFileSync, statSync } from 'node:fs'
 import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_MEMORY_BYTES, LEAST_MEMORY_BYTES } from '@sluice/domain/memory-budget'
@@ -9,9 +9,9 @@ export interface Environment {
 }
 
 /**
- * The variables that the schema names, checked and converted. Each of `secrets` may instead be given as a
- * file by its name with `_FILE`. An empty variable counts as not set. Throws `config` with one detail for
- * each variable that is wrong, never with its value if it is a secret.
+ * Checks and converts the variables that the schema names. Each of `secrets` may instead be given as a file,
+ * in a variable whose name ends with `_FILE`. An empty variable counts as not set. Throws `config` with one
+ * detail for each wrong variable, and never shows the value of a secret.
  */
 export function parseEnvironment<Schema extends z.ZodObject>(
   schema: Schema,
@@ -31,20 +31,20 @@ export function parseEnvironment<Schema extends z.ZodObject>(
   throw new SluiceError('config', details.map(({ message }) => message).join('\n'), { details })
 }
 
-/** A variable's value, or undefined if it is not set or empty. */
+/** Returns a variable's value; undefined if it is not set or empty. */
 export function valueOf(env: Environment, name: string): string | undefined {
   const value = env[name]
   return value === undefined || value === '' ? undefined : value
 }
 
-/** Texts of pipes. Each gives its text once, and a secret may be wanted twice. */
+/** The texts of pipes. A pipe gives its text once, and a secret may be needed twice. */
 const piped = new Map<string, string>()
-/** A larger file is a mistake and no secret. */
+/** A larger file is a mistake, and no secret. */
 const MAX_FILE_BYTES = 10_000_000
 
 /**
- * The value of a variable, or of the file that its `_FILE` names, without the line break at its end. Throws
- * `config`.
+ * Returns the value of a variable, or the text of the file that its `_FILE` names, without the line break at
+ * its end. Throws `config`.
  */
 export function secretOf(env: Environment, name: string): string | undefined {
   const value = valueOf(env, name)
@@ -64,7 +64,7 @@ function textOfFile(file: string): string {
   const kept = piped.get(file)
   if (kept !== undefined) return kept
   const stats = statSync(file)
-  // A device may never end. A pipe does: shells hand over secrets by one.
+  // A device may never end. A pipe ends, and shells hand over secrets in pipes.
   if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
   if (stats.size > MAX_FILE_BYTES) throw new Error(`${file} is longer than ${MAX_FILE_BYTES} bytes`)
   const text = readFileSync(file, 'utf8')
@@ -76,7 +76,7 @@ function detailOf(issue: z.core.$ZodIssue, given: Environment, secrets: readonly
   const field = String(issue.path[0] ?? '')
   const value = given[field]
   if (value === undefined) {
-    // Zod's own words are about types, which nobody meets here.
+    // Zod's own message is about types, which mean nothing to operators.
     const wanted = issue.message.startsWith('Invalid input') ? '' : `: ${issue.message}`
     return { field, message: `${field} is not set${wanted}` }
   }
@@ -89,14 +89,14 @@ export const envBoolean = z
   .enum(['true', 'false'], 'expected true or false')
   .transform(text => text === 'true')
 
-/** A TCP port; 0 lets the system choose. */
+/** A TCP port; with 0 the system chooses one. */
 export const envPort = z
   .string()
   .regex(/^\d{1,5}$/, 'expected a port from 0 to 65535')
   .transform(Number)
   .refine(port => port <= 65_535, 'expected a port from 0 to 65535')
 
-/** Texts between commas, at least one, none of them empty. */
+/** At least one text between commas, none of them empty. */
 export const envList = z
   .string()
   .transform(text => text.split(',').map(part => part.trim()))
@@ -110,7 +110,7 @@ const sizeOf = (text: string): number =>
 
 const MEMORY_WANTED = `expected a size such as 512MB or 2GB, at least ${LEAST_MEMORY_BYTES / 1_000_000}MB`
 
-/** `SLUICE_MEMORY`: how much memory a process may use, in bytes. */
+/** The memory that a process may use (`SLUICE_MEMORY`), in bytes. */
 export const envMemory = z
   .string()
   .regex(/^\d{1,9}(\.\d{1,3})?(KB|MB|GB)$/, MEMORY_WANTED)
@@ -118,7 +118,7 @@ export const envMemory = z
   .refine(bytes => bytes >= LEAST_MEMORY_BYTES, MEMORY_WANTED)
   .default(DEFAULT_MEMORY_BYTES)
 
-/** The memory that this process may use, in bytes. Throws `config` if `SLUICE_MEMORY` is wrong. */
+/** Returns the memory that this process may use, in bytes. Throws `config` if `SLUICE_MEMORY` is wrong. */
 export function memoryOf(env: Environment): number {
   return parseEnvironment(z.object({ SLUICE_MEMORY: envMemory }), env).SLUICE_MEMORY
 }
@@ -131,8 +131,8 @@ export const envSize = z
   .refine(bytes => bytes >= 1_000_000, 'expected a size of at least 1MB')
 
 /**
- * How large requests and attempts in the log of a folder may grow, in bytes, before runs of the last seven
- * days lose theirs. Throws `config` if `SLUICE_LOG_SIZE` is wrong.
+ * Returns the size in bytes to which requests and attempts in the log of a folder may grow before runs of the
+ * last seven days lose theirs. Throws `config` if `SLUICE_LOG_SIZE` is wrong.
  */
 export function logSizeOf(env: Environment): number {
   const shape = z.object({ SLUICE_LOG_SIZE: envSize.default(DEFAULT_LOG_BYTES) })

@@ -1,6 +1,6 @@
 /**
- * The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`. Figures name syncs, so they
- * may want a token. Health does not, since the supervisor of a process has none.
+ * The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`. Metrics name syncs, so they
+ * may require a token. Health does not, since the supervisor of a process has none.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts'
 
 /**
  * Checks by name. If something is missing, `ok` is false and `detail` is a sentence about it. A check answers
- * quickly and never throws on purpose.
+ * quickly. An error that it throws counts as a failed check.
  */
 export type HealthChecks = {
   readonly [name: string]: () => { readonly ok: boolean; readonly detail?: string }
@@ -21,13 +21,13 @@ export interface HealthServerOptions {
   /** 0 means a free port. */
   readonly port: number
   readonly metrics: Metrics
-  /** What `/metrics` wants as `Authorization: Bearer`; undefined for nothing. */
+  /** The token that `/metrics` requires as `Authorization: Bearer`; undefined for none. */
   readonly metricsToken?: string | undefined
   /** Checks that must hold for the process to take work. */
   readonly ready: HealthChecks
   /** Checks that must hold for the process not to be restarted. */
   readonly alive?: HealthChecks
-  /** Answers on all other paths, if the process has something to say there by now. */
+  /** Returns the listener for all other paths, if the process has one by now. */
   readonly elsewhere?: () => HttpListener | undefined
 }
 
@@ -35,12 +35,11 @@ export type HttpListener = (request: IncomingMessage, response: ServerResponse) 
 
 const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 /**
- * How long a client may take to send its request, and how long its head may be. A cursor may name a key of 8
- * KB.
+ * The limits of a request's time and head. A cursor in the path may have a key of 8 KB.
  */
 export const SERVER_OPTIONS = {
   requestTimeout: 30_000,
-  // How often Node looks for requests that take longer; by default only every 30 s.
+  // Node looks for requests that take longer only every 30 s by default.
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 64 * 1024,
 } as const
@@ -90,7 +89,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   }
 }
 
-/** Compares hashes, whose lengths are equal, so that the time tells nothing. */
+/** Compares hashes of equal length, so that the time of the comparison reveals nothing. */
 function mayRead(authorization: string | undefined, token: string | undefined): boolean {
   if (token === undefined) return true
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -98,8 +97,9 @@ function mayRead(authorization: string | undefined, token: string | undefined): 
 }
 
 /**
- * A page of evil.example whose name was made to lead to this machine still says `Host: evil.example`. Beyond
- * this machine, a server has names that nobody knows here.
+ * True for a request of a web page in a browser of this machine. A page of evil.example whose name was made
+ * to lead to this machine still sends `Host: evil.example`. A server that others reach has names that it
+ * cannot know.
  */
 function isPage({ headers }: IncomingMessage, { host, metricsToken }: HealthServerOptions): boolean {
   return metricsToken === undefined && isLoopback(host) && !isOwnName(headers.host, host)
@@ -112,7 +112,7 @@ export function isLoopback(host: string): boolean {
 
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-/** True if a header `Host` names this machine, or the address that a server of it listens on. */
+/** True if a header `Host` names this machine, or the address that its server listens on. */
 export function isOwnName(header: string | undefined, listening: string): boolean {
   const name = hostnameOf(`http://${header ?? ''}`)
   const own = hostnameOf(`http://${listening.includes(':') ? `[${listening}]` : listening}`)
@@ -123,7 +123,7 @@ function hostnameOf(url: string): string | null {
   return URL.canParse(url) ? new URL(url).hostname.toLowerCase() : null
 }
 
-/** What checks say, and since when: as of the first answer that said so. */
+/** The results of checks, each with the time of the first answer with that result. */
 class Seen {
   readonly #checks: HealthChecks
   readonly #since = new Map<string, { readonly ok: boolean; readonly at: string }>()

@@ -5,19 +5,19 @@ import { safeJson } from '@sluice/contracts/safe-json'
 import { LOG_LEVELS } from './settings/log-levels.ts'
 
 /**
- * What a log line says of an error: a list of what may be shown, and nothing else. Clients hang all kinds of
- * things on their errors: the command with its arguments (Redis' AUTH), the configuration of a request, the
- * parameters of a query.
+ * A log line shows only listed fields of an error, since clients put all kinds of values on their errors: the
+ * command with its arguments (Redis' AUTH), the configuration of a request, the parameters of a query.
  */
 const MAX_CAUSES = 5
 const MAX_TEXT = 10_000
-/** So much of a text is looked at. What is masked may be longer than what is shown. */
-const LOOKED_AT = 100_000
+/** The part of a text in which secrets are masked. A secret may be longer than the shown text. */
+const MAX_MASKED = 100_000
 
 /**
- * Gives a text without secrets. `cut`: it is the beginning of a longer one, whose end may cut a secret off.
+ * Returns a text without secrets. `cut`: the text is the beginning of a longer one, and may end inside a
+ * secret.
  */
-export type MaskText = (text: string, of: { readonly cut: boolean }) => string
+export type MaskText = (text: string, options: { readonly cut: boolean }) => string
 
 export interface DescribedError {
   readonly type: string
@@ -28,7 +28,10 @@ export interface DescribedError {
   readonly cause?: DescribedError
 }
 
-/** An error as a log line shows it. Anything else as its kind alone, since nobody knows what it holds. */
+/**
+ * Returns an error as a log line shows it. Of any other value it shows only the type, since the value may be
+ * a secret.
+ */
 export function describedError(error: unknown, mask: MaskText, causes = MAX_CAUSES): DescribedError {
   const cut = (text: string): string => shortened(text, mask)
   if (!(error instanceof Error)) {
@@ -51,10 +54,10 @@ function isCode(code: unknown): code is string | number {
   return typeof code === 'number' || (typeof code === 'string' && /^[\w.-]{1,100}$/.test(code))
 }
 
-/** The rest of a secret that was cut in two could not be found, so it is masked before. */
+/** Masks before it shortens, since the first half of a secret could not be found. */
 function shortened(text: string, mask: MaskText): string {
   if (text.length <= MAX_TEXT) return text
-  const masked = mask(text.slice(0, LOOKED_AT), { cut: text.length > LOOKED_AT })
+  const masked = mask(text.slice(0, MAX_MASKED), { cut: text.length > MAX_MASKED })
   return `${masked.slice(0, MAX_TEXT)}…`
 }
 
@@ -63,8 +66,7 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fat
 }
 
 /**
- * Properties whose value never goes into a line, wherever they stand in the first levels of the logged
- * object.
+ * The values of these properties, on the first levels of the logged object, never go into a line.
  */
 const SENSITIVE_PROPERTIES = [
   'password',
@@ -80,15 +82,15 @@ const DEPTHS = ['', '*.', '*.*.']
 export interface LoggerOptions {
   readonly name: string
   readonly level?: string | undefined
-  /** Values that no line may show, in whatever spelling. The list may grow. */
+  /** Values that no line may show, in any encoding. The list may grow. */
   readonly secrets?: readonly string[]
   /** Where lines go; default stderr. */
   readonly write?: ((line: string) => void) | undefined
 }
 
 /**
- * A logger of that name and level; an unknown level is `info`. Lines are written at once, so none is lost
- * when the process ends.
+ * Makes a logger of that name and level; an unknown level counts as `info`. Lines are written at once, so
+ * none is lost when the process ends.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const level = LOG_LEVELS.find(known => known === options.level) ?? 'info'
@@ -98,13 +100,13 @@ export function createLogger(options: LoggerOptions): Logger {
   }
   const { secrets = [] } = options
   const described = (error: unknown): DescribedError =>
-    describedError(error, (text, of) => redactText(text, secrets, of))
+    describedError(error, (text, options) => redactText(text, secrets, options))
   const serializers = { err: described }
   const formatters = { log: (logged: object) => withoutErrorObjects(logged, described) }
   return pino({ name: options.name, level, redact, serializers, formatters }, destinationOf(options))
 }
 
-/** An error under any name is shown as one under `err` is. */
+/** Shows an error under any name as it shows one under `err`. */
 function withoutErrorObjects(
   logged: object,
   described: (error: unknown) => DescribedError,

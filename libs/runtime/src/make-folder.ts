@@ -1,13 +1,11 @@
-/** Makes folders that do not exist yet. */
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { diskFailure } from '@sluice/domain/disk-failure'
 
 /**
- * Makes a folder, and missing folders above it. It may exist already. Throws `disk` if the disk is full, or
- * else the error of the operating system. Node's own `recursive` never returns if an existing folder lets no
- * folder be made in it (ENOENT below `/proc` and `/sys`): it takes that for a missing parent, again and
- * again.
+ * Makes a folder, and missing folders above it, unless they exist. Throws `disk` if the disk is full, or else
+ * the error of the operating system. Node's own `recursive` never returns if an existing folder refuses new
+ * folders with ENOENT, as `/proc` and `/sys` do, since it takes that for a missing parent, again and again.
  */
 export function makeFolder(path: string): void {
   const absolute = resolve(path)

@@ -1,10 +1,10 @@
-/** The figures of a process for Prometheus. All names begin with `sluice_`. */
+/** The metrics of a process for Prometheus. All names begin with `sluice_`. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 const PREFIX = 'sluice_'
 
 export interface MetricSpec<Label extends string> {
-  /** Without the prefix: `requests_total`. */
+  /** The name without the prefix, such as `requests_total`. */
   readonly name: string
   readonly help: string
   readonly labels?: readonly Label[]
@@ -12,31 +12,33 @@ export interface MetricSpec<Label extends string> {
 
 type Labels<Label extends string> = { readonly [label in Label]: string }
 
-/** Values by their labels. A label set may belong to something that is gone. */
+/** Values by their labels. */
 interface Series<Label extends string> {
-  /** Stops showing the value of these labels. A later value starts again from nothing. */
+  /**
+   * Stops showing the value of these labels, whose subject is gone. A later value starts from nothing again.
+   */
   remove(labels: Labels<Label>): void
 }
 
 export interface Metrics {
-  /** Counts up. */
+  /** A value that only grows. */
   counter<Label extends string = never>(
     spec: MetricSpec<Label>,
   ): Series<Label> & { add(count: number, labels: Labels<Label>): void }
-  /** Has the value that it was last set to. */
+  /** A value that can be set. */
   gauge<Label extends string = never>(
     spec: MetricSpec<Label>,
   ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
-  /** Counts values by size. `buckets` are the upper bounds, in the metric's unit. */
+  /** A count of values by size. `buckets` are the upper bounds, in the metric's unit. */
   histogram<Label extends string = never>(
     spec: MetricSpec<Label> & { readonly buckets: readonly number[] },
   ): Series<Label> & { observe(value: number, labels: Labels<Label>): void }
-  /** All metrics in Prometheus' text format. */
+  /** Returns all metrics in Prometheus' text format. */
   text(): Promise<string>
   readonly contentType: string
 }
 
-/** A registry of its own, with the process' memory, CPU and event loop. A name may be registered once. */
+/** Makes a registry with the process' memory, CPU and event loop. A name may be registered once. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: PREFIX })

@@ -1,20 +1,23 @@
-/** The secrets of this process that its own variables hold, so that no log line shows one. */
+/** Collects the secrets in this process' own variables, so that no log line shows one. */
 import { DISTRIBUTED_SECRETS } from './settings/distributed.ts'
 import { secretOf, type Environment } from './environment.ts'
 
-/** Certificates are public. The addresses hold passwords, and are shown without them. */
+/**
+ * The variables that are secrets as a whole. Certificates are public, and only the passwords in addresses are
+ * secret.
+ */
 const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
-/** Several keys may stand between commas. */
+/** These variables may have several keys between commas. */
 const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
 const TOKENS = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_METRICS_TOKEN']
-/** `name=value` between commas, values percent-encoded. */
+/** These variables have pairs `name=value` between commas, with percent-encoded values. */
 const HEADERS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const OTHERS = /^SLUICE_SECRET_\w+$/
 
 /**
- * Values to be masked, as they are written and as they are used, also those in files. The files that
- * `SLUICE_SECRET_<NAME>_FILE` names are read at each use, and masked then.
+ * Returns the values to mask, as they are written and as they are used, also those in files. The files that
+ * `SLUICE_SECRET_<NAME>_FILE` names are read, and masked, at each use.
  */
 export function ownSecrets(env: Environment): readonly string[] {
   const found: string[] = []
@@ -37,13 +40,14 @@ function valueOf(env: Environment, name: string): string {
   try {
     return secretOf(env, name) ?? ''
   } catch {
-    // The configuration tells what is wrong with the file.
+    // Reading the configuration reports the wrong file.
     return ''
   }
 }
 
 /**
- * An entry is a name, its roles and its token. Whatever comes third is masked, be the entry right or wrong.
+ * Returns the third word of each entry, which is its token, also of wrong entries. An entry has a name, roles
+ * and a token.
  */
 function tokensIn(entries: string): string[] {
   return entries.split(/[\n;]/).flatMap(entry => entry.trim().split(/\s+/).slice(2))
@@ -54,7 +58,7 @@ function headerValuesIn(list: string): string[] {
   return [...values, ...values.map(decoded)]
 }
 
-/** Addresses of several hosts are no URLs that `URL` reads. */
+/** Returns the passwords in an address. `URL` cannot read an address with several hosts. */
 function passwordsIn(url: string): string[] {
   const login = /^[a-z+]+:\/\/(.*)@/i.exec(url)?.[1] ?? ''
   const colon = login.indexOf(':')

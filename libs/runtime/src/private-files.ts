@@ -1,5 +1,6 @@
 /**
- * Files that only the user of this process may read: rows of customers, requests and answers stand in them.
+ * Makes files that only the user of this process may read, since they have rows of customers, requests and
+ * answers.
  */
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,15 +10,15 @@ import { makeFolder } from './make-folder.ts'
 
 const OPEN_TO_OTHERS = 0o077
 
-/** From here on, no other user may read, write or enter what this process makes. */
+/** Lets no other user read, write or enter the files that this process makes from now on. */
 export function makeFilesPrivate(): void {
-  // The mask belongs to the process, and a thread of it cannot change it.
+  // The mask belongs to the process, and its threads cannot change it.
   if (isMainThread) process.umask(OPEN_TO_OTHERS)
 }
 
 /**
- * Writes a file that is not there yet, and has it on the disk. Throws `disk` if the disk is full, and then
- * leaves nothing of the file: the next process writes it whole.
+ * Writes a new file, and waits until it is on the disk. Throws `disk` if the disk is full, and removes the
+ * file, so that the next process writes all of it.
  */
 export function writeNewFile(file: string, text: string, { mode = 0o600 } = {}): void {
   try {
@@ -29,7 +30,7 @@ export function writeNewFile(file: string, text: string, { mode = 0o600 } = {}):
   }
 }
 
-/** The same, where another process may write the file meanwhile: then its text stays. */
+/** Does the same, unless another process writes the file meanwhile. Its text stays then. */
 export function writeIfMissing(file: string, text: string): void {
   try {
     writeNewFile(file, text)
@@ -39,28 +40,29 @@ export function writeIfMissing(file: string, text: string): void {
 }
 
 /**
- * Makes folders below `folder`, and all that this process makes from here on, private. Narrows what is there
- * already and open to other users, and tells that once. Links are left alone, with what they lead to.
+ * Makes folders below `folder`, and makes them private, with all that this process makes from now on.
+ * Existing files that are open to other users become private, and `tell` gets a sentence about it. Links, and
+ * the files behind them, stay the same.
  */
 export function makePrivateFolders(
   folder: string,
-  of: { readonly below: readonly string[]; readonly tell: (notice: string) => void },
+  { below, tell }: { readonly below: readonly string[]; readonly tell: (notice: string) => void },
 ): void {
   makeFilesPrivate()
-  for (const name of of.below) makeFolder(join(folder, name))
+  for (const name of below) makeFolder(join(folder, name))
   hideFromGit(folder)
   const narrowed: string[] = []
   const left: string[] = []
   narrow(folder, { narrowed, left })
   const [first] = narrowed
   if (first !== undefined)
-    of.tell(`${first} ${more(narrowed)} open to other users of this machine. Now only its owner may read it.`)
+    tell(`${first} ${more(narrowed)} open to other users of this machine. Now only its owner may read it.`)
   const [open] = left
   if (open !== undefined)
-    of.tell(`${open} ${more(left)} open to other users of this machine, and this user may not change that.`)
+    tell(`${open} ${more(left)} open to other users of this machine, and this user may not change that.`)
 }
 
-/** Nothing in the folder belongs into a repository, whatever the ignore file above it says. */
+/** Writes an ignore file, since nothing in the folder belongs in a repository. */
 function hideFromGit(folder: string): void {
   const file = join(folder, '.gitignore')
   if (!existsSync(file)) writeIfMissing(file, '*\n')
@@ -68,7 +70,7 @@ function hideFromGit(folder: string): void {
 
 function narrow(path: string, found: { readonly narrowed: string[]; readonly left: string[] }): void {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  // A link in the place of the folder itself is the user's own: to another disk, for example.
+  // The user may have made a link in the place of the folder, to another disk, for example.
   if (stats === undefined || stats.isSymbolicLink()) return
   if ((stats.mode & OPEN_TO_OTHERS) !== 0) {
     try {

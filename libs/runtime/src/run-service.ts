@@ -31,11 +31,11 @@ export interface StartContext {
 
 /** A service whose connections are open and that takes no work yet. Disposing closes them. */
 export interface StartedService extends AsyncDisposable {
-  /** Checks that must hold for `/readyz`. */
+  /** The checks that must hold for `/readyz`. */
   readonly ready: HealthChecks
-  /** Answers HTTP requests beside those for health and figures. */
+  /** Answers HTTP requests other than those for health and metrics. */
   readonly listener?: HttpListener
-  /** Works until `drain` aborts, and then finishes work under way. `abort` ends it at once. */
+  /** Works until `drain` aborts, and then finishes the work under way. `abort` ends it at once. */
   run(ends: Ends): Promise<void>
 }
 
@@ -77,9 +77,9 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
 async function live<Config extends ServiceConfig>(
   spec: ServiceSpec<Config>,
   config: Config,
-  of: Pick<StartContext, 'logger' | 'mask'> & { readonly shutdown: ReturnType<typeof createShutdown> },
+  context: Pick<StartContext, 'logger' | 'mask'> & { readonly shutdown: ReturnType<typeof createShutdown> },
 ): Promise<number> {
-  const { logger, shutdown, mask } = of
+  const { logger, shutdown, mask } = context
   const metrics = createMetrics()
   let service: StartedService | null = null
   const ready: HealthChecks = {
@@ -104,7 +104,7 @@ async function live<Config extends ServiceConfig>(
   return 0
 }
 
-/** The first check that fails; `ok` if none does. */
+/** Returns the first check that fails; `ok` if none does. */
 function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: string } {
   for (const [name, check] of Object.entries(checks)) {
     const { ok, detail } = check()
@@ -115,7 +115,7 @@ function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: 
 
 function failed(logger: Logger, error: unknown, what: string): number {
   const message = messageOf(error)
-  // A mistake of the operator is told by its words; where the code found it helps nobody.
+  // For a mistake of the operator, the message is enough. A stack would help nobody.
   if (isSluiceError(error, 'config')) {
     logger.fatal({ code: error.code }, `${what}: ${message}`)
     return EXIT_CONFIG

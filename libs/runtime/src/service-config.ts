@@ -1,6 +1,6 @@
 /**
- * The part that every service's configuration has beside its own variables: where Kafka, registry and Redis
- * are, and how the service is watched and ended.
+ * The common part of every service's configuration: the addresses of Kafka, registry and Redis, and how the
+ * service is watched and ended.
  */
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -22,15 +22,15 @@ export interface ServiceConfig extends DistributedSettings {
   readonly redis: RedisSettings['redis']
   readonly host: string
   readonly port: number
-  /** Undefined: everybody who reaches the port may read the metrics. */
+  /** Undefined if everybody who reaches the port may read the metrics. */
   readonly metricsToken?: string
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownTimeoutMs: number
-  /** How much memory this process may use, in bytes. */
+  /** The memory that this process may use, in bytes. */
   readonly memoryBytes: number
 }
 
-/** Where Redis is. The forms are those of `parseRedisAddress`, which says what is wrong. */
+/** The address of Redis, in the forms of `parseRedisAddress`, which says what is wrong. */
 const redisUrl = z.string('expected a URL such as redis://redis:6379').superRefine((url, context) => {
   try {
     parseRedisAddress(url)
@@ -40,7 +40,7 @@ const redisUrl = z.string('expected a URL such as redis://redis:6379').superRefi
   }
 })
 
-/** Where Redis is, and the prefix of its keys. */
+/** The address of Redis, and the prefix of its keys. */
 export interface RedisSettings {
   readonly redis: { readonly url: string; readonly ca?: string }
   readonly prefix: string
@@ -55,7 +55,7 @@ const redisVariables = z.object({
   SLUICE_STARTUP_TIMEOUT: DISTRIBUTED_VARIABLES.SLUICE_STARTUP_TIMEOUT,
 })
 
-/** For a process that needs nothing but Redis; null if the environment names none. Throws `config`. */
+/** Reads the settings of Redis alone; null if the environment names none. Throws `config`. */
 export function redisSettings(env: Environment): RedisSettings | null {
   if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return null
   const read = parseEnvironment(redisVariables, env, { secrets: SERVICE_SECRETS })
@@ -66,7 +66,7 @@ export function redisSettings(env: Environment): RedisSettings | null {
   }
 }
 
-/** The variables of every service, to be spread into the schema of its own variables. */
+/** Returns the variables of every service, for the schema of a service to spread. */
 export const serviceVariables = (defaults: { readonly port: number }) => ({
   ...DISTRIBUTED_VARIABLES,
   SLUICE_REDIS_URL: redisUrl,
@@ -79,7 +79,7 @@ export const serviceVariables = (defaults: { readonly port: number }) => ({
   SLUICE_MEMORY: envMemory,
 })
 
-/** Those variables that are, or may hold, a secret. Each may be given as a file. */
+/** The variables that are secrets, or may contain one. Each may be given as a file. */
 export const SERVICE_SECRETS = [
   ...DISTRIBUTED_SECRETS,
   'SLUICE_REDIS_URL',
@@ -89,7 +89,7 @@ export const SERVICE_SECRETS = [
 
 export type ServiceVariables = z.infer<z.ZodObject<ReturnType<typeof serviceVariables>>>
 
-/** The common part of a service's checked variables. */
+/** Returns the common part of a service's configuration from its checked variables. */
 export function serviceConfigOf(variables: ServiceVariables, env: Environment): ServiceConfig {
   const { SLUICE_METRICS_TOKEN: metricsToken } = variables
   return {

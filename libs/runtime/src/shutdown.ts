@@ -7,11 +7,11 @@
 import type { Ends } from '@sluice/flow/ends'
 
 export interface ShutdownOptions {
-  /** From draining to aborting. */
+  /** The time from draining to aborting. */
   readonly timeoutMs: number
-  /** From aborting to forced; default 5 s. */
+  /** The time from aborting to forced; default 5 s. */
   readonly forceAfterMs?: number
-  /** Called at each phase, with what started it. */
+  /** Called at each phase, with the reason. */
   readonly onPhase?: (phase: 'draining' | 'aborting' | 'forced', why: string) => void
   /** The source of the signals, and the process that ends; default: this process. */
   readonly process?: ProcessLike
@@ -23,7 +23,7 @@ export interface ProcessLike {
   exit(code: number): void
 }
 
-/** `abort` never comes before `drain` here. */
+/** The two ends of a shutdown. `abort` never comes before `drain`. */
 export interface Shutdown extends Ends, Disposable {
   /** Starts to drain as if a signal had come. A second call changes nothing. */
   begin(why: string): void
@@ -33,7 +33,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 /** The exit code that shells give for a process that SIGTERM ended. */
 const FORCED_EXIT_CODE = 143
 
-/** The reason of both signals. */
+/** The reason with which both signals abort. */
 class ShuttingDown extends Error {
   constructor(why: string) {
     super(`shutting down: ${why}`)
@@ -42,7 +42,7 @@ class ShuttingDown extends Error {
 }
 
 /**
- * Listens for signals until disposed. Disposing also calls off deadlines, so that a process that is done can
+ * Listens for signals until disposed. Disposing also clears the deadlines, so that a process that is done can
  * end.
  */
 export function createShutdown(options: ShutdownOptions): Shutdown {

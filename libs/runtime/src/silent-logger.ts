@@ -1,5 +1,6 @@
 /**
- * For a process that logs nothing unless it is asked to: pino takes longer to load than some commands to run.
+ * A logger for processes that log nothing by default, since pino takes longer to load than some commands take
+ * to run.
  */
 import type { Logger } from './logger.ts'
 

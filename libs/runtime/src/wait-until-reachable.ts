@@ -1,4 +1,4 @@
-/** Waits at the start for a service that may start later than this process. */
+/** Waits at the start for a server that may start later than this process. */
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from './logger.ts'
@@ -6,16 +6,18 @@ import type { Logger } from './logger.ts'
 const PAUSE_MS = 1_000
 
 export interface Awaited {
-  /** `Kafka`, `the schema registry`, `Redis`. */
+  /** The name of the server: `Kafka`, `the schema registry`, `Redis`. */
   readonly what: string
-  /** The address as people see it: without user and password. */
+  /** The address without user and password, for people. */
   readonly address: string
-  /** One try, with a time-out of its own. Rejects with a retryable error while there is no answer. */
+  /**
+   * Makes one attempt, with a time-out of its own. Rejects with a retryable error while there is no answer.
+   */
   readonly attempt: (signal: AbortSignal) => Promise<void>
 }
 
 /**
- * Tries until the service answers, and logs each failure. Rejects with `unreachable` and the address after
+ * Tries until the server answers, and logs each failure. Rejects with `unreachable` and the address after
  * `timeoutMs`, with the signal's reason when aborted, and at once with an error that is not retryable.
  */
 export async function waitUntilReachable(
@@ -27,10 +29,10 @@ export async function waitUntilReachable(
   const deadline = AbortSignal.timeout(timeoutMs)
   const ending = AbortSignal.any([signal, deadline])
   let last: unknown = new Error('no answer')
-  for (let tries = 1; ; tries += 1) {
+  for (let attempts = 1; ; attempts += 1) {
     try {
       await attempt(ending)
-      if (tries > 1) logger.info({ address }, `${what} answers`)
+      if (attempts > 1) logger.info({ address }, `${what} answers`)
       return
     } catch (error) {
       signal.throwIfAborted()

@@ -1,5 +1,5 @@
 /** Alerts in the process that works in a folder. */
-import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
+import type { TellingDeps } from '@sluice/alerts/tell/send-notice'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Ends } from '@sluice/flow/ends'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'

@@ -1,5 +1,6 @@
 /** Sends e-mail through nodemailer. Each mail has a connection of its own, since alerts are rare. */
 import { messageOf } from '@sluice/contracts/errors'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import type { Socket } from 'node:net'
 import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { createTransport, type Transporter } from 'nodemailer'
@@ -35,7 +36,7 @@ async function send(transport: Transporter, mail: Mail, signal: AbortSignal): Pr
   const sent: unknown = await transport.sendMail({
     ...{ from, to: [...to], subject, text, html, signal },
     messageId: `<${id}@sluice>`,
-    // No receiver's programme answers a machine (RFC 3834).
+    // With this header, programs of the receivers send no automatic answers (RFC 3834).
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -61,7 +62,7 @@ function transportTo(server: MailServer, timeoutMs: number): Transporter {
 
 type SocketGiven = (error: Error | null, given?: { connection: Socket }) => void
 
-/** Opens the connection in place of nodemailer, to public addresses alone. */
+/** Opens the connection in place of nodemailer, and only to public addresses. */
 function guarded(host: string, port: number) {
   return (_options: unknown, given: SocketGiven): void => {
     const socket = publicSocket()
@@ -73,8 +74,4 @@ function guarded(host: string, port: number) {
     })
     socket.connect(port, host)
   }
-}
-
-function withoutBrackets(host: string): string {
-  return host.replace(/^\[(.*)\]$/, '$1')
 }

@@ -1,19 +1,20 @@
-/** What Sluice remembers of an alert and one of its syncs, as JSON in the topic `alerts`. */
+/** The state of an alert and one of its syncs, as JSON in the topic `alerts`. */
 import { alertNotice } from '@sluice/contracts/specs/alert-views'
 import { ALERT_CONDITIONS, type AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import { z } from 'zod'
 
-const ms = z.int().min(0)
+/** A time that a date can have. */
+const ms = z.int().min(0).max(8.64e15)
 
 const firing = z.object({ since: ms, run: z.string().nullable(), text: z.string() })
 
-/** Why the notices of the alert could not be told, and when to try again. */
+/** Why the notices of the alert could not be sent, and when the next attempt begins. */
 const trouble = z.object({ since: ms, tries: z.int().min(1), error: z.string(), nextAt: ms })
 
 const alertState = z.object({
-  /** Since when the sync is watched by the alert. */
+  /** When the alert began to watch the sync. */
   watchedSince: ms,
-  /** How many notices there were. */
+  /** The number of all notices so far. */
   serial: z.int().min(0),
   lastSuccessAt: ms.nullable(),
   /** The last run that was taken into account; null before the first one. */
@@ -21,19 +22,19 @@ const alertState = z.object({
     .object({
       endedAt: ms,
       run: z.string(),
-      /** The highest number of a run so far. It grows, too, after a clock was set back. */
+      /** The highest number of a run so far, which also grows after a clock was set back. */
       number: z.int().nullable().default(null),
     })
     .nullable(),
   /** True if the sync was paused at the last look. */
   paused: z.boolean().default(false),
-  /** Since when a paused sync goes on; silence counts from then. */
+  /** When a paused sync went on. Silence counts from then. */
   resumedAt: ms.default(0),
   /** The conditions that hold. */
   firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),
-  /** Notices that are not told yet, the oldest first. */
+  /** The notices that are not sent yet, the oldest first. */
   outbox: z.array(alertNotice),
-  /** Notices that were given up, since there were too many. */
+  /** The number of notices that were given up, since there were too many. */
   dropped: z.int().min(0),
   trouble: trouble.nullable(),
   lastSent: z.object({ id: z.string(), at: ms }).nullable(),
@@ -46,7 +47,7 @@ export type AlertState = Readonly<Omit<z.output<typeof alertState>, 'firing'>> &
   readonly firing: FiringByCondition
 }
 
-/** Null for a text that is no state, as a stranger may write it. */
+/** Parses a state. Returns null for any other text, since foreign programs may write to the topic. */
 export function parseAlertState(text: string): AlertState | null {
   try {
     const parsed = alertState.safeParse(JSON.parse(text))

@@ -348,3 +348,10 @@ describe('a notice', () => {
     expect([watched.state?.outbox.length, watched.state?.dropped]).toEqual([20, 2])
   })
 })
+
+it('a stored state with a time that is no date is no state, so that views of alerts can show every time', () => {
+  const state = { ...newAlertState(0), lastSent: { id: 'msg_1', at: 8.64e15 } }
+  expect(parseAlertState(JSON.stringify(state))).toEqual(state)
+  const late = { ...state, lastSent: { id: 'msg_1', at: 8.64e15 + 1 } }
+  expect(parseAlertState(JSON.stringify(late))).toBeNull()
+})

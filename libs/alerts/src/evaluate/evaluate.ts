@@ -1,11 +1,11 @@
 /**
- * The state of an alert and what is known of a sync give the next state, and the notices to be told. It does
- * no I/O and looks at no clock.
+ * Makes the next state of an alert, and its new notices, from the state and the facts of a sync. It does no
+ * I/O and reads no clock.
  *
- * - A condition is told when it begins and when it is over, once each.
- * - Each run that ended since the last evaluation is looked at, in order, so that none is passed over. If a
- *   condition came and went several times in between, only its last beginning and its last end are told.
- * - The state that comes back is to be stored before a notice is told. Its outbox has the notices.
+ * - A condition has one notice when it begins, and one when it is over.
+ * - It looks at each run that ended since the last evaluation, in order. If a condition came and went several
+ *   times in between, only its last beginning and its last end have notices.
+ * - The caller stores the new state, whose outbox has the notices, before it sends one.
  */
 import { createHash } from 'node:crypto'
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
@@ -15,12 +15,12 @@ import {
   type AlertCondition,
   type AlertConditionName,
 } from '@sluice/contracts/specs/alert-specs'
-import { noticeOf, type Told } from '../notice/notice-of.ts'
+import { noticeOf, type ConditionChange } from '../notice/notice-of.ts'
 import { newAlertState, type AlertState, type Firing } from './alert-state.ts'
 import type { EndedRun, SyncFacts } from './facts.ts'
 import { dueAt, judge, type Step } from './judge.ts'
 
-/** Notices of one alert and sync that wait to be told. Beyond, the oldest are given up. */
+/** At most this many notices of one alert and sync wait. The oldest beyond are given up. */
 const MAX_WAITING = 20
 
 export interface EvaluateOptions {
@@ -34,18 +34,18 @@ export interface EvaluateOptions {
 
 export interface Evaluated {
   readonly state: AlertState
-  /** The notices that are new in the outbox. */
+  /** The new notices in the outbox. */
   readonly notices: readonly AlertNotice[]
-  /** When to evaluate again though nothing happens; null: when something does. */
+  /** When to evaluate again even if nothing happens; null to wait until something does. */
   readonly dueAt: number | null
 }
 
 export function evaluate({ alert, facts, state: before, now }: EvaluateOptions): Evaluated {
   const known = before ?? newAlertState(now)
   const news =
-    before === null ? lastThatTells(facts.ended) : facts.ended.filter(run => isAfter(run, known.seen))
+    before === null ? lastDecisiveRun(facts.ended) : facts.ended.filter(run => isAfter(run, known.seen))
   const success = (before === null ? facts.ended : news).findLast(({ status }) => status === 'success')
-  // A time to come is one from before the clock was set back. Silence counts from now on.
+  // A time in the future is from before the clock was set back. Silence counts from now on.
   const lastSuccessAt = earlier(success?.endedAt ?? known.lastSuccessAt, now)
   const resumedAt = Math.min(known.paused && !facts.paused ? now : known.resumedAt, now)
   const watchedSince = Math.min(known.watchedSince, now)
@@ -56,21 +56,21 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
     present,
   ]
   const firing: { [condition in AlertConditionName]?: Firing } = {}
-  const told: Told[] = []
+  const changes: ConditionChange[] = []
   for (const condition of alert.when) {
     const name = conditionName(condition)
     const after = follow(condition, steps, { before: known.firing[name] ?? null, now })
     if (after.firing !== null) firing[name] = after.firing
-    told.push(...after.told.map(each => ({ ...each, condition: name })))
+    changes.push(...after.changes.map(each => ({ ...each, condition: name })))
   }
   const last = facts.ended.at(-1)
   const number = Math.max(known.seen?.number ?? -1, ...facts.ended.map(run => run.number ?? -1))
   const seen = last === undefined ? known.seen : { endedAt: last.endedAt, run: last.id, number: null }
   const furthest = isAhead(known.seen, seen) ? known.seen : seen
   const { serial } = known
-  const notices = told.map((each, index) => {
+  const notices = changes.map((each, index) => {
     const id = noticeId([alert.name, facts.sync, known.watchedSince, serial + index + 1])
-    return noticeOf({ id, alert: alert.name, sync: facts.sync, told: each, now })
+    return noticeOf({ id, alert: alert.name, sync: facts.sync, change: each, now })
   })
   const waiting = [...known.outbox, ...notices]
   const outbox = waiting.slice(-MAX_WAITING)
@@ -86,8 +86,8 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
 }
 
 /**
- * True if a restart would not derive the second state from the first and the runs that are known: a notice is
- * new, or the last success may be forgotten by then, since runs without one follow it.
+ * True if a restart could not derive the new state from the stored one and the runs: a notice is new, or the
+ * run with the last success may be forgotten by then, since other runs follow it.
  */
 export function mustBeStored(stored: AlertState | null, state: AlertState): boolean {
   if (stored === null || stored.serial !== state.serial) return true
@@ -102,9 +102,9 @@ function follow(
   condition: AlertCondition,
   steps: readonly Step[],
   { before, now }: { readonly before: Firing | null; readonly now: number },
-): { readonly firing: Firing | null; readonly told: readonly Omit<Told, 'condition'>[] } {
+): { readonly firing: Firing | null; readonly changes: readonly Omit<ConditionChange, 'condition'>[] } {
   let firing = before
-  const told: Omit<Told, 'condition'>[] = []
+  const changes: Omit<ConditionChange, 'condition'>[] = []
   for (const step of steps) {
     const verdict = judge(condition, step)
     if (verdict.kind === 'silent' || (verdict.kind === 'holds') === (firing !== null)) continue
@@ -112,30 +112,30 @@ function follow(
     const at = step.kind === 'now' ? now : Math.min(step.run.endedAt, now)
     if (firing === null) {
       firing = { since: at, run: run?.id ?? null, text }
-      told.push({ state: 'firing', at, since: at, text, run })
+      changes.push({ state: 'firing', at, since: at, text, run })
     } else {
-      told.push({ state: 'recovered', at, since: firing.since, text, run })
+      changes.push({ state: 'recovered', at, since: firing.since, text, run })
       firing = null
     }
   }
   const isAsBefore = (before === null) === (firing === null)
-  return { firing, told: told.slice(isAsBefore ? -2 : -1) }
+  return { firing, changes: changes.slice(isAsBefore ? -2 : -1) }
 }
 
-/** The last run that went through or failed, as a list. Earlier ones are past when an alert is new. */
-function lastThatTells(ended: readonly EndedRun[]): readonly EndedRun[] {
+/** Returns a list of the last run that went through or failed. A new alert looks at no earlier one. */
+function lastDecisiveRun(ended: readonly EndedRun[]): readonly EndedRun[] {
   const last = ended.findLast(({ status }) => status !== 'cancelled')
   return last === undefined ? [] : [last]
 }
 
-/** The number tells even if a clock was set back, and the time even if a reset has begun to count anew. */
+/** The number decides even if a clock was set back, and the time even if a reset has begun to count again. */
 function isAfter(run: EndedRun, seen: AlertState['seen']): boolean {
   if (seen === null) return true
   if (run.number !== null && seen.number !== null && run.number > seen.number) return true
   return run.endedAt > seen.endedAt || (run.endedAt === seen.endedAt && run.id > seen.run)
 }
 
-/** True if the first is after the second: the runs were forgotten, or a clock went back. */
+/** True if `known` is later than `seen`, since runs were forgotten, or a clock went back. */
 function isAhead(known: AlertState['seen'], seen: AlertState['seen']): boolean {
   return known !== null && (seen === null || known.endedAt > seen.endedAt)
 }
@@ -144,7 +144,7 @@ function earlier(at: number | null, now: number): number | null {
   return at === null ? null : Math.min(at, now)
 }
 
-/** Two processes that make the same notice give it the same id. */
-function noticeId(of: readonly unknown[]): string {
-  return `msg_${createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32)}`
+/** Returns the id of a notice. Two processes that make the same notice give it the same id. */
+function noticeId(parts: readonly unknown[]): string {
+  return `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}`
 }

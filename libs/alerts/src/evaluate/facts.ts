@@ -1,4 +1,4 @@
-/** What is known of a sync when its alerts are evaluated. */
+/** The facts about a sync with which its alerts are evaluated. */
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
@@ -12,7 +12,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 /** A certificate that a destination's connections depend on. */
 export interface CertificateFact {
   readonly destination: string
-  /** Whose it is, for people: `the client certificate`, `the server's certificate`. */
+  /** The certificate as people call it: `the client certificate`, `the server's certificate`. */
   readonly what: string
   /** Ms since 1970. */
   readonly expiresAt: number
@@ -27,7 +27,7 @@ export interface EndedRun {
   readonly startedAt: number | null
   readonly endedAt: number
   readonly error: string | null
-  /** How many requests it sent. */
+  /** The number of requests that it sent. */
   readonly requests: number
   readonly figures: NoticeRun
 }
@@ -36,11 +36,11 @@ export interface SyncFacts {
   readonly sync: string
   /** True if its schedule starts no run. */
   readonly paused: boolean
-  /** In the order in which they ended. */
+  /** The runs that ended, in the order of their ends. */
   readonly ended: readonly EndedRun[]
   readonly running: {
     readonly startedAt: number
-    /** What it waits for, while it sends nothing. */
+    /** The reasons for which it sends nothing. */
     readonly waits: readonly string[]
     readonly figures: NoticeRun
   } | null
@@ -51,13 +51,16 @@ export interface SyncFacts {
     readonly changed: string | null
     readonly figures: NoticeRun
   } | null
-  /** Those of the sync's destination. */
+  /** The certificates of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
-  /** By the id of a run: how the destination refused the credentials, or why there were none. */
+  /** By the id of a run, how the destination refused the credentials, or why there were none. */
   readonly refusals: ReadonlyMap<string, string>
 }
 
-/** The facts that stand in the view of `runs`. A reset is no run that says anything of a sync's health. */
+/**
+ * Returns the facts in the view of `runs`. A reset says nothing about the health of a sync, so it is left
+ * out.
+ */
 export function factsOfRuns(
   sync: string,
   runs: SyncRuns | undefined,
@@ -91,7 +94,7 @@ function heldFacts(event: RunEvent): NonNullable<SyncFacts['held']> {
   return { removed, rows, changed: destination && changeOf(destination), figures: figuresOf(event) }
 }
 
-/** The certificates that were shown in the last run that opened connections. */
+/** Returns the certificates of the last run that opened connections. */
 export function shownCertificates(runs: SyncRuns | undefined, destination: string): CertificateFact[] {
   return lastShown(runs?.events.values() ?? []).map(({ side, subject, expiresAt }) => {
     return { destination, what: `the certificate of the ${side} (${subject})`, expiresAt }
@@ -120,15 +123,15 @@ function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {
 function figuresOf({ runId: id, status, startedAt, endedAt, rowsInvalid, counts }: RunEvent): NoticeRun {
   const sum = { detected: 0, delivered: 0, notDelivered: 0 }
   for (const op of OPS) {
-    const of = countsOf(counts, op)
-    sum.detected += of.detected
-    sum.delivered += of.delivered
-    sum.notDelivered += of.rejected + of.unknown + of.unsent
+    const { detected, delivered, rejected, unknown, unsent } = countsOf(counts, op)
+    sum.detected += detected
+    sum.delivered += delivered
+    sum.notDelivered += rejected + unknown + unsent
   }
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...sum, rowsInvalid }
 }
 
-/** Null, too, for an instant that no date has, as a stranger may write it. */
+/** Returns null, too, for a number that is no date, since foreign programs may write to the topic. */
 function isoTime(ms: number | null): string | null {
   return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

@@ -1,33 +1,33 @@
-/** What each condition of an alert makes of a run that ended, and of the present. */
+/** Judges each condition of an alert by a run that ended, or by the present. */
 import type { AlertCondition } from '@sluice/contracts/specs/alert-specs'
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import { counted, lasting, percent, timeText } from '../notice/wording.ts'
 import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
 
-/** A certificate is renewed within this time. */
+/** A certificate that expires within this time should be renewed. */
 const CERTIFICATE_DAYS = 14
 const DAY_MS = 86_400_000
 
-/** Runs are looked at in the order of their ends, and then the present. */
+/** The steps of an evaluation: the runs in the order of their ends, and then the present. */
 export type Step =
   | { readonly kind: 'ended'; readonly run: EndedRun; readonly refusal: string | null }
   | {
       readonly kind: 'now'
       readonly now: number
       readonly facts: SyncFacts
-      /** The last success, or since when the sync is watched. */
+      /** The time of the last success, or the beginning of the watch. */
       readonly quietSince: number
       readonly hadSuccess: boolean
     }
 
 export type Verdict =
   | { readonly kind: 'holds' | 'over'; readonly text: string; readonly run: NoticeRun | null }
-  /** It says nothing: the condition stays as it is. */
+  /** The step says nothing, and the condition stays the same. */
   | { readonly kind: 'silent' }
 
 const SILENT: Verdict = { kind: 'silent' }
 
-/** Whether the condition holds after this step, and why. */
+/** Says whether the condition holds after this step, and why. */
 export function judge(condition: AlertCondition, step: Step): Verdict {
   if (condition === 'run-failed') return runFailed(step)
   if (condition === 'held') return held(step)
@@ -38,7 +38,7 @@ export function judge(condition: AlertCondition, step: Step): Verdict {
   return silent(condition.silent.noSuccessFor, step)
 }
 
-/** When time alone may change the verdict on the present; null: never. */
+/** Returns when time alone may change the verdict on the present; null for never. */
 export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'now' }>): number | null {
   const { facts, now, quietSince } = step
   const later = (at: number): number | null => (at > now ? at : null)
@@ -53,7 +53,7 @@ export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'no
   return later(quietSince + condition.silent.noSuccessFor)
 }
 
-/** True for a run that went through, whatever became of its rows. */
+/** True for a run that went through, even if rows failed. */
 function wentThrough({ status }: EndedRun): boolean {
   return status === 'success' || status === 'warning'
 }
@@ -67,18 +67,18 @@ function runFailed(step: Step): Verdict {
   return { kind: 'over', text: `A run went through again: it ended as ${run.status}.`, run: run.figures }
 }
 
-/** Rows that were not taken count, too: they did not arrive either. */
+/** Invalid rows count, too, since they did not arrive either. */
 function rowsFailed(share: number, step: Step): Verdict {
   if (step.kind === 'now' || step.run.status === 'cancelled') return SILENT
   const { run } = step
   const { notDelivered, rowsInvalid, detected } = run.figures
   const failed = notDelivered + rowsInvalid
-  const of = detected + rowsInvalid
-  if (failed > 0 && failed >= share * of) {
+  const rows = detected + rowsInvalid
+  if (failed > 0 && failed >= share * rows) {
     const invalid = rowsInvalid === 0 ? '' : ` (${counted(rowsInvalid, 'row')} of these could not be read)`
     return {
       kind: 'holds',
-      text: `${failed} of ${counted(of, 'row')} did not arrive: ${percent(failed, of)}${invalid}.`,
+      text: `${failed} of ${counted(rows, 'row')} did not arrive: ${percent(failed, rows)}${invalid}.`,
       run: run.figures,
     }
   }
@@ -86,7 +86,7 @@ function rowsFailed(share: number, step: Step): Verdict {
   const text =
     failed === 0
       ? 'All rows of a run arrived again.'
-      : `Only ${percent(failed, of)} of the rows of a run did not arrive.`
+      : `Only ${percent(failed, rows)} of the rows of a run did not arrive.`
   return { kind: 'over', text, run: run.figures }
 }
 

@@ -1,14 +1,14 @@
-/** What operators see of alerts, as metrics. Counting never waits and never fails. */
+/** Metrics of alerts for operators. Counting never waits and never fails. */
 import type { Metrics } from '@sluice/runtime/metrics'
 
 export interface AlertMetrics {
-  /** So many conditions of an alert hold, over all its syncs. */
+  /** The number of conditions of an alert that hold, over all its syncs. */
   firing(alert: string, count: number): void
-  /** So many notices of an alert are not told yet. */
+  /** The number of notices of an alert that are not sent yet. */
   undelivered(alert: string, count: number): void
-  /** What became of one try at telling a notice. */
+  /** The result of one attempt to send a notice. */
   tried(alert: string, result: 'told' | 'failed'): void
-  /** An alert, or one of its syncs, is no more. */
+  /** An alert, or one of its syncs, no longer exists. */
   gone(alert: string): void
 }
 
@@ -19,7 +19,7 @@ export const NO_ALERT_METRICS: AlertMetrics = {
   gone: () => undefined,
 }
 
-/** Registers them; once per process. */
+/** Registers the metrics. Call it once per process. */
 export function createAlertMetrics(metrics: Metrics): AlertMetrics {
   const firing = metrics.gauge({
     name: 'alert_conditions_firing',
@@ -28,19 +28,19 @@ export function createAlertMetrics(metrics: Metrics): AlertMetrics {
   })
   const undelivered = metrics.gauge({
     name: 'alert_notices_undelivered',
-    help: 'Notices of an alert that could not be told yet',
+    help: 'Notices of an alert that could not be sent yet',
     labels: ['alert'],
   })
-  const tries = metrics.counter({
+  const attempts = metrics.counter({
     name: 'alert_notice_attempts_total',
-    help: 'Tries at telling a notice of an alert, by what came of them',
+    help: 'Attempts to send a notice of an alert, by result',
     labels: ['alert', 'result'],
   })
   return {
     firing: (alert, count) => firing.set(count, { alert }),
     undelivered: (alert, count) => undelivered.set(count, { alert }),
     tried(alert, result) {
-      for (const each of ['told', 'failed']) tries.add(each === result ? 1 : 0, { alert, result: each })
+      for (const each of ['told', 'failed']) attempts.add(each === result ? 1 : 0, { alert, result: each })
     },
     gone(alert) {
       firing.remove({ alert })

@@ -1,4 +1,4 @@
-/** The states of alerts in the topic `alerts`. */
+/** Reads and writes the states of alerts in the topic `alerts`. */
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -28,7 +28,7 @@ export function watchKey({ alert, sync }: Watch): string {
   return `${alert}/${sync}`
 }
 
-/** The state as a record; a tombstone for null. */
+/** Returns the state as a record; a tombstone for null. */
 export function stateRecord(
   { io, prefix }: Pick<AlertLog, 'io' | 'prefix'>,
   watch: Watch,
@@ -40,8 +40,9 @@ export function stateRecord(
 }
 
 /**
- * All states that the topic had when this was called, by `watchKey`. None if there is no such topic: a log
- * from before there were alerts. A record that is no state counts as none, as a stranger may have written it.
+ * Reads all states that the topic had when this was called, by `watchKey`. A log of an earlier version may
+ * have no such topic, and no states. A record that is no state is ignored, since a foreign program may have
+ * written it.
  */
 export async function readAlertStates(
   { log, io, prefix }: AlertLog,
@@ -66,7 +67,7 @@ export async function readAlertStates(
   return states
 }
 
-/** The alerts as people see them, by name, with what is known of the syncs that they watch. */
+/** Returns the alerts as people see them, by name, with the states of the syncs that they watch. */
 export function alertsViewOf(alerts: readonly AlertSpec[], states: Iterable<KeptState>): AlertsView {
   const all = [...states]
   return {

@@ -1,8 +1,8 @@
 /**
- * Tells the notices of one alert, one at a time, the oldest first. After a failure it pauses, longer each
+ * Sends the notices of one alert, one at a time, the oldest first. After a failure it pauses, longer each
  * time, and begins with the same notice again. Notices of other alerts do not wait for it.
  *
- * States: idle → telling → idle, or pausing → telling.
+ * States: idle → sending → idle, or pausing → sending.
  */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { AlertSpec } from '@sluice/contracts/resources'
@@ -11,30 +11,30 @@ import type { Trouble } from '../evaluate/alert-state.ts'
 const FIRST_PAUSE_MS = 5_000
 const MAX_PAUSE_MS = 3_600_000
 
-/** What became of one try. */
-export interface Tried {
+/** The result of one attempt to send a notice. */
+export interface NoticeAttempt {
   readonly key: string
   readonly notice: AlertNotice
-  /** Null: it was taken. */
+  /** Null if the notice was taken. */
   readonly trouble: Trouble | null
 }
 
 export interface CourierDeps {
   /** Resolves with null once the notice was taken, and with the reason otherwise. */
-  readonly tell: (alert: AlertSpec, notice: AlertNotice) => Promise<string | null>
+  readonly send: (alert: AlertSpec, notice: AlertNotice) => Promise<string | null>
   readonly now: () => number
-  /** The pause after a first failure; each further one is three times as long, up to an hour. */
+  /** The pause after a first failure. Each further pause is three times as long, up to an hour. */
   readonly firstPauseMs?: number | undefined
-  /** Called after each try, once the courier takes another notice. */
-  readonly onTried: (tried: Tried) => void
-  /** Called with a fault, which is no reason of a target. */
+  /** Called after each attempt, once the courier takes another notice. */
+  readonly onAttempt: (attempt: NoticeAttempt) => void
+  /** Called with a fault of this process, rather than of a target. */
   readonly onFault: (error: unknown) => void
 }
 
 export class Courier {
   readonly #deps: CourierDeps
   #trouble: Trouble | null
-  #telling: Promise<void> | null = null
+  #sending: Promise<void> | null = null
 
   constructor(trouble: Trouble | null, deps: CourierDeps) {
     this.#deps = deps
@@ -43,36 +43,36 @@ export class Courier {
 
   /** Resolves once nothing is on its way. */
   async idle(): Promise<void> {
-    await this.#telling
+    await this.#sending
   }
 
-  /** When to offer it something again though nothing happens; null while it is not pausing. */
+  /** When to offer a notice again even if nothing happens; null while it does not pause. */
   get nextAt(): number | null {
-    return this.#telling === null ? (this.#trouble?.nextAt ?? null) : null
+    return this.#sending === null ? (this.#trouble?.nextAt ?? null) : null
   }
 
-  /** The alert has changed, so another try may go better. */
+  /** Ends the pause, since the alert has changed and another attempt may succeed. */
   hurry(): void {
     if (this.#trouble !== null) this.#trouble = { ...this.#trouble, nextAt: this.#deps.now() }
   }
 
-  /** Begins to tell the notice, unless it is busy or pauses. True if it has begun. */
+  /** Begins to send the notice, unless it is busy or pauses. Returns true if it has begun. */
   offer(alert: AlertSpec, key: string, notice: AlertNotice): boolean {
-    if (this.#telling !== null || (this.#trouble !== null && this.#trouble.nextAt > this.#deps.now()))
+    if (this.#sending !== null || (this.#trouble !== null && this.#trouble.nextAt > this.#deps.now()))
       return false
-    this.#telling = this.#tell(alert, key, notice)
+    this.#sending = this.#send(alert, key, notice)
     return true
   }
 
-  async #tell(alert: AlertSpec, key: string, notice: AlertNotice): Promise<void> {
-    const { tell, now, firstPauseMs = FIRST_PAUSE_MS, onTried, onFault } = this.#deps
+  async #send(alert: AlertSpec, key: string, notice: AlertNotice): Promise<void> {
+    const { send, now, firstPauseMs = FIRST_PAUSE_MS, onAttempt, onFault } = this.#deps
     try {
-      const why = await tell(alert, notice)
+      const why = await send(alert, notice)
       this.#trouble = why === null ? null : troubleAfter(this.#trouble, why, { now: now(), firstPauseMs })
-      this.#telling = null
-      onTried({ key, notice, trouble: this.#trouble })
+      this.#sending = null
+      onAttempt({ key, notice, trouble: this.#trouble })
     } catch (error) {
-      this.#telling = null
+      this.#sending = null
       onFault(error)
     }
   }

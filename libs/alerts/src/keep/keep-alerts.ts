@@ -1,9 +1,10 @@
 /**
- * Watches syncs for the alerts that name them, and tells what begins and what is over. Exactly one process
- * does it at a time: the owner of the one partition of the topic `alerts`, which fences its predecessor.
+ * Watches syncs for the alerts that name them, and sends notices when conditions begin and end. Exactly one
+ * process does it at a time: the owner of the one partition of the topic `alerts`, which fences its
+ * predecessor.
  *
- * A state is stored with its notices before one of them is told, and again without a notice once that was
- * told. So a process that dies in between tells a notice again, with the same id, and none is lost.
+ * A state is stored with its notices before one of them is sent, and again without a notice once that was
+ * sent. So a process that dies in between sends a notice again, with the same id, and none is lost.
  */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -18,22 +19,22 @@ import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 import type { AlertState, Trouble } from '../evaluate/alert-state.ts'
 import { evaluate, mustBeStored } from '../evaluate/evaluate.ts'
-import { tellNotice, type TellingDeps } from '../tell/tell-notice.ts'
+import { sendNotice, type TellingDeps } from '../tell/send-notice.ts'
 import type { AlertMetrics } from './alert-metrics.ts'
 import { readAlertStates, stateRecord, watchKey, type AlertLog, type KeptState } from './alert-records.ts'
-import { Courier, type Tried } from './courier.ts'
+import { Courier, type NoticeAttempt } from './courier.ts'
 import { KnownFacts, type KnownFactsDeps } from './known-facts.ts'
 import { readWatched, type AllWatched } from './watched.ts'
 
-/** Runs tell of their progress twice a second. They are looked at together. */
+/** Runs report progress twice a second. One look takes all reports of this time. */
 const GATHER_MS = 250
-/** A clock may be set, and nobody tells of it. */
+/** A clock may be set without notice. */
 const MAX_WAIT_MS = 60_000
-/** An append of more states is cut into several. */
+/** An append has at most this many states. */
 const MAX_RECORDS = 500
-const PAUSE_AFTER_SETBACK_MS = 5_000
+const PAUSE_AFTER_FAILURE_MS = 5_000
 const AFTER_A_PAUSE = 'alerts are watched again after a pause'
-/** How long somebody waits for the notices of a command that has done its work. */
+/** A command that has done its work waits this long for its notices. */
 const LAST_LOOK_MS = 10_000
 
 export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
@@ -43,23 +44,23 @@ export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
     warn(fields: object, message: string): void
   }
   readonly alertMetrics: AlertMetrics
-  /** How long to wait after a first failure to tell; default: 5 s. */
+  /** The pause after a first failure to send a notice; default 5 s. */
   readonly firstPauseMs?: number
-  /** The syncs that are watched; absent: all. */
+  /** The watched syncs; absent for all. */
   readonly only?: Pick<ReadonlySet<string>, 'has'>
-  /** True: when it drains, it looks once more and tells what there is, each notice once. */
+  /** True to look once more after `drain`, and to try each notice once. */
   readonly looksOnceMore?: boolean
 }
 
-/** Who watches now. */
-interface Tenure extends Ends {
-  /** False once another process may have taken over. Then nothing is told any more. */
+/** The ends of the work of one owner. */
+interface OwnerEnds extends Ends {
+  /** False once another process may have taken over. The owner sends no more notices then. */
   readonly isCurrent: () => boolean
 }
 
 /**
- * For a process that has the log to itself. Resolves once drained. It begins again after a failure that may
- * pass, and rejects with any other.
+ * Watches alerts in a process that has the log to itself. Resolves once drained. It begins again after a
+ * transient failure, and rejects with any other.
  */
 export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'locks'>, ends: Ends): Promise<void> {
   const ending = endingOf(ends)
@@ -72,12 +73,15 @@ export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'locks'>, ends:
       if (!isSluiceError(error) || !error.retryable) throw error
       deps.logger.warn({ err: error }, AFTER_A_PAUSE)
     }
-    await sleep(PAUSE_AFTER_SETBACK_MS, { signal: ending }).catch(() => undefined)
+    await sleep(PAUSE_AFTER_FAILURE_MS, { signal: ending }).catch(() => undefined)
     if (ending.aborted) return
   }
 }
 
-/** For one of several processes. Resolves once drained. Rejects with a failure that no takeover mends. */
+/**
+ * Watches alerts in one of several processes. Resolves once drained. Rejects with a failure that no takeover
+ * mends.
+ */
 export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void> {
   const { log, prefix, locks, logger } = deps
   await ownPartitions({
@@ -91,36 +95,36 @@ export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void
 
 class AlertKeeper {
   readonly #deps: Omit<KeepAlertsDeps, 'locks'>
-  readonly #tenure: Tenure
+  readonly #ends: OwnerEnds
   readonly #states = new Map<string, KeptState>()
-  /** As they are stored. */
+  /** The states as they are stored. */
   readonly #stored = new Map<string, AlertState>()
   readonly #couriers = new Map<string, Courier>()
-  readonly #tried: Tried[] = []
+  readonly #attempts: NoticeAttempt[] = []
   readonly #changes = new Notifier()
   readonly #facts: KnownFacts
-  readonly #tellable: AbortSignal
-  /** Aborts what it does beside its loop. */
+  readonly #maySend: AbortSignal
+  /** Aborts the work beside its loop. */
   readonly #stop = new AbortController()
-  /** Aborts what is on its way to a target. */
+  /** Aborts notices on their way to a target. */
   readonly #givingUp = new AbortController()
   #failure: unknown = null
   #isStale = true
-  /** The syncs that it has watched, if it does not watch all. */
+  /** The syncs that it has watched so far, if it does not watch all. */
   readonly #mine = new Set<string>()
   #all: AllWatched = { watched: [], knows: () => true }
 
-  constructor(deps: Omit<KeepAlertsDeps, 'locks'>, tenure: Tenure) {
+  constructor(deps: Omit<KeepAlertsDeps, 'locks'>, ends: OwnerEnds) {
     this.#deps = deps
-    this.#tenure = tenure
+    this.#ends = ends
     this.#facts = new KnownFacts(deps)
-    this.#tellable = AbortSignal.any([tenure.abort, this.#givingUp.signal])
+    this.#maySend = AbortSignal.any([ends.abort, this.#givingUp.signal])
   }
 
   async work(): Promise<void> {
     const { log, prefix, runs } = this.#deps
-    // One that looks once more begins though its command has done its work already.
-    const signal = this.#deps.looksOnceMore === true ? this.#tenure.abort : endingOf(this.#tenure)
+    // A keeper that looks once more begins even if its command has done its work already.
+    const signal = this.#deps.looksOnceMore === true ? this.#ends.abort : endingOf(this.#ends)
     await using writer = await log.openWriter(`${prefix}.alerts`, { signal })
     const marker = this.#deps.io.encode('Marker', plainMarker('takeover', '', -1))
     const record = { key: markerKey('takeover', 'alerts'), value: marker }
@@ -140,14 +144,14 @@ class AlertKeeper {
       this.#stop.abort()
       await Promise.allSettled(watching)
       await Promise.all([...this.#couriers.values()].map(courier => courier.idle()))
-      if (writer.state === 'open' && !this.#tenure.abort.aborted)
-        await this.#takeTried(writer, this.#tenure.abort).catch(() => undefined)
+      if (writer.state === 'open' && !this.#ends.abort.aborted)
+        await this.#storeAttempts(writer, this.#ends.abort).catch(() => undefined)
     }
   }
 
   async #loop(writer: FencedWriter): Promise<void> {
-    const { drain, abort } = this.#tenure
-    const signal = endingOf(this.#tenure)
+    const { drain, abort } = this.#ends
+    const signal = endingOf(this.#ends)
     try {
       while (!signal.aborted) {
         const seen = this.#changes.version
@@ -160,7 +164,7 @@ class AlertKeeper {
     }
   }
 
-  /** Resolves once something has changed, or that time has come. */
+  /** Resolves once something has changed, or at `dueAt`. */
   async #wait(seen: number, dueAt: number | null, signal: AbortSignal): Promise<void> {
     const { now } = this.#deps
     const untilMs = Math.min(Math.max((dueAt ?? Infinity) - now(), GATHER_MS), MAX_WAIT_MS)
@@ -177,37 +181,38 @@ class AlertKeeper {
   }
 
   /**
-   * What ended by now is evaluated, and each notice is tried once. A notice that nobody takes in time is left
-   * to the next process.
+   * Evaluates all runs that have ended, and tries each notice once. A notice that nobody takes in time is
+   * left to the next process.
    */
   async #lastLook(writer: FencedWriter): Promise<void> {
     const timer = setTimeout(() => this.#givingUp.abort(new Error('nobody waits any longer')), LAST_LOOK_MS)
     try {
-      await this.#lookAndTell(writer)
+      await this.#lookAndSend(writer)
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async #lookAndTell(writer: FencedWriter): Promise<void> {
-    const { abort } = this.#tenure
+  async #lookAndSend(writer: FencedWriter): Promise<void> {
+    const { abort } = this.#ends
     const { runs } = this.#deps
     for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
       await runs.caughtUp(partition, { signal: abort })
     for (let more = true; more;) {
       await this.#look(writer, abort)
       await Promise.all([...this.#couriers.values()].map(courier => courier.idle()))
-      more = this.#tried.some(({ trouble }) => trouble === null)
+      more = this.#attempts.some(({ trouble }) => trouble === null)
     }
-    await this.#takeTried(writer, abort)
+    await this.#storeAttempts(writer, abort)
   }
 
   /**
-   * Evaluates everything, stores what is new, and lets the couriers tell. Resolves with when to look again.
+   * Evaluates everything, stores new states, and gives notices to the couriers. Resolves with the time of the
+   * next look.
    */
   async #look(writer: FencedWriter, signal: AbortSignal): Promise<number | null> {
     if (this.#failure !== null) throw this.#failure
-    await this.#takeTried(writer, signal)
+    await this.#storeAttempts(writer, signal)
     if (this.#isStale) await this.#readWatched(writer, signal)
     const news = new Map<string, KeptState>()
     let dueAt: number | null = null
@@ -227,13 +232,13 @@ class AlertKeeper {
       if (mustBeStored(this.#stored.get(key) ?? null, kept.state)) news.set(key, kept)
     }
     await this.#store(writer, [...news], signal)
-    this.#tell()
+    this.#offerNotices()
     for (const courier of this.#couriers.values()) isDue(courier.nextAt)
-    this.#showFigures()
+    this.#updateMetrics()
     return dueAt
   }
 
-  /** The set of syncs that are watched may have grown. A sync is watched to the end. */
+  /** Returns the watched syncs. Their set may grow, and a sync stays watched to the end. */
   #watched(): AllWatched['watched'] {
     const { only } = this.#deps
     if (only === undefined) return this.#all.watched
@@ -273,10 +278,10 @@ class AlertKeeper {
     for (const [key, { state }] of news) this.#stored.set(key, state)
   }
 
-  /** Stores what became of the tries since the last time. */
-  async #takeTried(writer: FencedWriter, signal: AbortSignal): Promise<void> {
+  /** Stores the results of the attempts since the last time. */
+  async #storeAttempts(writer: FencedWriter, signal: AbortSignal): Promise<void> {
     const news = new Map<string, KeptState>()
-    for (const { key, notice, trouble } of this.#tried.splice(0)) {
+    for (const { key, notice, trouble } of this.#attempts.splice(0)) {
       const kept = this.#states.get(key)
       if (kept === undefined) continue
       const state =
@@ -295,16 +300,16 @@ class AlertKeeper {
     await this.#store(writer, [...news], signal)
   }
 
-  /** Offers each courier the oldest notice of its alert. A notice is stored by then. */
-  #tell(): void {
-    if (!this.#tenure.isCurrent()) return
+  /** Offers each courier the oldest notice of its alert, which is stored already. */
+  #offerNotices(): void {
+    if (!this.#ends.isCurrent()) return
     for (const [key, alert, notice] of this.#oldest()) {
-      if (this.#tried.some(tried => tried.notice.id === notice.id)) continue
+      if (this.#attempts.some(attempt => attempt.notice.id === notice.id)) continue
       this.#courierOf(alert.name).offer(alert, key, notice)
     }
   }
 
-  /** By alert, its oldest notice. */
+  /** Returns the oldest notice of each alert. */
   #oldest(): readonly (readonly [string, AlertSpec, AlertNotice])[] {
     const oldest = new Map<string, readonly [string, AlertSpec, AlertNotice]>()
     for (const { alert, sync } of this.#watched()) {
@@ -323,14 +328,14 @@ class AlertKeeper {
     const courier = new Courier(this.#troubleOf(name), {
       now: this.#deps.now,
       firstPauseMs: this.#deps.firstPauseMs,
-      tell: (alert, notice) => tellNotice(alert, notice, this.#deps, { signal: this.#tellable }),
-      onTried: tried => {
-        this.#tried.push(tried)
-        this.#noteTry(name, tried)
+      send: (alert, notice) => sendNotice(alert, notice, this.#deps, { signal: this.#maySend }),
+      onAttempt: attempt => {
+        this.#attempts.push(attempt)
+        this.#noteAttempt(name, attempt)
         this.#changes.notify()
       },
       onFault: error => {
-        if (!this.#tellable.aborted) this.#failure = error
+        if (!this.#maySend.aborted) this.#failure = error
         this.#changes.notify()
       },
     })
@@ -338,7 +343,7 @@ class AlertKeeper {
     return courier
   }
 
-  /** The trouble that was stored last, of all syncs of the alert. */
+  /** Returns the last trouble of all syncs of the alert. */
   #troubleOf(name: string): Trouble | null {
     const all = [...this.#states.values()].flatMap(({ alert, state }) =>
       alert === name && state.trouble !== null ? [state.trouble] : [],
@@ -346,7 +351,7 @@ class AlertKeeper {
     return all.sort((a, b) => b.nextAt - a.nextAt)[0] ?? null
   }
 
-  #noteTry(alert: string, { notice, trouble }: Tried): void {
+  #noteAttempt(alert: string, { notice, trouble }: NoticeAttempt): void {
     const { logger, alertMetrics } = this.#deps
     const { id, sync, condition, state } = notice
     alertMetrics.tried(alert, trouble === null ? 'told' : 'failed')
@@ -358,7 +363,7 @@ class AlertKeeper {
       )
   }
 
-  #showFigures(): void {
+  #updateMetrics(): void {
     const firing = new Map<string, number>()
     const waiting = new Map<string, number>()
     for (const { alert, state } of this.#states.values()) {

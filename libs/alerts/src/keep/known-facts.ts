@@ -1,4 +1,4 @@
-/** What is known of a sync at an evaluation, with what has to be read for it: the errors of runs. */
+/** Collects the facts about a sync for an evaluation, and reads the errors of runs for it. */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { ErrorGroup } from '@sluice/domain/answers/error-groups'
@@ -9,7 +9,7 @@ import type { AlertState } from '../evaluate/alert-state.ts'
 import { factsOfRuns, shownCertificates, type EndedRun, type SyncFacts } from '../evaluate/facts.ts'
 import { ownCertificates, type Watched } from './watched.ts'
 
-/** Runs whose errors are remembered. */
+/** The errors of this many runs are remembered. */
 const ERRORS_KEPT = 200
 
 export interface KnownFactsDeps {
@@ -17,10 +17,10 @@ export interface KnownFactsDeps {
   readonly secretFor: SecretFor
   /** The errors of a run that ended, the most frequent first. */
   readonly errorsOf: (
-    of: { readonly sync: string; readonly run: string },
+    run: { readonly sync: string; readonly run: string },
     signal: AbortSignal,
   ) => Promise<readonly ErrorGroup[]>
-  /** Where people find the console; null if nobody has said. */
+  /** The URL of the console; null if it is not set. */
   readonly publicUrl: string | null
 }
 
@@ -32,7 +32,7 @@ export class KnownFacts {
     this.#deps = deps
   }
 
-  /** Reads the errors of runs that ended since the state, where they matter. */
+  /** Returns the facts. It reads the errors of runs that ended since the state, if an alert needs them. */
   async of(
     { alert, sync, paused, destination }: Watched,
     before: AlertState | null,
@@ -61,7 +61,7 @@ export class KnownFacts {
     return errors
   }
 
-  /** The outbox, in which the new notices have the errors of their runs, and a link. */
+  /** Returns the outbox, in which the new notices have the errors of their runs, and a link. */
   async completed(
     { outbox }: AlertState,
     notices: readonly AlertNotice[],
@@ -90,7 +90,7 @@ export class KnownFacts {
   }
 }
 
-/** The runs that an evaluation looks at, of those that may have shown credentials in vain. */
+/** Returns the runs of an evaluation that may have failed because of credentials. */
 function newlyEnded(ended: readonly EndedRun[], before: AlertState | null): readonly EndedRun[] {
   const since = before?.seen?.endedAt ?? -1
   const news =
@@ -102,7 +102,7 @@ function newlyEnded(ended: readonly EndedRun[], before: AlertState | null): read
 
 const UNAUTHORIZED = 401
 
-/** How the destination refused the credentials, in a sentence; null if it did not. */
+/** Returns the sentence with which the destination refused the credentials; null if it did not. */
 function refusalIn(errors: readonly ErrorGroup[]): string | null {
   const group = errors.find(
     ({ status, error }) => status === UNAUTHORIZED || (error !== null && isNoTokenError(error)),

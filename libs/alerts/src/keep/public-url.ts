@@ -1,4 +1,4 @@
-/** Where people find the console, for the links of notices. */
+/** Reads the URL of the console, for the links of notices. */
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { z } from 'zod'
 
@@ -12,7 +12,8 @@ const variables = z.object({
 })
 
 /**
- * `SLUICE_PUBLIC_URL` without a slash at its end; null if it is not set. Throws `config` for another text.
+ * Returns `SLUICE_PUBLIC_URL` without a slash at its end; null if it is not set. Throws `config` for another
+ * text.
  */
 export function publicUrlOf(env: Environment): string | null {
   return parseEnvironment(variables, env).SLUICE_PUBLIC_URL?.replace(/\/+$/, '') ?? null

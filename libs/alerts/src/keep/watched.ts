@@ -1,4 +1,4 @@
-/** What there is to watch: the alerts, the syncs that each has, and where their certificates are. */
+/** Reads the alerts, the syncs of each, and their certificates. */
 import { X509Certificate } from 'node:crypto'
 import type { AlertSpec, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -9,7 +9,7 @@ import { readResources } from '@sluice/resources/stored-resources'
 import type { CertificateFact } from '../evaluate/facts.ts'
 import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
 
-/** Returns when the certificates of a text in PEM end, in ms since 1970. */
+/** Returns when the certificates in a PEM text expire, in ms since 1970. */
 export function expiriesIn(pem: string): number[] {
   return certificatesIn(pem).flatMap(text => {
     try {
@@ -45,11 +45,11 @@ export interface Watched {
 
 export interface AllWatched {
   readonly watched: readonly Watched[]
-  /** True for an alert and a sync that are there, even if one of them cannot be read. */
+  /** True for an alert and a sync that exist, even if one of them cannot be read. */
   readonly knows: (watch: Watch) => boolean
 }
 
-/** Reads the resources as they are stored. */
+/** Reads the stored resources. */
 export async function readWatched(deps: AlertLog, signal: AbortSignal): Promise<AllWatched> {
   const stored = await readResources(deps, { signal })
   const specs = new Map<string, ResourceSpec>()
@@ -90,7 +90,9 @@ function addReadable(specs: Map<string, ResourceSpec>, key: string, spec: string
 
 const WHAT = { cert: 'the client certificate', ca: 'a certificate in `tls.ca`' } as const
 
-/** When the certificates expire that stand in a destination. Those that cannot be read here say nothing. */
+/**
+ * Returns when the certificates in a destination expire. A certificate that cannot be read here is left out.
+ */
 export function ownCertificates(destination: DestinationSpec, secretFor: SecretFor): CertificateFact[] {
   const { tls, name } = destination
   const use = useByDestination(destination)

@@ -1,10 +1,10 @@
-/** What an alert says. */
+/** Makes the notices of alerts. */
 import type { AlertNotice, NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import { lasting } from './wording.ts'
 
-/** A condition that began, or is over. */
-export interface Told {
+/** The beginning or the end of a condition. */
+export interface ConditionChange {
   readonly condition: AlertConditionName
   readonly state: 'firing' | 'recovered'
   readonly at: number
@@ -37,13 +37,16 @@ interface NoticeOptions {
   readonly id: string
   readonly alert: string
   readonly sync: string
-  readonly told: Told
+  readonly change: ConditionChange
   readonly now: number
 }
 
-/** The notice without the errors of the run and without a link, which need more than the state. */
-export function noticeOf({ id, alert, sync, told, now }: NoticeOptions): AlertNotice {
-  const { condition, state, at, since, text, run } = told
+/**
+ * Returns the notice of a change, without the errors of the run and without a link, which need more than the
+ * state.
+ */
+export function noticeOf({ id, alert, sync, change, now }: NoticeOptions): AlertNotice {
+  const { condition, state, at, since, text, run } = change
   const isOver = state === 'recovered'
   const after = isOver ? ` after ${lasting(at - since)}` : ''
   return {
@@ -57,35 +60,38 @@ export function noticeOf({ id, alert, sync, told, now }: NoticeOptions): AlertNo
   }
 }
 
-/** A notice that says only that notices arrive. */
-export function testNotice(
-  of: Pick<AlertNotice, 'id' | 'alert' | 'link'> & { readonly now: number },
-): AlertNotice {
-  const at = new Date(of.now).toISOString()
+/** Returns a notice that only tests whether notices arrive. */
+export function testNotice({
+  id,
+  alert,
+  link,
+  now,
+}: Pick<AlertNotice, 'id' | 'alert' | 'link'> & { readonly now: number }): AlertNotice {
+  const at = new Date(now).toISOString()
   return {
-    ...{ id: of.id, alert: of.alert, link: of.link, at, since: at },
+    ...{ id, alert, link, at, since: at },
     ...{ sync: null, condition: null, state: 'test', run: null, errors: [], todo: null },
-    title: `Test of the alert ${of.alert}`,
+    title: `Test of the alert ${alert}`,
     text: 'Nothing has happened. Somebody asked for this notice, to see that notices arrive.',
   }
 }
 
 function todoOf(
   condition: AlertConditionName,
-  of: { readonly sync: string; readonly run: string | null },
+  { sync, run }: { readonly sync: string; readonly run: string | null },
 ): string {
-  const show = of.run === null ? `\`sluice runs ${of.sync}\`` : `\`sluice runs show ${of.run}\``
+  const show = run === null ? `\`sluice runs ${sync}\`` : `\`sluice runs show ${run}\``
   switch (condition) {
     case 'run-failed':
-      return `${show} says more. Mend the cause, then \`sluice run ${of.sync}\`.`
+      return `${show} says more. Mend the cause, then \`sluice run ${sync}\`.`
     case 'rows-failed':
-      return `\`sluice failed ${of.sync}\` lists the rows, and says whether the next run tries them again.`
+      return `\`sluice failed ${sync}\` lists the rows, and says whether the next run tries them again.`
     case 'held':
-      return `${show} says why. \`sluice approve ${of.run ?? 'RUN'}\` lets it go on, \`sluice cancel ${of.run ?? 'RUN'}\` ends it.`
+      return `${show} says why. \`sluice approve ${run ?? 'RUN'}\` lets it go on, \`sluice cancel ${run ?? 'RUN'}\` ends it.`
     case 'slow':
-      return `${show} says what it waits for. \`sluice cancel ${of.run ?? 'RUN'}\` ends it in good order.`
+      return `${show} says what it waits for. \`sluice cancel ${run ?? 'RUN'}\` ends it in good order.`
     case 'silent':
-      return `\`sluice runs ${of.sync}\` lists its runs. If there are none, see whether its schedule, and the services, are at work.`
+      return `\`sluice runs ${sync}\` lists its runs. If there are none, see whether its schedule, and the services, are at work.`
     case 'certificate-expiring':
       return 'Renew the certificate, and put it where the destination names it in `tls`.'
     case 'auth-failing':

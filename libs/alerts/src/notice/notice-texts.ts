@@ -1,8 +1,8 @@
-/** A notice as it is written to people: as plain text, as HTML, and for Slack. */
+/** Writes a notice as plain text, as HTML, and for Slack. */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { counted, timeText } from './wording.ts'
 
-/** A message of an API may be a page. */
+/** A message of an API may be as long as a page. */
 const MAX_ERROR_CHARACTERS = 500
 
 interface Part {
@@ -10,7 +10,7 @@ interface Part {
   readonly text: string
 }
 
-/** The title as the subject of a mail: one line, whatever stands in it. */
+/** Returns the title as the subject of a mail, in one line. */
 export function subjectOf({ title, state }: AlertNotice): string {
   const before = state === 'firing' ? '[alert]' : state === 'recovered' ? '[recovered]' : '[test]'
   return `${before} ${oneLine(title)}`
@@ -33,7 +33,7 @@ export function htmlText(notice: AlertNotice): string {
   return `<!doctype html>\n<html lang="en"><body>\n<h1 style="font-size:1.2em">${html(oneLine(notice.title))}</h1>\n${body}\n</body></html>\n`
 }
 
-/** The body of a request to an incoming webhook of Slack. */
+/** Returns the body of a request to an incoming webhook of Slack. */
 export function slackText(notice: AlertNotice): string {
   const sign = notice.state === 'firing' ? ':red_circle:' : ':large_green_circle:'
   const lines = partsOf(notice).map(({ kind, text }) => {
@@ -67,7 +67,7 @@ function partsOf(notice: AlertNotice): Part[] {
   return parts
 }
 
-/** Control characters would begin another line, or another header, or turn what stands behind them. */
+/** Removes control characters, which could begin another line or header, or reverse the text after them. */
 function oneLine(text: string, most = 200): string {
   const line = text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ').trim()
   return line.length > most ? `${line.slice(0, most - 1)}…` : line
@@ -83,7 +83,7 @@ function html(text: string): string {
   return text.replaceAll(/[&<>"]/g, character => named[character] ?? character)
 }
 
-/** Slack reads only these three characters as its own. */
+/** Escapes the three characters that have a meaning for Slack. */
 function slack(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

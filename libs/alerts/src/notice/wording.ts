@@ -1,4 +1,4 @@
-/** Numbers and times as notices write them. */
+/** Writes numbers and times for notices. */
 
 const UNITS = [
   ['d', 86_400_000],
@@ -7,7 +7,7 @@ const UNITS = [
   ['s', 1_000],
 ] as const
 
-/** `2 h 5 min`: the two largest units. */
+/** Writes a duration in its two largest units, as in `2 h 5 min`. */
 export function lasting(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`
   const at = UNITS.findIndex(([, unit]) => ms >= unit)
@@ -18,7 +18,7 @@ export function lasting(ms: number): string {
   return rest === 0 || next === undefined ? `${whole} ${name}` : `${whole} ${name} ${rest} ${next[0]}`
 }
 
-/** `2026-11-26 19:20 UTC`. */
+/** Writes a time, as in `2026-11-26 19:20 UTC`. */
 export function timeText(ms: number): string {
   const date = new Date(ms)
   if (Number.isNaN(date.getTime())) return 'an unknown time'
@@ -29,7 +29,7 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** `12 %`, `0.4 %`. */
+/** Writes a share, as in `12 %` or `0.4 %`. */
 export function percent(part: number, whole: number): string {
   const share = whole === 0 ? 0 : (100 * part) / whole
   return `${share >= 10 || Number.isInteger(share) ? Math.round(share) : share.toPrecision(2)} %`

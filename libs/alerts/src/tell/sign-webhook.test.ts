@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { signWebhook } from './tell-notice.ts'
+import { signWebhook } from './send-notice.ts'
 
 /** The reference vector of Standard Webhooks. */
 const VECTOR = {

@@ -7,7 +7,7 @@ import { shownTarget } from '@sluice/contracts/specs/alert-specs'
 import { nearestName } from '@sluice/domain/nearest-name'
 import { readAlertStates, alertsViewOf } from '@sluice/alerts/keep/alert-records'
 import { testNotice } from '@sluice/alerts/notice/notice-of'
-import { tellNotice, type TellingDeps } from '@sluice/alerts/tell/tell-notice'
+import { sendNotice, type TellingDeps } from '@sluice/alerts/tell/send-notice'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import type { Pipeline } from '../pipeline.ts'
 
@@ -40,7 +40,7 @@ export async function testAlert(
   await using telling = await openTelling(vault)
   const id = `msg_${randomBytes(16).toString('hex')}`
   const notice = testNotice({ id, alert: name, link: null, now: telling.now() })
-  const why = await tellNotice(alert, notice, telling, { signal })
+  const why = await sendNotice(alert, notice, telling, { signal })
   const to = shownTarget(alert.to)
   if (why === null) return { alert: name, to, id }
   throw new SluiceError('unreachable', `The alert \`${name}\` could not be told to ${to}: ${why}`)

@@ -1,42 +1,42 @@
 /**
- * How far V8's heap may grow before all of it is collected. A heap that is bounded to 768 MB may grow by
- * half, as V8 decides by itself. That is little for the 30 MB that a service holds while rows pass through
- * it: two fifths of its CPU time went to collections (docs/decisions/heap-by-room.md). So the heap grows by
- * what memory there is.
+ * Sets how far V8's heap may grow before V8 collects all of it. By default a heap that is bounded to 768 MB
+ * grows by half. That is little for the 30 MB that a service holds while rows pass through it: two fifths of
+ * its CPU time went to collections (docs/decisions/heap-by-room.md). So the heap grows by the memory that is
+ * free.
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Rows of 1 MB change what is held within some hundred milliseconds. */
+/** With rows of 1 MB, the memory in use changes within some hundred milliseconds. */
 const LOOKED_EVERY_MS = 100
-/** For the garbage as well that `heapBytes` has: about as much as what is held. */
+/** The room includes the garbage in `heapBytes`, which is about as much as the live objects. */
 const MAX_ROOM_BYTES = 200_000_000
 const MAX_PERCENT = 300
-/** What V8 takes by itself, for a heap that is bounded as ours. */
+/** The default of V8 for a heap that is bounded like ours. */
 const USUAL_PERCENT = 50
-/** With less, V8 would do little else than collect. */
+/** With less, V8 would do little but collect. */
 const LEAST_PERCENT = 25
 
 interface Held {
-  /** The heap of V8, with its garbage. */
+  /** The size of the heap of V8, with its garbage. */
   readonly heapBytes: number
-  /** The whole process. */
+  /** The memory of the whole process. */
   readonly residentBytes: number
 }
 
 interface Room {
-  /** What the process may have. */
+  /** The memory that the process may have. */
   readonly memoryBytes: number
-  /** The part of it that others than V8 need, and may not have taken yet. Default: none. */
+  /** The part of it that other code than V8 needs, and may not have taken yet. Default: none. */
   readonly reservedBytes?: number
 }
 
 interface Growth extends Room {
-  /** Gives back to the system what is free, and kept by the C library. Default: nobody does. */
+  /** Gives free memory that the C library keeps back to the system. Absent: nothing does. */
   readonly giveBack?: () => Promise<void>
 }
 
-/** By what part of what survives a collection the heap may grow before the next one, in percent. */
+/** Returns by how much the heap may grow before the next collection, in percent of the live objects. */
 export function growthPercent(
   { heapBytes, residentBytes }: Held,
   { memoryBytes, reservedBytes = 0 }: Room,
@@ -48,16 +48,15 @@ export function growthPercent(
 
 /** Garbage below this is not worth a collection. */
 const WORTH_BYTES = 64_000_000
-/** At most this part of the time goes to collections that are asked for, and as much to giving back. */
+/** At most this part of the time goes to forced collections, and as much to giving memory back. */
 const MAX_SHARE = 0.1
-/** More often, there is little to give back. */
+/** There is little to give back more often. */
 const GIVES_BACK_EVERY_MS = 500
 
 /**
- * Lets the heap of this process grow by the room that there is, until it is disposed. While the process has
- * more memory than it may, all garbage is collected at once: V8 has decided earlier how far its heap may
- * grow, and does not count what others than itself have taken since. Then what is free goes back to the
- * system.
+ * Lets the heap of this process grow by the room that there is, until it is disposed. If the process has more
+ * memory than it may, it collects all garbage at once: V8 has decided earlier how far its heap may grow, and
+ * does not count memory that other code has taken since. Then free memory goes back to the system.
  */
 export function growHeapByRoom(room: Growth): Disposable {
   const giveBack = room.giveBack === undefined ? null : paced(room.giveBack)
@@ -93,13 +92,13 @@ export function growHeapByRoom(room: Growth): Disposable {
   return {
     [Symbol.dispose]() {
       clearInterval(looking)
-      // V8 decides again.
+      // With 0, V8 decides again.
       set(0)
     },
   }
 }
 
-/** Calls it once at a time, and not too often. What fails once is not called again: it can only help. */
+/** Calls `giveBack` once at a time, and not too often. After a failure it never calls it again. */
 function paced(giveBack: () => Promise<void>): () => void {
   let next = 0
   const call = async (): Promise<void> => {
@@ -115,8 +114,8 @@ function paced(giveBack: () => Promise<void>): () => void {
 }
 
 /**
- * What collects all garbage of V8. It is to be had behind a flag alone, and in a new context, which costs
- * time and memory.
+ * Returns a function that collects all garbage of V8. V8 offers it only behind a flag, and in a new context,
+ * which costs time and memory.
  */
 function collector(): () => void {
   setFlagsFromString('--expose-gc')

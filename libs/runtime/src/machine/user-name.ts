@@ -1,9 +1,11 @@
-/** Who runs this process, for records of who asked for something. */
+/** Names the user of this process, for records that say who asked for something. */
 import { userInfo } from 'node:os'
 
 const MAX_CHARACTERS = 63
 
-/** The name of the user on this machine; their number where they have no name, as in a container. */
+/**
+ * Returns the name of the user on this machine, or the number of a user without a name, as in a container.
+ */
 export function userName(): string {
   try {
     return userInfo().username.slice(0, MAX_CHARACTERS)

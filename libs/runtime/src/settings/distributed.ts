@@ -54,7 +54,7 @@ export const DISTRIBUTED_VARIABLES = {
   SLUICE_SIGNING_KEY: z.string().optional(),
 }
 
-/** Those variables that are, or may hold, a secret. Each may be given as a file. */
+/** The variables that are secrets, or may contain one. Each may be given as a file. */
 export const DISTRIBUTED_SECRETS = [
   'SLUICE_KAFKA_SSL_CA',
   'SLUICE_KAFKA_SSL_CERT',
@@ -67,13 +67,13 @@ export const DISTRIBUTED_SECRETS = [
 const distributedSchema = z.object(DISTRIBUTED_VARIABLES)
 export type DistributedVariables = z.infer<typeof distributedSchema>
 
-/** How to reach Kafka: the settings of the log's adapter. */
+/** The settings of the log's adapter for Kafka. */
 export interface KafkaSettings {
   readonly brokers: readonly string[]
   readonly ssl: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
   readonly sasl?: KafkaLogin
   readonly replication?: number
-  /** False: somebody else makes the topics. */
+  /** False if operators make the topics. */
   readonly createTopics: boolean
 }
 
@@ -90,7 +90,7 @@ export interface DistributedSettings {
   readonly prefix: string
   readonly registryUrl: string
   readonly startupTimeoutMs: number
-  /** With what resources, definitions and commands are signed; null if they are not. */
+  /** Signs resources, definitions and commands; null if they are not signed. */
   readonly signatures: Signatures | null
 }
 
@@ -105,8 +105,8 @@ export function isDistributed(env: Environment): boolean {
 }
 
 /**
- * True if others than the operator of this process may write what it carries out: on Kafka they share its
- * topics, and on a server they have tokens of their own for it.
+ * True if others than the operator may write the resources that this process uses: on Kafka they share its
+ * topics, and on a server they have tokens of their own.
  */
 export function hasOtherAuthors(env: Environment): boolean {
   return isDistributed(env) || letsEdit(env)
@@ -124,7 +124,7 @@ export function letsEdit(env: Environment): boolean {
   )
 }
 
-/** Checked variables as settings. Throws `config` for an incomplete login. */
+/** Returns the settings from checked variables. Throws `config` for an incomplete login. */
 export function settingsOf(variables: DistributedVariables, env: Environment): DistributedSettings {
   const sasl = loginOf(variables, env)
   const replication = variables.SLUICE_KAFKA_REPLICATION
@@ -143,7 +143,7 @@ export function settingsOf(variables: DistributedVariables, env: Environment): D
   }
 }
 
-/** An environment has topics, groups and keys of its own. */
+/** Returns the prefix of topics, groups and keys, which each environment has for itself. */
 export function prefixOf({
   SLUICE_PREFIX: prefix,
   SLUICE_ENV: name,
@@ -151,7 +151,7 @@ export function prefixOf({
   return name === undefined ? prefix : `${prefix}-${name}`
 }
 
-/** A certificate asks for TLS. `SLUICE_KAFKA_SSL=false` overrules it. */
+/** A certificate turns TLS on, unless `SLUICE_KAFKA_SSL` is false. */
 function tlsOf(variables: DistributedVariables): KafkaSettings['ssl'] {
   const { SLUICE_KAFKA_SSL_CA: ca, SLUICE_KAFKA_SSL_CERT: cert, SLUICE_KAFKA_SSL_KEY: key } = variables
   const pems = {
@@ -171,7 +171,7 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     SLUICE_KAFKA_SASL_PASSWORD: password,
   } = variables
   if (mechanism === undefined) {
-    // Without it no login would happen, and only the broker's refusal would say so.
+    // Without a mechanism no login would happen, and only the broker's refusal would say so.
     if (username === undefined && password === undefined) return null
     const message = `SLUICE_KAFKA_SASL_MECHANISM is not set, though there is a login: expected one of ${MECHANISMS.join(', ')}`
     throw new SluiceError('config', message, {
@@ -182,7 +182,7 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     ...(mechanism === 'oauthbearer' ? {} : { SLUICE_KAFKA_SASL_USERNAME: z.string() }),
     SLUICE_KAFKA_SASL_PASSWORD: z.string(),
   }
-  // The message names what is wanted, since neither text has a shape that could be checked.
+  // The message names the wanted variables, since neither text has a form that could be checked.
   const wanted = z.object(required, `expected with SLUICE_KAFKA_SASL_MECHANISM=${mechanism}`)
   parseEnvironment(wanted, env, { secrets: DISTRIBUTED_SECRETS })
   // A token in a file is read again each time, since another program renews it there.

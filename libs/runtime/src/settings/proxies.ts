@@ -2,15 +2,16 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Environment } from '../environment.ts'
 
 export interface ProxySettings {
-  /** Where requests to https go through, with user and password if it wants any. */
+  /** The proxy for requests to https, with user and password if it needs them. */
   readonly url: string
   /** Hosts that are reached directly, comma-separated. */
   readonly except: string
 }
 
 /**
- * The proxy that `HTTPS_PROXY` and `NO_PROXY` ask for, in upper or lower case as other programs take them;
- * undefined if there is none. Throws `config`, without a password that may stand in it, for what is no URL.
+ * Reads the proxy from `HTTPS_PROXY` and `NO_PROXY`, in upper or lower case, as other programs do; undefined
+ * if there is none. Throws `config` for a text that is no URL, and never shows it, since it may have a
+ * password in it.
  */
 export function proxySettings(env: Environment): ProxySettings | undefined {
   const url = env['HTTPS_PROXY'] ?? env['https_proxy'] ?? ''

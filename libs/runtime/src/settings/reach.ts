@@ -1,11 +1,11 @@
-/** What the operator allows to sources, from environment variables. */
+/** Reads from environment variables what the operator allows sources and destinations to reach. */
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { letsEdit } from './distributed.ts'
 import { envSize, parseEnvironment, type Environment } from '../environment.ts'
 
-/** A variable that is not set leaves the limit to its default. */
+/** The limits of sources that read files. An absent limit has its default. */
 export interface FileSourceLimits {
   readonly roots?: readonly string[] | null
   readonly maxRows?: number
@@ -34,8 +34,8 @@ const variables = z.object({
 })
 
 /**
- * Throws `config` if a variable is wrong. `rootsUnset` are the folders that sources may read if the operator
- * names none. Where authors are strangers to the machine, that has to be no folder. Null means any.
+ * Reads the limits. `rootsUnset` are the folders that sources may read if the operator names none: no folder
+ * if others than the operator write resources. Null means any folder. Throws `config` if a variable is wrong.
  */
 export function fileSourceLimits(env: Environment, rootsUnset: readonly string[] | null): FileSourceLimits {
   const read = parseEnvironment(variables, env)
@@ -55,18 +55,18 @@ const networkVariables = z.object({
 })
 
 /**
- * `allowed` and `refused` are for resources that do not say; `never` is for all, whatever they say. Where the
- * operator is the only author, private networks are allowed, since that is where their APIs and databases
- * are.
+ * `allowed` and `refused` apply to resources without a setting, and `never` to all, whatever their setting.
+ * By default private networks are allowed if the operator alone writes resources, since their APIs and
+ * databases are there.
  */
 export type PrivateNetworks = 'allowed' | 'refused' | 'never'
 
-/** What the operator says of sources in private networks. Throws `config` for another value. */
+/** Reads whether sources may be in private networks. Throws `config` for another value. */
 export function sourcePrivateNetworks(env: Environment): PrivateNetworks {
   return parseEnvironment(networkVariables, env).SLUICE_SOURCE_PRIVATE_NETWORKS ?? byDefault(env)
 }
 
-/** The same for destinations, their logins, and alerts. */
+/** Reads the same for destinations, their logins, and alerts. */
 export function destinationPrivateNetworks(env: Environment): PrivateNetworks {
   return parseEnvironment(networkVariables, env).SLUICE_DESTINATION_PRIVATE_NETWORKS ?? byDefault(env)
 }

@@ -1,6 +1,6 @@
 /**
  * Sends spans as OTLP over HTTP, in JSON (https://opentelemetry.io/docs/specs/otlp/#otlphttp). Spans gather
- * for a second. While the endpoint does not answer they wait, up to a bound, and work goes on.
+ * for a second. While the endpoint does not answer, up to `MAX_SPANS` of them wait, and work goes on.
  */
 import { readFileSync } from 'node:fs'
 import { request as requestHttp } from 'node:http'
@@ -12,15 +12,15 @@ import { valueOf, type Environment } from '../environment.ts'
 import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Traces } from './span.ts'
 
 /**
- * How long spans gather, and how long a sender that failed pauses: twice as long with each further failure.
+ * Spans gather for `gatherMs`. After a failure the sender pauses, twice as long with each further failure.
  */
 const PACE = { gatherMs: 1_000, pauseFirstMs: 5_000, pauseLastMs: 60_000 }
 const MAX_SPANS = 2_048
 const SPANS_AT_ONCE = 512
 const DEFAULT_TIMEOUT_MS = 10_000
-/** Of an attribute or an error. A URL may have a megabyte, and very many spans may wait. */
+/** The longest attribute or error. A URL may have a megabyte, and many spans may wait. */
 const MAX_CHARACTERS = 4_096
-/** What a process that ends waits for its last spans. */
+/** A process that ends waits this long for its last spans. */
 const LAST_SENDS_MS = 2_000
 const MAX_ANSWER_BYTES = 64 * 1024
 /** Answers after which OTLP asks a client to try again. */
@@ -35,19 +35,19 @@ export interface OtlpSettings {
   readonly resource: { readonly [name: string]: Attribute }
 }
 
-/** Throws `config`. */
+/** Reads the settings from the variables of OpenTelemetry. Throws `config`. */
 export function otlpSettings(env: Environment, { service, logger }: TracedProcess): OtlpSettings {
-  const of = (name: string): string | undefined =>
+  const variable = (name: string): string | undefined =>
     valueOf(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`) ?? valueOf(env, `OTEL_EXPORTER_OTLP_${name}`)
-  const protocol = of('PROTOCOL') ?? 'http/json'
+  const protocol = variable('PROTOCOL') ?? 'http/json'
   if (protocol !== 'http/json')
     logger.warn(
       { protocol },
       'OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/json, and as nothing else',
     )
   const name = valueOf(env, 'OTEL_SERVICE_NAME')
-  const timeoutMs = Number(of('TIMEOUT') ?? DEFAULT_TIMEOUT_MS)
-  const certificate = of('CERTIFICATE')
+  const timeoutMs = Number(variable('TIMEOUT') ?? DEFAULT_TIMEOUT_MS)
+  const certificate = variable('CERTIFICATE')
   return {
     url: urlOf(env),
     headers: {
@@ -65,7 +65,10 @@ export function otlpSettings(env: Environment, { service, logger }: TracedProces
   }
 }
 
-/** The endpoint of traces is taken as it is. That of all signals is their common part. */
+/**
+ * Returns the endpoint of traces. The variable for traces has all of it, the one for all signals only its
+ * beginning.
+ */
 function urlOf(env: Environment): URL {
   const whole = valueOf(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')
   const common = valueOf(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') ?? ''
@@ -76,7 +79,7 @@ function urlOf(env: Environment): URL {
   throw new SluiceError('config', `${name} is no URL such as http://collector:4318`)
 }
 
-/** `name=value` between commas, values percent-encoded. */
+/** Reads pairs `name=value` between commas, with percent-encoded values. */
 function listed(text = ''): { readonly [name: string]: string } {
   const pairs = text.split(',').flatMap((pair): (readonly [string, string])[] => {
     const at = pair.indexOf('=')
@@ -87,11 +90,11 @@ function listed(text = ''): { readonly [name: string]: string } {
 
 interface Failure {
   readonly why: string
-  /** True if the same spans may be taken later. */
-  readonly isPassing: boolean
+  /** True if the endpoint may take the same spans later. */
+  readonly isTransient: boolean
 }
 
-/** Concurrent calls are fine. */
+/** Opens the sender of spans, which may be called concurrently. */
 export function createOtlpTraces(
   settings: OtlpSettings,
   logger: TracedProcess['logger'],
@@ -131,7 +134,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
     const late = setTimeout(() => this.#ending.abort(new Error('the process ends')), LAST_SENDS_MS)
     try {
       await this.#sending
-      // An endpoint that does not answer is not asked again for each batch.
+      // After a failure, the remaining batches are given up.
       while (this.#queue.length > 0 && this.#failures === 0) await this.#send()
     } finally {
       clearTimeout(late)
@@ -175,7 +178,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
       return
     }
     this.#failures += 1
-    if (failure.isPassing) this.#queue.unshift(...batch)
+    if (failure.isTransient) this.#queue.unshift(...batch)
     else this.#dropped += batch.length
     this.#dropOldest()
     const { origin, pathname } = this.#settings.url
@@ -190,19 +193,19 @@ class OtlpTraces implements Traces, AsyncDisposable {
     try {
       return await this.#post(bodyOf(batch, this.#settings.resource))
     } catch (error) {
-      return { why: messageOf(error), isPassing: false }
+      return { why: messageOf(error), isTransient: false }
     }
   }
 
-  /** Null once the endpoint has taken the spans. */
+  /** Resolves null once the endpoint has taken the spans. */
   #post(body: string): Promise<Failure | null> {
     const { url, headers, timeoutMs, ca } = this.#settings
     const { promise, resolve } = Promise.withResolvers<Failure | null>()
-    const failed = (error: Error): void => resolve({ why: error.message, isPassing: true })
+    const failed = (error: Error): void => resolve({ why: error.message, isTransient: true })
     try {
       const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
         method: 'POST',
-        // A connection of its own each time: nothing is left open in a process that wants to end.
+        // Each request has a connection of its own, so that none is left open in a process that ends.
         agent: false,
         ca,
         signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#ending.signal]),
@@ -225,7 +228,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
           resolve(
             status >= 200 && status < 300
               ? null
-              : { why: `it answers ${status}`, isPassing: TRY_AGAIN.includes(status) },
+              : { why: `it answers ${status}`, isTransient: TRY_AGAIN.includes(status) },
           ),
         )
       })
@@ -269,7 +272,7 @@ function spanOf(span: Span): object {
     name,
     kind: isRequest ? KINDS.client : KINDS.internal,
     startTimeUnixNano: nanos(from),
-    // A clock may have been set back meanwhile.
+    // The clock may have been set back meanwhile.
     endTimeUnixNano: nanos(Math.max(from, to)),
     attributes: attributesOf(attributes),
     ...(error === null ? {} : { status: { code: FAILED, message: error } }),

@@ -1,6 +1,6 @@
 /**
- * Traces of runs as OpenTelemetry has them. Ids follow from the run's id, so that all processes that work on
- * a run write one trace, and none tells another.
+ * Traces of runs for OpenTelemetry. Ids follow from the run's id, so that all processes that work on a run
+ * write one trace without telling each other.
  */
 import { hash } from 'node:crypto'
 import type { Logger } from '../logger.ts'
@@ -10,17 +10,20 @@ export type Attribute = string | number | boolean
 /** A part of a run, once it is over. Times are in ms since 1970. */
 export interface Span {
   readonly runId: string
-  /** Its place in the run, such as `deliver/3`; `''` for the run itself. Two spans of one place are one. */
+  /**
+   * Its place in the run, such as `deliver/3`; `''` for the run itself. Spans with the same place have the
+   * same id.
+   */
   readonly place: string
   /** The place that it is a part of; null for the run itself. */
   readonly parent: string | null
-  /** What people see it under. */
+  /** The name that people see. */
   readonly name: string
   /** True for a request to another server. */
   readonly isRequest?: boolean
   readonly from: number
   readonly to: number
-  /** Why it failed; null if it did not. */
+  /** The reason of a failure; null if there was none. */
   readonly error: string | null
   readonly attributes: { readonly [name: string]: Attribute | null }
 }
@@ -39,7 +42,7 @@ export interface TracedProcess {
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
-/** 32 hexadecimal digits: the 128 bits of the run's ULID. */
+/** Returns the 128 bits of the run's ULID as 32 hexadecimal digits. */
 export function traceId(runId: string): string {
   if (!ULID.test(runId)) return hash('sha256', runId).slice(0, 32)
   let bits = 0n
@@ -47,7 +50,7 @@ export function traceId(runId: string): string {
   return bits.toString(16).padStart(32, '0')
 }
 
-/** 16 hexadecimal digits. */
+/** Returns 16 hexadecimal digits that follow from run and place. */
 export function spanId({ runId }: Pick<Span, 'runId'>, place: string): string {
   return hash('sha256', `${runId}/${place}`).slice(0, 16)
 }

@@ -1,4 +1,4 @@
-/** Tells a notice to whom its alert names, once. */
+/** Sends a notice to the target of its alert, once. */
 import { createHmac } from 'node:crypto'
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -12,7 +12,7 @@ import { htmlText, plainText, slackText, subjectOf } from '../notice/notice-text
 import type { MailSender } from '../port.ts'
 
 const PREFIX = 'whsec_'
-/** The specification wants 24 to 64 bytes. Shorter ones can be guessed. */
+/** The specification wants 24 to 64 bytes, since shorter secrets can be guessed. */
 const LEAST_BYTES = 24
 const MAX_BYTES = 64
 
@@ -24,15 +24,19 @@ interface SignedHeaders {
 
 /**
  * Signs a webhook after Standard Webhooks 1.0.0 (symmetric, `v1`). `at` is in ms since 1970. Throws
- * `config` for a secret that is none; no message shows it.
+ * `config` for a text that is no secret, and never shows it.
  */
-export function signWebhook(of: {
+export function signWebhook({
+  id,
+  at,
+  body,
+  secret,
+}: {
   readonly id: string
   readonly at: number
   readonly body: string
   readonly secret: string
 }): SignedHeaders {
-  const { id, at, body, secret } = of
   const seconds = String(Math.floor(at / 1_000))
   const signature = createHmac('sha256', keyOf(secret)).update(`${id}.${seconds}.${body}`).digest('base64')
   return { 'webhook-id': id, 'webhook-timestamp': seconds, 'webhook-signature': `v1,${signature}` }
@@ -57,19 +61,19 @@ export interface TellingDeps {
   readonly sender: HttpSender
   readonly mailer: MailSender
   readonly secretFor: SecretFor
-  /** Whether an alert that says nothing of it may tell addresses that are not public. */
+  /** True if an alert without a setting may send to addresses that are not public. */
   readonly allowPrivateNetwork: boolean
-  /** True: no alert may, whatever it says. */
+  /** True if no alert may, whatever its setting. */
   readonly neverPrivate?: boolean
   /** Ms since 1970. */
   readonly now: () => number
 }
 
 /**
- * Resolves with null once the notice was taken, and with the reason otherwise, in which no secret stands.
+ * Resolves with null once the notice was taken, and otherwise with the reason, which has no secret in it.
  * Rejects only with the signal's reason, when aborted.
  */
-export async function tellNotice(
+export async function sendNotice(
   { to, allowPrivateNetwork }: Pick<AlertSpec, 'to' | 'allowPrivateNetwork'>,
   notice: AlertNotice,
   deps: TellingDeps,
@@ -83,23 +87,23 @@ export async function tellNotice(
   }
   const network = deps.neverPrivate !== true && (allowPrivateNetwork ?? deps.allowPrivateNetwork)
   try {
-    const why = await told(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
+    const why = await sentTo(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
     return why === null ? null : redactText(why.text, used, why).trim().slice(0, MAX_CHARACTERS)
   } catch (error) {
     signal.throwIfAborted()
-    // A secret that is missing, or may not go there.
+    // The secret is missing, or may not go to that host.
     if (isSluiceError(error, 'config')) return redactText(error.message, used)
     throw error
   }
 }
 
-/** Why a notice was not taken. `cut`: its end is not at hand. */
+/** The reason for which a notice was not taken. `cut`: the text is incomplete. */
 interface Refusal {
   readonly text: string
   readonly cut: boolean
 }
 
-async function told(
+async function sentTo(
   to: AlertTarget,
   notice: AlertNotice,
   deps: TellingDeps,
@@ -169,7 +173,7 @@ async function mailed(
 
 const PORTS: { readonly [protocol: string]: number } = { 'http:': 80, 'https:': 443 }
 
-/** The server that a URL leads to, whose host holds no secret. */
+/** Returns the server of a URL, whose host has no secret in it. */
 function useOf(text: string): SecretUse {
   const url = URL.parse(fillSecrets(text, () => 'secret'))
   if (url === null) throw new SluiceError('config', 'The URL of the alert is none.')

@@ -8,7 +8,7 @@ import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Mail } from '../port.ts'
-import { tellNotice, type TellingDeps } from './tell-notice.ts'
+import { sendNotice, type TellingDeps } from './send-notice.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 const SECRETS: { readonly [name: string]: string } = {
@@ -61,7 +61,7 @@ function alertTo(to: unknown, more: object = {}): AlertSpec {
 async function tell(to: unknown, deps: Partial<TellingDeps> = {}, more: object = {}): Promise<string | null> {
   const mailer = { send: (mail: Mail) => Promise.resolve(void mails.push(mail)).then(() => null) }
   const all = { sender, mailer, secretFor, allowPrivateNetwork: true, now: () => 1_700_000_000_000, ...deps }
-  return await tellNotice(alertTo(to, more), NOTICE, all, { signal })
+  return await sendNotice(alertTo(to, more), NOTICE, all, { signal })
 }
 
 describe('a webhook', () => {
@@ -113,7 +113,7 @@ describe('a webhook', () => {
   it('that does not answer is given up when the caller aborts', async () => {
     api.on({}, { fault: 'hang' })
     const giving = new AbortController()
-    const telling = tellNotice(
+    const telling = sendNotice(
       alertTo(webhook()),
       NOTICE,
       {
