@@ -41,7 +41,7 @@ export interface Connected {
   readonly sources: number
   readonly queries: number
   readonly destinations: number
-  /** Those that are reached over TLS, by name. */
+  /** The destinations that are reached over TLS, by name. */
   readonly encrypted: readonly EncryptedDestination[]
   /** Findings that stop no run, and that somebody should look at. */
   readonly warnings: readonly string[]

@@ -9,7 +9,7 @@ const named = (name: string, more: object = {}): DestinationSpec =>
   destination.parse({ kind: 'destination', name, baseUrl: 'https://api.example.com', ...more })
 const SPECS = [named('b'), named('a', { limits: { concurrency: 5 } })]
 
-/** What was told, by destination. */
+/** The slots in use on the page, by destination. */
 const inUse = async (slotsTaken: (scope: string) => Promise<number | null>, of = signal) => {
   const { destinations } = await destinationsPageOf(SPECS, { slotsTaken }, { ...paging, signal: of })
   return Object.fromEntries(destinations.map(({ name, concurrency }) => [name, concurrency.inUse]))

@@ -2,7 +2,7 @@
 import type { ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { inTurns } from '@sluice/flow/sleep'
-import { formatCursor, parseCursor } from './history/cursor.ts'
+import { formatCursor, isText, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory, SyncsQuery } from './port.ts'
 import { syncView } from './syncs/sync-view.ts'
 
@@ -44,8 +44,4 @@ export function pageOf<Spec extends Pick<ResourceView, 'kind' | 'name'>>(
   const page = all.slice(0, limit)
   const last = page.at(-1)
   return { page, next: all.length > page.length && last !== undefined ? formatCursor(key(last)) : null }
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
 }

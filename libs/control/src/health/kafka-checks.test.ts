@@ -39,7 +39,7 @@ function inspection(over: Partial<Inspection> = {}): Inspection {
 }
 const REDIS = { version: 'Redis 8', eviction: 'noeviction', persists: true, now: Date.now() }
 
-/** What is not all right, as `check: found`, with the status in front. */
+/** The checks that are not ok, each as `status check: finding`. */
 async function wrong(over: Partial<Inspection>, createsTopics = true): Promise<readonly string[]> {
   const checks = await kafkaChecks(inspection(over), WANTED, { createsTopics, signal })
   return checks
@@ -47,8 +47,8 @@ async function wrong(over: Partial<Inspection>, createsTopics = true): Promise<r
     .map(({ status, check, found }) => `${status} ${check}: ${found}`)
 }
 
-describe('doctor, of Kafka', () => {
-  it('finds nothing where all is as it should be, with more time and room than wanted', async () => {
+describe('the checks of Kafka', () => {
+  it('find nothing where all is as it should be, with more time and room than wanted', async () => {
     expect(await wrong({})).toEqual([])
     const more = {
       'max.message.bytes': '99999999',
@@ -66,7 +66,7 @@ describe('doctor, of Kafka', () => {
     ],
     [{ 'cleanup.policy': 'compact' }, 'problem topics: sluice.people.requests has cleanup.policy=compact'],
     [{ 'compression.type': 'lz4' }, 'warning topics: sluice.people.requests has compression.type=lz4'],
-  ])('tells of %j', async (settings, told) => {
+  ])('report %j', async (settings, told) => {
     const topics = () => Promise.resolve(topicsWith(settings))
     expect(await wrong({ topics })).toEqual([told])
     const checks = await kafkaChecks(inspection({ topics }), WANTED, { createsTopics: true, signal })
@@ -75,7 +75,7 @@ describe('doctor, of Kafka', () => {
     )
   })
 
-  it('tells of partitions, and of topics that nobody makes', async () => {
+  it('report a wrong number of partitions, and topics that nobody makes', async () => {
     expect(await wrong({ topics: () => Promise.resolve(topicsWith({}, 6)) })).toEqual([
       'problem topics: sluice.people.requests has 6 partitions, and not 4',
     ])
@@ -86,9 +86,9 @@ describe('doctor, of Kafka', () => {
     ])
   })
 
-  it('tells of Redis that drops keys or forgets them, of clocks, and of foreign records', async () => {
-    const redis = (of: object) => ({
-      redis: { address: 'r', look: () => Promise.resolve({ ...REDIS, ...of }) },
+  it('report a Redis that drops keys or forgets them, clocks that differ, and foreign records', async () => {
+    const redis = (state: object) => ({
+      redis: { address: 'r', look: () => Promise.resolve({ ...REDIS, ...state }) },
     })
     expect(await wrong(redis({ eviction: 'allkeys-lru', now: Date.now() }))).toEqual([
       'problem Redis memory: maxmemory-policy allkeys-lru: Redis may drop limits and holds',
@@ -108,7 +108,7 @@ describe('doctor, of Kafka', () => {
     expect(await wrong({ redis: null })).toEqual([expect.stringMatching(/^warning Redis: SLUICE_REDIS_URL/)])
   })
 
-  it('tells of each that does not answer, and looks at the others', async () => {
+  it('report each service that does not answer, and look at the others', async () => {
     const down = () => Promise.reject(new SluiceError('unreachable', 'it does not answer'))
     const registry = { address: 'r', look: down }
     expect(await wrong({ topics: down, registry, redis: { address: 'r', look: down } })).toEqual([

@@ -16,6 +16,11 @@ export function parseCursor<T>(text: string, isOurs: (value: unknown) => value i
   throw notACursor(text)
 }
 
+/** True for the content of a cursor that is one text, such as a key. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
 export function notACursor(text: string): SluiceError {
   return new SluiceError('usage', `\`${text}\` is not a cursor: take the \`next\` of an earlier page.`)
 }

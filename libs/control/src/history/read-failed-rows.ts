@@ -5,7 +5,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import type { TopicsDeps } from '@sluice/history/read-records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
-import { formatCursor, parseCursor } from './cursor.ts'
+import { formatCursor, isText, parseCursor } from './cursor.ts'
 import { isAmong } from '@sluice/domain/answers/status-filter'
 import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 
@@ -50,7 +50,7 @@ export async function readFailedRows(
   query: FailedRowsQuery,
   { signal, kept }: { readonly signal: AbortSignal; readonly kept?: KeptFailedRows | undefined },
 ): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
-  const after = query.after === null ? null : parseCursor(query.after, isKey)
+  const after = query.after === null ? null : parseCursor(query.after, isText)
   const all = await rowsOf(deps, query, { signal, kept })
   const matching = all.filter(({ row, run }) => matches(query, row, run)).map(({ row }) => row)
   const found = matching.filter(({ key }) => after === null || key > after)
@@ -89,10 +89,6 @@ async function rowsOf(
   // A list that is larger than all that may be kept would drive out the others.
   if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
   return rows
-}
-
-function isKey(value: unknown): value is string {
-  return typeof value === 'string'
 }
 
 async function readPartition(

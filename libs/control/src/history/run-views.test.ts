@@ -10,8 +10,8 @@ const event = sampleEvent({ run: 7, startedAt: 0, counts: { added: sampleCounts(
 const NOBODY = new Map<number, PartitionReport>()
 
 /** Reports of partitions, one after the other. */
-const reports = (...of: readonly Partial<PartitionReport>[]): ReadonlyMap<number, PartitionReport> =>
-  new Map(of.map((report, partition) => [partition, sampleReport({ run: 7, partition, ...report })]))
+const reports = (...fields: readonly Partial<PartitionReport>[]): ReadonlyMap<number, PartitionReport> =>
+  new Map(fields.map((report, partition) => [partition, sampleReport({ run: 7, partition, ...report })]))
 
 describe('the view of a run', () => {
   it('has the triggers of its sync alone, additions first, with zeros where nothing happened', () => {

@@ -1,4 +1,4 @@
-/** What a server says that is none of ours, such as a page of a proxy. */
+/** Answers of a server that is none of ours, such as the page of a proxy. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { afterEach, expect, it } from 'vitest'
