@@ -3,9 +3,9 @@
  * [-- NAME…]. `-- --list` prints what each breaks, by rule. A planted bug is a patch in this folder whose
  * head says what it breaks and which test notices:
  *
- *     Breaks: PROTOCOL.md §2: an unknown attempt taints a later failure
+ *     Breaks: PROTOCOL.md §2: an unknown attempt makes a later failure unknown
  *     Fails: unit libs/domain/src/answers/outcome.test.ts
- *     Test: one unknown attempt taints every later failure
+ *     Test: keeps a later failure unknown
  *
  * It works on a copy of the checkout, so that the checkout itself is never wrong.
  */

@@ -1,5 +1,5 @@
 /**
- * What `delivery: at-most-once` promises: whatever dies when, no request that may have arrived is sent again
+ * With `delivery: at-most-once`, no request that may have arrived is sent again, whatever dies when
  * (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'

@@ -1,5 +1,5 @@
 /**
- * What becomes of the rows of a batch: with outcomes per row (`errors.rowResults`), with batches that are
+ * The outcomes of rows of a batch: with outcomes per row (`errors.rowResults`), with batches that are
  * halved (`errors.splitBatches`), with and without retries in the same run (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'

@@ -1,4 +1,4 @@
-/** What the breaker of a destination does to a run (PROTOCOL.md §9, §11). */
+/** The breaker of a destination ends runs (PROTOCOL.md §9, §11). */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'

@@ -1,6 +1,6 @@
 /**
- * What a partition's delivery promises across kills, drains and outages. Each test is a few lives of delivery
- * on one log, with an API that answers as the test wants.
+ * The delivery of a partition keeps its promises across kills, drains and outages. Each test is a few lives
+ * of delivery on one log, with an API that answers as the test wants.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'

@@ -1,6 +1,4 @@
-/**
- * What delivery holds, over all partitions of a process, follows from its memory and not from the requests.
- */
+/** The memory that delivery takes, over all partitions of a process, does not depend on its requests. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HttpSender, OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'

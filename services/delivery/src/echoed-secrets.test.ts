@@ -66,7 +66,7 @@ async function written(result: SendResult, rule: object): Promise<string> {
       requests: 1,
       ended: [{ positions: null, attempt: sent.attempt, attempts: 1 }],
     }),
-    // What JSON escapes would hide what it holds.
+    // JSON escapes would hide these texts.
     sent.attempt.error,
     sent.attempt.responseBody,
   ]).concat(sent.attempt.error ?? '', sent.attempt.responseBody ?? '')

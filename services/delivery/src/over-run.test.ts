@@ -1,4 +1,4 @@
-/** What delivery makes of a run that ended, or is to end, before its partition was done (PROTOCOL.md §11). */
+/** Delivery of a run that ended, or has to end, before its partition was done (PROTOCOL.md §11). */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'

@@ -1,6 +1,5 @@
 /**
- * What happens to the parts of a request across kills, hand-overs and early ends, and by which keys they go
- * (PROTOCOL.md §8).
+ * Parts of a request survive kills, hand-overs and early ends, and keep their keys (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'

@@ -1,6 +1,6 @@
 /**
- * What `errors.retry: now` promises of each answer: how often a request is tried, under which keys, and what
- * its row comes to (PROTOCOL.md §8).
+ * With `errors.retry: now`, each kind of answer decides on the number of attempts, their keys, and the
+ * outcome of the row (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { always, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'

@@ -1,7 +1,8 @@
 /**
- * Whatever validates is sent as it is written: random base URLs, queries, headers and paths go through the
- * schemas, the templates and the sender. A socket keeps the bytes. Most of these texts have something odd in
- * them. What these say is judged by the text that was written, not by what any part of Sluice made of it.
+ * A definition that validates is sent as it is written. Random base URLs, queries, headers and paths go
+ * through the schemas, the templates and the sender, and a socket keeps the bytes. Most of these texts have
+ * something odd in them. The test compares the bytes with the written texts, not with the results of any part
+ * of Sluice.
  */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'

@@ -99,7 +99,7 @@ function longestPause(requests: ScriptedApi['requests']): number {
   return Math.max(0, ...times.slice(1).map((time, before) => time - (times[before] ?? time)))
 }
 
-/** How often nothing came for a pause. */
+/** Returns the number of pauses between requests. */
 function pausesOf(requests: ScriptedApi['requests']): number {
   const times = requests.map(({ arrivedAt }) => arrivedAt)
   return times.filter((time, index) => time - (times[index - 1] ?? time) >= 90).length

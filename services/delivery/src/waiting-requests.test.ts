@@ -24,10 +24,10 @@ function anHourLater(): void {
   vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000)
 }
 
-/** What typed arrays take that somebody still holds. */
+/** Returns the bytes of typed arrays that are still in use. */
 async function arrayBytes(): Promise<number> {
   setFlagsFromString('--expose-gc')
-  // What is garbage is given back a little later.
+  // The memory of garbage is freed a little later.
   for (let turn = 0; turn < 3; turn += 1) {
     runInNewContext('gc()')
     await new Promise(resolve => setTimeout(resolve, 50))
@@ -229,7 +229,7 @@ describe('answered requests that the log has not acknowledged', () => {
     })
     const finished = lives.finish({ log })
     await lives.api.until(10)
-    // Whatever else was to be sent would be sent by then.
+    // Any further request would be sent by then.
     await new Promise(resolve => setTimeout(resolve, 100))
     expect(lives.api.tries).toHaveLength(10)
     release.resolve()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { confirmsRemoval, verdictAs, verdictOfAnswer, verdictOfFailure, withTaint } from './outcome.ts'
+import { confirmsRemoval, verdictAs, verdictOfAnswer, verdictOfFailure, withUncertainty } from './outcome.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -50,21 +50,21 @@ describe('what no answer means', () => {
   })
 })
 
-describe('taint', () => {
+describe('an uncertain row', () => {
   it('keeps a later failure unknown, and leaves what is certain alone', () => {
-    expect(withTaint('rejected', true, 'added')).toBe('unknown')
-    expect(withTaint('unsent', true, 'added')).toBe('unknown')
-    expect(withTaint('delivered', true, 'added')).toBe('delivered')
-    expect(withTaint('rejected', false, 'added')).toBe('rejected')
+    expect(withUncertainty('rejected', true, 'added')).toBe('unknown')
+    expect(withUncertainty('unsent', true, 'added')).toBe('unknown')
+    expect(withUncertainty('delivered', true, 'added')).toBe('delivered')
+    expect(withUncertainty('rejected', false, 'added')).toBe('rejected')
   })
 
   it('ends with exists to an added row and missing to another one, and not the other way round', () => {
-    expect(withTaint('exists', true, 'added')).toBe('exists')
-    expect(withTaint('missing', true, 'changed')).toBe('missing')
-    expect(withTaint('missing', true, 'removed')).toBe('missing')
-    expect(withTaint('missing', true, 'added')).toBe('unknown')
-    expect(withTaint('exists', true, 'changed')).toBe('unknown')
-    expect(withTaint('exists', false, 'changed')).toBe('exists')
+    expect(withUncertainty('exists', true, 'added')).toBe('exists')
+    expect(withUncertainty('missing', true, 'changed')).toBe('missing')
+    expect(withUncertainty('missing', true, 'removed')).toBe('missing')
+    expect(withUncertainty('missing', true, 'added')).toBe('unknown')
+    expect(withUncertainty('exists', true, 'changed')).toBe('unknown')
+    expect(withUncertainty('exists', false, 'changed')).toBe('exists')
   })
 })
 

@@ -79,12 +79,12 @@ export function confirmsRemoval(status: number): boolean {
 }
 
 /**
- * One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2).
- * `exists` for an added row and `missing` for any other row are certain. `exists` for any other row, and
- * `missing` for an added one, tell nothing of the row.
+ * Returns `unknown` in place of a failure if the row is uncertain: an earlier attempt may have been applied
+ * (PROTOCOL.md §2). `exists` for an added row and `missing` for any other row are certain. `exists` for any
+ * other row, and `missing` for an added one, say nothing of the row.
  */
-export function withTaint(outcome: Outcome, tainted: boolean, op: Op): Outcome {
-  if (!tainted) return outcome
+export function withUncertainty(outcome: Outcome, isUncertain: boolean, op: Op): Outcome {
+  if (!isUncertain) return outcome
   switch (outcome) {
     case 'rejected':
     case 'unsent':

@@ -45,7 +45,7 @@ describe('recoverLedger', () => {
     await attempt(2, { checkpoint: checkpoint(1, 2) })
     await attempt(3)
     await attempt(4)
-    // That of the successor, who looks for where to go on.
+    // The successor writes its marker before it reads the ledger.
     await mark('takeover', {})
     const recovered = await recover()
     expect(recovered.checkpoint).toEqual(checkpoint(1, 2))

@@ -24,7 +24,7 @@ function effects({ final = sampleAttempt(), ...fields }: Finished): Effects {
 const rows = (...fields: readonly Partial<RequestRow>[]): readonly RequestRow[] =>
   fields.map((own, seq) => sampleRow({ key: 'abc'[seq] ?? '', seq, ...own }))
 
-/** What is left of each key: the outcome of its entry, or `gone`. */
+/** Returns the outcome of each key's retry entry, or `gone` for a tombstone. */
 const left = ({ retry }: Effects) => retry.map(({ key, entry }) => [key, entry?.outcome ?? 'gone'])
 
 describe('what a finished request writes', () => {

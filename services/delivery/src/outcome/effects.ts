@@ -17,7 +17,7 @@ import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/answers/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
-import { withTaint } from '@sluice/domain/answers/outcome'
+import { withUncertainty } from '@sluice/domain/answers/outcome'
 import {
   type EndedRows,
   type RequestHistory,
@@ -314,7 +314,7 @@ function outcomesOf(
     const { outcome = known === null ? 'unsent' : outcomeOfRequest(known), error = null } =
       own.get(row.seq) ?? {}
     const mayHaveArrived = isUncertain(uncertain, row) || (known === null && repeatsEarlier)
-    return { seq: row.seq, outcome: withTaint(outcome, mayHaveArrived, trigger), error, captured: null }
+    return { seq: row.seq, outcome: withUncertainty(outcome, mayHaveArrived, trigger), error, captured: null }
   })
   const outcome = each[0]?.outcome ?? 'unsent'
   return { outcome, rows: each.filter(row => row.outcome !== outcome || row.error !== null) }

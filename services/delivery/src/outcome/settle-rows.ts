@@ -4,7 +4,7 @@
  */
 import type { NextPart, RequestRow, RowResult } from '@sluice/contracts/records'
 import type { Op, Outcome } from '@sluice/contracts/state'
-import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import { withUncertainty, type Verdict } from '@sluice/domain/answers/outcome'
 import { isUncertain } from '../ledger/request-history.ts'
 import type { PartHistory } from '../ledger/request-history.ts'
 import type { RowJudgement } from './judge-answer.ts'
@@ -112,7 +112,7 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
     const own = judged.get(place)
     const came = own?.outcome ?? verdict.outcome
     const uncertain = isUncertain(history.uncertain, row)
-    const outcome = withTaint(came === 'throttled' ? 'unsent' : came, uncertain, trigger)
+    const outcome = withUncertainty(came === 'throttled' ? 'unsent' : came, uncertain, trigger)
     return {
       position: history.positions?.[place] ?? place,
       seq: row.seq,
@@ -141,7 +141,7 @@ function outcomeOf(
   if (came === 'throttled' && rows.some(row => row.verdict === came)) return came
   const first = rows[0]?.outcome ?? 'unsent'
   if (came === 'throttled' || rows.every(row => row.outcome === first)) return first
-  return withTaint(
+  return withUncertainty(
     came,
     sent.every(row => isUncertain(history.uncertain, row)),
     trigger,

@@ -23,7 +23,7 @@ const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
-/** Most handovers take less time, and are not reported. */
+/** A shorter handover is not reported. */
 const HAND_OVER_SHOWN_AFTER_MS = 500
 const HANDS_OVER =
   'a process hands a part of the run over to another, once requests that are under way are answered'

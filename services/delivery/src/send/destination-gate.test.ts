@@ -9,7 +9,7 @@ const LEASE: Lease = { lease: 'one', permits: 1, useBeforeMs: Infinity, scopes: 
 const { signal } = new AbortController()
 
 describe('the way to a destination', () => {
-  /** What becomes of the next tries: an error is thrown. */
+  /** The result of the next calls. An error is thrown. */
   let answer: Lease | SluiceError = LEASE
   let wait: LimitWait | null = null
   const onError = vi.fn()

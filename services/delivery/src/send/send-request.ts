@@ -4,7 +4,7 @@ import { boundedText, RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { limitResetMs } from '@sluice/domain/answers/limit-reset'
-import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import { withUncertainty, type Verdict } from '@sluice/domain/answers/outcome'
 import { shortTurn } from '@sluice/flow/sleep'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
@@ -339,7 +339,7 @@ export function dividedAttempt(job: SendJob, target: Target, rendered: readonly 
     }
     const error = boundedText(one.error, ROW_ERROR_BYTES)
     for (const { seq } of one.rows) {
-      const outcome = withTaint('rejected', isUncertain(history.uncertain, { seq }), request.trigger)
+      const outcome = withUncertainty('rejected', isUncertain(history.uncertain, { seq }), request.trigger)
       results.push({ seq, outcome, error, captured: null })
     }
   }
