@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
+import { servedFolder } from './one-folder.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 const ALERT = (when: string): string =>
@@ -142,6 +143,38 @@ describe('a credential', () => {
   ])('in %s is not', async destination => {
     await project.write('project.yaml', peopleYaml({ destination }))
     expect(JSON.parse((await project.sluice('validate', '--json')).stdout)).not.toHaveProperty('warnings')
+  })
+})
+
+describe('a variable written as in a shell', () => {
+  it('is told of by `preview`, which masks it', async () => {
+    await project.write('project.yaml', peopleYaml({ destination: "headers: { X-Key: '$MY_KEY' }" }))
+    const { stdout, stderr } = await project.sluice('preview', SYNC)
+    expect(stdout).toContain('x-key: ***')
+    expect(stderr).toContain('is sent as it stands, $MY_KEY: write ${secret:my-key}')
+  })
+})
+
+describe('a second `sluice up`', () => {
+  it('names the address of the first one', async () => {
+    await using served = await servedFolder(api, {})
+    const second = await served.project.error('up')
+    expect(second).toMatchObject({ exitCode: 1, code: 'conflict' })
+    expect(second.message).toBe(
+      `\`sluice up\` serves this folder already, at ${served.url} (process ${served.server.pid ?? ''}): use that one, or stop it first.`,
+    )
+  })
+})
+
+describe('a folder in the place of a CSV file', () => {
+  it('is called a folder, and not a file that does not exist', async () => {
+    await project.write('crowd.csv/1.txt', peopleCsv('1,Ann'))
+    await project.write('project.yaml', peopleYaml().replace("'people.csv'", "'crowd.csv'"))
+    const error = await project.error('preview', SYNC)
+    expect(error).toMatchObject({ exitCode: 2, code: 'missing-file' })
+    expect(error.message).toMatch(
+      /reads .*crowd\.csv, which is a folder, and no file in it .*: name a file, or put the files into the folder/,
+    )
   })
 })
 

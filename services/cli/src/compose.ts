@@ -27,6 +27,7 @@ import type { NextRunOptions } from '@sluice/embedded/compose'
 import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
+import { shellVariables } from '@sluice/project/checks/doubtful-values'
 import { distributedSettings, hasOtherAuthors, isDistributed } from '@sluice/runtime/settings/distributed'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
@@ -78,6 +79,7 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   const { projectCatalog } = await import('@sluice/control/catalog')
   const project = await load()
   reportBrokenAlerts(project, options.tell)
+  for (const warning of shellVariables(project)) options.tell(warning)
   return await controlOf(options, projectCatalog(project))
 }
 

@@ -19,10 +19,25 @@ interface Value {
   readonly isCredential: boolean
 }
 
+type Checked = Pick<Project, 'resources' | 'origins'>
+
 /** Returns a sentence with its place for each such value. None of them stops a run. */
-export function doubtfulValues({ resources, origins }: Pick<Project, 'resources' | 'origins'>): string[] {
+export function doubtfulValues(project: Checked): string[] {
+  return warningsAbout(project, () => true)
+}
+
+/**
+ * Returns those of the sentences that are about variables. A preview masks their values, so nobody would see
+ * it.
+ */
+export function shellVariables(project: Checked): string[] {
+  return warningsAbout(project, ({ text }) => SHELL_VARIABLE.test(text))
+}
+
+function warningsAbout({ resources, origins }: Checked, isMeant: (value: Value) => boolean): string[] {
   return [...resources.values()].flatMap(spec =>
     valuesOf(spec).flatMap(value => {
+      if (!isMeant(value)) return []
       const warning = warningAbout(value)
       if (warning === null) return []
       const at = origins.get(resourceKey(spec.kind, spec.name)) ?? new Map()

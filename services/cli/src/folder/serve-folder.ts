@@ -1,5 +1,7 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
+import { readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { readAccess } from '@sluice/console/access/read-access'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
@@ -8,7 +10,7 @@ import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { PendingLogins, type BegunLogin } from '@sluice/console/login/pending-logins'
 import { type DestinationSpec } from '@sluice/contracts/resources'
 import { duration } from '@sluice/contracts/specs/plain-values'
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { recordsOf, storedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Check } from '@sluice/control/health/check'
 import type { HealthSource } from '@sluice/control/health/read-health'
@@ -23,6 +25,7 @@ import { namesOf } from '@sluice/project/project'
 import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { startHealthServer } from '@sluice/runtime/health-server'
 import type { Logger } from '@sluice/runtime/logger'
+import { writeNewFile } from '@sluice/runtime/private-files'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { z } from 'zod'
@@ -31,6 +34,8 @@ import { noteProject, ownedIn } from './folder-owner.ts'
 
 const PORT = 4747
 const SHUTDOWN_MS = 25_000
+/** The file in which `sluice up` notes its process and its address, for a second one. */
+const URL_FILE = 'up-url'
 
 const variables = z.object({
   SLUICE_HOST: z.string().default('127.0.0.1'),
@@ -84,7 +89,11 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const { owner } = project
   await using opening = new AsyncDisposableStack()
   const metrics = createMetrics()
-  const pipeline = opening.use(await openPipeline(metrics))
+  const pipeline = opening.use(
+    await openPipeline(metrics).catch((error: unknown) => {
+      throw isSluiceError(error, 'conflict') ? namingServer(error, dataDir) : error
+    }),
+  )
   const publishing = { owner, signal, by: 'sluice up', isWhole: true }
   const { others } = await writeResources(pipeline, recordsOf(project), publishing)
   noteProject(dataDir, owner)
@@ -113,12 +122,30 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
   listening = server.port
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`
+  const note = join(dataDir, URL_FILE)
+  opening.defer(() => rmSync(note, { force: true }))
+  rmSync(note, { force: true })
+  writeNewFile(note, `${process.pid} ${url}\n`)
   const opened = opening.move()
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    url,
     syncs: namesOf(project, 'sync'),
     ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** Names the address of the `sluice up` that has the folder open, if it is one. */
+function namingServer(conflict: SluiceError, dataDir: string): SluiceError {
+  try {
+    const [pid = '', url = ''] = readFileSync(join(dataDir, URL_FILE), 'utf8').trim().split(' ')
+    // It throws if that process is gone, and a killed one has left the file.
+    process.kill(Number(pid), 0)
+    const message = `\`sluice up\` serves this folder already, at ${url} (process ${pid}): use that one, or stop it first.`
+    return new SluiceError('conflict', message, { cause: conflict })
+  } catch {
+    return conflict
   }
 }
 

@@ -61,6 +61,15 @@ describe('errors', () => {
     expect(text).not.toContain('taken as gone')
   })
 
+  it('with status 401 say where the credentials are set', () => {
+    const summary = (status: number): string => {
+      const waiting = { rows: [row({ status })], next: null }
+      return runSummary(warning({ added: counts(1) }), { ...PLAIN, now: NOW, waiting })
+    }
+    expect(summary(401)).toContain('refuses the credentials: check `auth` and `headers` of the destination')
+    expect(summary(422)).not.toContain('credentials')
+  })
+
   it('say that a removal is taken as gone, and promise no other try where no row waits', () => {
     const waiting = { rows: [], next: null }
     const text = runSummary(warning({ removed: counts(1) }), { ...PLAIN, now: NOW, waiting, justEnded: true })

@@ -221,6 +221,7 @@ function nextSteps(run: RunView, options: SummaryOptions, paint: Paint): string[
       ...(waiting === null || waiting.rows.length > 0
         ? [
             ...againLines(run, { ...options, waiting }),
+            ...loginLines(waiting),
             step(`sluice failed ${run.sync}`, 'which rows, and why'),
           ]
         : []),
@@ -233,6 +234,15 @@ function nextSteps(run: RunView, options: SummaryOptions, paint: Paint): string[
   if (run.status === 'failed' && justEnded && isWritten && !isPlaced)
     return ['', step(`sluice preview ${run.sync}`, 'where the mistake is')]
   return []
+}
+
+/** Says where credentials are set, if the API has refused them for some rows. */
+function loginLines(waiting: FailedPage | null): readonly string[] {
+  if (waiting?.rows.some(({ status }) => status === 401) !== true) return []
+  return [
+    '  Status 401 means that the API refuses the credentials: check `auth` and `headers` of the destination, and the',
+    '  secrets in them. `sluice secret set NAME` replaces a secret of the vault.',
+  ]
 }
 
 /** Returns how many rows of a run were not delivered. */

@@ -20,6 +20,8 @@ export interface Address {
 }
 
 const KEEP_ALIVE_MS = 60_000
+const LOGIN_HINT =
+  '; if this Kafka wants a login, set SLUICE_KAFKA_SASL_MECHANISM, SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD'
 
 /** Opens sockets to the addresses that `route` gives for advertised addresses. */
 export function socketFactory(route: (advertised: Address) => Address): SocketFactory {
@@ -46,6 +48,7 @@ export class KafkaConnection {
   readonly #builder: RequestBuilder
   readonly #authenticated: boolean
   #underWay = 0
+  #hasAnswered = false
   #retired = false
   #closed = false
 
@@ -105,9 +108,14 @@ export class KafkaConnection {
     const timer = setTimeout(() => this.close(`no answer within ${timeoutMs} ms`), timeoutMs)
     this.#underWay += 1
     try {
-      return await answer()
+      const answered = await answer()
+      this.#hasAnswered = true
+      return answered
     } catch (error) {
-      throw fromKafkajs(error)
+      const known = fromKafkajs(error)
+      // A broker that wants a login closes a connection without one at the first request.
+      if (!(known instanceof ConnectionLost) || this.#authenticated || this.#hasAnswered) throw known
+      throw new ConnectionLost(`${known.message}${LOGIN_HINT}`, { cause: error })
     } finally {
       clearTimeout(timer)
       this.#underWay -= 1

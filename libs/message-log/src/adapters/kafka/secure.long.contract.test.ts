@@ -72,6 +72,16 @@ describe.skipIf(!available)('kafka: TLS and SASL', () => {
     expect(performance.now() - since).toBeLessThan(4_000)
   })
 
+  test('a broker that wants a login, and gets none, is told of with the variables to set', async ({
+    signal,
+  }) => {
+    const options = { brokers: [secure.address], clientId: 'secure', ssl: { ca: secure.ca } }
+    await using log = createKafkaLog({ ...options, retryMs: 500, connectTimeoutMs: 2_000 })
+    const refused = log.partitionsOf('secure', { signal })
+    await expect(refused).rejects.toMatchObject({ code: 'unreachable' })
+    await expect(refused).rejects.toThrow(/if this Kafka wants a login, set SLUICE_KAFKA_SASL_MECHANISM/)
+  })
+
   test('a certificate that cannot be trusted is refused at once', async ({ signal }) => {
     await using log = createKafkaLog({
       brokers: [secure.address],

@@ -205,7 +205,10 @@ export function missingFile(
     : near === null
       ? ''
       : ` Did you mean ${near}?`
-  const message = `${who} reads the file ${path}, which does not exist.${advice}`
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const message = isFolder
+    ? `${who} reads ${path}, which is a folder, and no file in it can be read so: name a file, or put the files into the folder.`
+    : `${who} reads the file ${path}, which does not exist.${advice}`
   const field = reader.model === undefined ? 'path' : reader.isTable === true ? 'table' : 'sql'
   return new SluiceError('missing-file', message, { details: [{ file: path, field, message }] })
 }
