@@ -205,12 +205,19 @@ export function missingFile(
     : near === null
       ? ''
       : ` Did you mean ${near}?`
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-  const message = isFolder
+  const message = isFolder(path)
     ? `${who} reads ${path}, which is a folder, and no file in it can be read so: name a file, or put the files into the folder.`
     : `${who} reads the file ${path}, which does not exist.${advice}`
   const field = reader.model === undefined ? 'path' : reader.isTable === true ? 'table' : 'sql'
   return new SluiceError('missing-file', message, { details: [{ file: path, field, message }] })
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 function namesIn(folder: string): readonly string[] {
