@@ -1,10 +1,10 @@
 /**
- * A project folder of an earlier version goes on under this one, with its state. The judge is what the API
- * receives.
+ * An installation of an earlier version goes on under this one: a project folder with its state, and the
+ * topics of the distributed profile with their schemas. The judge is what the API receives.
  *
- * `test/fixtures/80de1afb` has it, as commit 80de1afb (2026-11-28) left it. Its command
- * of that commit, on the project files that stand in the fixture, against an API at the same address, which
- * refused some rows. It did this, in this order:
+ * `test/fixtures/80de1afb` has both, as commit 80de1afb (2026-11-28) left them. Its command and its services
+ * were started from a checkout of that commit, on the project files that stand in the fixture, against an API
+ * at the same address, which refused some rows. They did this, in this order:
  *
  * - `secret set` for the four secrets;
  * - `run` of all syncs but `killed` and `halved`: `people` 3, `once` 2, `floats` 6 and `numbers` 4 got 422,
@@ -15,13 +15,18 @@
  * - `up` again, with `resync again`, `run killed`, `run killed --wait` and `run halved`. The API stopped to
  *   answer in the midst of each, and then all processes ended by `kill -9`.
  *
- * The fixture was packed with brotli: a line of JSON that has the length of each file, and the files.
+ * On Kafka the four services did what `up` does in a folder. Each file of the fixture is packed with brotli:
+ * a line of JSON that has the length of each file, and the files. `answered.json` has the requests of
+ * `killed` and `again` that the API answered, and `topics.json` the records of all topics.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, it, vi } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { at, sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
+import { realServices, SERVICE_NAMES, startDistributed, type Distributed } from './distributed.ts'
 import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
 
 /** The definitions of open runs name it, so that it cannot be another one. */
@@ -49,11 +54,9 @@ const ENV = {
   SLUICE_ENCRYPTION_KEY: 'oEu55VC/52PwRXWrjoCNVrAGDNFONnwOn3YDGuu1rOU=',
 }
 
-/**
- * Writes the files of the fixture into the folder. Returns the requests that the API had answered with 2xx.
- */
-async function unpack(dir: string): Promise<readonly string[]> {
-  const packed = brotliDecompressSync(await readFile(join(FIXTURE, 'folder.br')))
+/** Writes the files of the fixture into the folder. Returns the requests that the API had answered. */
+async function unpack(dir: string, fixture: string): Promise<readonly string[]> {
+  const packed = brotliDecompressSync(await readFile(join(FIXTURE, fixture)))
   const line = packed.indexOf('\n')
   const lengths: Record<string, number> = JSON.parse(packed.toString('utf8', 0, line))
   let at = line + 1
@@ -130,12 +133,10 @@ class Morning {
 
 /** What was known is shown, and nothing is sent for that. */
 async function isShown(morning: Morning): Promise<void> {
-  const { project } = morning
   await morning.ask('doctor')
   expect(await morning.failed('people')).toEqual(['added 3 rejected', 'added 4 unknown'])
   expect(await morning.failed('once')).toEqual(['added 1 unknown', 'added 2 rejected'])
   expect(await morning.failed('tried')).toEqual([])
-  expect((await project.attempts('--sync', 'people')).map(({ status }) => status)).toHaveLength(13)
   expect(await morning.ask('history', 'sync/people')).toContain('created')
   expect(await morning.ask('alerts')).toContain('guarded: held')
   expect(await morning.ask('secret', 'list')).toMatch(/tokens +login/)
@@ -204,14 +205,77 @@ async function isChanged(morning: Morning): Promise<void> {
   expect(morning.sent()).toEqual([])
 }
 
+/** The schedule goes on. */
+async function isPlanned(morning: Morning): Promise<void> {
+  const rows = numbered('', 5).map(id => `${id},name ${id}`)
+  await morning.project.write('data/planned.csv', csv(...rows))
+  await morning.api.waitFor(requests => requests.some(({ url }) => url === '/planned/5'))
+  expect(morning.sent()).toEqual(['PUT /planned/5'])
+}
+
+interface StoredTopics {
+  /** It is as long as that of a test. */
+  readonly prefix: string
+  readonly schemas: readonly { readonly subject: string; readonly id: number; readonly schema: string }[]
+  /** Key and value of each record, in base64, by topic and partition, from the first offset on. */
+  readonly topics: Readonly<Record<string, readonly (readonly (readonly [string, string | null])[])[]>>
+}
+
+/** Puts the schemas and the records of the fixture under the prefix of the test. */
+async function fillTopics(dir: string, { prefix, env }: Distributed): Promise<void> {
+  const { signal } = new AbortController()
+  const stored: StoredTopics = JSON.parse(await readFile(join(dir, 'topics.json'), 'utf8'))
+  const renamed = (text: string): string => text.replaceAll(stored.prefix, prefix)
+  expect(prefix).toHaveLength(stored.prefix.length)
+
+  const registry = env['SLUICE_SCHEMA_REGISTRY_URL'] ?? ''
+  const ids = new Map<number, number>()
+  for (const { subject, id, schema } of stored.schemas) {
+    const answer = await fetch(`${registry}/subjects/${encodeURIComponent(renamed(subject))}/versions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ schema }),
+    })
+    const registered: { id: number } = JSON.parse(await answer.text())
+    ids.set(id, registered.id)
+  }
+  const bytesOf = (base64: string): Buffer =>
+    Buffer.from(renamed(Buffer.from(base64, 'base64').toString('latin1')), 'latin1')
+  /** A value begins with a zero byte and the id of its schema. */
+  const valueOf = (base64: string): Buffer => {
+    const value = bytesOf(base64)
+    value.writeUInt32BE(ids.get(value.readUInt32BE(1)) ?? 0, 1)
+    return value
+  }
+
+  await using log = createKafkaLog({
+    brokers: (env['SLUICE_KAFKA_BROKERS'] ?? '').split(','),
+    clientId: 'test',
+  })
+  const syncs = Object.keys(stored.topics).flatMap(topic => /\.([^.]+)\.changes$/.exec(topic)?.[1] ?? [])
+  const partitions = (sync: string): number => stored.topics[`${stored.prefix}.${sync}.changes`]?.length ?? 0
+  const specs = syncs.flatMap(sync => syncTopicSpecs(prefix, sync, partitions(sync)))
+  await log.ensureTopics([...sharedTopicSpecs(prefix), ...specs], { signal })
+  for (const [topic, parts] of Object.entries(stored.topics))
+    for (const [partition, records] of parts.entries()) {
+      if (records.length === 0) continue
+      const filled = records.map(([key, value]) => ({
+        key: bytesOf(key),
+        value: value === null ? null : valueOf(value),
+      }))
+      await log.append(at(renamed(topic), partition), filled, { signal })
+    }
+}
+
 describe('an installation of an earlier version', () => {
   it('goes on in its folder', async () => {
     await using api = await startApi()
     await using project = await projectFolder({ env: { ...ENV, NODE_OPTIONS: clockAt(NEXT_MORNING) } })
-    const answered = await unpack(project.dir)
+    const answered = await unpack(project.dir, 'folder.br')
     const morning = new Morning(project, api)
     await isShown(morning)
-    expect(api.requests).toEqual([])
+    expect(await project.attempts('--sync', 'people')).toHaveLength(13)
+    expect(morning.sent()).toEqual([])
     await isDelivered(morning, answered)
     await isDecided(morning)
     await isChanged(morning)
@@ -219,10 +283,31 @@ describe('an installation of an earlier version', () => {
     expect(api.requests.find(({ url }) => url === '/token')?.body).toContain('refresh_token=refresh-2')
 
     const server = project.start('up')
-    await project.write('data/planned.csv', csv(...numbered('', 5).map(id => `${id},name ${id}`)))
-    await api.waitFor(requests => requests.some(({ url }) => url === '/planned/5'))
+    await isPlanned(morning)
     server.kill('SIGTERM')
     expect((await finished(server)).exitCode).toBe(0)
-    expect(morning.sent()).toEqual(['PUT /planned/5'])
   }, 600_000)
+
+  it.skipIf(realServices() === null)(
+    'goes on with its topics',
+    async ({ onTestFailed }) => {
+      await using api = await startApi()
+      const none = Object.fromEntries(SERVICE_NAMES.map(name => [name, 0]))
+      await using services = await startDistributed({ counts: none, env: ENV })
+      onTestFailed(() => void process.stderr.write(services.logs()))
+      await using project = await projectFolder({ env: { ...ENV, ...services.env }, here: true })
+      const answered = await unpack(project.dir, 'topics.br')
+      await fillTopics(project.dir, services)
+      const morning = new Morning(project, api)
+      await morning.ask('apply')
+      await isShown(morning)
+      expect(morning.sent()).toEqual([])
+      await Promise.all(SERVICE_NAMES.map(name => services.add(name)))
+      await isDelivered(morning, answered)
+      await isDecided(morning)
+      await isChanged(morning)
+      await isPlanned(morning)
+    },
+    600_000,
+  )
 })
