@@ -17,6 +17,7 @@ import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log
 import type { Entry } from './deaths/entry.ts'
 import { concernOf, WorkAttempts, type Suspender } from './failures.ts'
 import type { Lock, Locks } from './port.ts'
+import { nameOf } from '@sluice/topics/topics'
 
 /** Pauses before a worker takes over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
@@ -137,7 +138,7 @@ async function workAsMember(options: OwnPartitionsOptions, membership: Membershi
   try {
     for await (const { partitions } of membership) {
       if (ending.aborted) break
-      const assigned = new Map(partitions.map(target => [`${target.topic}/${target.partition}`, target]))
+      const assigned = new Map(partitions.map(target => [nameOf(target), target]))
       for (const [name, worker] of running) if (!assigned.has(name)) worker.stop.abort()
       for (const [name, target] of assigned) {
         if (running.get(name)?.stop.signal.aborted === false) continue

@@ -16,7 +16,7 @@ import type {
   TopicPartition,
 } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { markerKey, type StageName } from '@sluice/topics/topics'
+import { markerKey, nameOf, type StageName } from '@sluice/topics/topics'
 
 export interface TakeOverOptions {
   readonly log: MessageLog
@@ -177,8 +177,4 @@ export function plainMarker(kind: Marker['kind'], incarnation: string, owner: nu
     position: null,
     deaths: null,
   }
-}
-
-function nameOf(target: TopicPartition): string {
-  return `${target.topic}/${target.partition}`
 }

@@ -103,6 +103,11 @@ export function at(topic: string, partition: number): TopicPartition {
   return { topic, partition }
 }
 
+/** Returns a name of the partition that is unique in the log. */
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
 const encoder = new TextEncoder()
 // U+FEFF at the start of a key is a character, and not the mark at the start of a file.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

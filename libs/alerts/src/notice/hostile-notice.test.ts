@@ -1,4 +1,4 @@
-/** What an API answers, or a row holds, as people read it in mails and channels. */
+/** Notices show answers of APIs and values of rows safely in mails and channels. */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { expect, it } from 'vitest'
 import { htmlText, plainText, slackText, subjectOf } from './notice-texts.ts'

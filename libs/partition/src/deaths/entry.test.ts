@@ -1,6 +1,6 @@
 /**
  * Owners of a partition that come one after the other, on a real log. Some die, and a poisoned record ends
- * whoever works on it.
+ * every owner that works on it.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'

@@ -14,7 +14,7 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo, Typed } from '@sluice/topics/record-io'
-import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
+import { at, isMarkerKey, keyText, nameOf, syncTopics } from '@sluice/topics/topics'
 import {
   isTakeover,
   markerOf,
@@ -154,10 +154,6 @@ export async function enter(
     leaves: () => (isThrough || runAtWork(runs, place.run)?.run !== run ? null : withoutOwn(deaths)),
     [Symbol.dispose]: free,
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 /** True if the last owner reported a wait in which it sends nothing. */

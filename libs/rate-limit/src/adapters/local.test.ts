@@ -132,7 +132,7 @@ describe('the local rate limit', () => {
         await using successor = createLocalRateLimit({ file: killed, now: clock.now })
         const left = await permitsOf(successor, most, most, 1000)
         expect(left, `after ${n} grants with seed ${seed}`).toBeLessThanOrEqual(most - usedSince(1000))
-        // What came back since the last write is not in the file yet, and rows end a little later than
+        // Returns since the last write are not in the file yet, and rows end a little later than
         // grants.
         const little = most / 64 + 40 * 20
         expect(left, `after ${n} grants with seed ${seed}`).toBeGreaterThan(most - usedSince(1200) - little)

@@ -105,7 +105,7 @@ async function collections(first: string): Promise<number> {
   return stdout.match(/Mark-Compact/g)?.length ?? 0
 }
 
-/** What a process prints that tells of its collections. */
+/** Runs a process, and returns its lines about collections. */
 async function printed(program: string): Promise<string> {
   const flags = [...HEAP_FLAGS, '--trace-gc', '--disable-warning=ExperimentalWarning']
   const args = [...flags, '--input-type=module-typescript', '--eval', program]

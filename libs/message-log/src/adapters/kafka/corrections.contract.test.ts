@@ -231,7 +231,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
         await log.append(target, records('r', 50, 500), { signal })
         const found = await readAll(log, target, { signal })
         if (codec === 'snappy' || codec === 'lz4') {
-          // What cannot be read may be ours: the broker compresses whatever is written.
+          // An unreadable record may be ours, since the broker compresses every record.
           expect(found.map(({ unreadable }) => unreadable?.isForeign)).toEqual([false])
           expect(found[0]?.unreadable?.error.message).toMatch(new RegExp(`${codec}.*compression\\.type`))
         } else

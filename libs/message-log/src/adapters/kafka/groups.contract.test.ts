@@ -1,4 +1,4 @@
-/** Who is in which group, as a broker tells it. */
+/** A broker lists the members of groups. */
 import { describe, expect, inject, test } from 'vitest'
 import { createKafkaLog, readGroupMembers } from '../kafka.ts'
 

@@ -67,7 +67,7 @@ function blockOf(records: readonly NewRecord[]): RecordBlock {
   return { bytes: Buffer.concat(parts), lengths: Uint32Array.from(parts, ({ length }) => length) }
 }
 
-/** What is wrong with the one thing in these bytes. */
+/** Returns the error of the one batch in these bytes. */
 function faultOf(batch: Buffer): string {
   const found = decode(batch)
   const [only] = found
