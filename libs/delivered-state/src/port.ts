@@ -32,7 +32,7 @@ export interface StatePositions {
     readonly run: number
     readonly seq: number
   } | null)[]
-  /** The run for which the state was last brought up to date. Null if no commit has named one. */
+  /** The run for which the state was last fed. Null if no commit has named one. */
   readonly fedFor: FedFor | null
   /** The run whose rows are kept (`keep`). Null if there is none. */
   readonly kept: KeptRun | null
@@ -42,7 +42,7 @@ export interface StatePositions {
 export interface KeptRun {
   readonly run: number
   readonly runId: string
-  /** By partition: the offset behind its end in `changes`, and how many changes it has there. */
+  /** For each partition, the offset behind the run's end in `changes`, and how many changes it has there. */
   readonly partitions: readonly { readonly end: number; readonly count: number }[]
 }
 
@@ -50,9 +50,9 @@ export interface KeptRun {
 export interface PublishedRun {
   readonly run: number
   readonly runId: string
-  /** By partition: the offset behind its end in `changes`. */
+  /** For each partition, the offset behind the run's end in `changes`. */
   readonly ends: readonly number[]
-  /** So many rows of unknown keys go to one partition before the next has its turn. */
+  /** The number of rows of unknown keys that go to one partition before the next has its turn. */
   readonly blockRows: number
   readonly signal: AbortSignal
 }
@@ -83,7 +83,9 @@ export interface PlacedTombstone {
   readonly change: null
 }
 
-/** A stretch of one partition of each topic, in offset order. `next…` are the positions after it. */
+/**
+ * A range of records of one partition of each topic, in offset order. `nextOffset` is the position after it.
+ */
 export interface StateFeed {
   readonly partition: number
   readonly changes?: {
@@ -92,8 +94,8 @@ export interface StateFeed {
   }
   readonly retry?: { readonly records: readonly Keyed<RetryEntry>[]; readonly nextOffset: number }
   /**
-   * Entries for changes of the stretch whose fate nobody knows. Such an entry counts whatever `retry` says,
-   * then and later, until the partition has another record of its key in `changes`.
+   * Entries for changes of the range whose outcome is unknown, since a run lost track of them. Such an entry
+   * counts whatever `retry` says, then and later, until `changes` has another record of its key here.
    */
   readonly lost?: readonly { readonly key: string; readonly value: RetryEntry }[]
   readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
@@ -110,22 +112,22 @@ export interface DiffRequest {
   readonly opsWithTrigger: ReadonlySet<Op>
   /** True for a first run with skip-existing: every row is settled as present, and nothing is sent. */
   readonly baseline: boolean
-  /** Absent: an ordinary run. */
+  /** Absent for an ordinary run. */
   readonly purpose?: RunPurpose
   /**
-   * What somebody has asked for is about rows whose last change is of a run up to this one. All others are as
-   * in an ordinary run, or are left out where the purpose looks only at rows that failed. Absent: all runs.
+   * The purpose is about rows whose last change is of a run up to this one. All others are as in an ordinary
+   * run, or are left out if the purpose looks only at rows that failed. Absent: all runs.
    */
   readonly upTo?: number | null
   /**
-   * A row whose last request may have been applied, or not, is passed over, whatever the model says of it.
-   * With `after-asked`, only if its last change is of a run after `upTo`. A discard mutes it, and a retry of
-   * some rows sends it, all the same.
+   * Rows whose last request may or may not have been applied are passed over, whatever the model has. With
+   * `after-asked`, only those whose last change is of a run after `upTo` are. A discard still mutes such a
+   * row, and a retry of some rows still sends it.
    */
   readonly leavesUndecided?: 'all' | 'after-asked' | 'none'
   /**
-   * True: no row is settled as uncertain because a twin of it is removed, since the next run would send it
-   * again, and what has arrived is not sent again by itself.
+   * True: no row is settled as uncertain because a twin of it is removed. The next run would send such a row
+   * again, and a row that has arrived must not be sent again by itself.
    */
   readonly atMostOnce?: boolean
   /**
@@ -150,8 +152,8 @@ export type RunPurpose =
   /** Looks only at rows that failed, sends what they need, and gives none up. Null as above. */
   | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
   /**
-   * Looks only at the rows that `takeReplayed` took in, and settles each as uncertain. The model counts for
-   * nothing but its columns. Keys that are muted, or that nobody has decided about, are so no more.
+   * Looks only at the rows that `takeReplayed` took in, and settles each as uncertain. Of the model, only the
+   * columns count. Muted keys, and those that nobody has decided about, do not stay so.
    */
   | { readonly kind: 'replay' }
 
@@ -160,8 +162,7 @@ export interface ReplayedRow {
   readonly key: string
   readonly op: Op
   /**
-   * The row that the request left at the destination. Null for a removal, and if the row may be there
-   * already: the state knows its own then.
+   * The row that the request left at the destination. Null for a removal, and for a row that the state has.
    */
   readonly row: Row | null
 }
@@ -223,7 +224,7 @@ export interface Diff {
   readonly retyped: readonly RetypedColumn[]
   readonly rowsRead: number
   readonly rowsInvalid: number
-  /** At most ten. */
+  /** Up to ten of the invalid rows. */
   readonly invalidSamples: readonly InvalidSample[]
   /** Detected changes per op with a trigger (other fields 0), and how many are settled. */
   readonly counts: CountsByOp
@@ -261,8 +262,8 @@ export interface DeliveredState extends AsyncDisposable {
   /** Forgets everything: the next feed starts at the topics' beginning. */
   reset(): Promise<void>
   /**
-   * Takes in a stretch of topics. It may be called for many stretches. None counts until `commit`, which
-   * applies all of them and the positions in one transaction.
+   * Takes in a range of records. It may be called for many ranges. None counts until `commit`, which applies
+   * all of them and the positions in one transaction.
    *
    * The caller feeds only whole runs, so that the outcome of every change is known. A change without a retry
    * entry of its partition, run and seq was delivered. Since a key may move between partitions, a commit
@@ -271,7 +272,7 @@ export interface DeliveredState extends AsyncDisposable {
    * A commit that is aborted has applied nothing, and the caller then has to dispose the state. `positions`
    * says for which run the last commit was, if the caller named one.
    */
-  feed(stretch: StateFeed): Promise<void>
+  feed(range: StateFeed): Promise<void>
   commit(options?: { readonly signal?: AbortSignal; readonly fedFor?: FedFor | undefined }): Promise<void>
   /**
    * Passes keys that have long been gone from a partition to `end`, some thousands at a time. `end` writes
@@ -292,29 +293,27 @@ export interface DeliveredState extends AsyncDisposable {
     options: { readonly signal: AbortSignal },
   ): Promise<void>
   /**
-   * Keeps the rows of the open diff, if it does nothing but add them to an empty state, so that they need not
-   * be fed. Its changes were read by then, and it ends. Whatever happens to what is kept, the topics have it.
-   * True if it kept them.
+   * Keeps the rows of the open diff, so that they need not be fed, if the diff only adds them to an empty
+   * state. Its changes must have been read, and the diff ends. The topics have these rows, too, so nothing is
+   * lost if they are not kept. Resolves with true if they are.
    */
   keep(published: PublishedRun): Promise<boolean>
   /**
-   * Feeds what is kept, in place of these changes, with the last change of each partition. Without it, the
-   * next commit forgets what is kept.
+   * Feeds the kept rows in place of their changes, with the last change of each partition. Without it, the
+   * next commit forgets the kept rows.
    */
   feedKept(lastChange: StatePositions['lastChange']): void
-  /** For each run whose changes are in doubt in a partition (`doubted`): the seq of the last of them. */
+  /** Returns the last seq, by run and partition, of changes whose outcome is unknown (`StateFeed.lost`). */
   lastUncertain(): Promise<
     readonly { readonly partition: number; readonly run: number; readonly seq: number }[]
   >
-  /** Those of the keys whose rows may be at the destination. */
+  /** Returns those of the keys whose rows may be at the destination. */
   believed(keys: readonly string[]): Promise<ReadonlySet<string>>
   /**
    * Takes in rows of recorded requests, in the order in which these are sent again, for the next diff, whose
    * purpose is `replay`. It may be called many times. The rows are forgotten with the next commit.
    */
   takeReplayed(rows: readonly ReplayedRow[]): Promise<void>
-  /**
-   * Finds the changes. The state itself stays as it is, and takes them in from the topics at the next feed.
-   */
+  /** Finds the changes. The state stays as it is: it takes them in from the topics at the next feed. */
   diff(request: DiffRequest): Promise<Diff>
 }

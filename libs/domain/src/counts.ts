@@ -10,12 +10,12 @@ const NOTHING: OpCounts = {
   attempts: 0,
 }
 
-/** Counts of one op, zero if nothing happened. */
+/** Returns the counts of one op; zeros if it has none. */
 export function countsOf(counts: CountsByOp, op: Op): OpCounts {
   return counts[op] ?? NOTHING
 }
 
-/** The sum of two sets of counts, per op and field. */
+/** Adds two sets of counts, by op and field. */
 export function addCounts(a: CountsByOp, b: CountsByOp): CountsByOp {
   const sum: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
@@ -40,10 +40,10 @@ function addOp(a: OpCounts, b: OpCounts): OpCounts {
 }
 
 /**
- * The figure of a run in which an outcome counts. `exists` and `missing` count as rejected, but a `missing`
- * removal as delivered.
+ * Returns the count of a run to which an outcome is added. `exists` and `missing` count as rejected, but a
+ * `missing` removal as delivered.
  */
-function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
+function countNameOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {
     case 'delivered':
     case 'rejected':
@@ -59,12 +59,12 @@ function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown
   }
 }
 
-/** Counts for rows of one op that all came to the same outcome. */
+/** Makes the counts of rows of one op that have the same outcome. */
 export function countRows(op: Op, outcome: Outcome, rows: number): CountsByOp {
-  return { [op]: { ...NOTHING, [figureOf(op, outcome)]: rows } }
+  return { [op]: { ...NOTHING, [countNameOf(op, outcome)]: rows } }
 }
 
-/** Rows that a run has finished with, whatever became of them. */
+/** Counts the rows with an outcome, whatever it is. */
 export function finishedRows(counts: CountsByOp): number {
   return OPS.reduce((sum, op) => {
     const c = countsOf(counts, op)
@@ -76,7 +76,7 @@ export function detectedRows(counts: CountsByOp): number {
   return OPS.reduce((sum, op) => sum + countsOf(counts, op).detected, 0)
 }
 
-/** Rows that did not arrive for certain. */
+/** Counts the rows that were not delivered, as far as is known. */
 export function undeliveredRows(counts: CountsByOp): number {
   return OPS.reduce((sum, op) => {
     const c = countsOf(counts, op)

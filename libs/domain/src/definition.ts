@@ -14,8 +14,8 @@ type DefinitionLookup =
   | { readonly kind: 'missing'; readonly resource: ResourceKind; readonly name: string }
 
 /**
- * Puts a sync together with all that it refers to, as a run pins it (R15). A trigger that names another one
- * carries that one's definition, and a model's primary key is a list.
+ * Puts a sync together with the resources that it refers to, as a run pins it (R15). A trigger that names
+ * another one gets that one's definition, and a model's primary key becomes a list.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,
@@ -49,8 +49,8 @@ export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): rea
 }
 
 /**
- * The trigger of an op. A name (`changed: added`) is followed to the trigger that it stands for. Undefined if
- * the sync has none.
+ * Returns the trigger of an op; undefined if the sync has none. Follows a name (`changed: added`) to the
+ * trigger that it stands for.
  */
 export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
   const visited = new Set<Op>()
@@ -64,7 +64,7 @@ export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
   }
 }
 
-/** The ops that send requests. */
+/** Returns the ops that send requests. */
 export function triggeredOps(sync: SyncSpec): ReadonlySet<Op> {
   return new Set(OPS.filter(op => triggerOf(sync, op) !== undefined))
 }

@@ -1,19 +1,18 @@
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 
 /**
- * True for an error by which an operating system, or a database on top of it, says one of these: the disk is
- * full, over its quota, read-only or failing, or the file has reached the largest size that its process may
- * give it.
+ * True for a message of an operating system, or of a database, that the disk is full, over its quota,
+ * read-only or failing, or that the file has reached the largest size that its process may give it.
  */
 export function saysDiskFailed(message: string): boolean {
   return DISK_FAILURE.test(message) || ERROR_CODE.test(message)
 }
 
-/** A `disk` error that says what could not be done, why, and what to do; null for anything else. */
+/** Returns a `disk` error that begins with `what` could not be done; null for any other cause. */
 export function diskFailure(what: string, cause: unknown): SluiceError | null {
-  const said = messageOf(cause)
-  if (!saysDiskFailed(said)) return null
-  return new SluiceError('disk', `${what}: ${said}. Make room on that disk and run again.`, { cause })
+  const message = messageOf(cause)
+  if (!saysDiskFailed(message)) return null
+  return new SluiceError('disk', `${what}: ${message}. Make room on that disk and run again.`, { cause })
 }
 
 /** True for the result codes of SQLite for a full or failing disk (https://www.sqlite.org/rescode.html). */

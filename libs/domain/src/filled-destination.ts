@@ -1,5 +1,5 @@
 /**
- * Checks a destination's texts once its secrets are filled in. The validation of its file cannot see them.
+ * Checks a destination's texts once its secrets are filled in, which the validation of its file cannot see.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
@@ -14,12 +14,13 @@ import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
   const { name, baseUrl, headers = {}, query = {}, auth, tls = {} } = destination
-  // What opens a certificate sees whether its secrets are right. Here they only have to be there.
+  // Secrets of certificates are checked when these are opened. Here they only have to be there.
   const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)
   const hasColon = fillSecrets(username, lookUp).includes(':')
-  // A token goes where its destination is, so what it is asked for with has to be allowed to go there, too.
+  // The token goes to the destination, so the secrets that it is asked for with have to be allowed there,
+  // too.
   if (auth !== undefined && 'oauth2' in auth)
     for (const secret of secretNames(JSON.stringify(auth))) lookUp(secret)
   const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
@@ -63,7 +64,7 @@ function bearerFault(text: string, token: string): ErrorDetail[] {
   return detailOf(text, { field: 'auth.bearer', what, fault: token === '' ? 'no token' : fault })
 }
 
-/** What is wrong with a value as a header's, without a piece of the value. */
+/** Says what is wrong with the value of a header, without a piece of the value. */
 function headerReason(value: string): string {
   if (/[\r\n]/.test(value)) return 'a line break'
   if (/\p{Cc}/u.test(value.replaceAll('\t', ''))) return 'a control character'

@@ -1,15 +1,15 @@
 /**
- * The oracle of the tests, and what people see of a key; not the engine. It has the tables of PROTOCOL.md §2
- * as functions. The engine is SQL, in `feed/merge-feed.ts` and `diff/find-changes.ts` of
- * libs/delivered-state. `test/key-states.ts` there holds the two against each other in every entry of the
- * tables, and `test/history.ts` in random histories.
+ * The tables of PROTOCOL.md §2 as functions, for tests and for what people see of a key. Runs use SQL
+ * instead: `feed/merge-feed.ts` and `diff/find-changes.ts` of libs/delivered-state. There
+ * `test/key-states.ts` compares the two in every entry of the tables, and `test/history.ts` in random
+ * histories.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 
 /**
- * The change that brings the destination to the model, or null where there is nothing to do. `hasRow`: the
- * model has a row for the key; `differs`: that row is unequal, in the compared columns, to the row of the
- * state. It means nothing if one of the two rows is missing.
+ * Returns the change that brings the destination to the model; null if there is nothing to do. `hasRow`: the
+ * model has a row for the key; `differs`: that row differs, in the compared columns, from the row of the
+ * state. `differs` has no meaning if one of the two rows is missing.
  */
 export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): Op | null {
   if (!hasRow) return state === 'absent' ? null : 'removed'
@@ -27,8 +27,8 @@ export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): 
 }
 
 /**
- * Which row the destination is believed to hold after a change: `before` (the row of the state before it),
- * `after` (the row that the change carries), or none.
+ * The state after a change. `row` is the row that the destination is believed to have: `before` (the row of
+ * the state before), `after` (the row of the change), or none.
  */
 export interface NextState {
   readonly state: KeyStateKind
@@ -36,9 +36,8 @@ export interface NextState {
 }
 
 /**
- * The state that follows from a change and its outcome. Outcomes for which the table has no entry (`exists`
- * for anything but an added row, `missing` for an added one) tell nothing about the key: its state stays as
- * it was.
+ * Returns the state after a change with this outcome. Outcomes without an entry in the table (`exists` for
+ * anything but an added row, `missing` for an added one) say nothing about the key: its state stays the same.
  */
 export function transition(before: KeyStateKind, op: Op, outcome: Outcome): NextState {
   const unchanged: NextState = { state: before, row: before === 'absent' ? null : 'before' }
@@ -60,8 +59,8 @@ export function transition(before: KeyStateKind, op: Op, outcome: Outcome): Next
 }
 
 /**
- * How a resync makes rows uncertain, so that all are sent again, as if they were new or had changed. A row
- * that may not be there at all cannot be sent as changed.
+ * Returns the state with which a resync sends a row again, as if it were new or had changed. A row that may
+ * not be there at all cannot be sent as changed.
  */
 export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyStateKind {
   if (state === 'absent') return state
@@ -69,15 +68,15 @@ export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyState
 }
 
 /**
- * The state of a key once a recorded request with a row of it, of this op, is sent again. The request may
- * change the row, or nothing. The row is that of the state, or that of the request if the state had none.
+ * Returns the state of a key once a recorded request with its row is sent again. The request may change the
+ * row, or nothing. The row is that of the state, or that of the request if the state had none.
  */
 export function replayed(state: KeyStateKind, op: Op): KeyStateKind {
   if (op === 'removed') return state === 'absent' ? 'absent' : 'existence-uncertain'
   return state === 'present' || state === 'content-uncertain' ? 'content-uncertain' : 'existence-uncertain'
 }
 
-/** A request that may have been applied leaves open what it was meant to bring about. */
+/** Returns the state after a request that may or may not have been applied. */
 function afterUnknown(op: Op, unchanged: NextState): NextState {
   switch (op) {
     case 'added':
@@ -85,8 +84,7 @@ function afterUnknown(op: Op, unchanged: NextState): NextState {
     case 'changed':
       return { state: 'content-uncertain', row: 'after' }
     case 'removed':
-      // Removing what is not there is no change that a diff finds; such a state has no row to be uncertain
-      // of.
+      // A diff never removes an absent row. Such a state has no row that could be uncertain.
       return unchanged.row === null ? unchanged : { state: 'existence-uncertain', row: 'before' }
     default:
       return op satisfies never

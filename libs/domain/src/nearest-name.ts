@@ -1,7 +1,7 @@
 /**
- * How many insertions, deletions, replacements and swaps of neighbours lie between two words, if no stretch
- * is edited twice (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as they
- * are. The time is the product of their lengths.
+ * Counts the insertions, deletions, replacements and swaps of neighbours between two words, if no part is
+ * edited twice (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as they are.
+ * The time is the product of their lengths.
  */
 export function editDistance(from: string, to: string): number {
   const a = [...from]
@@ -24,13 +24,13 @@ export function editDistance(from: string, to: string): number {
   return last[b.length] ?? 0
 }
 
-/** Longer words are not compared: they are no typing mistakes, and comparing them takes long. */
+/** Longer words are not compared: they are no typing mistakes, and it would take long. */
 const MAX_LENGTH = 100
 
 /**
- * The candidate that the writer of `name` most likely meant, or null if none is near. A candidate is near if
- * at most a third of its letters differ (one may always differ), or if one begins with the other. Upper and
- * lower case, dashes and underscores do not count. Of equally near candidates the first wins.
+ * Returns the candidate that the writer of `name` most likely meant; null if none is near. A candidate is
+ * near if at most a third of its letters differ (one may always differ), or if one begins with the other.
+ * Upper and lower case, dashes and underscores do not count. The first of equally near candidates wins.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | null {
   const wanted = plain(name)
@@ -47,7 +47,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest
 }
 
-/** The end of a message about an unknown name: `; did you mean "…"?`, or nothing if no candidate is near. */
+/** Returns the end of a message about an unknown name: `; did you mean "…"?`, or nothing if none is near. */
 export function nearestHint(name: string, candidates: Iterable<string>): string {
   const nearest = nearestName(name, candidates)
   return nearest === null ? '' : `; did you mean "${nearest}"?`
@@ -57,7 +57,7 @@ function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[-_\s]/g, '')
 }
 
-/** The edit distance, or infinity for words that are too far apart to be meant. */
+/** Returns the edit distance; infinity for words that are too far apart. */
 function distanceBetween(wanted: string, candidate: string): number {
   if (candidate.length > MAX_LENGTH) return Number.POSITIVE_INFINITY
   const allowed = Math.max(1, Math.floor(Math.max(wanted.length, candidate.length) / 3))

@@ -1,8 +1,8 @@
 /**
- * The partition of a key in a topic that all syncs share. (In a sync's own topics the partition of a key is
- * remembered, PROTOCOL.md §1.) It is Kafka's default partitioner, so that any producer (Kafka Connect,
- * ksqlDB, Flink) agrees with us. The source is org.apache.kafka.common.utils.Utils.murmur2 and
- * BuiltInPartitioner.partitionForKey. `partitions` is at least 1.
+ * Returns the partition of a key in a topic that all syncs share. (In a sync's own topics the partition of a
+ * key is remembered, PROTOCOL.md §1.) It is the one of Kafka's default partitioner, so that any producer
+ * (Kafka Connect, ksqlDB, Flink) chooses the same. The source is org.apache.kafka.common.utils.Utils.murmur2
+ * and BuiltInPartitioner.partitionForKey. `partitions` is at least 1.
  */
 export function partitionOf(key: Uint8Array, partitions: number): number {
   return (murmur2(key) & 0x7fffffff) % partitions
@@ -12,7 +12,7 @@ const SEED = 0x9747b28c
 const M = 0x5bd1e995
 const R = 24
 
-/** MurmurHash2, 32 bits, as a signed integer, with Kafka's seed. */
+/** Returns MurmurHash2, 32 bits, as a signed integer, with Kafka's seed. */
 export function murmur2(data: Uint8Array): number {
   const { length } = data
   const whole = length - (length % 4)

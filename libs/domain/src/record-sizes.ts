@@ -1,4 +1,4 @@
-/** How large rows and the records of topics may be. */
+/** The largest sizes of rows, and of the records of topics. */
 
 /** The largest row, by its values as the source has them. A run passes over a larger one. */
 export const ROW_CEILING_BYTES = 8_000_000
@@ -10,18 +10,18 @@ export const ROW_CEILING_BYTES = 8_000_000
 export const KEY_CEILING_BYTES = 100_000
 
 /**
- * The largest record that every topic takes, key and value together. A change holds the row as it was and as
- * it is, and little else. A request holds its body, its head and what is known of its rows.
+ * The largest record that every topic takes, key and value together. A change has the row before and after,
+ * and little else. A request has its body, its head and the facts about its rows.
  */
 export const RECORD_CEILING_BYTES = 24_000_000
 
 /**
- * The most that body, head and what is known of its rows may take together in a request. With more, a request
- * is made of fewer rows. A single row that needs more gets no request.
+ * The limit of a request's body, head and facts about its rows together. A larger request is made of fewer
+ * rows. A single row that needs more gets no request.
  */
 export const REQUEST_CEILING_BYTES = 20_000_000
 
-/** The most that path and headers of a request may take: more than any server takes. */
+/** The limit of a request's path and headers together, which is more than any server takes. */
 export const HEAD_CEILING_BYTES = 1_000_000
 
 /** The largest file that a resource names, such as a certificate, and the largest secret of the vault. */
@@ -36,8 +36,8 @@ export const RESOURCE_CEILING_BYTES = 11_000_000
 export const DEFINITION_CEILING_BYTES = 2 * RESOURCE_CEILING_BYTES + 500_000
 
 /**
- * The longest YAML that is kept beside a stored resource, in characters. Of a longer one the comments are
- * lost: each of its last versions would be kept with it.
+ * The longest YAML that is kept beside a stored resource, in characters. The comments of a longer one are
+ * lost, since several versions of it would be kept.
  */
 export const KEPT_TEXT_CHARACTERS = 200_000
 

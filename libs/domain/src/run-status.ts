@@ -9,11 +9,11 @@ export function isEnded(status: RunStatus): boolean {
   return TERMINAL.has(status)
 }
 
-/** How a run ends whose partitions have all been reported (R14). */
+/** Returns the status with which a run ends whose partitions have all reported (R14). */
 export function endStatus(run: {
   readonly counts: CountsByOp
   readonly rowsInvalid: number
-  /** Why detection, rendering or infrastructure could not finish, or null. */
+  /** Why detection, rendering or infrastructure could not finish; null if they have. */
   readonly error: string | null
   readonly cancelled: boolean
 }): RunStatus {

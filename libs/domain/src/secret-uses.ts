@@ -1,11 +1,11 @@
-/** Which server the secrets of a resource are sent to. */
+/** Finds the servers to which the secrets of a resource are sent. */
 import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
 
-/** The server that a destination's connections go to; null if `baseUrl` is none of HTTP. */
+/** Returns the server of a destination's connections; null if `baseUrl` is no URL of HTTP. */
 export function useByDestination({
   baseUrl,
   tls,
@@ -19,8 +19,9 @@ export function useByDestination({
 }
 
 /**
- * Where a destination's requests end: at the server of the connection, and at the site that a header `Host`
- * names, since a server of many sites passes requests on by that name. None if `baseUrl` is none of HTTP.
+ * Returns the servers that a destination's requests reach: the server of the connection, and the site that a
+ * header `Host` names, since a server of many sites passes requests on by that name. There is none if
+ * `baseUrl` is no URL of HTTP.
  */
 export function usesByDestination({
   headers = {},
@@ -35,13 +36,15 @@ export function usesByDestination({
   return [own, { ...own, host: withoutBrackets(host), port: port === undefined ? own.port : Number(port) }]
 }
 
-/** Gives secrets that may go to all of these servers. Throws as `secretFor` does. */
+/**
+ * Returns a function that finds secrets which may go to all of these servers. It throws as `secretFor` does.
+ */
 export function findFor(uses: readonly SecretUse[], secretFor: SecretFor): (name: string) => string {
   return name => uses.map(use => secretFor(name, use)).at(-1) ?? ''
 }
 
 /**
- * The servers that a destination's tokens are asked for at; none without OAuth 2. What proves the client goes
+ * Returns the servers of a destination's token endpoints; none without OAuth 2. The client's credentials go
  * there, and so do the certificates of the destination.
  */
 export function usesByTokens({ auth, tls }: Pick<DestinationSpec, 'auth' | 'tls'>): readonly SecretUse[] {
@@ -54,7 +57,7 @@ export function usesByTokens({ auth, tls }: Pick<DestinationSpec, 'auth' | 'tls'
   })
 }
 
-/** The database server that a source connects to; null if `url` names none. */
+/** Returns the database server of a source; null if `url` names none. */
 export function useBySource({
   type,
   url: text,

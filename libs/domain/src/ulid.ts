@@ -4,7 +4,7 @@ const TIME_LETTERS = 10
 const RANDOM_BYTES = 10
 
 /**
- * A ULID: 48 bits of time (ms since 1970) and 80 of chance, in 26 letters that sort by time
+ * Makes a ULID: 48 bits of time (ms since 1970) and 80 random bits, in 26 letters that sort by time
  * (https://github.com/ulid/spec). `random` has at least ten bytes that cannot be guessed.
  */
 export function ulid(nowMs: number, random: Uint8Array): string {

@@ -2,8 +2,8 @@
  * The delivered state of a sync in a DuckDB file. SQL does all work on rows, by operations on sets. However
  * large the state is, DuckDB's limit and one chunk bound the memory.
  *
- * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
- * readable until the next call; disposed.
+ * States: open (nothing fed) ⇄ fed (records are staged, to be committed); disposed. A diff that was found
+ * while open stays readable until the next call.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -19,9 +19,9 @@ import type {
   StateFeed,
   StatePositions,
 } from '../port.ts'
-import { countsOf } from './diff/count-changes.ts'
 import {
   closeExtract,
+  countsOf,
   findChanges,
   findInvalidRows,
   type FoundChanges,
@@ -59,8 +59,8 @@ import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-m
 
 /** A diff runs between the export and the first change, when nothing else of the run is at work. */
 const DIFF_THREADS = 2
-/** The most keys that one call ends. */
-const GONE_KEYS = 4096
+/** One call of `end` gets up to this many keys. */
+const MAX_GONE_KEYS = 4096
 
 export interface DeliveredStateOptions {
   readonly file: string
@@ -69,8 +69,8 @@ export interface DeliveredStateOptions {
   /** Partitions of the sync's topics. */
   readonly partitions: number
   /**
-   * The most memory, as DuckDB writes sizes. With the default of 192MB, a whole process stays below 700 MB
-   * for five million rows. DuckDB writes data that does not fit to files beside the state's.
+   * The limit of memory, as DuckDB writes sizes. With the default of 192MB, a whole process stays below 700
+   * MB for five million rows. DuckDB writes data that does not fit to files beside the state's.
    */
   readonly memoryLimit?: string
   /**
@@ -78,7 +78,7 @@ export interface DeliveredStateOptions {
    * time. Only a diff takes two.
    */
   readonly threads?: number
-  /** How many changes are joined to their rows at once. Default 65,536. */
+  /** The number of changes that are joined to their rows at once. Default 65,536. */
   readonly pieceRows?: number
   /** Called with the reason if an existing file cannot be trusted. The state then starts empty. */
   readonly onDiscard?: (reason: string) => void
@@ -126,13 +126,13 @@ class DuckdbDeliveredState implements DeliveredState {
   #file: StateFile
   #memory: StateMemory
   #feed: Feed
-  /** The positions after the staged stretches. */
+  /** The positions after the staged records. */
   #staged: StatePositions
   /** True while the tables of a diff exist. */
   #hasDiff = false
-  /** Rows of the row groups that are written. */
+  /** The number of rows of each row group that is written. */
   #groupRows = VECTOR_ROWS
-  /** What the open diff has found. */
+  /** The results of the open diff; null for a replay's, and if none is open. */
   #diffed: Pick<Keeping, 'request' | 'found' | 'hash'> | null = null
   /** True if the next commit merges the rows that are kept. */
   #takesKept = false
@@ -174,8 +174,7 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#takesKept = false
   }
 
-  async feed(stretch: StateFeed): Promise<void> {
-    const { partition, changes, retry, lost, captured } = stretch
+  async feed({ partition, changes, retry, lost, captured }: StateFeed): Promise<void> {
     if (!Number.isInteger(partition) || partition < 0 || partition >= this.#options.partitions)
       throw new SluiceError('internal', `there is no partition ${partition} of ${this.#options.partitions}`)
     await this.#guarded(async () => {
@@ -243,8 +242,8 @@ class DuckdbDeliveredState implements DeliveredState {
     try {
       for (let behind = -1; ;) {
         signal.throwIfAborted()
-        const of = { before, behind, limit: GONE_KEYS }
-        const { keys, last } = await this.#guarded(() => goneKeys(connection, of))
+        const wanted = { before, behind, limit: MAX_GONE_KEYS }
+        const { keys, last } = await this.#guarded(() => goneKeys(connection, wanted))
         if (keys.length === 0) return
         await end(keys)
         behind = last
@@ -354,8 +353,7 @@ class DuckdbDeliveredState implements DeliveredState {
     try {
       return await this.#interruptible(signal, work)
     } finally {
-      // If a full disk has ended the database, setting threads fails too. The first error is the one that
-      // counts.
+      // If a full disk has ended the database, setting threads fails, too. Only the first error counts.
       await connection.run(`SET threads = ${usual}`).catch(() => undefined)
     }
   }
@@ -479,7 +477,7 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
-  /** Like guarded, but also interrupts DuckDB when the signal aborts. */
+  /** Does the same as `#guarded`, and interrupts DuckDB when the signal aborts. */
   #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return interruptible(this.#file.connection, signal, () => this.#guarded(work))
   }

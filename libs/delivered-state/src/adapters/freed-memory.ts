@@ -1,12 +1,12 @@
 /**
- * Gives memory back to the system that the C library keeps though it is free. glibc gives back only what lies
- * at the end of its heap. So one small piece there keeps all that V8's compiler, buffers and DuckDB have
- * freed below it (docs/decisions/heap-by-room.md). Node cannot call `malloc_trim`. DuckDB does, each time
- * that a limit of memory is set.
+ * Gives memory back to the system that the C library keeps though it is free. glibc gives back only the end
+ * of its heap. So one small piece there keeps all memory below it that V8's compiler, buffers and DuckDB have
+ * freed (docs/decisions/heap-by-room.md). Node cannot call `malloc_trim`. DuckDB does, each time that a limit
+ * of memory is set.
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 
-/** An instance without data. The limit decides nothing. */
+/** The instance has no data, so any limit would do. */
 const LIMIT = '16MB'
 
 interface Opened {
@@ -20,8 +20,8 @@ export class FreedMemory implements AsyncDisposable {
 
   /**
    * Resolves once the memory is given back. It works on a thread, and took 35 to 175 ms for some 100 MB on a
-   * busy machine. It does nothing within 100 ms of the last time, as DuckDB has it, or where the C library is
-   * another one. One call at a time. Rejects if DuckDB does.
+   * busy machine. DuckDB does nothing within 100 ms of the last time, or with another C library than glibc.
+   * One call at a time. Rejects if DuckDB fails.
    */
   async giveBack(): Promise<void> {
     this.#opened ??= open()

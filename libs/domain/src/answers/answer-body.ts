@@ -1,4 +1,4 @@
-/** The body of an answer, as rules and captures look at it: its text, and its JSON. */
+/** The body of an answer as rules and captures read it: its text, and its JSON. */
 
 /** JSON in which each number stays as it was written, so that captured values keep all their digits (R18). */
 declare global {
@@ -8,19 +8,16 @@ declare global {
   }
 }
 
-/**
- * Makes the value that JSON.parse is to give. `source` is how a number was written (ECMAScript 2026,
- * JSON.parse source text access).
- */
+/** Makes the result of JSON.parse. `source` is the text of a number (ECMAScript 2026, source text access). */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 
 /** `JSON.parse`, with the type of its result for such a reviver. */
 const parse: (text: string, revive: Revive) => unknown = JSON.parse
 
 /**
- * The value of a JSON text. A number that JavaScript would write otherwise becomes an object that
- * JSON.stringify writes as it was. Throws a `SyntaxError` for a text that is no JSON, and a `RangeError` for
- * one that is nested too deep. `seen` is called for each value in it.
+ * Parses a JSON text. A number that JavaScript would write differently becomes an object that JSON.stringify
+ * writes as it was. Throws a `SyntaxError` for a text that is no JSON, and a `RangeError` for one that is
+ * nested too deep. `seen` is called for each value in it.
  */
 export function parseAsWritten(text: string, seen?: () => void): unknown {
   return parse(text, (_name, value, context) => {
@@ -31,7 +28,7 @@ export function parseAsWritten(text: string, seen?: () => void): unknown {
   })
 }
 
-/** What the JSON of a body is. `untold` says why that cannot be known. */
+/** The JSON of a body. `untold`: it cannot be read, with the reason. */
 type BodyJson =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'none' }
@@ -44,21 +41,21 @@ export class AnswerBody {
   readonly #paths: number
   #json: BodyJson | null = null
 
-  /** `paths`: how many JSONPaths look at it. */
+  /** `paths` is the number of JSONPaths that read it. */
   constructor(text: string, cut: string | null, paths = 1) {
     this.text = text
     this.cut = cut
     this.#paths = paths
   }
 
-  /** Parsed when first asked for. */
+  /** The JSON, which is parsed at the first call. */
   get json(): BodyJson {
     this.#json ??= this.cut === null ? parsed(this.text, this.#paths) : { kind: 'untold', why: this.cut }
     return this.#json
   }
 }
 
-/** Each path looks at each value at most once: together they take less than a second. */
+/** Each path reads each value at most once. Up to this number, all together take less than a second. */
 const MAX_LOOKS = 10_000_000
 
 function parsed(text: string, paths: number): BodyJson {
@@ -69,7 +66,7 @@ function parsed(text: string, paths: number): BodyJson {
     const most = Math.floor(MAX_LOOKS / paths)
     return { kind: 'untold', why: `the answer has ${values} values, and ${paths} JSONPaths look at ${most}` }
   } catch (error) {
-    // The reviver goes down level by level, and the stack ends somewhere.
+    // The reviver recurses, so deep nesting exhausts the stack.
     if (error instanceof RangeError) return { kind: 'untold', why: "the answer's JSON is nested too deep" }
     return { kind: 'none' }
   }

@@ -1,4 +1,4 @@
-/** What an answer means by the sync's own rules (`errors.answers`): the first rule that fits decides. */
+/** The meaning of an answer by the sync's own rules (`errors.answers`). The first rule that fits decides. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
@@ -6,14 +6,14 @@ import { firstAt, parseJsonPath, type JsonPath } from './json-path.ts'
 
 export interface AnswerRule {
   readonly statuses: readonly AnswerStatus[]
-  /** Fits if it finds a value other than null and false. */
+  /** The rule fits only if this path finds a value other than null and false. */
   readonly json: JsonPath | null
-  /** Fits if the body contains it. */
+  /** The rule fits only if the body contains this text. */
   readonly body: string | null
   readonly as: AnswerRuleSpec['as']
-  /** Where the body has the reason. */
+  /** The path to the reason. */
   readonly error: JsonPath | null
-  /** True: another try in the same run would hear the same. */
+  /** True: another attempt in the same run would get the same answer. */
   readonly waitsForNextRun: boolean
 }
 
@@ -21,7 +21,7 @@ export type AnswerMeaning =
   | { readonly kind: 'rule'; readonly rule: AnswerRule }
   /** No rule fits. */
   | { readonly kind: 'default' }
-  /** A rule may fit, and what it looks at could not be read: then nobody knows. */
+  /** A rule may fit, but the body could not be read. So the meaning is unknown. */
   | { readonly kind: 'untold'; readonly why: string }
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
@@ -46,7 +46,7 @@ export function compileJsonPath(text: string): JsonPath {
   )
 }
 
-/** What the rules make of an answer. */
+/** Returns the meaning of an answer by the rules. */
 export function meaningOf(rules: readonly AnswerRule[], status: number, body: AnswerBody): AnswerMeaning {
   for (const rule of rules) {
     if (!rule.statuses.some(wanted => hasStatus(wanted, status))) continue
@@ -75,26 +75,27 @@ function findsValue(path: JsonPath | null, body: AnswerBody): 'yes' | 'no' | 'un
   return isThere(firstAt(path, json.value, isThere)) ? 'yes' : 'no'
 }
 
-/** A rule fits if it finds such a value. */
+/** True for a value with which a rule fits. */
 export function isThere(value: unknown): boolean {
   return value !== null && value !== undefined && value !== false
 }
 
-/** The reason that an answer gives at a path; null if there is none. */
+/** Returns the reason that an answer gives at a path; null if there is none. */
 export function reasonAt(path: JsonPath | null, body: AnswerBody): string | null {
   if (path === null || body.json.kind !== 'json') return null
   return textOfReason(firstAt(path, body.json.value, () => true))
 }
 
 /**
- * A text as it is, and anything else as JSON. Null for what is not there, and for what is nested too deep.
+ * Returns a text as it is, and anything else as JSON. Null for a missing value, or one that is nested too
+ * deep.
  */
 export function textOfReason(value: unknown): string | null {
   if (value === undefined || value === null) return null
   return typeof value === 'string' ? value : jsonOf(value)
 }
 
-/** Null if it is nested too deep to be written. */
+/** Returns the value as JSON; null if it is nested too deep to be written. */
 export function jsonOf(value: unknown): string | null {
   try {
     return JSON.stringify(value)

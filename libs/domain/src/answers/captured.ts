@@ -1,9 +1,11 @@
-/** Values that are kept from answers (`capture`), as the JSON text that travels through the topics. */
+/**
+ * Values of answers that are kept with their rows (`capture`), as the JSON text that goes through the topics.
+ */
 import { type AnswerBody, parseAsWritten } from './answer-body.ts'
 import { compileJsonPath } from './answer-rules.ts'
 import { valuesAt, type JsonPath } from './json-path.ts'
 
-/** The longest value, as JSON in UTF-8: it travels with every later change of its row. */
+/** The longest value, as JSON in UTF-8. It goes with every later change of its row. */
 export const MAX_CAPTURED_BYTES = 4096
 
 export interface Capture {
@@ -14,7 +16,7 @@ export interface Capture {
 export interface CapturedNow {
   /** JSON text, name → value; null if nothing was captured. */
   readonly values: string | null
-  /** Why, for each value that was not captured. */
+  /** The values that were not captured, with the reason. */
   readonly lacking: readonly { readonly name: string; readonly why: string }[]
 }
 
@@ -24,8 +26,8 @@ export function compileCaptures(spec: { readonly [name: string]: string } = {}):
 }
 
 /**
- * The values of an answer. A path with `[*]` gives a list of all that it finds. Null and missing values are
- * not captured, and neither are values that `isSecret` knows.
+ * Captures the values of an answer. A path with `[*]` gives a list of all values that it finds. Null and
+ * missing values are not captured, and neither are values that `isSecret` knows.
  */
 export function captureFrom(
   captures: readonly Capture[],
@@ -59,7 +61,7 @@ function jsonAt(path: JsonPath, { json }: Pick<AnswerBody, 'json'>): JsonAt {
   return { kind: 'found', json: text }
 }
 
-/** Null for a value that is nested too deep to be written. */
+/** Returns the value as JSON; null if it is nested too deep to be written. */
 function textOf(value: unknown): string | null {
   try {
     return JSON.stringify(value)
@@ -69,10 +71,7 @@ function textOf(value: unknown): string | null {
   }
 }
 
-/**
- * Values captured before, together with those captured now. A new value takes the place of an old one of the
- * same name.
- */
+/** Returns the values captured before and now. A new value takes the place of an old one of the same name. */
 export function mergeCaptured(before: string | null, now: string): string {
   return before === null ? now : JSON.stringify({ ...fieldsOf(before), ...fieldsOf(now) })
 }

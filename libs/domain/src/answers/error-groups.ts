@@ -1,6 +1,4 @@
-/**
- * Why rows were not delivered: their errors, grouped, so that a thousand rows with one reason are one line.
- */
+/** Groups the errors of failed rows, so that a thousand rows with one reason are one line. */
 import type { FailedRow } from '@sluice/contracts/api'
 
 export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'> {
@@ -8,8 +6,8 @@ export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'erro
 }
 
 /**
- * The groups, the largest first. Rows are in one group if outcome, status and message agree, whatever numbers
- * the message has. `error` and `key` are those of the first row.
+ * Returns the groups, the largest first. Rows are in one group if outcome, status and message agree, whatever
+ * numbers the message has. `error` and `key` are those of the first row.
  */
 export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
   const groups = new Map<string, ErrorGroup>()

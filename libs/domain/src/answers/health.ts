@@ -1,14 +1,14 @@
-/** What one try at sending a request says of the destination itself, for its breaker. */
+/** The health of a destination as one attempt shows it, for its breaker. */
 import type { Verdict } from './outcome.ts'
 
 /**
- * `served`: it took the request, or knew the row already. `failed`: no answer came, or it has failed itself.
- * `refused`: it is there, and did not want this request. `untold`: it asked for a pause, say, or was never
- * asked.
+ * `served`: the destination took the request, or knew the row already. `failed`: no answer came, or the
+ * destination failed. `refused`: it answered, and rejected this request. `untold`: the attempt shows nothing,
+ * since the destination asked for a pause, say, or was never reached.
  */
 export type Health = 'served' | 'failed' | 'refused' | 'untold'
 
-/** `status` is that of the answer; null if none came. */
+/** Returns the health by the status of the answer, null if none came, and its verdict. */
 export function healthOf(status: number | null, { outcome, answered }: Verdict): Health {
   switch (outcome) {
     case 'delivered':

@@ -1,8 +1,8 @@
 /**
- * With `delivery: at-most-once`, and where processes died, a try is announced before its bytes go out, by a
- * record of an attempt that is an intent: unknown, not final, and without a time for the next try. The
- * attempt that was made has the same number. If none follows, nobody knows whether the request has arrived
- * (PROTOCOL.md §8).
+ * True for an intent: the record of an attempt, written before its bytes go out, with `delivery:
+ * at-most-once` and after processes died (PROTOCOL.md §8). It is unknown, not final, and has no time for the
+ * next attempt. The record of the attempt itself has the same number. If none follows, the request may or may
+ * not have arrived.
  */
 export function isIntent(attempt: {
   readonly final: boolean
@@ -10,7 +10,7 @@ export function isIntent(attempt: {
   readonly nextTryAt: number | null
   readonly parts: readonly object[] | null
 }): boolean {
-  // The last try of a part says that no part follows, though others of its request may go on.
+  // The last attempt of a part has an empty list of parts, though other parts of its request may go on.
   const { final, outcome, nextTryAt, parts } = attempt
   return !final && outcome === 'unknown' && typeof nextTryAt !== 'number' && !Array.isArray(parts)
 }

@@ -1,6 +1,6 @@
 /**
- * The JSONPath for looking into answers: `$`, `.name`, `['name']`, `[n]` and `[*]` (a subset of RFC 9535).
- * Parsed once, evaluated for answer after answer.
+ * The JSONPath of rules and captures: `$`, `.name`, `['name']`, `[n]` and `[*]` (a subset of RFC 9535). It is
+ * parsed once, and evaluated for answer after answer.
  */
 
 /** The longest path. A person does not write a longer one. */
@@ -69,7 +69,7 @@ function stepAt(text: string, at: number): { readonly step: Step; readonly end: 
   return { step: { kind: 'name', name: unescaped }, end: at + quoted[0].length }
 }
 
-/** What is wrong with the step that begins there, and what its writer may have meant. */
+/** Returns a message about the step that begins there: what is wrong, and what its writer may have meant. */
 function mistakeAt(text: string, at: number): string {
   const rest = text.slice(at)
   const shown = rest.length > 20 ? `${rest.slice(0, 20)}…` : rest
@@ -88,8 +88,8 @@ function mistakeAt(text: string, at: number): string {
 }
 
 /**
- * The values at a path, in the order of the document; none if nothing is there. Only maps and lists that JSON
- * makes are looked into, never numbers that are kept as objects.
+ * Returns the values at a path, in the order of the document. Numbers that are kept as objects are values,
+ * and the path does not go into them.
  */
 export function valuesAt(path: JsonPath, value: unknown): readonly unknown[] {
   const found: unknown[] = []
@@ -100,7 +100,7 @@ export function valuesAt(path: JsonPath, value: unknown): readonly unknown[] {
   return found
 }
 
-/** The first value at a path for which this is true; undefined if there is none. */
+/** Returns the first value at a path for which `isIt` is true; undefined if there is none. */
 export function firstAt(path: JsonPath, value: unknown, isIt: (value: unknown) => boolean): unknown {
   let first: unknown
   visit(path.steps, 0, value, one => {
@@ -111,7 +111,10 @@ export function firstAt(path: JsonPath, value: unknown, isIt: (value: unknown) =
   return first
 }
 
-/** Ends, and gives true, once `found` gives true. It makes no lists: an answer may have 500,000 values. */
+/**
+ * Calls `found` for each value until it returns true. Makes no lists, since an answer may have 500,000
+ * values.
+ */
 function visit(
   steps: readonly Step[],
   at: number,
@@ -132,7 +135,7 @@ function visit(
   )
 }
 
-/** The values of maps that paths have looked at: those of a large map take long to put in order. */
+/** Caches the values of maps that paths have read, since `Object.values` of a large map is slow. */
 const VALUES = new WeakMap<object, readonly unknown[]>()
 
 function valuesOf(map: { readonly [name: string]: unknown }): readonly unknown[] {

@@ -1,15 +1,15 @@
 /**
- * When a limit of the API begins anew, by the headers with which vendors say so. It counts for an answer that
- * throttles and has no Retry-After that can be read.
+ * Finds out when a limit of the API resets, by the headers of vendors. It serves answers that throttle and
+ * have no readable Retry-After.
  */
 import { parseHttpDate } from './retry-after.ts'
 
-/** A limit of a day begins anew tomorrow. Nobody waits that long without a look in between. */
+/** The longest wait. A limit of a day resets tomorrow, but the API is asked again before. */
 const MAX_RESET_MS = 3_600_000
 
 type Headers = { readonly [lowerCaseName: string]: string | undefined }
 
-/** Headers that tell when a limit begins anew, and what is left of it; the first that can be read counts. */
+/** Headers with the reset of a limit, and with what is left of it. The first that can be read counts. */
 const RESETS = [
   ['ratelimit-reset', 'ratelimit-remaining'],
   ['x-ratelimit-reset', 'x-ratelimit-remaining'],
@@ -17,9 +17,9 @@ const RESETS = [
 ] as const
 
 /**
- * The wait in ms from `nowMs`, at most an hour; null if no header tells it. The order is `Retry-After-Ms`,
- * `RateLimit`, `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`. A limit of which something is
- * left is not the one that throttled, and is passed over.
+ * Returns the wait in ms from `nowMs`, at most an hour; null if no header has it. The order is
+ * `Retry-After-Ms`, `RateLimit`, `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`. A limit that
+ * is not used up did not throttle, and is passed over.
  */
 export function limitResetMs(headers: Headers, nowMs: number): number | null {
   const waitMs = millisecondsOf(headers) ?? rateLimitMs(headers['ratelimit']) ?? resetMs(headers, nowMs)
@@ -38,9 +38,9 @@ function millisecondsOf(headers: Headers): number | null {
 }
 
 /**
- * `RateLimit` of draft-ietf-httpapi-ratelimit-headers: since version 8 a list of limits such as
+ * Reads `RateLimit` of draft-ietf-httpapi-ratelimit-headers. Since version 8 it is a list of limits such as
  * `"burst";r=0;t=5, "daily";r=900;t=3600`, before that `limit=100, remaining=0, reset=5`. Several limits may
- * be used up; the longest wait is that of all.
+ * be used up. Then the longest wait counts.
  */
 function rateLimitMs(text: string | undefined): number | null {
   if (text === undefined || text.length > MAX_CHARACTERS) return null
@@ -64,11 +64,16 @@ const MAX_CHARACTERS = 1_000
 const OLD_FORM = /^limit=\d{1,15}, *remaining=\d{1,15}, *reset=\d{1,15}$/
 const ITEM = /^(?:"[^"\\]*"|[A-Za-z*][\w:/.*-]*)((?:; *[a-z*][\w.*-]*=(?:\d{1,15}|"[^"\\]*"|:[\w+/=]*:))*)$/
 
-/** From here on a number of seconds is an instant since 1970, and from there on one of milliseconds. */
+/**
+ * From the first number on, a value is an instant in seconds since 1970; from the second on, in milliseconds.
+ */
 const FIRST_INSTANT_S = 1_000_000_000
 const FIRST_INSTANT_MS = 1_000_000_000_000
 
-/** The drafts mean seconds from now. Many APIs give the instant, in seconds or milliseconds since 1970. */
+/**
+ * Reads a reset in seconds from now, as in the drafts, or an instant in s or ms since 1970, as many APIs
+ * have.
+ */
 function resetMs(headers: Headers, nowMs: number): number | null {
   for (const [reset, remaining] of RESETS) {
     const value = numberIn(headers[reset])

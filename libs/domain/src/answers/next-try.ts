@@ -1,27 +1,29 @@
 /**
- * Whether a request whose try failed is tried again in the same run, and when (`errors.retry: now`,
- * PROTOCOL.md §8).
+ * Decides whether and when a failed request is sent again in the same run (`errors.retry: now`, PROTOCOL.md
+ * §8).
  */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { Verdict } from './outcome.ts'
 
-/** What a sync allows within a run. */
+/** The attempts that a sync allows within a run. */
 export interface Tries {
-  /** How many tries a request gets beyond its first one. */
+  /** How many attempts a request gets beyond its first one. */
   readonly extra: number
   readonly firstMs: number
   readonly mostMs: number
-  /** False: a request that may have arrived is not tried again (`delivery: at-most-once`). */
+  /** False: a request that may have arrived is not sent again (`delivery: at-most-once`). */
   readonly repeatsUnknown: boolean
 }
 
 const EXTRA_TRIES = 3
 const FIRST_MS = 1_000
 const MAX_MS = 60_000
-/** No run waits longer for a single request. An answer that asks for more leaves it to the next run. */
+/**
+ * The longest wait for one request in a run. If an answer asks for more, the request waits for the next run.
+ */
 const MAX_WAIT_MS = 3_600_000
 
-/** Null for a sync whose failed requests wait for the next run. */
+/** Returns null for a sync whose failed requests wait for the next run. */
 export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'delivery'>): Tries | null {
   if (errors?.retry !== 'now') return null
   const { attempts = EXTRA_TRIES, backoff } = errors
@@ -34,9 +36,9 @@ export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'deliver
 }
 
 /**
- * How long to wait, in ms, before the next try; null if there is none. `made` counts the tries of the request
- * in this run, the failed one included. The pause has full jitter: it is at random between 0 and a limit that
- * doubles with each try. It is never shorter than what the answer asks for by Retry-After. `random` gives
+ * Returns the pause in ms before the next attempt; null if there is none. `made` counts the attempts of the
+ * request in this run, the failed one included. The pause has full jitter: it is random between 0 and a limit
+ * that doubles with each attempt. It is never shorter than the Retry-After of the answer. `random` gives
  * numbers from 0 to below 1.
  */
 export function nextTryMs(
@@ -52,9 +54,9 @@ export function nextTryMs(
 }
 
 /**
- * `exists` and `missing` tell what is so, and another try would hear the same. A request that cannot be
- * written as HTTP is rejected without an answer, and would be so again. A rule of the sync may say the same
- * of an answer.
+ * True if another attempt may have another outcome. `exists` and `missing` would be the same again, and so
+ * would a request that is rejected without an answer, since it cannot be written as HTTP. A rule of the sync
+ * may say that an answer would be the same, too.
  */
 function isWorthAnother({ outcome, answered, waitsForNextRun }: Verdict, tries: Tries): boolean {
   if (waitsForNextRun === true) return false

@@ -1,9 +1,10 @@
+/** The default meaning of answers and failures, and the outcome of rows that are uncertain already. */
 import type { Op, Outcome } from '@sluice/contracts/state'
 import { parseRetryAfter } from './retry-after.ts'
 
-/** What one try at sending a request says of the state of its rows. */
+/** The meaning of one attempt for the rows of its request. */
 export interface Verdict {
-  /** `throttled` is no outcome of a request: the request is sent again, and no try is used up (R10). */
+  /** `throttled` is no outcome of a request: the request is sent again, and uses up no attempt (R10). */
   readonly outcome: Outcome | 'throttled'
   /**
    * True if the server answered. An answered failure frees the Idempotency-Key: under the same key the server
@@ -11,11 +12,11 @@ export interface Verdict {
    */
   readonly answered: boolean
   /**
-   * How long the server asked to wait before another try, if it said so. Also of a request that arrived:
-   * single rows of it may not have.
+   * The pause that the server asked for before another attempt; null if it did not. A delivered request may
+   * have one, too, for its rows that were not delivered.
    */
   readonly retryAfterMs: number | null
-  /** True if a rule of the sync says that another try in the same run would hear the same. */
+  /** True if a rule of the sync says that another attempt in the same run would get the same answer. */
   readonly waitsForNextRun?: boolean
 }
 
@@ -27,10 +28,10 @@ export interface Answer {
 }
 
 /**
- * The default meaning of an answer: 2xx is delivered; 429, and 503 with Retry-After, are throttled. 408 and
- * other 5xx are unknown, since the server may have applied the request before it failed. Other 4xx, and 3xx,
- * are rejected: redirects are not followed. A 404 or 410 to a removal confirms that an uncertain row is gone.
- * The caller knows the rows, and asks `confirmsRemoval`.
+ * Returns the default meaning of an answer: 2xx is delivered; 429, and 503 with Retry-After, are throttled.
+ * 408 and other 5xx are unknown, since the server may have applied the request before it failed. Other 4xx,
+ * and 3xx, are rejected: redirects are not followed. A 404 or 410 to a removal confirms that an uncertain row
+ * is gone. The caller knows the rows, and asks `confirmsRemoval`.
  */
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer
@@ -42,15 +43,15 @@ export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   return { outcome: 'rejected', answered: true, retryAfterMs }
 }
 
-/** The meaning of an answer for which the sync's own rules name an outcome. */
+/** Returns the meaning of an answer for which the sync's own rules name an outcome. */
 export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: number): Verdict {
   const retryAfterMs = parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
   return { outcome, answered: true, retryAfterMs }
 }
 
 /**
- * The meaning of a request that got no answer. It is rejected if it cannot be sent as HTTP, unsent if no byte
- * of it can have arrived, and otherwise unknown.
+ * Returns the meaning of a request that got no answer: rejected if it cannot be sent as HTTP, unsent if no
+ * byte of it can have arrived, and otherwise unknown.
  */
 export function verdictOfFailure(reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'): Verdict {
   return { outcome: outcomeOfFailure(reason), answered: false, retryAfterMs: null }
@@ -71,8 +72,8 @@ function outcomeOfFailure(reason: Parameters<typeof verdictOfFailure>[0]): Outco
 }
 
 /**
- * True if a status says that the row of a removal is not there. For an uncertain row, that is what the
- * removal wanted (PROTOCOL.md §2).
+ * True if a status says that the row to be removed is not there. So an uncertain row is gone (PROTOCOL.md
+ * §2).
  */
 export function confirmsRemoval(status: number): boolean {
   return status === 404 || status === 410

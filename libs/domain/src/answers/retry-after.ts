@@ -1,22 +1,23 @@
-/** What a server asks for by Retry-After (RFC 9110 §10.2.3). */
+/** Reads Retry-After (RFC 9110 §10.2.3). */
 
-/** The longest wait that is believed: endless digits are no number of seconds. */
+/** The longest wait that is read from digits, of which there may be any number. */
 const MAX_S = 1_000_000_000
 
 /**
- * The wait that Retry-After asks for, in ms from now: whole seconds, or an HTTP date; null for anything else,
- * such as `0.5`, `-5` or two values. A date is compared with the answer's own `Date`, since the clock here
- * may differ from the server's. Without one it is compared with `nowMs`. A date in the past asks for 0.
+ * Returns the wait that Retry-After asks for, in ms from now: whole seconds, or an HTTP date; null for
+ * anything else, such as `0.5`, `-5` or two values. A date is compared with the answer's own `Date`, since
+ * the clock here may differ from the server's. Without one it is compared with `nowMs`. A date in the past
+ * asks for 0.
  */
 export function parseRetryAfter(
   value: string | null,
-  of: { readonly date: string | null; readonly nowMs: number },
+  { date, nowMs }: { readonly date: string | null; readonly nowMs: number },
 ): number | null {
   if (value === null) return null
   if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_S) * 1000
   const atMs = parseHttpDate(value)
   if (atMs === null) return null
-  return Math.max(0, atMs - (of.date === null ? of.nowMs : (parseHttpDate(of.date) ?? of.nowMs)))
+  return Math.max(0, atMs - (date === null ? nowMs : (parseHttpDate(date) ?? nowMs)))
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -31,7 +32,7 @@ const FORMS = [
   String.raw`${DAY} ${MONTH} (?<day>[ \d]\d) ${TIME} (?<year>\d{4})`,
 ].map(form => new RegExp(`^${form}$`))
 
-/** Milliseconds since 1970, or null for a text that is no HTTP date. */
+/** Returns milliseconds since 1970; null for a text that is no HTTP date. */
 export function parseHttpDate(text: string): number | null {
   for (const form of FORMS) {
     const parts = form.exec(text)?.groups
@@ -48,7 +49,7 @@ export function parseHttpDate(text: string): number | null {
   return null
 }
 
-/** A year of two digits is at most 50 years in the future. */
+/** Returns the year of its last two digits that is at most 50 years in the future. */
 function fullYear(digits: string): number {
   if (digits.length > 2) return Number(digits)
   const thisYear = new Date().getUTCFullYear()

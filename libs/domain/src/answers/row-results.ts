@@ -1,14 +1,11 @@
-/**
- * What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row
- * decides.
- */
+/** Results of single rows in an answer (`errors.rowResults`). The first rule that names a row decides. */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
 import { compileJsonPath, isThere, jsonOf, textOfReason } from './answer-rules.ts'
 import { firstAt, valuesAt, type JsonPath } from './json-path.ts'
 
-/** How an item names its row. */
+/** The way in which an item names its row. */
 type Naming =
   | { readonly kind: 'position' }
   | { readonly kind: 'index'; readonly path: JsonPath }
@@ -18,37 +15,37 @@ type Naming =
 export interface RowRule {
   readonly items: JsonPath
   readonly naming: Naming
-  /** The rule is of items in which this finds a value other than null and false. */
+  /** The rule takes only items in which this path finds a value other than null and false. */
   readonly json: JsonPath | null
-  /** The rule is of items that contain it. */
+  /** The rule takes only items that contain this text. */
   readonly body: string | null
   readonly as: RowRuleSpec['as']
   readonly error: JsonPath | null
-  /** True: another try in the same run would hear the same. */
+  /** True: another attempt in the same run would get the same answer. */
   readonly waitsForNextRun: boolean
 }
 
-/** What an answer says of one row. */
+/** The result of one row in an answer. */
 export interface RowAnswer {
   readonly as: RowRuleSpec['as']
   /** The reason, as the item has it. */
   readonly error: string | null
   readonly waitsForNextRun: boolean
-  /** The JSON that the answer has of the row. */
+  /** The JSON of the row's item. */
   readonly item: unknown
 }
 
 export type RowAnswers =
   | {
       readonly kind: 'told'
-      /** By the row's position in the request. */
+      /** The results by the row's position in the request. */
       readonly rows: ReadonlyMap<number, RowAnswer>
-      /** What is odd about the answer: items that name no row. */
+      /** A message about an item that names no row; null if there is none. */
       readonly odd: string | null
-      /** What became of the rows of these items. Each may be any row that no item names. */
+      /** The results in items that name no row. Each may belong to any row that no item names. */
       readonly strays: ReadonlySet<RowRuleSpec['as']>
     }
-  /** The body could not be looked into. So nobody knows which rows it names. */
+  /** The body could not be read, so its results are unknown. */
   | { readonly kind: 'untold'; readonly why: string }
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
@@ -64,7 +61,7 @@ export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule
   }))
 }
 
-/** A column that is called `index` cannot name rows alone. */
+/** True for naming by index. So a column that is called `index` cannot name rows alone. */
 function isIndex(row: Exclude<RowRuleSpec['row'], string>): row is { readonly index: string } {
   return Object.keys(row).length === 1 && Object.hasOwn(row, 'index')
 }
@@ -78,7 +75,7 @@ function namingOf(row: RowRuleSpec['row']): Naming {
   }
 }
 
-/** The columns by which answers to a sync's requests name rows. */
+/** Returns the columns by which answers to a sync's requests name rows. */
 export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly string[] {
   const columns = (errors?.rowResults ?? []).flatMap(({ row }) =>
     typeof row === 'string' || isIndex(row) ? [] : Object.keys(row),
@@ -86,10 +83,7 @@ export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly st
   return [...new Set(columns)].sort()
 }
 
-/**
- * What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as
- * JSON.
- */
+/** Finds the results of the rows of a request. `named` is the JSON of a row's texts in its naming columns. */
 export function rowAnswersOf(
   rules: readonly RowRule[],
   body: AnswerBody,
@@ -106,7 +100,7 @@ export function rowAnswersOf(
   for (const rule of rules) {
     for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
       if (!isOf(rule, item)) continue
-      const named = places.of(rule.naming, item, place)
+      const named = places.positionsOf(rule.naming, item, place)
       if (named.length === 0) {
         odd ??= `${rule.items.text}: item ${place} names no row of the request`
         strays.add(rule.as)
@@ -128,7 +122,7 @@ function isOf({ json, body }: RowRule, item: unknown): boolean {
   return body === null || (jsonOf(item)?.includes(body) ?? false)
 }
 
-/** Finds rows by what items say. */
+/** The rows of a request, found by the names in items. */
 class NamedRows {
   readonly #rows: readonly { readonly named: string | null }[]
   /** Positions by the texts of columns. */
@@ -138,8 +132,8 @@ class NamedRows {
     this.#rows = rows
   }
 
-  /** The positions of the rows that an item names. Columns may name several rows. */
-  of(naming: Naming, item: unknown, place: number): readonly number[] {
+  /** Returns the positions of the rows that an item names. Columns may name several rows. */
+  positionsOf(naming: Naming, item: unknown, place: number): readonly number[] {
     switch (naming.kind) {
       case 'position':
         return place < this.#rows.length ? [place] : []
@@ -180,7 +174,7 @@ function namesIn(named: string | null): ReadonlyMap<string, unknown> {
   return new Map(typeof values === 'object' && values !== null ? Object.entries(values) : [])
 }
 
-/** The text, number or boolean at a path, as text. Null for anything else. */
+/** Returns the text, number or boolean at a path, as text. Null for anything else. */
 function textAt(path: JsonPath, item: unknown): string | null {
   const value = firstAt(path, item, () => true)
   if (typeof value === 'string') return value

@@ -1,9 +1,10 @@
 /**
- * The part of an answer that tells a person what went wrong. APIs put it below fields of well-known names:
- * RFC 9457 `detail`, OAuth's `error_description`, SOAP's `faultstring`, and `message` nearly everywhere.
+ * Finds the part of an answer that says to a person what went wrong. APIs put it below fields of well-known
+ * names: RFC 9457 `detail`, OAuth's `error_description`, SOAP's `faultstring`, and `message` nearly
+ * everywhere.
  */
 
-/** Fields whose text is a sentence, and those that serve where no answer has such a field. */
+/** Fields whose text is a sentence, and those that serve if an answer has no such field. */
 const SENTENCES = [
   'message',
   'detail',
@@ -14,13 +15,13 @@ const SENTENCES = [
   'msg',
 ]
 const WORDS = ['error', 'errors', 'reason', 'title', 'description', 'code']
-/** Beside a sentence: what it is about. */
+/** Fields beside a sentence that name its subject. */
 const SUBJECTS = ['field', 'param', 'property', 'pointer']
 const TELLS_OF_ERRORS = /err|fail|fault|reject|problem|invalid/i
-/** What an answer costs has an end, whatever it holds: fields are looked at, and texts kept, up to these. */
+/** So many fields are read, and so many texts kept, at most, so that no answer takes too long. */
 const MAX_FIELDS = 20_000
 const MAX_SAID = 1_000
-/** The beginning of a text, in UTF-16 units. What is shown of it is shorter. */
+/** Texts are read up to this length, in UTF-16 units. They are shown shorter than that. */
 const MAX_TEXT = 4_096
 const MAX_SUBJECT = 200
 const MAX_MARKUP = 8_192
@@ -33,8 +34,8 @@ interface Said {
 }
 
 /**
- * Up to three sentences, the outermost first, or null for an answer without any. `json` is the parsed body,
- * or undefined if the body is no JSON; `text` is the body as it was received.
+ * Returns up to three sentences, the outermost first; null for an answer without any. `json` is the parsed
+ * body, or undefined if the body is no JSON; `text` is the body as it was received.
  */
 export function tellingPart({
   json,
@@ -58,7 +59,7 @@ interface Open {
   readonly ofError: boolean
 }
 
-/** Level by level, so that what stands further out comes first. */
+/** Collects texts level by level, so that the outermost come first. */
 function saidIn(json: unknown): { readonly sentences: readonly Said[]; readonly words: readonly Said[] } {
   const sentences: Said[] = []
   const words: Said[] = []
@@ -75,7 +76,7 @@ function saidIn(json: unknown): { readonly sentences: readonly Said[]; readonly 
       const said = typeof name === 'string' ? saidBy(name.toLowerCase(), { sentences, words }) : null
       for (const text of said === null ? [] : textsOf(field, MAX_SAID - said.length)) {
         subject ??= subjectOf(value)
-        // The message of the whole answer counts, whatever stands beside it.
+        // A message at the top is about the whole answer, so it counts in any case.
         said?.push({ text: subject + text, ofError: isOfError || next === 0 })
       }
       if (typeof field === 'object' && field !== null) level.push({ value: field, ofError: isOfError })
@@ -84,9 +85,9 @@ function saidIn(json: unknown): { readonly sentences: readonly Said[]; readonly 
   return { sentences, words }
 }
 
-function saidBy(name: string, of: { sentences: Said[]; words: Said[] }): Said[] | null {
-  if (SENTENCES.includes(name)) return of.sentences
-  return WORDS.includes(name) ? of.words : null
+function saidBy(name: string, { sentences, words }: { sentences: Said[]; words: Said[] }): Said[] | null {
+  if (SENTENCES.includes(name)) return sentences
+  return WORDS.includes(name) ? words : null
 }
 
 function* fieldsOf(value: object): Generator<readonly [string, unknown]> {
@@ -113,7 +114,7 @@ function subjectOf(value: object): string {
   return ''
 }
 
-/** XML with a fault or a message, and pages that a proxy writes, which have a title. */
+/** Reads XML with a fault or a message, and the title of pages that proxies write. */
 function fromMarkup(whole: string): string | null {
   const text = whole.slice(0, MAX_MARKUP).trimStart()
   if (!text.startsWith('<')) return null
@@ -132,7 +133,7 @@ function fromMarkup(whole: string): string | null {
 const MARKUP = /<!\[CDATA\[([\s\S]*?)\]\]>|<[^>]*>|&(?:#(\d{1,7})|#x([\da-f]{1,6})|(amp|lt|gt|quot|apos));/gi
 const NAMED: { readonly [name: string]: string } = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
-/** What an author meant by a piece of markup. */
+/** Returns the text that a piece of markup stands for. */
 function asWritten(markup: string, ...[cdata, decimal, hex, name]: readonly (string | undefined)[]): string {
   if (cdata !== undefined) return cdata
   if (name !== undefined) return NAMED[name.toLowerCase()] ?? markup

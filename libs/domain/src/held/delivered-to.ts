@@ -1,14 +1,14 @@
 /**
- * The destination that a sync's delivered state is of. Rows that one API has taken are not at another one, so
- * a run to another one is held (PROTOCOL.md §6).
+ * The destination of a sync's delivered state. Rows that one API has taken are not at another one, so a run
+ * to another one is held (PROTOCOL.md §6).
  */
 import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/run-records'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * The last word of a name that stands for an account, once words such as `id` are taken off. By its host, a
- * proxy tells APIs apart.
+ * Words that name an account, as the last word of a header or parameter without words such as `id`. `host` is
+ * one, since a proxy chooses the API by it.
  */
 const ACCOUNT = new Set(
   (
@@ -17,12 +17,12 @@ const ACCOUNT = new Set(
   ).split(' '),
 )
 const SAYS_NOTHING = new Set(['code', 'domain', 'id', 'name', 'number', 'slug', 'uuid'])
-/** No account has a longer name, and the record has to stay small. */
+/** Longer values are shortened, since the record has to stay small. */
 const MAX_VALUE = 200
 
 /**
- * Origin and base path, and the literal headers and query parameters that name an account. Secrets are left
- * out, so that a new secret is no new destination.
+ * Returns origin and base path, and the literal headers and query parameters that name an account. Secrets
+ * are left out, so that a new secret makes no new destination.
  */
 export function deliveredTo({ baseUrl, headers, query }: DestinationSpec): DeliveredTo {
   const named = [...Object.entries(headers ?? {}), ...Object.entries(query ?? {})]
@@ -36,16 +36,16 @@ export function deliveredTo({ baseUrl, headers, query }: DestinationSpec): Deliv
 }
 
 /**
- * True if rows that went to the one are not known to be at the other. An account in a secret is unknown, and
- * tells no difference.
+ * True if rows that one destination has taken may not be at the other. An account in a secret is unknown, and
+ * makes no difference.
  */
 export function isAnother(one: DeliveredTo, other: DeliveredTo): boolean {
   return one.url !== other.url || otherAccounts(one, other).length > 0
 }
 
 /**
- * Why a run to this destination is held; null if it may go on. A state without rows belongs to no
- * destination, so the first attempt at a wrong address holds nothing.
+ * Returns the change for which a run to this destination is held; null if it may go on. A state without rows
+ * belongs to no destination, so a first run to a wrong address holds nothing.
  */
 export function changedDestination(
   from: DeliveredTo | null,
@@ -55,7 +55,7 @@ export function changedDestination(
   return from === null || rows === 0 || !isAnother(from, to) ? null : { from, to }
 }
 
-/** What differs, for people. */
+/** Says what differs, for people. */
 export function changeOf({ from, to }: ChangedDestination): string {
   const valueOf = (name: string, { accounts }: DeliveredTo): string => accounts[name] ?? 'none'
   const accounts = otherAccounts(from, to).map(
@@ -81,7 +81,7 @@ function namesAccount(name: string): boolean {
   return ACCOUNT.has(words[last] ?? '')
 }
 
-/** Two ways to write one URL are the same: case of the host, default port, a slash at the end. */
+/** Returns a URL without differences of spelling: case of the host, default port, a slash at the end. */
 function urlOf(baseUrl: string): string {
   const url = new URL(fillSecrets(baseUrl, () => '***'))
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')

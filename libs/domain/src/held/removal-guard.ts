@@ -4,10 +4,10 @@ import type { SyncSpec } from '@sluice/contracts/resources'
 const DEFAULT_GUARD = { share: 0.5, rows: 100 }
 
 /**
- * True if a run that would remove `removed` of the `rows` at the destination is to be held: it passes both
- * the share and the number that the sync allows, and more than somebody has approved. Only rows that a
- * trigger removes count. A sync without a `removed` trigger removes none. Where nobody has set a guard, a run
- * whose model has no usable row, that is none or only invalid ones, is held however few rows it would remove.
+ * True if a run that would remove `removed` of the `rows` at the destination is to be held: it exceeds the
+ * share and the number that the sync allows, and the number that somebody has approved. Only rows that a
+ * trigger removes count. By default, any removal is held if the model has no usable row: none, or only
+ * invalid ones.
  */
 export function needsApproval(
   { removalGuard }: Pick<SyncSpec, 'removalGuard'>,

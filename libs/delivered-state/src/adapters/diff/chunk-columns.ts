@@ -1,7 +1,7 @@
 /**
- * Reads stretches of a table column by column. All texts of a column come as the bytes of one joined text,
- * with their lengths in bytes. All numbers of a column come as one array. To read value by value through
- * DuckDB's binding, or to parse JSON, costs several times as much.
+ * Reads ranges of a table column by column. All texts of a column come as the bytes of one joined text, with
+ * their lengths in bytes. All numbers of a column come as one array. To read value by value through DuckDB's
+ * binding, or to parse JSON, costs several times as much.
  */
 import {
   DuckDBBlobVector,
@@ -15,14 +15,14 @@ import type { Value } from '@sluice/contracts/values'
 import { asBytes, cutTexts, startsOfTexts } from '../sql/duckdb-text.ts'
 
 /**
- * How one column is read: the SQL that gives text or a number, and the function that makes the value of it.
- * NULL becomes null without a call.
+ * The reading of one column: SQL for a text or a number, and the function that makes the value of it. NULL
+ * becomes null without a call.
  */
 export type Reading =
   | { readonly form: 'text'; readonly sql: string; readonly read: ((text: string) => Value) | null }
   | { readonly form: 'number'; readonly sql: string; readonly read: ((number: number) => Value) | null }
 
-/** The same, with the table that has the column. */
+/** A reading with the table that has the column. */
 export type ColumnReading = Reading & { readonly table: string }
 
 /** Rows of a table by row id, from `start` up to `end`. */
@@ -31,7 +31,7 @@ export interface Range {
   readonly end: number
 }
 
-/** Rows of a stretch, by column. */
+/** The rows of a range, by column. */
 export interface ColumnChunk {
   readonly rows: number
   /** The values of a column. Null if the caller did not ask for it. */
@@ -40,8 +40,8 @@ export interface ColumnChunk {
 
 const PLACE = 'place'
 
-/** The most columns of a query. Each has aggregates of its own, which take some 100 KB even for few rows. */
-const QUERY_COLUMNS = 100
+/** A query reads up to this many columns. The aggregates of each take some 100 KB even for few rows. */
+const MAX_QUERY_COLUMNS = 100
 
 /**
  * Reads rows `start` to `end` (exclusive) of temporary tables by row id, in that order. Numbers are read as
@@ -61,8 +61,8 @@ export async function readColumns(
   }
   const chunks: ColumnChunk[] = []
   for (const [table, entries] of byTable)
-    for (let at = 0; at < entries.length; at += QUERY_COLUMNS)
-      chunks.push(await readSome(connection, table, range, entries.slice(at, at + QUERY_COLUMNS)))
+    for (let at = 0; at < entries.length; at += MAX_QUERY_COLUMNS)
+      chunks.push(await readSome(connection, table, range, entries.slice(at, at + MAX_QUERY_COLUMNS)))
   return {
     rows: range.end - range.start,
     column(name) {
@@ -113,7 +113,7 @@ interface Rows {
   readonly rowid: string
 }
 
-/** Reads columns, all in the same order of rows, which `places` tells. */
+/** Reads columns, all in the same order of rows. `places` has the row ids in that order. */
 async function readJoined(
   connection: DuckDBConnection,
   { name: table, rowid }: Rows,
@@ -147,7 +147,7 @@ async function readJoined(
   return { joined, places: joined.pop()?.numbers ?? new Float64Array() }
 }
 
-/** Throws unless as many numbers stand for a value as the column has values. NaN stands for none. */
+/** Throws `corrupt` unless as many numbers were read as the column has values. NaN stands for NULL. */
 function assertPresent(column: string, numbers: Float64Array, values: number): void {
   let present = 0
   for (const number of numbers) if (!Number.isNaN(number)) present += 1
@@ -155,7 +155,7 @@ function assertPresent(column: string, numbers: Float64Array, values: number): v
     throw new SluiceError('corrupt', `column ${column} has ${values} values, of which ${present} were read`)
 }
 
-/** The same as bytes and numbers, of which no values are made. */
+/** Reads columns as bytes and numbers, without making values of them. */
 export async function readColumnBytes(
   connection: DuckDBConnection,
   from: Rows,
@@ -172,7 +172,7 @@ export async function readColumnBytes(
   })
 }
 
-/** Yields what `read` gives of each range. It reads the next while the caller has the last one. */
+/** Yields the result of `read` for each range. It reads the next range while the caller has the last one. */
 export async function* readAhead<T>(
   ranges: Iterable<Range>,
   read: (range: Range) => Promise<T>,
@@ -183,7 +183,7 @@ export async function* readAhead<T>(
       const before: Promise<T> | null = ahead
       const ready = before === null ? null : { is: await before }
       ahead = read(range)
-      // This range may fail while the caller works on the one before. The caller's next step throws the
+      // If this range fails while the caller works on the one before, the caller's next step throws the
       // error.
       ahead.catch(() => {})
       if (ready !== null) yield ready.is
@@ -200,14 +200,14 @@ export async function* readAhead<T>(
 
 const NO_BYTES = new Uint8Array()
 
-/** The bytes of the one text in a column of a chunk. */
+/** Returns the bytes of the one text in a column of a chunk. */
 function bytesAt(data: DuckDBDataChunk, column: number): Uint8Array {
   const vector = data.getColumnVector(column)
   if (!(vector instanceof DuckDBBlobVector)) throw new Error(`column ${column} has no bytes`)
   return vector.getItemBytes(0) ?? NO_BYTES
 }
 
-/** The numbers of the one list in a column of a chunk. */
+/** Returns the numbers of the one list in a column of a chunk. */
 function numbersAt(data: DuckDBDataChunk, column: number): Float64Array {
   const vector = data.getColumnVector(column)
   if (!(vector instanceof DuckDBListVector)) throw new Error(`column ${column} is no list`)

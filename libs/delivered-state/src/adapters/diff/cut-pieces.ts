@@ -6,14 +6,14 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { SizedRows } from './model-rows.ts'
 
 /**
- * The most bytes of larger values in a piece. A piece takes at least one change, whose row has at most 8 MB.
+ * The limit of a piece's bytes of larger values. A piece has at least one change, whose row has up to 8 MB.
  */
 export const PIECE_BYTES = 8_000_000
-/** Bytes are known for slabs of this many rows. Even rows of the largest size fit into memory together. */
+/** Bytes are known for slabs of this many rows, which fit into memory even at the largest size of rows. */
 const SLAB_ROWS = 64
-/** Of narrow rows, more make a slab, since each is a number in memory. They have this share of a piece. */
+/** Slabs of narrow rows are larger, since each slab is a number in memory: up to this part of a piece. */
 const MAX_SLAB_ROWS = 4096
-const SLAB_SHARE = 8
+const SLABS_OF_PIECE = 8
 
 export interface Piece {
   readonly start: number
@@ -21,22 +21,26 @@ export interface Piece {
 }
 
 /**
- * The pieces of the ordered changes. It measures rows in the extract and the state, but only those that may
- * be large.
+ * Returns the pieces of the ordered changes. `columns` is the number of columns. It measures rows in the
+ * extract and the state, but only those that may be large.
  */
 export async function cutPieces(
   connection: DuckDBConnection,
-  of: {
+  {
+    rows,
+    pieceRows,
+    columns,
+    sized,
+  }: {
     readonly rows: number
     readonly pieceRows: number
     readonly columns: number
     readonly sized: SizedRows
   },
 ): Promise<readonly Piece[]> {
-  const { rows, pieceRows, sized } = of
   if (rows === 0) return []
   // Each value takes some bytes besides its content.
-  const extracted = `(${sized.size} + ${sized.keySize} + ${of.columns * 16})`
+  const extracted = `(${sized.size} + ${sized.keySize} + ${columns * 16})`
   const stored = 'coalesce(size, 0) + strlen(key)'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE sizes AS
@@ -45,7 +49,10 @@ export async function cutPieces(
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
-  const slabRows = Math.max(SLAB_ROWS, Math.min(MAX_SLAB_ROWS, Math.floor(PIECE_BYTES / SLAB_SHARE / most)))
+  const slabRows = Math.max(
+    SLAB_ROWS,
+    Math.min(MAX_SLAB_ROWS, Math.floor(PIECE_BYTES / SLABS_OF_PIECE / most)),
+  )
   // Each row of a slab has at most the bytes of the largest, and together they have the bytes of the slab.
   const reader = await connection.runAndReadAll(`
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
@@ -54,7 +61,7 @@ export async function cutPieces(
     ) JOIN sizes USING (is_new, slab) GROUP BY place`)
   const slabs = new Map(reader.getRows().map(([slab, bytes]) => [Number(slab), Number(bytes)]))
   await connection.run('DROP TABLE sizes')
-  return [...sizedPieces(slabs, { ...of, slabRows })]
+  return [...sizedPieces(slabs, { rows, pieceRows, slabRows })]
 }
 
 function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
@@ -64,12 +71,12 @@ function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
   }))
 }
 
-/** `slabs` has the bytes of each slab of ordered changes. */
+/** Yields pieces by the bytes of each slab of ordered changes. */
 export function* sizedPieces(
   slabs: ReadonlyMap<number, number>,
-  of: { readonly rows: number; readonly pieceRows: number; readonly slabRows?: number },
+  options: { readonly rows: number; readonly pieceRows: number; readonly slabRows?: number },
 ): Generator<Piece> {
-  const { rows, pieceRows, slabRows = SLAB_ROWS } = of
+  const { rows, pieceRows, slabRows = SLAB_ROWS } = options
   for (let start = 0; start < rows;) {
     let end = start
     let bytes = 0

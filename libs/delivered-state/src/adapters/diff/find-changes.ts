@@ -1,10 +1,10 @@
 /**
- * The diff: the keys to add, change, remove or settle (PROTOCOL.md §2), as a temporary table `found` of row
- * ids.
+ * Makes the diff: the temporary table `found` of the keys to add, change, remove or settle (PROTOCOL.md §2).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
+import type { CountsByOp, Op, OpCounts } from '@sluice/contracts/state'
 import { type Column, WHY_INVALID } from '@sluice/contracts/values'
 import { statusesOf } from '@sluice/domain/answers/status-filter'
 import type { DiffRequest, RunPurpose } from '../../port.ts'
@@ -36,7 +36,7 @@ export const EXTRACTED = 'extracted'
 /** The table under the view, if the view cannot use the extract itself. */
 const COPIED = 'extracted_copy'
 
-/** Gives the column of `extracted` that has the value of a model's column. */
+/** Returns a function that names the column of `extracted` with the values of a model's column. */
 export function placeOf(columns: readonly Column[]): (column: Column) => string {
   const places = new Map(columns.map((column, index) => [column.name, `e${index}`]))
   return column => {
@@ -71,7 +71,7 @@ export async function openExtract(
   await connection.run(`CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT ${from}`)
 }
 
-/** True if the source found values that cannot be carried, or might have. */
+/** True if the extract has a column in which the source names values that cannot be carried. */
 async function hasInvalidRows(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
     `SELECT count(*) FROM duckdb_columns() WHERE database_name = 'extract' AND table_name = 'rows' AND column_name = ${quoteText(WHY_INVALID)}`,
@@ -88,7 +88,9 @@ export async function closeExtract(connection: DuckDBConnection): Promise<void> 
   await connection.run(`DROP VIEW IF EXISTS temp.${EXTRACTED}; DROP TABLE IF EXISTS temp.${COPIED}`)
 }
 
-/** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
+/**
+ * Returns SQL for a row's key: the canonical text of its key column, or a JSON array of the texts of several.
+ */
 function keyText(request: DiffRequest): string {
   const place = placeOf(request.columns)
   const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
@@ -162,7 +164,7 @@ export async function findInvalidRows(
   rows += oversize.rows
   samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
   const valid = `${present} AND ${fitsSql(key)}`
-  // Compare hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
+  // Hashes are compared first. Equal keys have equal hashes, and 8 bytes a row fit into memory.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ambiguous AS
     SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
@@ -203,7 +205,7 @@ async function excludeMisfits(
   return { rows: Number(rows[0]?.[2]), samples }
 }
 
-/** Which columns the changes of one section have, so that only these are read. */
+/** The changes of one section, and which columns they have, so that only these are read. */
 export interface Section {
   readonly rows: number
   readonly before: boolean
@@ -219,7 +221,7 @@ export interface FoundChanges {
   /** SQL for the key of an extracted row. */
   readonly key: string
   readonly sized: SizedRows
-  /** The stretches in which the model's rows are looked at. Null if rows are narrow. */
+  /** The slices in which the model's rows are read. Null if rows are narrow. */
   readonly slices: readonly Slice[] | null
   readonly oversize: OversizeRows
   readonly settled: Section
@@ -322,7 +324,7 @@ export async function findChanges(
   }
 }
 
-/** SQL for the model's rows, without keys that several rows have. */
+/** Returns SQL for the model's rows, without keys that several rows have. */
 async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
   const place = placeOf(request.columns)
   const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
@@ -346,13 +348,13 @@ async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, fr
   return { model, incomplete, rows, clear }
 }
 
-/** The kind that a row of the state counts as in a resync (domain/key-state.ts, `resynced`). */
+/** SQL for the kind that a row of the state has in a resync (domain/key-state.ts, `resynced`). */
 const KIND_FOR = {
   added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
   changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
 }
 
-/** SQL that chooses the keys which get a change. */
+/** Returns SQL that is true for keys which get a change. */
 function wantedSql(purpose: RunPurpose | undefined, isBefore: string): string {
   switch (purpose?.kind) {
     case 'discard':
@@ -364,7 +366,7 @@ function wantedSql(purpose: RunPurpose | undefined, isBefore: string): string {
   }
 }
 
-/** SQL that chooses the failed rows which the run is for. */
+/** Returns SQL that is true for the failed rows which the run is about. */
 function meantSql(
   { key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>,
   isBefore: string,
@@ -397,7 +399,7 @@ async function countSettled(
   return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
 }
 
-/** Rows whose last change has an outcome that nobody knows, and that nobody has decided about. */
+/** Counts the rows whose last change has an unknown outcome, and that nobody has decided about. */
 async function countUndecided(connection: DuckDBConnection, isDecided: string): Promise<number> {
   const reader = await connection.runAndReadAll(
     `SELECT count(*) FROM (FROM state WHERE NOT (${isDecided})) s JOIN retry r ON ${keyToken('r.key')} = ${keyToken('s.key')}
@@ -406,7 +408,7 @@ async function countUndecided(connection: DuckDBConnection, isDecided: string): 
   return Number(reader.getRows()[0]?.[0] ?? 0)
 }
 
-/** The first keys, in order, of the rows that a trigger removes. */
+/** Returns the first keys, in order, of the rows that a trigger removes. */
 export async function removedSamples(
   connection: DuckDBConnection,
   { removed }: FoundChanges,
@@ -418,10 +420,7 @@ export async function removedSamples(
   return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
 }
 
-/**
- * The change that brings the destination to the model. Tests compare it with the function in
- * domain/key-state.ts.
- */
+/** SQL for the op that brings the destination to the model. Tests compare it with domain/key-state.ts. */
 const DECIDED_OP = `CASE
   WHEN NOT has_row THEN if(kind = ${ABSENT}, NULL, ${REMOVED})
   WHEN kind = ${PRESENT} THEN if(differs, ${CHANGED}, NULL)
@@ -429,10 +428,10 @@ const DECIDED_OP = `CASE
   ELSE ${ADDED} END`
 
 /**
- * The text that identifies the row and op of a muted key. Runs pass over the key until this text differs.
- * Every row has such a text, so its number is hexadecimal: DuckDB takes 90 µs to print a number of 128 bits
- * as a decimal. A removal needs no hash, since the row to remove stays the same until the key's next change.
- * A hash of it would change once the row is stored with columns that the model has got since.
+ * Returns SQL for the text that identifies the row and op of a muted key. Runs pass over the key until this
+ * text differs. The text is made for every row, so its number is hexadecimal: DuckDB takes 90 µs to print a
+ * number of 128 bits as a decimal. A removal needs no hash, since the row to remove stays the same until the
+ * key's next change. A hash of it would change once the row is stored with columns that are new in the model.
  */
 function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`
@@ -453,10 +452,23 @@ async function countSections(connection: DuckDBConnection): Promise<Pick<FoundCh
       retried: retried === true,
       known: known === true,
     })
-  const of = (code: number) =>
-    sections.get(code) ?? {
-      rows: 0,
-      ...{ before: false, captured: false, retried: false, known: false },
+  const none: Section = { rows: 0, before: false, captured: false, retried: false, known: false }
+  const sectionOf = (code: number): Section => sections.get(code) ?? none
+  return {
+    settled: sectionOf(SETTLED),
+    removed: sectionOf(REMOVED),
+    changed: sectionOf(CHANGED),
+    added: sectionOf(ADDED),
+  }
+}
+
+/** Returns the counts of a diff, before anything is delivered. */
+export function countsOf(request: DiffRequest, found: FoundChanges): CountsByOp {
+  const counts: { [op in Op]?: OpCounts } = {}
+  for (const op of request.opsWithTrigger)
+    counts[op] = {
+      detected: found[op].rows,
+      ...{ delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 },
     }
-  return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
+  return counts
 }

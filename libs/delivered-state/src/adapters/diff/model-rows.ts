@@ -1,6 +1,6 @@
 /**
  * The data that the diff needs of each row of the model: its key, its hashes and its bytes. For narrow rows,
- * the join computes them. For wide rows they are computed before the join, stretch by stretch and group of
+ * the join computes them. For wide rows they are computed before the join, slice by slice and group of
  * columns by group, into the temporary table `model`. So everything after that works on narrow rows.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -15,8 +15,8 @@ const MODEL = 'model'
 export const MAX_TOKEN_BYTES = 64
 
 /**
- * SQL for the token of a key, by which keys are compared: the key itself, or a digest. A digest is longer
- * than any key that is its own token.
+ * Returns SQL for the token of a key, by which keys are compared: the key itself, or a digest. A digest is
+ * longer than any key that is its own token.
  */
 export function keyToken(key: string): string {
   return `CASE WHEN strlen(${key}) > ${MAX_TOKEN_BYTES} THEN '#' || sha256(${key}) ELSE ${key} END`
@@ -36,11 +36,11 @@ export interface ModelRows {
   readonly slices: readonly Slice[] | null
 }
 
-/** SQL for a row of `rid`, `key` (a token), `hash`, and `hash_<id>` for each incomplete shape. */
-export async function modelRows(connection: DuckDBConnection, of: ModelRows): Promise<string> {
-  const { extracted, place, key, valid, hash, incomplete, slices } = of
+/** Returns SQL for rows of `rid`, `key` (a token), `hash`, and `hash_<id>` for each incomplete shape. */
+export async function modelRows(connection: DuckDBConnection, model: ModelRows): Promise<string> {
+  const { extracted, place, key, valid, hash, incomplete, slices } = model
   if (slices !== null) {
-    await makeModel(connection, of, slices)
+    await makeModel(connection, model, slices)
     return `SELECT * EXCLUDE (size, key_size) FROM ${MODEL}`
   }
   const hashes = incomplete.map(
@@ -52,8 +52,8 @@ export async function modelRows(connection: DuckDBConnection, of: ModelRows): Pr
 
 /** Columns that are read together, for a part of a hash, of the bytes, or of both. */
 interface Part {
-  /** 0: of no hash. */
-  readonly of: number
+  /** The number of the hash; 0 for columns that are only measured. */
+  readonly hashNumber: number
   readonly part: number
   readonly hashed: readonly Column[] | null
   readonly measured: readonly Column[]
@@ -61,15 +61,15 @@ interface Part {
 
 async function makeModel(
   connection: DuckDBConnection,
-  of: ModelRows,
+  model: ModelRows,
   slices: readonly Slice[],
 ): Promise<void> {
-  const { extracted, columns, place, key, valid, hash, incomplete } = of
+  const { extracted, columns, place, key, valid, hash, incomplete } = model
   const parts: readonly Part[] = [
     ...partsOf(1, hash.columns, true),
     ...incomplete.flatMap((shape, index) => partsOf(index + 2, hash.columnsIn(shape), false)),
     ...groupsOf(columns.filter(({ name }) => hash.columns.every(compared => compared.name !== name))).map(
-      (measured, part): Part => ({ of: 0, part, hashed: null, measured }),
+      (measured, part): Part => ({ hashNumber: 0, part, hashed: null, measured }),
     ),
   ]
   await connection.run(`
@@ -79,10 +79,10 @@ async function makeModel(
     await connection.run(
       `INSERT INTO model_keys SELECT rid, ${keyToken(key)}, strlen(${key}) FROM ${extracted} WHERE ${isInSlice('rid', slice)} AND ${valid}`,
     )
-  for (const { of: number, part, hashed, measured } of parts)
+  for (const { hashNumber, part, hashed, measured } of parts)
     for (const slice of slices)
       await connection.run(`
-        INSERT INTO model_parts SELECT rid, ${number}, ${part}, ${hashed === null ? 'NULL' : hashOfExtracted(hashed, place)},
+        INSERT INTO model_parts SELECT rid, ${hashNumber}, ${part}, ${hashed === null ? 'NULL' : hashOfExtracted(hashed, place)},
           ${rowBytes(measured, place)} FROM ${extracted} WHERE ${isInSlice('rid', slice)}`)
   const hashes = incomplete.map(
     (shape, index) =>
@@ -96,16 +96,16 @@ async function makeModel(
     DROP TABLE model_keys; DROP TABLE model_parts`)
 }
 
-function partsOf(number: number, columns: readonly Column[], measures: boolean): readonly Part[] {
+function partsOf(hashNumber: number, columns: readonly Column[], measures: boolean): readonly Part[] {
   return groupsOf(columns).map((hashed, part) => ({
-    of: number,
+    hashNumber,
     part,
     hashed,
     measured: measures ? hashed : [],
   }))
 }
 
-/** SQL for the bytes of a row's values of unbounded types. Values of other types take few bytes. */
+/** Returns SQL for the bytes of a row's values of unbounded types. Values of other types take few bytes. */
 export function rowBytes(columns: readonly Column[], place: (column: Column) => string): string {
   return sumSql(columns.flatMap(column => sizeOf(column, place(column))).map(size => `coalesce(${size}, 0)`))
 }
@@ -126,27 +126,29 @@ function sizeOf({ type }: Column, x: string): readonly string[] {
   }
 }
 
-/**
- * Where the bytes of the model's rows stand, by `rid`: in the table `model`, or in SQL that measures each
- * row.
- */
+/** The bytes of the model's rows by `rid`: in the table `model`, or as SQL that measures each row. */
 export interface SizedRows {
   readonly from: string
-  /** The bytes of a row. */
+  /** SQL for the bytes of a row. */
   readonly size: string
-  /** The bytes of its key, which a change carries beside the row. A narrow row has a narrow key: 0. */
+  /** SQL for the bytes of its key, which a change carries beside the row; `0` for narrow rows. */
   readonly keySize: string
 }
 
-export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): SizedRows {
-  return of.slices === null
-    ? { from: of.extracted, size: rowBytes(of.columns, of.place), keySize: '0' }
+export function sizedRows({
+  extracted,
+  columns,
+  place,
+  slices,
+}: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): SizedRows {
+  return slices === null
+    ? { from: extracted, size: rowBytes(columns, place), keySize: '0' }
     : { from: MODEL, size: 'size', keySize: 'key_size' }
 }
 
 /**
- * SQL for a sum of any number of terms, such as the sizes of a row's columns. Written one behind the other
- * they nest as deep as they are many, and DuckDB takes no expression of a depth above 1,000.
+ * Returns SQL for a sum of any number of terms, such as the sizes of a row's columns. It halves the terms,
+ * since `a + b + c + …` nests one level for each term, and DuckDB takes no expression of a depth above 1,000.
  */
 export function sumSql(terms: readonly string[]): string {
   const [first = '0'] = terms

@@ -14,16 +14,16 @@ export const PIECE = 'piece'
 
 /** The rows of the current piece from one table, if they had to be collected. */
 const COLLECTED = 'collected'
-/** A slice is read in so many parts, since the rows of the piece are in memory, too. */
+/** A slice is read in this many parts, since the rows of the piece are in memory, too. */
 const SLICE_PARTS = 4
 /** The stored rows of all changes, if these lie scattered. */
 export const GATHERED = 'gathered'
-/** Changes whose stored rows are looked at together, to see how scattered these are. */
+/** How scattered stored rows are is measured over this many changes. */
 const SPAN_ROWS = 65_536
-/** The pieces of a diff may read the state so many times in all. */
+/** The pieces of a diff may read the state up to this many times in all. */
 const MAX_READINGS = 4
-/** Rows in at most so many stretches are read stretch by stretch. */
-const MAX_STRETCHES = 32
+/** Rows in up to this many ranges of row ids are read range by range. */
+const MAX_RANGES = 32
 
 /** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
@@ -45,11 +45,11 @@ export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
 
 /**
  * Makes the table `ordered`: the found changes in the order of writing (R17). Changes of one op are in the
- * order of the model's query, and those of gone rows in the order of the state. Neighbours in this order are
- * mostly neighbours in extract and state, so a piece reads only a part of these.
+ * order of the model's query, and removals in the order of the state. Neighbours in this order are mostly
+ * neighbours in extract and state, so a piece reads only a part of these.
  *
- * It takes the place of `found`: columns of one byte a row are the last that DuckDB writes to temporary
- * files, and of 20 million rows they would fill its memory.
+ * It takes the place of `found`. DuckDB writes columns of one byte a row to temporary files last, so for 20
+ * million rows those of both tables would fill its memory.
  */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(`
@@ -59,8 +59,8 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
 }
 
 /**
- * True if the stored rows of all changes were gathered, in the order of the changes: where narrow rows lie
- * scattered, each piece would read most of the state.
+ * Gathers the stored rows of all changes, in the order of the changes, if they are narrow and lie scattered:
+ * each piece would read most of the state. Resolves with true if it has.
  */
 export async function gatherStored(connection: DuckDBConnection, isWide: boolean): Promise<boolean> {
   if (isWide) return false
@@ -76,7 +76,7 @@ export async function gatherStored(connection: DuckDBConnection, isWide: boolean
   return true
 }
 
-/** How the rows of a piece are found. */
+/** The places in which the rows of a piece are found. */
 export interface PieceSources {
   readonly tables: readonly PieceTable[]
   readonly place: (column: Column) => string
@@ -90,36 +90,37 @@ export interface PieceSources {
   readonly gathered: boolean
 }
 
-/** Makes the tables of a stretch of the ordered changes. */
+/** Makes the tables of a piece of the ordered changes. */
 export async function takePiece(
   connection: DuckDBConnection,
   { start, end }: { readonly start: number; readonly end: number },
-  of: PieceSources,
+  sources: PieceSources,
 ): Promise<void> {
+  const { retried, captured } = sources
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE places AS
     SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`)
-  const state: Sought = { from: 'stored', rowid: 'rowid', id: 'srid', slices: of.slices.state }
-  const stored = of.gathered
+  const state: Sought = { from: 'stored', rowid: 'rowid', id: 'srid', slices: sources.slices.state }
+  const stored = sources.gathered
     ? `(SELECT * FROM ${GATHERED} WHERE place >= ${start} AND place < ${end}) s ON s.place = p.place`
     : `${await rowsOfPiece(connection, state, ['key', 'content'])} s ON s.srid = p.srid`
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`
-  // Join the state first, while there are few columns: each join keeps a copy of all columns in memory.
+  // The state is joined first, while there are few columns: each join keeps a copy of all columns in memory.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE known AS
     SELECT p.place, p.rid, p.section, s.key AS stored_key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
-      s.content AS before, ${of.retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
-      ${of.captured ? 'c.content' : 'NULL::VARCHAR'} AS captured
+      s.content AS before, ${retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
+      ${captured ? 'c.content' : 'NULL::VARCHAR'} AS captured
     FROM places p LEFT JOIN ${stored}
-      ${of.retried ? beside('retry', 'r') : ''} ${of.captured ? beside('captured', 'c') : ''}`)
-  const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: of.slices.extract }
-  for (const { name, columns } of of.tables) {
-    const values = columns.map(of.place)
+      ${retried ? beside('retry', 'r') : ''} ${captured ? beside('captured', 'c') : ''}`)
+  const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: sources.slices.extract }
+  for (const { name, columns } of sources.tables) {
+    const values = columns.map(sources.place)
     if (name !== PIECE) await makeValues(connection, { name, values, model })
   }
-  const own = (of.tables.find(({ name }) => name === PIECE)?.columns ?? []).map(of.place)
-  const extracted = await rowsOfPiece(connection, model, own, `${of.key} AS extracted_key`)
+  const own = (sources.tables.find(({ name }) => name === PIECE)?.columns ?? []).map(sources.place)
+  const extracted = await rowsOfPiece(connection, model, own, `${sources.key} AS extracted_key`)
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${PIECE} AS
     SELECT coalesce(k.stored_key, e.extracted_key) AS key, k.* EXCLUDE (place, rid, stored_key) ${own.map(value => `, e.${value}`).join('')}
@@ -130,12 +131,16 @@ export async function takePiece(
 
 async function makeValues(
   connection: DuckDBConnection,
-  of: { readonly name: string; readonly values: readonly string[]; readonly model: Sought },
+  {
+    name,
+    values,
+    model,
+  }: { readonly name: string; readonly values: readonly string[]; readonly model: Sought },
 ): Promise<void> {
-  const extracted = await rowsOfPiece(connection, of.model, of.values)
+  const extracted = await rowsOfPiece(connection, model, values)
   await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ${of.name} AS
-    SELECT ${of.values.map(value => `e.${value}`).join(', ')} FROM places k LEFT JOIN ${extracted} e ON e.rid = k.rid ORDER BY k.place`)
+    CREATE OR REPLACE TEMP TABLE ${name} AS
+    SELECT ${values.map(value => `e.${value}`).join(', ')} FROM places k LEFT JOIN ${extracted} e ON e.rid = k.rid ORDER BY k.place`)
 }
 
 /** The table or view that has rows of the changes, and the column of `places` with their row ids. */
@@ -147,10 +152,10 @@ interface Sought {
 }
 
 /**
- * SQL for the rows of the piece, with their ids. A join holds all rows between the first and the last one. If
- * these are wide, and the piece has only some of them, the rows of the piece are collected before, so that
- * the join holds nothing else. Of a stretch of them, DuckDB reads these rows alone. Rows that lie scattered
- * are looked for slice by slice, for which it reads 2,048 rows each time.
+ * Returns SQL for the rows of the piece, with their ids. A join has all rows between the first and the last
+ * one in memory. If these are wide, and the piece has only some of them, the rows of the piece are collected
+ * before. From a range without a gap, DuckDB reads these rows alone. Rows that lie scattered are collected
+ * slice by slice, for each of which it reads 2,048 rows.
  */
 async function rowsOfPiece(
   connection: DuckDBConnection,
@@ -169,9 +174,8 @@ async function rowsOfPiece(
   await connection.run(`CREATE OR REPLACE TEMP TABLE ${COLLECTED} AS SELECT ${selected} FROM ${from} LIMIT 0`)
   const collect = (where: string): Promise<unknown> =>
     connection.run(`INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from} WHERE ${where}`)
-  const stretches = await stretchesOf(connection, id)
-  if (stretches.length <= MAX_STRETCHES)
-    for (const stretch of stretches) await collect(isInSlice(rowid, stretch))
+  const ranges = await rangesOf(connection, id)
+  if (ranges.length <= MAX_RANGES) for (const range of ranges) await collect(isInSlice(rowid, range))
   else
     for (const part of partsWithin(all, slices))
       await collect(
@@ -180,16 +184,16 @@ async function rowsOfPiece(
   return COLLECTED
 }
 
-/** The row ids of the piece as stretches without a gap, in order, up to one more than are read like that. */
-async function stretchesOf(connection: DuckDBConnection, id: Sought['id']): Promise<readonly Slice[]> {
+/** Returns the row ids of the piece as ranges without gaps, in order, up to one more than the limit. */
+async function rangesOf(connection: DuckDBConnection, id: Sought['id']): Promise<readonly Slice[]> {
   const reader = await connection.runAndReadAll(`
     SELECT min(${id}), max(${id}) + 1 FROM (
       SELECT ${id}, ${id} - row_number() OVER (ORDER BY ${id}) AS stretch FROM places WHERE ${id} IS NOT NULL)
-    GROUP BY stretch ORDER BY 1 LIMIT ${MAX_STRETCHES + 1}`)
+    GROUP BY stretch ORDER BY 1 LIMIT ${MAX_RANGES + 1}`)
   return reader.getRows().map(([from, to]) => ({ from: Number(from), to: Number(to) }))
 }
 
-/** What of the slices is within a range, in parts that leave room for what the piece has already. */
+/** Yields the slices within a range, in parts that leave memory for the rows that the piece already has. */
 function* partsWithin(range: Slice, slices: readonly Slice[]): Generator<Slice> {
   for (const { from, to } of slices) {
     const step = Math.max(1, Math.ceil((to - from) / SLICE_PARTS))

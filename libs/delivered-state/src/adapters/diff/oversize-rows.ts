@@ -8,7 +8,7 @@ import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-size
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import type { SizedRows } from './model-rows.ts'
 
-/** The number of characters that are shown of a key which is too long. */
+/** A key that is too long is shown up to this many characters. */
 const SHOWN_CHARACTERS = 100
 
 export interface OversizeRows {
@@ -17,19 +17,19 @@ export interface OversizeRows {
 }
 
 /**
- * Removes such rows from the table `found`. `sized` names the table and column with the bytes of a row. `key`
- * is SQL for its key in `extracted`.
+ * Removes rows that are too large from the table `found`. `sized` names the table and column with the bytes
+ * of a row. `key` is SQL for its key in `extracted`.
  */
 export async function dropOversizeRows(
   connection: DuckDBConnection,
-  of: {
+  options: {
     readonly sized: Pick<SizedRows, 'from' | 'size'>
     readonly key: string
     readonly extracted: string
     readonly samples: number
   },
 ): Promise<OversizeRows> {
-  const { from, size } = of.sized
+  const { from, size } = options.sized
   if (size === '0') return { rows: 0, samples: [] }
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE oversize AS
@@ -37,7 +37,7 @@ export async function dropOversizeRows(
     WHERE ${size} > ${ROW_CEILING_BYTES} AND rid IN (SELECT rid FROM found WHERE rid IS NOT NULL)`)
   const counted = await connection.runAndReadAll('SELECT count(*) FROM oversize')
   const rows = Number(counted.getRows()[0]?.[0])
-  const samples = rows === 0 ? [] : await samplesOf(connection, of)
+  const samples = rows === 0 ? [] : await samplesOf(connection, options)
   if (rows > 0) await connection.run('DELETE FROM found WHERE rid IN (SELECT rid FROM oversize)')
   await connection.run('DROP TABLE oversize')
   return { rows, samples }
@@ -45,12 +45,16 @@ export async function dropOversizeRows(
 
 async function samplesOf(
   connection: DuckDBConnection,
-  of: { readonly key: string; readonly extracted: string; readonly samples: number },
+  {
+    key: keySql,
+    extracted,
+    samples,
+  }: { readonly key: string; readonly extracted: string; readonly samples: number },
 ): Promise<readonly InvalidSample[]> {
   const reader = await connection.runAndReadAll(`
     SELECT ${asBytes('key')}, size FROM (
-      SELECT ${of.key} AS key, o.size FROM ${of.extracted} e JOIN oversize o ON o.rid = e.rid
-    ) ORDER BY key LIMIT ${of.samples}`)
+      SELECT ${keySql} AS key, o.size FROM ${extracted} e JOIN oversize o ON o.rid = e.rid
+    ) ORDER BY key LIMIT ${samples}`)
   return reader.getRows().map(([key, bytes]) => ({
     key: textOfBytes(key),
     reason: `the row has about ${String(bytes)} bytes, and the most is ${ROW_CEILING_BYTES}`,
@@ -60,7 +64,7 @@ async function samplesOf(
 /** Finds the rows whose key is too large for a record. */
 export async function findOversizeKeys(
   connection: DuckDBConnection,
-  of: {
+  options: {
     readonly key: string
     /** SQL that is true for a row whose key columns have values. */
     readonly present: string
@@ -68,13 +72,13 @@ export async function findOversizeKeys(
     readonly samples: number
   },
 ): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
-  const { key, present } = of
-  const from = `FROM (SELECT ${key} AS key FROM ${of.extracted} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
+  const { key, present, extracted } = options
+  const from = `FROM (SELECT ${key} AS key FROM ${extracted} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
   const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
   const rows = Number(counted.getRows()[0]?.[0])
   if (rows === 0) return { rows, samples: [] }
   const some = await connection.runAndReadAll(
-    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${of.samples}`,
+    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${options.samples}`,
   )
   const samples = some.getRows().map(([start, bytes]) => ({
     key: `${String(start)} …`,
@@ -83,7 +87,7 @@ export async function findOversizeKeys(
   return { rows, samples }
 }
 
-/** SQL that is true for a key which records can carry. */
+/** Returns SQL that is true for a key which records can carry. */
 export function fitsSql(key: string): string {
   return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
 }

@@ -26,7 +26,7 @@ import { tableSlices } from './row-slices.ts'
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
 
-/** The most rows of a chunk, and about the bytes of its texts. A chunk has at least one row. */
+/** The limits of a chunk: rows, and about the bytes of its texts. A chunk has at least one row. */
 const CHUNK_ROWS = 4096
 const CHUNK_BYTES = 8_000_000
 /** Sizes are known for slabs of this many rows. */
@@ -34,14 +34,14 @@ const SLAB_ROWS = 512
 
 /**
  * Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. With
- * `byColumn`, rows that are new to the state come by column, where they can.
+ * `byColumn`, rows that are new to the state come by column where possible.
  */
 export async function* readChanges(
   connection: DuckDBConnection,
   columns: readonly Column[],
-  of: { readonly found: FoundChanges; readonly pieceRows: number; readonly byColumn: boolean },
+  options: { readonly found: FoundChanges; readonly pieceRows: number; readonly byColumn: boolean },
 ): AsyncGenerator<ChangeBatch | NewRows> {
-  const { found, pieceRows, byColumn } = of
+  const { found, pieceRows, byColumn } = options
   const readStored = storedReader(columns)
   const sections: readonly SectionPlan[] = (['settled', 'removed', 'changed', 'added'] as const).map(
     name => ({
@@ -64,7 +64,7 @@ export async function* readChanges(
     gathered: await gatherStored(connection, stored.slices.length > 1),
   }
   const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
-  // Narrow rows without captured values: of these, a piece has few bytes, and nothing is joined to them.
+  // Narrow rows without captured values are plain: a piece of them has few bytes, and nothing is joined.
   const isPlain = byColumn && found.slices === null && !found.added.captured && tables.length === 1
   const readings = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
   const newRows = readings === null ? null : new NewRowsReader(connection, readings)
@@ -91,7 +91,7 @@ export async function* readChanges(
   }
 }
 
-/** The batches of changes, where none comes by column. */
+/** Yields the batches of changes. Throws `internal` if rows come by column. */
 export async function* asChanges(batches: AsyncIterable<ChangeBatch | NewRows>): AsyncGenerator<ChangeBatch> {
   for await (const batch of batches) {
     if (!('changes' in batch)) throw new SluiceError('internal', 'rows came by column, and nobody asked')
@@ -99,17 +99,14 @@ export async function* asChanges(batches: AsyncIterable<ChangeBatch | NewRows>):
   }
 }
 
-/** How to read the changes of a section, once the values of a piece are known. */
+/** The reading of a section's changes, once the values of a piece are known. */
 interface SectionPlan {
   readonly section: Section
   readonly wanted: (readings: readonly ColumnReading[]) => ReadonlyMap<string, ColumnReading>
   readonly build: (chunk: ColumnChunk) => ChangeBatch
 }
 
-/**
- * How to read each column of the model: as a number if a DOUBLE holds all its values exactly, otherwise as
- * text.
- */
+/** Returns the reading of each column: as numbers if a DOUBLE has all values exactly, otherwise as texts. */
 async function readingsOf(
   connection: DuckDBConnection,
   { name, columns }: PieceTable,
@@ -164,13 +161,13 @@ function readingOf({ type }: Column, x: string, isPlain: boolean): Reading {
   }
 }
 
-/** Reads the row of a state, stored as JSON, with the present columns of the model. */
+/** Makes a reader of stored rows, which are JSON, with the present columns of the model. */
 function storedReader(columns: readonly Column[]): (text: string) => Value {
   const read = storedRowReader(columns)
   return text => read(JSON.parse(text))
 }
 
-/** The columns to read for a section, by name: only those that its changes can have. */
+/** Returns the columns to read for a section, by name: only those that its changes can have. */
 function wantedColumns(
   name: Op | 'settled',
   section: Section,
@@ -198,7 +195,7 @@ function wantedColumns(
   return wanted
 }
 
-/** Bytes of the larger values of a row, on average, by slab. */
+/** Returns the average bytes of the larger values of a row, by slab. */
 async function slabSizes(
   connection: DuckDBConnection,
   tables: readonly PieceTable[],
@@ -249,7 +246,7 @@ function modelRows(chunk: ColumnChunk, columns: readonly Column[]): (index: numb
   }
 }
 
-/** The fields that all changes have. Columns that were not read contain only nulls. */
+/** Returns a reader of the fields that all changes have. Columns that were not read contain only nulls. */
 function commonOf(chunk: ColumnChunk) {
   const [keys, partitions, kinds, befores, captured, retried] = [
     'key',

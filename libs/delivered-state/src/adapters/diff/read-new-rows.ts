@@ -1,8 +1,8 @@
 /**
  * Reads rows that are new to the state column by column, straight from the extract: as the bytes of their
- * texts and as numbers, of which no JavaScript value is made (contracts/column-values.ts). A stretch of the
- * ordered changes is read so if all of its changes are such rows, neighbours in the extract, and if no column
- * has a value that a number of JavaScript does not hold. A first run is made of such stretches.
+ * texts and as numbers, without making JavaScript values (contracts/column-values.ts). A piece of the ordered
+ * changes is read so if all of its changes are such rows, are neighbours in the extract, and have no value
+ * that a JavaScript number cannot represent. A first run mostly has such pieces.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ColumnRows } from '@sluice/contracts/column-values'
@@ -14,30 +14,31 @@ import { type Range, readAhead, readColumnBytes, type Reading } from './chunk-co
 import { EXTRACTED } from './find-changes.ts'
 import type { Piece } from './cut-pieces.ts'
 
-/** The most rows that are read at once. They are rows of one piece, whose bytes are limited. */
+/** Up to this many rows are read at once. They are rows of one piece, whose bytes are limited. */
 const CHUNK_ROWS = 8192
 /**
- * Rows of the extract that are copied at once, in pieces. Each query on the extract looks at all of its row
- * groups, for each column, which takes 0.1 s with 20 million rows.
+ * The rows of this many pieces are copied from the extract at once. Each query on the extract looks at all of
+ * its row groups, for each column, which takes 0.1 s with 20 million rows.
  */
 const COPIED_PIECES = 8
 /** The table of copied rows, with the columns of the extract's view. */
 export const COPIED_ROWS = 'copied_rows'
 const SAFE = Number.MAX_SAFE_INTEGER
-/** Up to so many digits, DOUBLE times a power of ten is nearer to the whole number than to any other. */
+/** Decimals of up to this many digits, as DOUBLE times a power of ten, round to the right whole number. */
 const EXACT_DIGITS = 15
 
-/** How a column is read, and SQL that is true if the read numbers are its values. */
+/** The reading of a column, and SQL that is true if the read numbers are exactly its values. */
 interface ByteReading extends Pick<Reading, 'form' | 'sql'> {
   readonly holds: string | null
 }
 
-/** Readings of a model's columns, in their order, and of the key; null if some column has none. */
+/** The readings of a model's key, and of its columns in their order. */
 export interface NewRowReadings {
   readonly key: string
   readonly columns: readonly ByteReading[]
 }
 
+/** Returns null if a column has values that cannot be read as bytes or numbers. */
 export function newRowReadings(
   columns: readonly Column[],
   { place, key }: { readonly place: (column: Column) => string; readonly key: string },
@@ -98,8 +99,8 @@ export class NewRowsReader {
   }
 
   /**
-   * The rows of the extract that the changes of a piece are; null if it has others, or they cannot be read
-   * so.
+   * Returns the range of the extract's rows that a piece adds; null if it has other changes or inexact
+   * values.
    */
   async rowsOf({ start, end }: Piece): Promise<Range | null> {
     const isNew = `section = ${ADDED} AND kind = ${ABSENT} AND partition IS NULL AND NOT is_retry`
@@ -126,7 +127,7 @@ export class NewRowsReader {
       SELECT * FROM ${EXTRACTED} WHERE rid >= ${start} AND rid < ${this.#copied.end}`)
   }
 
-  /** Reads rows such as `rowsOf` gave last. */
+  /** Reads the rows that `rowsOf` returned last. */
   async *read({ start, end }: Range): AsyncGenerator<ColumnRows> {
     const { key, columns } = this.#readings
     const wanted = [{ form: 'text', sql: key } as const, ...columns].map(

@@ -10,22 +10,22 @@ import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { storedRowReader } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, PRESENT } from '../state/shapes.ts'
-import { doubtfulKind, foldedKeys } from './twin-keys.ts'
+import { foldedKeys, uncertainKind } from './twin-keys.ts'
 
-/** The most keys of a batch, and about the bytes of their rows. A batch has at least one key. */
+/** The limits of a batch: keys, and about the bytes of their rows. A batch has at least one key. */
 const BATCH_KEYS = 1024
 const BATCH_BYTES = 8_000_000
 
 /**
- * The state of a key `s` once requests with a row of it are sent again. Tests compare it with the function in
- * domain/key-state.ts (`replayed`).
+ * SQL for the kind of a key `s` once requests with a row of it are sent again. Tests compare it with the
+ * function in domain/key-state.ts (`replayed`).
  */
 const REPLAYED_KIND = `CASE
   WHEN coalesce(s.kind, ${ABSENT}) = ${ABSENT} THEN if(r.writes, ${EXISTENCE_UNCERTAIN}, ${ABSENT})
   WHEN r.removes OR s.kind = ${EXISTENCE_UNCERTAIN} THEN ${EXISTENCE_UNCERTAIN}
   ELSE ${CONTENT_UNCERTAIN} END`
 
-/** Those of the keys whose rows may be at the destination. */
+/** Returns those of the keys whose rows may be at the destination. */
 export async function believedKeys(
   connection: DuckDBConnection,
   keys: readonly string[],
@@ -38,14 +38,14 @@ export async function believedKeys(
   return new Set(reader.getRows().map(([key]) => textOfBytes(key) ?? ''))
 }
 
-/** The diff of a replay. `through` guards the reading of its changes. */
+/** Makes the diff of a replay. `through` guards the reading of its changes. */
 export async function diffReplayed(
   connection: DuckDBConnection,
   request: Pick<DiffRequest, 'columns' | 'opsWithTrigger' | 'atMostOnce' | 'tellsExists'>,
   through: (found: AsyncGenerator<ChangeBatch>) => AsyncGenerator<ChangeBatch>,
 ): Promise<Diff> {
   const { columns, opsWithTrigger: sent, atMostOnce = false, tellsExists = false } = request
-  const settled = await findReplayed(connection, doubtfulKind({ sent, atMostOnce, tellsExists }, false))
+  const settled = await findReplayed(connection, uncertainKind({ sent, atMostOnce, tellsExists }, false))
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM state WHERE kind <> ${ABSENT}`)
   return {
     ...{ columns, retyped: [], rowsRead: 0, rowsInvalid: 0, invalidSamples: [], counts: {}, settled },
@@ -58,8 +58,8 @@ export async function diffReplayed(
 }
 
 /**
- * Makes the table, and gives the number of keys. `twins` is the kind of rows that a removal of their twin may
- * take away; null: they stay as they are.
+ * Makes the table, and resolves with the number of keys. `twins` is the kind that rows get which a removal of
+ * their twin may take away; null: they stay as they are.
  */
 async function findReplayed(connection: DuckDBConnection, twins: number | null): Promise<number> {
   await connection.run(`
@@ -73,7 +73,7 @@ async function findReplayed(connection: DuckDBConnection, twins: number | null):
   return Number(reader.getRows()[0]?.[0])
 }
 
-/** SQL for rows whose twins are removed (twin-keys.ts). What is passed over of them stays so. */
+/** Returns SQL for rows whose twins are removed (twin-keys.ts). Muted ones stay muted. */
 function twinsOfRemoved(kind: number): string {
   const columns = 'key, srid, kind, partition, muted'
   const present = foldedKeys({ columns, key: 'key', from: `state WHERE kind = ${PRESENT}` })
@@ -126,7 +126,7 @@ async function* readReplayed(
 }
 
 /**
- * How many keys are read at once, so that their rows fit into memory even if all are as large as the largest.
+ * Returns the number of keys whose rows fit into memory together, even if all are as large as the largest.
  */
 async function keysOfBatch(connection: DuckDBConnection): Promise<number> {
   const reader = await connection.runAndReadAll(`

@@ -1,8 +1,8 @@
 /**
  * The hash of a row over the compared columns, by which the diff sees that the row changed. It is 128 bits of
- * MD5 over a text of the row that no other row makes (docs/decisions/rows-compared-by-md5.md). DuckDB's own
- * hash() is made for joins, and equal halves of a number of more than 64 bits cancel each other. A row that
- * lacks some columns, because they are new in the model, is compared over those that it has.
+ * MD5 over a text that no other row makes (docs/decisions/rows-compared-by-md5.md). DuckDB's own hash() is
+ * made for joins: in a number of more than 64 bits, equal halves cancel each other. A row that lacks columns
+ * which are new in the model is compared over those that it has.
  */
 import { createHash } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -22,11 +22,14 @@ import {
 import { isInSlice, type Slice, tableSlices } from './row-slices.ts'
 
 /**
- * The version of the hashed text. It has to change with that text, since earlier hashes do not count then. It
- * is part of what tells muted rows (find-changes.ts), so with another one these are tried again.
+ * The version of the hashed text. It has to change with that text, so that earlier hashes do not count. It is
+ * part of the text that identifies muted rows (find-changes.ts), so with another version these are sent
+ * again.
  */
 const FORMS = 4
-/** The version of how stored values are read. With another one, the hashes of stored rows are made anew. */
+/**
+ * The version of the readings of stored values. With another one, the hashes of stored rows are made anew.
+ */
 const STORED_FORMS = 1
 
 /** Kinds whose readings have no comma, do not begin with a number sign and are never empty. */
@@ -48,8 +51,7 @@ export class RowHash {
   /** The compared columns, in the model's order. */
   readonly columns: readonly Column[]
   /**
-   * Hashes made under another spec do not count, since the reading of a stored value depends on its present
-   * type.
+   * The versions and columns. Hashes of another spec do not count, since readings depend on present types.
    */
   readonly spec: string
   /** A short digest of the set of compared columns, whatever their types. */
@@ -62,7 +64,7 @@ export class RowHash {
     this.spec = JSON.stringify({ forms: FORMS, stored: STORED_FORMS, columns })
   }
 
-  /** The compared columns that rows of a shape have. */
+  /** Returns the compared columns that rows of a shape have. */
   columnsIn(shape: Shape): readonly Column[] {
     return this.columns.filter(column => shape.columns.includes(column.name))
   }
@@ -71,25 +73,24 @@ export class RowHash {
     return this.columnsIn(shape).length === this.columns.length
   }
 
-  /** SQL for the hash of an extracted row. `place` names the column with a value. */
+  /** Returns SQL for the hash of an extracted row. `place` names the column with a value. */
   ofExtracted(columns: readonly Column[], place: (column: Column) => string): string {
     return joinedHash(groupsOf(columns).map(group => hashOfExtracted(group, place)))
   }
 
-  /**
-   * SQL that reads the compared columns of a stored row into a struct, and SQL for the hash of that struct.
-   */
+  /** Returns SQL that reads the compared columns of a stored row into a struct. */
   parseStored(content: string): string {
     return parseStored(this.columns, content)
   }
 
+  /** Returns SQL for the hash of such a struct. */
   ofParsed(columns: readonly Column[], parsed: string): string {
     return joinedHash(groupsOf(columns).map(group => hashOfParsed(group, parsed)))
   }
 
   /**
-   * SQL for the hash of a parsed stored row of any of the shapes. A row that does not exist counts as if it
-   * had all columns.
+   * Returns SQL for the hash of a parsed stored row of any shape. A missing row counts as if it had all
+   * columns.
    */
   ofParsedByShape(shapes: readonly Shape[], shape: string, parsed: string): string {
     const incomplete = shapes.filter(s => !this.isComplete(s))
@@ -99,7 +100,7 @@ export class RowHash {
     return `CASE ${shape} ${cases.join(' ')} ELSE ${complete} END`
   }
 
-  /** The rows of the state, by the columns that they have, with SQL that is true for such rows. */
+  /** Returns the sets of columns that stored rows have, each with SQL that is true for such rows. */
   kindsOf(
     shapes: readonly Shape[],
   ): readonly { readonly columns: readonly Column[]; readonly isOne: string }[] {
@@ -114,20 +115,20 @@ export class RowHash {
   }
 }
 
-/** Groups of columns that are hashed together, so that DuckDB works on few at once. */
+/** Divides columns into groups that are hashed together, so that DuckDB works on few at once. */
 export function groupsOf(columns: readonly Column[]): readonly (readonly Column[])[] {
   const groups = Math.max(1, Math.ceil(columns.length / MAX_FIELDS))
   return Array.from({ length: groups }, (_, i) => columns.slice(i * MAX_FIELDS, (i + 1) * MAX_FIELDS))
 }
 
-/** SQL that makes the hash of a row from those of its groups of columns, in their order. */
+/** Returns SQL that makes the hash of a row from the hashes of its groups of columns, in their order. */
 function joinedHash(hashes: readonly string[]): string {
   const [first = '', ...others] = hashes
   if (others.length === 0) return first
   return `md5_number(concat(${hashes.map(hash => `to_hex(${hash})`).join(`, ',', `)}))`
 }
 
-/** The same, if each group's hash is a row of its own with the columns `hash` and `part`. */
+/** Returns the same SQL for hashes that are rows of their own, with the columns `hash` and `part`. */
 export function gatheredHash(groups: number, where: string): string {
   if (groups === 1) return `any_value(hash) FILTER (${where})`
   return `md5_number(string_agg(to_hex(hash), ',' ORDER BY part) FILTER (${where}))`
@@ -142,7 +143,7 @@ export function hashOfExtracted(group: readonly Column[], place: (column: Column
   )
 }
 
-/** SQL that reads columns of a stored row into a struct. */
+/** Returns SQL that reads columns of a stored row into a struct. */
 function parseStored(columns: readonly Column[], content: string): string {
   return columns.length === 0 ? 'NULL' : `from_json(${content}, ${quoteText(structureWithJson(columns))})`
 }
@@ -153,8 +154,7 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
     const value = `(${parsed}).${quoteIdentifier(name)}`
     if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
     const reading = readingOfStored(type, fromStoredJson(type, value))
-    // Without this check, a value that is not a list or struct, or has a member that the type now lacks,
-    // would read as if it did not exist.
+    // A value that is no list or struct, or has a member that the type now lacks, would read as missing.
     misfits.push(
       once(reading, 'reading', x => `${differInCounts(value, x)} OR (${value} IS NOT NULL AND ${x} IS NULL)`),
     )
@@ -165,20 +165,17 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
   return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
 }
 
-/** The reading of a column, and whether it can be a field as it stands. */
+/** The reading of a column. A plain one can be a field as it stands. */
 interface Read {
   readonly reading: string
   readonly type: ColumnType
   readonly isPlain: boolean
 }
 
-/**
- * With more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an
- * expression.
- */
+/** More fields would take too much memory: DuckDB keeps 2,048 values for each step of an expression. */
 const MAX_FIELDS = 100
 
-/** SQL for the hash of fields whose ends are unambiguous. */
+/** Returns SQL for the hash of fields whose ends are unambiguous. */
 function hashOf(columns: readonly Read[]): string {
   if (columns.length === 0) return `md5_number('')`
   const fields = columns.map(({ reading, type, isPlain }) => (isPlain ? reading : field(reading, type)))
@@ -187,9 +184,9 @@ function hashOf(columns: readonly Read[]): string {
 }
 
 /**
- * SQL for a text as a field, which ends at the next comma. Usually the field is the text as it stands. If the
- * text contains a comma, is empty or begins with `#`, the field is `#`, the length in bytes, `:` and the
- * text.
+ * Returns SQL for a text as a field, which ends at the next comma. Usually the field is the text as it
+ * stands. If the text contains a comma, is empty or begins with `#`, the field is `#`, the length in bytes,
+ * `:` and the text.
  */
 function field(reading: string, type: ColumnType): string {
   const fitted = (x: string): string =>
@@ -206,14 +203,14 @@ interface Filling {
 }
 
 /**
- * Gives stored rows their hashes over the columns that are compared now. It takes wide rows stretch by
- * stretch, and many columns group by group, and keeps only the hashes of all rows together.
+ * Gives stored rows their hashes over the columns that are compared now. It takes wide rows slice by slice,
+ * and many columns group by group. Only the hashes of all rows are in memory together.
  */
 export async function fillHashes(
   connection: DuckDBConnection,
   { hash, shapes, all }: Filling,
 ): Promise<void> {
-  // A row with a size has a content. A condition on the content itself would make DuckDB read it.
+  // Rows with a content have a size. A condition on the content itself would make DuckDB read it.
   const missing = all ? 'size IS NOT NULL' : 'size IS NOT NULL AND hash IS NULL'
   const { slices } = await tableSlices(connection, { table: 'stored', size: 'size', where: missing })
   if (slices.length === 0) return
@@ -228,9 +225,9 @@ export async function fillHashes(
 
 async function fillInParts(
   connection: DuckDBConnection,
-  of: Omit<Filling, 'all'> & { readonly missing: string; readonly slices: readonly Slice[] },
+  filling: Omit<Filling, 'all'> & { readonly missing: string; readonly slices: readonly Slice[] },
 ): Promise<void> {
-  const { hash, shapes, missing, slices } = of
+  const { hash, shapes, missing, slices } = filling
   const kinds = hash.kindsOf(shapes)
   await connection.run(
     'CREATE OR REPLACE TEMP TABLE made (rid BIGINT, of USMALLINT, part USMALLINT, hash UHUGEINT)',

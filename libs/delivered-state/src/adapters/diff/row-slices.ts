@@ -8,7 +8,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../sql/sql-types.ts'
 
-/** The most bytes of the rows of a slice, or of 2,048 of them. A slice has at least one row. */
+/** The limit of the bytes of a slice, or of 2,048 of its rows. A slice has at least one row. */
 export const SLICE_BYTES = 16_000_000
 /** The number of rows that DuckDB works on at once. It aligns them by row id. */
 export const VECTOR_ROWS = 2048
@@ -19,7 +19,9 @@ export interface Slice {
   readonly to: number
 }
 
-/** Rows in slices, and the most bytes of 2,048 of them, which DuckDB reads at once. */
+/**
+ * Rows in slices, and the greatest number of bytes that DuckDB reads at once, which are those of 2,048 rows.
+ */
 export interface SlicedRows {
   readonly slices: readonly Slice[]
   readonly readBytes: number
@@ -31,7 +33,7 @@ export interface Slab extends Slice {
   readonly most: number
 }
 
-/** `slabs` are in order. Rows between two of them do not matter. */
+/** Cuts slabs, which come in order, into slices. Rows between two slabs do not matter. */
 export function cutSlices(slabs: Iterable<Slab>): SlicedRows {
   const slices: Slice[] = []
   const add = (slice: Slice, extendsLast: boolean): void => {
@@ -53,12 +55,14 @@ export function cutSlices(slabs: Iterable<Slab>): SlicedRows {
   return { slices, readBytes }
 }
 
-/** SQL that is true of the rows of a slice. */
+/** Returns SQL that is true for the rows of a slice. */
 export function isInSlice(rowid: string, { from, to }: Slice): string {
   return `${rowid} >= ${from} AND ${rowid} < ${to}`
 }
 
-/** The slices of a table that has the bytes of each row. Empty if no row meets the condition. */
+/**
+ * Returns the slices of a table that has the bytes of each row. There are none if no row meets the condition.
+ */
 export async function tableSlices(
   connection: DuckDBConnection,
   { table, size, where = 'true' }: { readonly table: string; readonly size: string; readonly where?: string },
@@ -74,7 +78,7 @@ export async function tableSlices(
 }
 
 /**
- * The slices of the attached extract. They follow from the statistics of its file, so no row is read. A text
+ * Returns the slices of the attached extract, by the statistics of its file, so that no row is read. A text
  * within a list counts as often as a row has such texts on average.
  */
 export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {

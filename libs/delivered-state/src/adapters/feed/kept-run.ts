@@ -1,7 +1,8 @@
 /**
- * The rows that a run adds to an empty state, kept as the state has them once all are delivered. So the next
+ * Keeps the rows that a run adds to an empty state, as the state has them once all are delivered. So the next
  * run need not read them from `changes` (docs/decisions/state-of-a-first-run.md). They are in a table of
- * their own, which takes the place of the state's rows if the topic bears them out, and is dropped otherwise.
+ * their own. If the topic confirms them, the table takes the place of the state's rows. Otherwise it is
+ * dropped.
  */
 import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -17,8 +18,8 @@ import { inTransaction, metaSql, readMeta } from '../state/state-meta.ts'
 import { groupRowsFor, STATE_COLUMNS } from '../state/stored-rows.ts'
 
 const KEPT = 'kept'
-/** Rows between invalid ones are taken stretch by stretch, which reads a little of the extract each time. */
-const MAX_STRETCHES = 32
+/** Invalid rows divide the extract into ranges, each of which takes a query of its own. */
+const MAX_RANGES = 32
 const SAFE = Number.MAX_SAFE_INTEGER
 
 export interface Keeping {
@@ -27,11 +28,11 @@ export interface Keeping {
   readonly found: FoundChanges
   readonly hash: RowHash
   readonly shapes: Shapes
-  /** Has row groups that are written from now on get so many rows. */
+  /** Sets the number of rows of the row groups that are written from now on. */
   readonly useGroups: (groupRows: number) => Promise<void>
 }
 
-/** SQL for the member of a stored row; null for a type whose stored form SQL does not make. */
+/** Returns SQL for the member of a stored row; null for a type whose stored form SQL does not make. */
 function memberSql({ name, type }: Column, x: string): string | null {
   const reading = readingOfExtracted(type, x)
   const numberIf = (isNumber: string): string =>
@@ -59,13 +60,16 @@ function memberSql({ name, type }: Column, x: string): string | null {
   return value === null ? null : `${quoteText(`${JSON.stringify(name)}:`)}, coalesce(${value}, 'null')`
 }
 
-/** SQL for a row as the state has it; null if some column has another form there. */
+/** Returns SQL for a row as the state has it; null if SQL does not make the stored form of some column. */
 function contentSql(columns: readonly Column[], place: (column: Column) => string): string | null {
   const members = columns.map(column => memberSql(column, place(column)))
   return members.includes(null) ? null : `concat('{', ${members.join(`, ',', `)}, '}')`
 }
 
-/** Keeps the run, or nothing, if it did more than to add rows to an empty state, or its rows are wide. */
+/**
+ * Keeps the rows of a run. Resolves with false if it did more than to add rows to an empty state, or they are
+ * wide.
+ */
 export async function keepRun(
   { connection, request, found, hash, shapes, useGroups }: Keeping,
   { run, runId, ends, blockRows }: PublishedRun,
@@ -76,12 +80,12 @@ export async function keepRun(
   const content = contentSql(request.columns, place)
   const isPlain = content !== null && found.slices === null && groupsOf(request.columns).length === 1
   if (!addsOnly || !isPlain || added.rows === 0 || !(await isEmptyState(connection))) return false
-  const stretches = (
+  const ranges = (
     await connection.runAndReadAll(
-      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MAX_STRETCHES + 1}`,
+      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MAX_RANGES + 1}`,
     )
   ).getRows()
-  if (stretches.length > MAX_STRETCHES) return false
+  if (ranges.length > MAX_RANGES) return false
   // The diff's tables would take the memory in which row groups wait until they are written.
   await connection.run(`DROP TABLE ordered; DROP TABLE IF EXISTS temp.${COPIED_ROWS}`)
   const rowBytes = statSync(request.extractFile).size / added.rows
@@ -92,7 +96,7 @@ export async function keepRun(
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     await connection.run(`CREATE OR REPLACE TABLE ${KEPT} (${STATE_COLUMNS})`)
-    for (const [from, to, first] of stretches) {
+    for (const [from, to, first] of ranges) {
       const placeInRun = `(rid - ${Number(from)} + ${Number(first)})`
       await connection.run(`
         INSERT INTO ${KEPT} SELECT key, ${PRESENT}, hash, ${shape}, content, place // ${blockRows} % ${partitions}, ${run},
@@ -102,8 +106,8 @@ export async function keepRun(
     }
     const counted = await connection.runAndReadAll(`SELECT partition, count(*) FROM ${KEPT} GROUP BY 1`)
     const counts = new Map(counted.getRows().map(([partition, rows]) => [Number(partition), Number(rows)]))
-    const of = ends.map((end, partition) => ({ end, count: counts.get(partition) ?? 0 }))
-    const kept: KeptRun = { run, runId, partitions: of }
+    const byPartition = ends.map((end, partition) => ({ end, count: counts.get(partition) ?? 0 }))
+    const kept: KeptRun = { run, runId, partitions: byPartition }
     await connection.run(metaSql(KEPT, JSON.stringify(kept)))
   })
   saving.saved()
@@ -117,7 +121,7 @@ async function isEmptyState(connection: DuckDBConnection): Promise<boolean> {
   return Number(reader.getRows()[0]?.[0]) === 0
 }
 
-/** The run whose rows are kept; null if there is none. */
+/** Returns the run whose rows are kept; null if there is none. */
 export async function loadKept(connection: DuckDBConnection): Promise<KeptRun | null> {
   const value = await readMeta(connection, KEPT)
   return value === null ? null : (JSON.parse(value) as KeptRun)
@@ -125,7 +129,8 @@ export async function loadKept(connection: DuckDBConnection): Promise<KeptRun | 
 
 /** Stages the kept changes that have an entry, so that the merge gives these their outcome. */
 export async function stageEntered(connection: DuckDBConnection): Promise<void> {
-  // Reads what every diff reads, so that a damaged block shows before these rows are the state.
+  // This reads the columns that every diff reads, so that a damaged block shows before the rows are the
+  // state.
   await connection.run(
     `SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq), sum(strlen(content)) FROM ${KEPT}`,
   )
@@ -135,7 +140,7 @@ export async function stageEntered(connection: DuckDBConnection): Promise<void> 
       ON e.key = k.key AND e.partition = k.partition`)
 }
 
-/** SQL that ends what is kept: it is the state from then on, or nothing. */
+/** Returns SQL that makes the kept rows the state, or drops them. */
 export function endKeptSql(isTaken: boolean): string {
   const taken = `DROP TABLE stored; ALTER TABLE ${KEPT} RENAME TO stored;`
   return `${isTaken ? taken : `DROP TABLE IF EXISTS ${KEPT};`} DELETE FROM meta WHERE name = ${quoteText(KEPT)}`

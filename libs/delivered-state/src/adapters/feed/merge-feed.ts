@@ -23,7 +23,7 @@ import {
 } from '../state/shapes.ts'
 import {
   noteGoneKeys,
-  DELETED_FROM,
+  MAX_ROWS_TO_DELETE,
   dropDeadRows,
   groupRowsFor,
   hideRows,
@@ -36,8 +36,8 @@ import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
 import { inTransaction, positionsSql } from '../state/state-meta.ts'
 
 /**
- * The state after a change `c` with its outcome: its kind, and which of the change's rows it has. Tests
- * compare it with the function in domain/key-state.ts.
+ * SQL for the state after a change `c` with its outcome: its kind, and below, which of the change's rows it
+ * has. Tests compare it with the function in domain/key-state.ts.
  */
 const NEXT_KIND = `CASE
   WHEN c.op = ${SETTLED} THEN c.settled_kind
@@ -64,7 +64,7 @@ export interface Merge {
   /** The rows of a row group that is written now, and how to write others. */
   readonly groupRows: number
   readonly useGroups: (groupRows: number) => Promise<void>
-  /** Whether rows of a run are kept, and whether these are merged. */
+  /** `taken` if rows of a run are kept and merged now; `left` if they are kept, and dropped now. */
   readonly kept: 'none' | 'left' | 'taken'
 }
 
@@ -124,10 +124,10 @@ async function measureMerge(connection: DuckDBConnection) {
   return { staged, rows: staged + (await countOf(connection, 'stored')), kept, readBytes }
 }
 
-/** True of what is staged, and not of the rows between wide ones (stage-feed.ts). */
+/** SQL that is true for a staged change, and not for the empty rows between wide ones (stage-feed.ts). */
 const IS_CHANGE = 'key IS NOT NULL'
 
-/** The most bytes that 2,048 neighbours get in the state. Rows that are narrow for sure are not looked at. */
+/** Returns the greatest number of bytes that 2,048 neighbouring staged rows will have in the state. */
 async function keptBytes(connection: DuckDBConnection): Promise<number> {
   const bytesOf = async (sql: string): Promise<number> =>
     Number((await connection.runAndReadAll(sql)).getRows()[0]?.[0])
@@ -146,9 +146,7 @@ async function dropEnded(connection: DuckDBConnection): Promise<void> {
   )
 }
 
-/**
- * Removes staged changes `c` that a join finds. Not within a transaction, in which rows have no lasting ids.
- */
+/** Removes the staged changes `c` that a join finds. Not for transactions, in which row ids do not last. */
 async function dropStaged(connection: DuckDBConnection, found: string): Promise<void> {
   const staged = await countOf(connection, 'stage_changes')
   if (staged === 0) return
@@ -156,10 +154,10 @@ async function dropStaged(connection: DuckDBConnection, found: string): Promise<
     `CREATE OR REPLACE TEMP TABLE dropped AS SELECT DISTINCT c.rowid AS rid FROM stage_changes c ${found}`,
   )
   const dropped = await countOf(connection, 'dropped')
-  // Of a large table, deletes take too much memory (stored-rows.ts).
+  // In a large table, deletes take too much memory (stored-rows.ts).
   if (dropped > 0)
     await connection.run(
-      staged <= DELETED_FROM
+      staged <= MAX_ROWS_TO_DELETE
         ? 'DELETE FROM stage_changes WHERE rowid IN (SELECT rid FROM dropped)'
         : 'CREATE OR REPLACE TEMP TABLE stage_changes AS SELECT c.* FROM stage_changes c ANTI JOIN dropped ON dropped.rid = c.rowid',
     )
@@ -167,9 +165,9 @@ async function dropStaged(connection: DuckDBConnection, found: string): Promise<
 }
 
 /**
- * A tombstone also ends everything that the state has of its key in the partition. If the state was not fed
- * for long, compaction may have removed the records that would have ended it one by one. Staged retry entries
- * and captured values are newer, so they stay.
+ * Removes all that the state has of keys with tombstones, in the partition of each tombstone. If the state
+ * was not fed for long, compaction may have dropped the records that would have ended these one by one.
+ * Staged retry entries and captured values are newer, so they stay.
  */
 async function forgetEnded(connection: DuckDBConnection): Promise<void> {
   const ended = 'SELECT partition, key FROM stage_ended'
@@ -201,8 +199,8 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
 }
 
 /**
- * Replaces the retry entries, and the doubts about changes of which delivery lost track. A doubt lasts until
- * the key's next change in its partition, whatever the topic says of its entry.
+ * Replaces the retry entries, and those for changes that delivery lost track of (`doubts`). The latter last
+ * until the key's next change in their partition, whatever the topic `retry` says.
  */
 async function replaceEntries(connection: DuckDBConnection): Promise<void> {
   const columns = 'partition, key, run, seq, outcome, runs, status, entry'
@@ -219,9 +217,12 @@ async function replaceEntries(connection: DuckDBConnection): Promise<void> {
 async function replaceByKey(
   connection: DuckDBConnection,
   table: 'entries' | 'doubts' | 'captured',
-  of: { readonly staged: string; readonly columns: string; readonly isRecord: string },
+  {
+    staged,
+    columns,
+    isRecord,
+  }: { readonly staged: string; readonly columns: string; readonly isRecord: string },
 ): Promise<void> {
-  const { staged, columns, isRecord } = of
   if (await isEmpty(connection, staged)) return
   await removeKeys(connection, table, `SELECT partition, key FROM ${staged}`)
   await connection.run(`
@@ -230,8 +231,8 @@ async function replaceByKey(
 }
 
 /**
- * The staged change of the highest run for each key, and within a run the last one staged. Run and row id
- * form one number, since its maximum is cheaper to find than that of a pair.
+ * SQL for the last staged change of each key: that of the highest run, and within a run the last one staged.
+ * Run and row id form one number, since its maximum is cheaper to find than that of a pair.
  */
 const LAST_OF_EACH_KEY = `
   SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes
@@ -243,7 +244,7 @@ async function dropOutdated(connection: DuckDBConnection): Promise<void> {
     'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM stored)',
   )
   if (reader.getRows()[0]?.[0] !== true) return
-  // What a tombstone ends is no reason to pass over a change in another partition.
+  // A row that a tombstone ends does not outdate a change in another partition.
   const kept =
     'SELECT s.key, s.run FROM state s ANTI JOIN stage_ended e ON e.key = s.key AND e.partition = s.partition'
   await dropStaged(connection, `JOIN (${kept}) s ON s.key = c.key WHERE c.run < s.run`)
@@ -262,13 +263,13 @@ async function insertChanges(
     )
     return
   }
-  // Find the changes that count and their outcomes for all keys at once, since that needs few bytes of each.
+  // The changes that count and their outcomes are found for all keys at once, since that needs few bytes.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE fates AS
     SELECT s.rowid AS rid, r.key, r.run, r.seq, r.outcome FROM stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`)
   // The next diff makes the hashes, a few columns at a time.
   const staged = '(SELECT *, rowid AS rid FROM stage_changes) s'
-  // A join holds the rows of its right side in memory, so that side has to stay the right one.
+  // A join has the rows of its right side in memory, so the optimizer must not swap the sides.
   await connection.run(
     `SET disabled_optimizers = 'join_order,build_side_probe_side'; SET enable_caching_operators = false`,
   )
@@ -304,13 +305,13 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
 }
 
 /**
- * An absent key is kept only while it has a retry entry, a muted hash, or captured values that are not ended.
+ * SQL for absent keys that nothing keeps in the state: no retry entry, no muted hash, and no captured values.
  */
 const USELESS_ABSENCES = `
   SELECT srid FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
     AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition)`
 
-/** Adds a key for each retry entry, with its partition, and for captured values of unknown keys. */
+/** SQL that adds a key for each retry entry, with its partition, and for captured values of unknown keys. */
 const insertUsefulAbsences = `
   INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
   WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;

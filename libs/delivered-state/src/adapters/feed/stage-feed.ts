@@ -1,5 +1,5 @@
 /**
- * Takes stretches of topics into temporary tables. They count only once they are merged. If the process dies
+ * Takes records of topics into temporary tables. They count only once they are merged. If the process dies
  * before, only work is lost.
  *
  * Records go to DuckDB as lines of one text for each batch, with tabs between fields, and DuckDB splits them.
@@ -14,14 +14,14 @@ import { CHANGE_OPS, KINDS, OUTCOMES, type Shapes } from '../state/shapes.ts'
 import { ENTRY_COLUMNS } from '../state/stored-rows.ts'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
 
-/** The most records of a batch, and about the number of its characters. A batch has at least one record. */
+/** The limits of a batch. The characters are approximate, since a batch has at least one record. */
 const BATCH_RECORDS = 4096
 const BATCH_CHARACTERS = 1_000_000
-/** For shorter texts it does not matter whether characters or bytes are counted. */
+/** Texts from this length on are measured in bytes. For shorter ones, characters are close enough. */
 const LONG_CHARACTERS = 1000
 /**
- * DuckDB reads 2,048 rows of such a table at once, whatever the condition. So rows without a key are put
- * between wide ones, and 2,048 rows have at most about these bytes, or a single batch.
+ * 2,048 rows of a temporary table have at most about these bytes, or those of a single batch. DuckDB reads so
+ * many rows at once, whatever the condition. So empty rows are put between wide ones.
  */
 const VECTOR_BYTES = 16_000_000
 
@@ -39,7 +39,7 @@ const STAGE_TABLES = `
 
 const FIELDS = '(SELECT string_split(unnest(string_split($1, chr(10))), chr(9)) AS f)'
 const field = (index: number) => `nullif(f[${index}], '')`
-/** A text of any content: after \`=\` as it stands, else as JSON. */
+/** SQL for a text of any content: what follows `=`, or else the text of a JSON string. */
 const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
@@ -47,7 +47,7 @@ const INSERT_CHANGES = `INSERT INTO stage_changes
   SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13], f[14]
   FROM ${FIELDS}`
 const INSERT_PADS = 'INSERT INTO stage_changes (partition) SELECT NULL FROM range($1)'
-/** A tombstone ends the changes of its key that were staged before it. */
+/** SQL for tombstones. A tombstone ends the changes of its key that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
 const insertEntries = (table: string) => `INSERT INTO ${table}
   SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
@@ -56,7 +56,7 @@ const INSERT_DOUBTS = insertEntries('stage_doubts')
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
 const INSERT_REPLAYED = `INSERT INTO stage_replayed SELECT ${textField(1)}, f[2] = '1', ${field(3)} FROM ${FIELDS}`
 
-/** Where a batch goes; all its records are of one partition, or of none. */
+/** The target of a batch. All of its records are of one partition, or of none. */
 interface Insertion {
   readonly sql: string
   readonly partition: number | null
@@ -71,7 +71,7 @@ export class FeedStaging {
   readonly #shapes: Shapes
   readonly #statements = new Map<string, DuckDBPreparedStatement>()
   #inserting: Promise<void> = Promise.resolve()
-  /** The last staged changes that DuckDB reads together. */
+  /** The size of the last staged changes, which DuckDB reads together. */
   #vector = { rows: 0, bytes: 0 }
   #isPadded = false
 
@@ -114,7 +114,7 @@ export class FeedStaging {
     })
   }
 
-  /** Entries of the topic, or of changes that are in doubt. */
+  /** Adds entries of the topic `retry`, or entries for changes that a run lost track of (`doubts`). */
   async addEntries(
     to: 'retry' | 'doubts',
     partition: number,
@@ -175,13 +175,13 @@ export class FeedStaging {
     this.unprepare()
   }
 
-  /** Lets go of the statements of added records, which DuckDB has taken in. */
+  /** Releases the prepared statements. DuckDB must have taken in all added records. */
   unprepare(): void {
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
   }
 
-  /** Adds the fields of a row, after what comes before it, and gives about its bytes. */
+  /** Adds the fields of a row after `start`. Returns about the bytes of the row. */
   #addRow(row: Row | null, start: string, parts: string[]): number {
     if (row === null) {
       parts.push(`${start}\t\t`)
@@ -227,13 +227,11 @@ export class FeedStaging {
     await this.#inserting
     if (into.sql === INSERT_CHANGES) await this.#pad(lines, characters)
     this.#inserting = this.#run(into, text)
-    // The next call that waits for it gets the error.
+    // The next call waits for the insertion, and gets its error.
     this.#inserting.catch(() => {})
   }
 
-  /**
-   * Before so many more changes: fills up the rows that DuckDB reads together, if these would be too large.
-   */
+  /** Fills up the rows that DuckDB reads together, if they would be too large with the next changes. */
   async #pad(rows: number, bytes: number): Promise<void> {
     const { rows: before, bytes: bytesBefore } = this.#vector
     const fits = bytesBefore + bytes <= VECTOR_BYTES
@@ -278,7 +276,7 @@ function retriedJson(entry: RetryEntry): string {
   })
 }
 
-/** Records in their order, as tombstones and the changes after them. */
+/** Yields records in their order, as groups of tombstones and the changes after them. */
 function* alternating(
   records: readonly (PlacedChange | PlacedTombstone)[],
 ): Generator<{ readonly tombstones: readonly PlacedTombstone[]; readonly changes: readonly PlacedChange[] }> {

@@ -1,7 +1,7 @@
 /**
- * Texts out of DuckDB, byte for byte. DuckDB's binding decodes a VARCHAR with a `TextDecoder`, which takes a
- * leading U+FEFF for a byte order mark and drops it. So no text that may come from a row is read as VARCHAR:
- * it is asked for as the bytes that it has (`asBytes`), which are decoded here, where nothing is dropped.
+ * Reads texts out of DuckDB, byte for byte. DuckDB's binding decodes a VARCHAR with a `TextDecoder`, which
+ * takes a leading U+FEFF for a byte order mark and drops it. So no text that may come from a row is read as
+ * VARCHAR. It is read as bytes (`asBytes`), and decoded here.
  */
 import { isAscii, isUtf8 } from 'node:buffer'
 import { DuckDBBlobValue, type DuckDBValue } from '@duckdb/node-api'
@@ -12,7 +12,7 @@ export function asBytes(text: string): string {
   return `encode(${text})`
 }
 
-/** The text of a value that was asked for as bytes; null is null. Throws `corrupt` for anything else. */
+/** Decodes a value that was read as bytes; null stays null. Throws `corrupt` for anything else. */
 export function textOfBytes(value: DuckDBValue | undefined): string | null {
   if (value === null) return null
   if (!(value instanceof DuckDBBlobValue))
@@ -22,9 +22,7 @@ export function textOfBytes(value: DuckDBValue | undefined): string | null {
   return bytes.toString('utf8')
 }
 
-/**
- * Cuts the joined bytes of texts at their lengths in bytes; −1 is null. Throws as `startsOfTexts`.
- */
+/** Cuts the joined bytes of texts at their lengths in bytes; −1 is null. Throws as `startsOfTexts`. */
 export function cutTexts(joined: Uint8Array, lengths: ArrayLike<number>): (string | null)[] {
   const starts = startsOfTexts(joined, lengths)
   const bytes = bufferOf(joined)
@@ -36,7 +34,7 @@ export function cutTexts(joined: Uint8Array, lengths: ArrayLike<number>): (strin
 }
 
 /**
- * Where each text begins in the joined bytes of all, given their lengths in bytes; −1 is null. Throws
+ * Returns where each text begins in the joined bytes of all, by their lengths in bytes; −1 is null. Throws
  * `corrupt` unless the texts take up all bytes, and each begins with a character's first byte. A text that
  * has slipped into its neighbour must never be sent.
  */

@@ -1,8 +1,7 @@
 /**
- * Rows as JSON text, the form in which they are stored: an object by column name. Which type a member has is
- * said by the model, not by the text, so that a stored row outlives changes of the model. Numbers that JSON
- * does not keep are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals and JSON are text,
- * bytes are base64.
+ * Rows as JSON text, the form in which they are stored: an object by column name. The model says the type of
+ * a member, not the text, so that a stored row outlives changes of the model. Numbers that JSON does not keep
+ * are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals and JSON are text, bytes are base64.
  */
 import {
   type Column,
@@ -18,9 +17,9 @@ import {
 type Fitting = (json: unknown) => boolean
 
 /**
- * Decides whether a stored value fits the present type of its column. The column may have had another type
- * when the row was delivered. The JSON in which rows are stored (row-json.ts) distinguishes numbers from
- * texts. The spelling of a text says whether it may be a decimal.
+ * Returns whether a stored value fits the present type of its column. The column may have had another type
+ * when the row was delivered. JSON distinguishes numbers from texts. The spelling of a text says whether it
+ * may be a decimal.
  */
 function fittingOf(type: ColumnType): Fitting {
   switch (type.kind) {
@@ -58,13 +57,13 @@ function fittingOf(type: ColumnType): Fitting {
 /** Numbers that JSON cannot represent. */
 const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity', '-0'])
 
-/** Numbers while safe, and texts beyond. */
+/** True for a whole number: a safe one as a number, others as text. */
 function isInteger(json: unknown): boolean {
   if (typeof json === 'number') return Number.isInteger(json)
   return typeof json === 'string' && /^-?[1-9]\d{15,}$/.test(json) && !Number.isSafeInteger(Number(json))
 }
 
-/** A decimal with another number of digits after the point would read differently. */
+/** Accepts decimals of this scale only: one with other digits after the point would read differently. */
 function decimalsOf(scale: number): Fitting {
   const pattern = new RegExp(`^-?\\d+\\.\\d{${scale}}$`)
   return json => typeof json === 'string' && pattern.test(json)
@@ -74,7 +73,7 @@ function isBase64(json: unknown): boolean {
   return typeof json === 'string' && json.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(json)
 }
 
-/** All fields fit, and there are no others with a value. */
+/** Accepts structs whose fields fit, and that have no other members with a value. */
 function structsOf(fields: readonly Column[]): Fitting {
   const fittings = new Map(fields.map(({ name, type }) => [name, fittingOf(type)]))
   return json =>
@@ -89,8 +88,7 @@ function structsOf(fields: readonly Column[]): Fitting {
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
 /**
- * A row as stored; `columns` are its own. Most members are their own JSON, so that the row needs no copy, or
- * a copy with few exceptions.
+ * Returns a row as it is stored; `columns` are its own. Only a row with members that JSON changes is copied.
  */
 export function encodeRow(row: Row, columns: readonly string[]): string {
   let copy: { [name: string]: Value } | null = null
@@ -101,7 +99,7 @@ export function encodeRow(row: Row, columns: readonly string[]): string {
     setMember(copy, name, toJson(value))
   }
   const text = JSON.stringify(copy ?? row)
-  // A lone surrogate is written as an escape that readers of JSON refuse; it stands for U+FFFD
+  // JSON.stringify writes a lone surrogate as an escape that other readers refuse. It stands for U+FFFD
   // (contracts/values.ts).
   return text.includes('\\ud') ? JSON.stringify(wellFormed(toJson(row))) : text
 }
@@ -154,13 +152,13 @@ function wellFormed(value: Json): Json {
   )
 }
 
-/** Makes one value of a column out of its JSON; null where that is no value of its type. */
+/** Makes one value of a column out of its JSON; null if it is no value of the type. */
 type ValueReader = (json: unknown) => Value
 
 /**
- * A reader of rows as stored: exactly the columns, in their order; null for a column that the stored row
- * lacks. A value that does not fit its column, which had another type, stays as JSON has it: the row is seen
- * as it was delivered.
+ * Makes a reader of stored rows. The rows have exactly these columns, in their order, with null for one that
+ * the stored row lacks. A value that does not fit its column, which had another type then, stays as JSON has
+ * it: templates see the row as it was delivered.
  */
 export function storedRowReader(columns: readonly Column[]): (json: unknown) => Row | null {
   const readers = columns.map(({ name, type }) => {
@@ -171,7 +169,7 @@ export function storedRowReader(columns: readonly Column[]): (json: unknown) => 
   return json => membersOf(json, readers)
 }
 
-/** A reader of structs as they are extracted: exactly the fields, in their order. */
+/** Makes a reader of extracted structs. These have exactly the fields, in their order. */
 function structReader(fields: readonly Column[]): ValueReader {
   const readers = fields.map(({ name, type }) => ({ name, read: valueReader(type) }))
   return json => membersOf(json, readers)
@@ -187,7 +185,7 @@ function membersOf(
   return row
 }
 
-/** Sets a member of any name; `__proto__` by plain assignment would set no member. */
+/** Sets a member of any name. A plain assignment of `__proto__` would set no member. */
 export function setMember(row: { [name: string]: Value }, name: string, value: Value): void {
   if (name === '__proto__')
     Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true })
@@ -209,7 +207,7 @@ function readBoolean(json: unknown): Value {
   return typeof json === 'boolean' ? json : json === 'true' ? true : json === 'false' ? false : null
 }
 
-/** Numbers while safe, bigints beyond. */
+/** Reads a safe integer as a number, any other as a bigint. */
 function readInteger(json: unknown): Value {
   if (typeof json === 'number') return json
   if (typeof json !== 'string' || !/^[+-]?\d+$/.test(json)) return null
@@ -226,7 +224,7 @@ function readDouble(json: unknown): Value {
   return Number.isNaN(number) && json !== 'NaN' ? null : number
 }
 
-/** DuckDB does not print the shortest decimal of each float. What was stored is a number already. */
+/** Reads the shortest decimal of a float, which DuckDB does not print. A stored value is a number already. */
 function readFloat(json: unknown): Value {
   const value = readDouble(json)
   return typeof json === 'string' && typeof value === 'number' ? shortestOfFloat(Math.fround(value)) : value
@@ -259,7 +257,7 @@ function readBytes(json: unknown): Value {
   return typeof json === 'string' ? new Uint8Array(Buffer.from(json, 'base64')) : null
 }
 
-/** A reader for values of a column of the given type. */
+/** Makes a reader for the values of a column. */
 export function valueReader(type: ColumnType): ValueReader {
   switch (type.kind) {
     case 'boolean':

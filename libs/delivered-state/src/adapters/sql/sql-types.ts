@@ -16,7 +16,7 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** Canonical text of a date; years outside 1–9999 as ISO 8601 counts them, with a sign and six digits. */
+/** Returns SQL for the text of a date. Years outside 1–9999 have a sign and six digits, as in ISO 8601. */
 function dateText(x: string): string {
   return (
     `CASE WHEN ${x} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' OR isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
@@ -24,7 +24,7 @@ function dateText(x: string): string {
   )
 }
 
-/** The year of a date or timestamp that is not written with four digits and no sign, or year 0. */
+/** Returns SQL for a year that is 0, or needs a sign and six digits. */
 function farYear(x: string): string {
   return `(CASE WHEN year(${x}) = 0 THEN '0000' ELSE printf('%s%06d', CASE WHEN year(${x}) < 0 THEN '-' ELSE '+' END, abs(year(${x}))) END)`
 }
@@ -35,7 +35,7 @@ function timestampText(x: string, zone: boolean): string {
   const suffix = zone ? " || 'Z'" : ''
   return (
     `CASE WHEN ${x} IS NULL THEN NULL WHEN isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
-    // Most timestamps, in half of the time.
+    // This branch serves most timestamps, in half of the time.
     ` WHEN ${local} BETWEEN TIMESTAMP '1000-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59' AND epoch_us(${local}) % 1000000 = 0` +
     ` THEN strftime(${local}, '%Y-%m-%dT%H:%M:%S${zone ? 'Z' : ''}')` +
     ` WHEN ${local} BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'` +
@@ -45,8 +45,8 @@ function timestampText(x: string, zone: boolean): string {
 }
 
 /**
- * An ISO 8601 duration without its zero parts. DuckDB's parts all have the sign of the unit that they are
- * taken from.
+ * Returns SQL for an ISO 8601 duration without its zero parts. DuckDB's parts have the sign of the unit that
+ * they are taken from.
  */
 function intervalText(x: string): string {
   const part = (unit: string, letter: string) =>
@@ -63,7 +63,7 @@ function intervalText(x: string): string {
   )
 }
 
-/** DuckDB leaves the zero before the point away where a type has no digit there. */
+/** Adds the zero before the point, which DuckDB leaves away if a type has no digit there. */
 function decimalText(x: string, type: DecimalType): string {
   const text = `CAST(${x} AS VARCHAR)`
   return type.precision > type.scale
@@ -77,8 +77,8 @@ interface DecimalType {
 }
 
 /**
- * The decimal of a text; NULL for one that does not fit. Of more than 18 digits DuckDB's own cast takes some
- * 10 µs a value, a hundred times as long as by way of a whole number.
+ * Returns SQL for the decimal of a text; NULL for one that does not fit. Beyond 18 digits, DuckDB's own cast
+ * takes some 10 µs a value, a hundred times as long as by way of a whole number.
  */
 function decimalOfText(x: string, { precision, scale }: DecimalType): string {
   const cast = `TRY_CAST(${x} AS DECIMAL(${precision},${scale}))`
@@ -125,10 +125,7 @@ export function canonicalText(type: ColumnType, x: string): string {
   }
 }
 
-/**
- * Applies SQL for leaves to a value of any depth. `leaf` of `null` says that values of the kind are taken as
- * they are.
- */
+/** Applies SQL for leaves to a value of any depth. A `leaf` that returns `x` leaves a value as it is. */
 function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) => string): string {
   if (type.kind === 'list') {
     if (deep(type.of, 'item', leaf) === 'item') return x
@@ -145,8 +142,8 @@ function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) =
 }
 
 /**
- * Lists and structs read as the JSON of the readings of their leaves, all of them text: a list is told from
- * null, and [[1], [2]] from [[1, 2]].
+ * Returns SQL for the reading of a list or struct: the JSON of the readings of its leaves, all of them text.
+ * So a list differs from null, and [[1], [2]] from [[1, 2]].
  */
 function nestedReading(
   type: ColumnType,
@@ -160,7 +157,7 @@ export function isNested({ kind }: ColumnType): boolean {
   return kind === 'list' || kind === 'struct'
 }
 
-/** How an extracted value reads; NULL stays NULL. */
+/** Returns SQL for the reading of an extracted value; NULL stays NULL. */
 export function readingOfExtracted(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfExtracted)
   switch (type.kind) {
@@ -177,8 +174,8 @@ export function readingOfExtracted(type: ColumnType, x: string): string {
 }
 
 /**
- * A DOUBLE without the digit after the point that DuckDB prints for whole numbers. A double that JSON has no
- * number for reads as it is stored. So it differs from the text 'inf'.
+ * Returns SQL for the reading of a DOUBLE, without the digit after the point that DuckDB prints for whole
+ * numbers. NaN and infinities read as they are stored, so that they differ from the text 'inf'.
  */
 function doubleReading(x: string): string {
   const text = `CAST(${x} AS VARCHAR)`
@@ -189,10 +186,10 @@ function doubleReading(x: string): string {
 }
 
 /**
- * How a stored value, given as text, reads if its column has this type now. A stored value reads as it is,
- * with two exceptions. JSON has a whole double from 1e16 on with all its digits, which reads as DuckDB prints
- * that double, if these are its shortest digits. 9007199254740993 is no double, and stays what it is. And a
- * decimal that names a float reads as that float.
+ * Returns SQL for the reading of a stored value, given as text, whose column has this type now. The value
+ * reads as it is, with two exceptions. A whole double from 1e16 on stands in JSON with all its digits. If
+ * these are its shortest digits, it reads as DuckDB prints that double. (9007199254740993 is no double, and
+ * stays.) And a decimal that names a float reads as that float.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
@@ -201,7 +198,7 @@ export function readingOfStored(type: ColumnType, x: string): string {
   return once(x, 'raw', raw =>
     type.kind === 'float'
       ? once(doubleOf(raw), 'double', double => storedFloat(raw, double))
-      : // Most doubles need no cast. DuckDB makes none where it stands in a branch that is not taken.
+      : // Most doubles need no cast, and DuckDB makes none in a branch that is not taken.
         storedDouble(raw, doubleOf(raw)),
   )
 }
@@ -222,10 +219,10 @@ function storedDouble(stored: string, double: string): string {
 }
 
 /**
- * How the decimal of a FLOAT column reads: as the float that it names, since DuckDB does not print the
- * shortest decimal of each float (448829.375 for 448829.38), which is what templates print and the state
- * holds. Of decimals of so many digits none is nearer to that float, or it names another number, such as
- * 16777217, and reads as it is.
+ * Returns SQL for the reading of a stored decimal of a FLOAT column. Templates print, and the state has, the
+ * shortest decimal of a float (448829.38). DuckDB prints another one (448829.375), so the decimal reads as
+ * the float that it names. A decimal that is not the nearest of its length to a float, such as 16777217,
+ * names another number, and reads as it is.
  */
 function storedFloat(stored: string, double: string): string {
   return once(storedDouble(stored, double), 'text', text => {
@@ -239,10 +236,10 @@ function storedFloat(stored: string, double: string): string {
   })
 }
 
-/** So many digits tell all 32-bit floats apart. */
+/** All 32-bit floats differ in this many digits. */
 const FLOAT_DIGITS = 9
 
-/** The key text that a stored value makes; NULL for one that no value of the type makes. */
+/** Returns SQL for the key text of a stored value; NULL if no value of the type makes it. */
 export function keyTextOfStored(type: ColumnType, x: string): string {
   switch (type.kind) {
     case 'boolean':
@@ -262,18 +259,20 @@ export function keyTextOfStored(type: ColumnType, x: string): string {
   }
 }
 
-/** The structure that `from_json` reads a stored row into: the same nesting, all leaves text. */
+/**
+ * Returns the structure into which `from_json` reads a stored row: the same nesting, with texts as leaves.
+ */
 export function storedStructure(columns: readonly Column[]): string {
   return JSON.stringify(Object.fromEntries(columns.map(column => [column.name, structureOf(column.type)])))
 }
 
-/** The same, but lists and structs are kept as the JSON that they are, whatever it is. */
+/** Returns the same, but lists and structs stay JSON. */
 export function structureWithJson(columns: readonly Column[]): string {
   const entries = columns.map(({ name, type }) => [name, isNested(type) ? 'JSON' : 'VARCHAR'])
   return JSON.stringify(Object.fromEntries(entries))
 }
 
-/** What `storedStructure` makes of a stored value, of its JSON. */
+/** Returns SQL that reads the JSON of one stored value, as `storedStructure` does for a row. */
 export function fromStoredJson(type: ColumnType, json: string): string {
   return `from_json(${json}, ${quoteText(JSON.stringify(structureOf(type)))})`
 }
@@ -305,7 +304,7 @@ function structureOf(type: ColumnType): unknown {
   }
 }
 
-/** A nested extracted value in a form whose JSON loses nothing when JavaScript parses it. */
+/** Returns SQL for a nested value in a form whose JSON loses nothing when JavaScript parses it. */
 export function jsonForm(type: ColumnType, x: string): string {
   return deep(type, x, (leaf, value) => {
     switch (leaf.kind) {

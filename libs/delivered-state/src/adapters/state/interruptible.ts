@@ -1,10 +1,10 @@
 /** Work of DuckDB that ends when a signal aborts. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 
-/** DuckDB ignores an interrupt before a statement has begun, so it is repeated until it counts. */
+/** DuckDB ignores an interrupt before a statement has begun, so the interrupt is repeated. */
 const REPEAT_MS = 20
 
-/** Rejects with the signal's reason once it aborts, whatever the work comes to. */
+/** Does the work. Rejects with the signal's reason once it aborts, even if the work has succeeded. */
 export async function interruptible<T>(
   connection: DuckDBConnection,
   signal: AbortSignal,

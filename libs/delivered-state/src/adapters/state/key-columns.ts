@@ -1,6 +1,6 @@
 /**
- * Keys are the identity of everything that was ever sent: the columns that they are made of must not change
- * under a state.
+ * Checks that keys are made of the same columns as before. A key identifies a row in all that was ever sent,
+ * so its columns must not change while the sync has a state.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -17,11 +17,12 @@ interface KeyColumn {
 }
 
 /**
- * Throws `config` if the state's keys were made of other columns, or if the key columns' types are others now
- * and no longer make the keys of most stored rows. A key is its text: 5 and '5' are one key, so that the
- * types may change; a row whose key reads otherwise now is another row. After the state was rebuilt from
- * topics nothing says what the keys were made of: then most stored rows have to lead to the keys that they
- * are stored under. A result without rows says nothing of types, and nothing is remembered of it.
+ * Throws `config` if the state's keys were made of other columns, or if the columns have other types now that
+ * no longer make the keys of most stored rows.
+ *
+ * A key is its text: 5 and '5' are one key, so types may change. A row whose key reads differently now is
+ * another row. A state that was rebuilt from topics does not know its key columns. Then most stored rows must
+ * lead to the keys that they are stored under. A result without rows has no types, so it is not remembered.
  */
 export async function assertKeyUnchanged(
   connection: DuckDBConnection,
@@ -78,7 +79,7 @@ async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Colu
   return others > rows / 2
 }
 
-/** Whole numbers of any width make the same keys. */
+/** Names the kind of a type. Whole numbers of any width have one kind, since they make the same keys. */
 function kindOf(type: ColumnType): string {
   if (type.kind === 'integer' || type.kind === 'long' || (type.kind === 'decimal' && type.scale === 0))
     return 'whole number'

@@ -1,7 +1,7 @@
 /**
- * The columns of a model as the state knew them last. A column without a value may say nothing of its type:
- * of a CSV file that is only a header all columns are text, and so is a column that is empty today. It keeps
- * the type that it had: rows that such a run removes are as they were delivered, and so are their keys.
+ * The types of a model's columns as the state knew them last. A column without values has no known type: in a
+ * CSV file with only a header, all columns are text, and so is one that is empty today. Such a column keeps
+ * its last type. So rows that are removed read as they were delivered, and so do their keys.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
@@ -10,18 +10,18 @@ import { isInSlice, tableSlices } from '../diff/row-slices.ts'
 import { quoteIdentifier, quoteText } from '../sql/sql-types.ts'
 import { readMeta, saveMeta } from './state-meta.ts'
 
-/** The attached extract is `extract.main.rows`. */
+/** A request whose columns have known types. The attached extract is `extract.main.rows`. */
 export interface KnownRequest {
-  /** Columns without a value have the types that they had when they had some. */
+  /** The request. Columns without values have the types from when they had some. */
   readonly request: DiffRequest
-  /** Names of the columns of which this result has no value; of a result without rows, all. */
+  /** Names of the columns without values in this result; all columns if it has no rows. */
   readonly empty: ReadonlySet<string>
   readonly hasRows: boolean
   /** Columns whose values are of another type than those before. */
   readonly retyped: readonly RetypedColumn[]
 }
 
-/** Gives the columns that have no value their types, and finds those that have another type now. */
+/** Gives columns without values their last types, and finds columns that have another type now. */
 export async function withKnownTypes(
   connection: DuckDBConnection,
   request: DiffRequest,
@@ -53,7 +53,7 @@ export async function withKnownTypes(
   return { request: { ...request, columns }, empty, hasRows, retyped }
 }
 
-/** Those of the columns that have no value in the extract. */
+/** Returns those of the columns that have no value in the extract. */
 async function withoutValues(
   connection: DuckDBConnection,
   columns: readonly Column[],
@@ -70,8 +70,8 @@ function isSame(a: ColumnType, b: ColumnType): boolean {
 }
 
 /**
- * Remembers the types of the columns that have values, once the result is known to be one of this sync. Of a
- * column that never had one nothing is remembered.
+ * Remembers the types of columns that have values, once the result is known to be one of this sync. A column
+ * that never had a value is not remembered.
  */
 export async function rememberTypes(
   connection: DuckDBConnection,
@@ -90,18 +90,18 @@ function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {
 }
 
 /**
- * After the state was rebuilt from topics nothing says which types its rows had: then a column of text has
- * the type that all of its stored values have in JSON, as far as that tells.
+ * Finds types in the stored rows, since a state that was rebuilt from topics does not know them. A text
+ * column gets the type that all of its stored values have in JSON, if JSON shows it.
  */
 async function storedTypes(
   connection: DuckDBConnection,
   columns: readonly Column[],
 ): Promise<ReadonlyMap<string, ColumnType>> {
-  // In a path, `*` means every member, in quotes too.
+  // In a path, `*` means every member, even in quotes.
   const texts = columns.filter(({ name, type }) => type.kind === 'text' && name !== '*')
   const types = new Map<string, ColumnType>()
   if (texts.length === 0) return types
-  const found = texts.map(({ name }) => {
+  const selected = texts.map(({ name }) => {
     // A path in quotes takes a name of any characters.
     const path = quoteText(`$."${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`)
     return `list(DISTINCT json_type(content, ${path})) FILTER (json_type(content, ${path}) <> 'NULL') AS ${quoteIdentifier(name)}`
@@ -114,16 +114,16 @@ async function storedTypes(
   })
   for (const slice of slices) {
     const reader = await connection.runAndReadAll(
-      `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)}`,
+      `SELECT ${selected.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)}`,
     )
     const [row = {}] = reader.getRowObjectsJson()
-    for (const [name, of] of kinds) {
+    for (const [name, found] of kinds) {
       const some: unknown = row[name]
-      if (Array.isArray(some)) for (const kind of some) of.add(kind)
+      if (Array.isArray(some)) for (const kind of some) found.add(kind)
     }
   }
-  for (const [name, of] of kinds) {
-    const type = typeOfJson([...of])
+  for (const [name, found] of kinds) {
+    const type = typeOfJson([...found])
     if (type !== null) types.set(name, type)
   }
   return types
@@ -138,7 +138,7 @@ function typeOfJson(kinds: readonly unknown[]): ColumnType | null {
   return null
 }
 
-/** SQL for a type in which a column of it can be held. */
+/** Returns the SQL type of a column. */
 export function sqlTypeOf(type: ColumnType): string {
   switch (type.kind) {
     case 'decimal':

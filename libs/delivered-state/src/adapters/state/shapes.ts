@@ -1,6 +1,6 @@
 /**
- * The sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as it was
- * delivered. Each row names its shape, which tells without reading the row which columns it lacks.
+ * Shapes: the sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as
+ * it was delivered. Each row names its shape. So its columns are known without reading the row.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Row } from '@sluice/contracts/values'
@@ -9,8 +9,7 @@ import { encodeRow } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
 
 /**
- * The numbers by which the state file names kinds, ops and outcomes: the index in these lists. Their order is
- * part of the file's format.
+ * The state file names kinds, ops and outcomes by their index in these lists, so their order must not change.
  */
 export const KINDS = [
   'absent',
@@ -54,11 +53,11 @@ interface StoredRow {
   readonly shape: number
 }
 
-/** All shapes of a state file; those not yet saved go in with the next merge. */
+/** All shapes of a state file. Shapes that are not saved yet are saved with the next merge. */
 export class Shapes {
   readonly #byText = new Map<string, Shape>()
   readonly #unsaved: Shape[] = []
-  /** Rows come in long stretches of one shape. */
+  /** The shape of the last row, since mostly the next row has it, too. */
   #last: Shape | null = null
 
   static async load(connection: DuckDBConnection): Promise<Shapes> {
@@ -99,8 +98,8 @@ export class Shapes {
   }
 
   /**
-   * SQL that saves what is new, to be run in the transaction that stores the rows. `saved` is to be called
-   * once it is committed.
+   * Returns SQL that saves new shapes, to be run in the transaction that stores the rows. The caller calls
+   * `saved` once it is committed.
    */
   saving(): { readonly sql: string; saved(): void } {
     const news = [...this.#unsaved]

@@ -13,7 +13,7 @@ import { VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
 
-/** Counts up whenever the tables or the codes in them change their meaning. */
+/** The version of the tables and of the codes in them. */
 const FORMAT = '8'
 
 export interface StateFileOptions {
@@ -21,19 +21,18 @@ export interface StateFileOptions {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
-  /** As DuckDB writes sizes. */
+  /** The limit of memory, as DuckDB writes sizes. */
   readonly memoryLimit: string
   readonly threads: number
 }
 
 /**
- * DuckDB fills a row group in memory before it writes it. With its default size, rows of 10 KB would take 1.2
- * GB. This is the smallest size that DuckDB allows. A file of another block size is not opened, and is made
+ * The smallest block size that DuckDB allows. DuckDB fills a row group in memory before it writes it. With
+ * the default size, rows of 10 KB would take 1.2 GB. A file of another block size is not opened, and is made
  * again.
  *
- * A write-ahead log would hold each wide row once more in memory. Without one, the file has what was
- * committed by the last checkpoint, and none of what came later: positions and rows are always those of one
- * moment.
+ * A write-ahead log would have each wide row in memory once more. Without one, the file has all that was
+ * committed by the last checkpoint, and nothing later: positions and rows are always those of one moment.
  */
 const STORAGE = `BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 
@@ -43,15 +42,15 @@ export interface StateFile {
   /** Writes all that is committed to the file. */
   checkpoint(): Promise<void>
   /**
-   * Attaches the file again. From then on DuckDB reads a few rows where a few are wanted; of rows that it
-   * wrote itself it reads 2,048. Row groups that are written from then on have so many rows. Nothing may be
-   * prepared, and no transaction be open.
+   * Attaches the file again, with another size of row groups. From then on DuckDB reads a few rows if a few
+   * are wanted. Before that, it reads 2,048 of the rows that it has written itself. No statement may be
+   * prepared, and no transaction open.
    */
   attachAgain(groupRows: number): Promise<void>
   close(): Promise<void>
 }
 
-/** The columns of each table, in SQL. The size of a state is that of its content in bytes, NULL of none. */
+/** The columns of each table, in SQL. `size` is the bytes of the content, NULL without content. */
 const TABLES = {
   meta: 'name VARCHAR, value VARCHAR',
   positions:
@@ -66,9 +65,8 @@ const TABLES = {
 }
 
 /**
- * What the tables say: the rows of the state that count, by the id of each (stored-rows.ts), and the retry
- * entries that count. An entry of the topic counts for nothing where its change is in doubt, whatever it
- * says.
+ * The views: the rows of the state that count (stored-rows.ts), and the retry entries that count. If the
+ * outcome of a change is unknown, since a run lost track of it, its entry in the topic does not count.
  */
 const VIEWS = {
   state: 'SELECT rowid AS srid, * FROM stored ANTI JOIN dead ON dead.rid = stored.rowid',
@@ -134,7 +132,7 @@ export async function removeStateFile(file: string): Promise<void> {
   )
 }
 
-/** What must be equal for a file to be trusted. */
+/** Returns the metadata that must be equal for a file to be trusted. */
 function identityOf(options: StateFileOptions): { readonly [name: string]: string } {
   return {
     format: FORMAT,
@@ -144,14 +142,14 @@ function identityOf(options: StateFileOptions): { readonly [name: string]: strin
   }
 }
 
-/** The open file, or why it cannot be trusted. Throws `conflict` if another process has it open. */
+/** Returns the open file, or why it cannot be trusted. Throws `conflict` if another process has it open. */
 async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
   let file: StateFile
   try {
     file = await connect(options)
   } catch (error) {
     if (isSluiceError(error)) throw error
-    // A full disk says nothing against the file.
+    // A full disk is no reason to distrust the file.
     const diskError = diskErrorOf(error, options.file)
     if (diskError !== null) throw diskError
     const message = messageOf(error)
@@ -188,7 +186,7 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
     return 'its positions do not match its partitions'
   if ((await columnsOf(connection)) !== Object.values(TABLES).join(', '))
     return 'its tables have other columns'
-  // Reads what every diff reads, so that a damaged block shows now.
+  // This reads the columns that every diff reads, so that a damaged block shows now.
   await connection.run(
     'SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq), (SELECT count(rid) FROM dead) FROM stored',
   )
@@ -196,8 +194,7 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
 }
 
 /**
- * Of all tables, as in `TABLES`. The result of one query tells it; DuckDB's list of all columns takes much
- * longer.
+ * Returns the columns of all tables, as in `TABLES`. One query is much faster than DuckDB's list of columns.
  */
 async function columnsOf(connection: DuckDBConnection): Promise<string> {
   const tables = Object.keys(TABLES).map(table => `main.${table}`)
@@ -209,7 +206,7 @@ async function columnsOf(connection: DuckDBConnection): Promise<string> {
     .join(', ')
 }
 
-/** Files that this process has open: the lock that DuckDB takes keeps out other processes only. */
+/** The files that this process has open, since DuckDB's lock keeps out other processes only. */
 const openFiles = new Set<string>()
 
 async function connect(options: StateFileOptions): Promise<StateFile> {
@@ -233,7 +230,7 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
     preserve_insertion_order: 'true',
-    // Memory that DuckDB has freed goes back to the system at once, not when 128 MB have come together.
+    // DuckDB gives freed memory back to the system soon, and not only once it has 128 MB of it.
     allocator_flush_threshold: '8MB',
     allocator_bulk_deallocation_flush_threshold: '16MB',
   })
@@ -242,7 +239,7 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
     await connection.run("SET TimeZone = 'UTC'")
     const attach = async (groupRows: number): Promise<void> => {
       const storage = `TYPE duckdb, ROW_GROUP_SIZE ${groupRows}, ${STORAGE}`
-      // Attached, so that its name in SQL is ours and not made of the file's.
+      // The file is attached, so that its name in SQL is ours, and does not depend on the file's.
       await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (${storage})`)
       await connection.run('USE sluice_state')
     }
@@ -263,8 +260,8 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
 }
 
 async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
-  // Closing writes what is committed into the file, on the main thread; a checkpoint before does so
-  // elsewhere. If it fails, the next process has more to read from the topics.
+  // A checkpoint writes committed data on another thread, and closing would do so on the main thread. If it
+  // fails, the next process has more to read from the topics.
   await connection.run('CHECKPOINT sluice_state').catch(() => {})
   connection.closeSync()
   instance.closeSync()
@@ -299,8 +296,8 @@ export function asStateError(error: unknown, file: string): unknown {
 }
 
 /**
- * A `disk` error where the state's file could not be written; null for anything else. A database that has
- * failed so calls itself invalid afterwards, though nothing in its file is.
+ * Returns a `disk` error if the state's file could not be written; null for anything else. After such a
+ * failure DuckDB calls the database invalid, though nothing in its file is.
  */
 function diskErrorOf(error: unknown, file: string): SluiceError | null {
   const text = messageOf(error)

@@ -1,6 +1,6 @@
 /**
- * What DuckDB may have of the process's memory, step by step: it fills what it may have with what it has
- * read, needed or not. Rows of which 2,048 do not fit are given more, for it reads so many at once.
+ * Sets DuckDB's limit of memory for each step of the work. DuckDB fills all memory up to its limit with data
+ * that it has read, needed or not. It reads 2,048 rows at once, so wide rows get a higher limit.
  */
 import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -10,24 +10,24 @@ import { hidesRowIds } from '../diff/find-changes.ts'
 import { groupsOf } from '../diff/row-hash.ts'
 import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows, tableSlices } from '../diff/row-slices.ts'
 
-/** Of so many columns, what two threads have in work is too much. */
+/** With more columns than this, two threads would work on too many values at once. */
 const MANY_COLUMNS = 100
-/** What each further column gets beside the limit: DuckDB holds 2,048 values of it. */
+/** Each further column raises the limit by this much, since DuckDB has 2,048 values of it in memory. */
 const COLUMN_BYTES = 100_000
-/** Of rows from this size on one thread has enough in work, since DuckDB works on 2,048 rows at once. */
+/** Rows of this size and more are worked on by one thread, since each thread takes 2,048 rows. */
 const WIDE_ROW_BYTES = 2000
-/** Rows of fewer bytes on average are taken for narrow without a look at each. */
+/** Rows of fewer bytes on average count as narrow, without a look at each. */
 const LOOKED_AT_BYTES = 500
-/** What DuckDB keeps while changes are published: the other stages are at work then. */
+/** The share of memory that DuckDB keeps while changes are published, when other stages are at work. */
 const PUBLISHING_SHARE = 0.5
-/** What DuckDB needs beside the wide rows that it reads: to hash them as JSON, and to join some of them. */
+/** The memory that DuckDB needs beside wide rows, to hash them as JSON and to join some of them. */
 const HASHING_BYTES = 128_000_000
 const JOINING_BYTES = 64_000_000
-/** More keys and hashes than of so many rows may want the usual memory. */
+/** Keys and hashes of up to this many rows need less than the usual memory. */
 const FEW_ROWS = 200_000
-/** Wide rows are staged with this much. With more, DuckDB would only keep more of them in memory. */
+/** The limit while wide rows are staged. With a higher one, DuckDB would only keep more of them in memory. */
 const STAGING_BYTES = 96_000_000
-/** What DuckDB may keep in memory between two pieces of work. */
+/** The memory that DuckDB may keep between two pieces of work. */
 const IDLE_BYTES = 32_000_000
 
 export function comparedColumns({ columns, compare }: DiffRequest): readonly Column[] {
@@ -41,10 +41,7 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
-  /**
-   * The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than
-   * that.
-   */
+  /** How many wide rows the diff has. It works on few of them at once, and with few in all needs little. */
   #wide: 'none' | 'few' | 'many' = 'none'
 
   constructor(
@@ -57,9 +54,9 @@ export class StateMemory {
   }
 
   /**
-   * Rows of many columns or bytes are worked on by one thread, and get what they take until the diff ends.
-   * Gives the stretches in which the model's rows are looked at; null for narrow rows, which need none. The
-   * extract is attached.
+   * Sets limit and threads for a diff, whose extract is attached: rows of many columns or bytes get one
+   * thread, and as much memory as they need. Returns the slices in which the model's rows are read; null for
+   * narrow rows, which need none.
    */
   async ofDiff(request: DiffRequest): Promise<readonly Slice[] | null> {
     const { columns, extractFile, primaryKey } = request
@@ -75,7 +72,7 @@ export class StateMemory {
     const extracted =
       rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
     const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
-    // DuckDB reads few rows where few are wanted, since extract and state are files. A copy is none.
+    // From a file, such as extract and state, DuckDB reads a few rows if a few are wanted. A copy is no file.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
     const most = Math.max(stored.readBytes, extracted.readBytes)
     const isNarrow = isMany || this.#readBytes > 0 || most <= SLICE_BYTES
@@ -85,38 +82,38 @@ export class StateMemory {
     return extracted.slices.length > 1 || isMany ? extracted.slices : null
   }
 
-  /** While wide changes are staged. */
+  /** Sets the limit for staging wide changes. */
   async whileStagingWide(): Promise<void> {
     await this.#limit(Math.min(this.#usualBytes, STAGING_BYTES))
   }
 
-  /** For reading so many bytes of rows at once. */
+  /** Sets the limit for reading this many bytes of rows at once. */
   async toRead(bytes: number): Promise<void> {
     this.#readBytes = bytes
     this.#wide = 'none'
     await this.#limit(this.#enough(1, JOINING_BYTES))
   }
 
-  /** For the rest of the diff. */
+  /** Sets the limit for the rest of the diff. */
   async whilePublishing(): Promise<void> {
     const least = Math.min(this.#usualBytes, JOINING_BYTES)
     await this.#limit(Math.max(least, this.#enough(PUBLISHING_SHARE, JOINING_BYTES)))
   }
 
-  /** Between two pieces of work others need the memory: an export, or the state of another sync. */
+  /** Frees memory between two pieces of work, for an export, or for the state of another sync. */
   async letGo(): Promise<void> {
     await this.#limit(IDLE_BYTES)
     await this.#connection.run(`SET memory_limit = '${this.#usualBytes}B'`)
   }
 
-  /** A share of the usual, or where rows are wide what they and the work on them take. */
+  /** Returns a share of the usual limit, or more if wide rows and the work on them need more. */
   #enough(share: number, workBytes: number): number {
     const isWide = this.#readBytes > SLICE_BYTES || this.#wide !== 'none'
     return Math.max(this.#usualBytes * share, isWide ? Math.max(this.#readBytes, SLICE_BYTES) + workBytes : 0)
   }
 
   async #limit(bytes: number): Promise<void> {
-    // What is in use stays, and DuckDB says so.
+    // DuckDB rejects a limit below the memory in use, and then keeps the old one.
     await this.#connection.run(`SET memory_limit = '${Math.floor(bytes)}B'`).catch(() => undefined)
   }
 }

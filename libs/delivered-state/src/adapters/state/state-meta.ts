@@ -1,4 +1,4 @@
-/** What a state file says of itself: how far into the topics it has come, and how its rows are hashed. */
+/** The metadata of a state file: its positions in the topics, and how its rows are hashed. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { FedFor, StatePositions } from '../../port.ts'
@@ -29,7 +29,7 @@ export async function loadPositions(
   }
 }
 
-/** SQL that keeps the positions in place of the ones before. */
+/** Returns SQL that replaces the positions. */
 export function positionsSql(positions: Omit<StatePositions, 'kept'>): string {
   const rows = positions.changes.map((changes, p) => {
     const last = positions.lastChange[p] ?? null
@@ -40,7 +40,7 @@ export function positionsSql(positions: Omit<StatePositions, 'kept'>): string {
   return `DELETE FROM positions; INSERT INTO positions VALUES ${rows.join(', ')}; ${fedFor}`
 }
 
-/** The hash that the stored rows have; null if its text was another, or none was made. */
+/** Returns the hash of the stored rows; null if none was made, or another version made it. */
 export async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
   const value = await readMeta(connection, 'hash')
   if (value === null) return null
@@ -49,14 +49,14 @@ export async function loadHash(connection: DuckDBConnection): Promise<RowHash | 
   return hash.spec === saved.spec ? hash : null
 }
 
-/** The value that is kept under a name; null if none is. */
+/** Returns the value under a name; null if there is none. */
 export async function readMeta(connection: DuckDBConnection, name: string): Promise<string | null> {
   const reader = await connection.runAndReadAll(`SELECT value FROM meta WHERE name = ${quoteText(name)}`)
   const value = reader.getRows()[0]?.[0]
   return typeof value === 'string' ? value : null
 }
 
-/** SQL that keeps a value, in place of an earlier one of that name. */
+/** Returns SQL that replaces the value under a name. */
 export function metaSql(name: string, value: string): string {
   const quoted = quoteText(name)
   return `DELETE FROM meta WHERE name = ${quoted}; INSERT INTO meta VALUES (${quoted}, ${quoteText(value)});`
@@ -66,7 +66,7 @@ export async function saveMeta(connection: DuckDBConnection, name: string, value
   await inTransaction(connection, () => connection.run(metaSql(name, value)))
 }
 
-/** All of the work, or nothing of it. */
+/** Does the work in one transaction: all of it, or nothing. */
 export async function inTransaction(
   connection: DuckDBConnection,
   work: () => Promise<unknown>,

@@ -1,8 +1,8 @@
 /**
- * How rows leave the tables of a state file. DuckDB keeps 256 KB in memory for each 2,048 neighbours of which
- * it deletes one, whatever its limit is. So rows of the state are only ever appended: one that counts no more
- * is named in `dead`, and the view `state` passes over it. Once many are dead, the table is written anew
- * without them (docs/decisions/state-appended.md).
+ * Removes rows from the tables of a state file. If DuckDB deletes a row, it keeps 256 KB in memory for the
+ * 2,048 rows around it, whatever its limit is. So rows of the state are only appended. A row that no longer
+ * counts is named in `dead`, and the view `state` passes over it. Once many are dead, the table is written
+ * anew without them (docs/decisions/state-appended.md).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isInSlice, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
@@ -13,18 +13,17 @@ import { ABSENT, REMOVED, SETTLED } from './shapes.ts'
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
 /**
- * The most keys that are compared at once. More may not fit into memory, since this writes no temporary
- * files.
+ * Up to this many keys are compared at once. More may not fit into memory, as no temporary files are written.
  */
 const SLICE_ROWS = 250_000
 
 /**
- * Keys that left a partition of `changes` for good. Their last change there is a removal that was delivered
- * or settled, and the state knows nothing of them in that partition any more. A rebuild does not need their
- * remaining records.
+ * Notes the keys that are gone after the staged changes, and forgets those that came back or have their
+ * tombstone. To be called once these changes are merged into the state.
  *
- * Notes the staged changes after which their keys are gone. Forgets gone keys that came back or have their
- * tombstone. Call it once these changes are merged into the state.
+ * A key is gone from a partition of `changes` if its last change there is a removal that was delivered or
+ * settled, and the state knows nothing of it in that partition any more. A rebuild does not need its
+ * remaining records.
  */
 export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll(`
@@ -49,9 +48,7 @@ export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> 
   )
 }
 
-/**
- * Runs SQL for so many keys in as many slices as they need; each gets the condition on `key` that makes it.
- */
+/** Runs SQL once for each slice of the keys. `sqlOf` gets the condition on `key` that selects the slice. */
 async function inSlices(
   connection: DuckDBConnection,
   rows: number,
@@ -69,40 +66,44 @@ interface GoneKeys {
 }
 
 /**
- * The next of the keys that are gone since before a time, in ms since 1970, behind a row id; at most so many.
- * Rows come in the order of their ids, so that DuckDB stops once it has enough.
+ * Returns up to `limit` of the keys that are gone since before a time (ms since 1970), behind a row id. Rows
+ * come in the order of their ids, so that DuckDB stops once it has enough.
  */
 export async function goneKeys(
   connection: DuckDBConnection,
-  of: { readonly before: number; readonly behind: number; readonly limit: number },
+  { before, behind, limit }: { readonly before: number; readonly behind: number; readonly limit: number },
 ): Promise<GoneKeys> {
   const reader = await connection.runAndReadAll(
-    `SELECT partition, ${asBytes('key')}, rowid FROM gone WHERE since < ${of.before} AND rowid > ${of.behind} LIMIT ${of.limit}`,
+    `SELECT partition, ${asBytes('key')}, rowid FROM gone WHERE since < ${before} AND rowid > ${behind} LIMIT ${limit}`,
   )
   const rows = reader.getRows()
   return {
     keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: textOfBytes(key) ?? '' })),
-    last: Number(rows.at(-1)?.[2] ?? of.behind),
+    last: Number(rows.at(-1)?.[2] ?? behind),
   }
 }
 
-/** SQL that forgets the keys that were passed on, up to the last of them. */
+/** Returns SQL that forgets the keys that have their tombstones, up to the last of them. */
 export function forgetGone({ before, last }: { readonly before: number; readonly last: number }): string {
   return `DELETE FROM gone WHERE since < ${before} AND rowid <= ${last}`
 }
 
-/** More than this share of dead rows makes the file too large. */
-const DEAD_SHARE = 0.25
-/** Each reading of the state holds the dead rows in memory. */
+/**
+ * The state is written anew if more than this share of its rows is dead, since the file is too large then.
+ */
+const MAX_DEAD_SHARE = 0.25
+/**
+ * It is also written anew beyond this number, since each reading of the state has the dead rows in memory.
+ */
 const MAX_DEAD = 4_000_000
-/** Rows of the state that are written anew at once, since their dead neighbours are in memory meanwhile. */
+/** So many rows are written anew at once, since the dead ones among them are in memory meanwhile. */
 const REWRITTEN_ROWS = 2_000_000
-/** From a smaller table, rows are deleted in place. */
-export const DELETED_FROM = 64 * VECTOR_ROWS
+/** In a table of up to this many rows, rows are deleted in place. */
+export const MAX_ROWS_TO_DELETE = 64 * VECTOR_ROWS
 
-/** From so many rows on, row groups are larger. */
+/** A state of this many rows and more gets larger row groups. */
 const MANY_ROWS = 500_000
-/** The most rows of a row group, and about its most bytes: DuckDB holds it in memory while it writes it. */
+/** The limits of a row group, which DuckDB has in memory while it writes it. The bytes are approximate. */
 const MAX_GROUP_ROWS = 16 * VECTOR_ROWS
 const GROUP_BYTES = 32_000_000
 
@@ -113,8 +114,8 @@ export const ENTRY_COLUMNS =
   'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR'
 
 /**
- * How many rows a row group gets. DuckDB keeps some KB for each column of a row group, beside what its limit
- * counts: with the fewest rows, a state of 20 million would take 0.5 GB.
+ * Returns the number of rows of a row group. DuckDB keeps some KB for each column of a row group, which its
+ * limit does not count. With the smallest groups, a state of 20 million rows would take 0.5 GB.
  */
 export function groupRowsFor(rows: number, neighbourBytes: number): number {
   if (rows < MANY_ROWS) return VECTOR_ROWS
@@ -122,21 +123,21 @@ export function groupRowsFor(rows: number, neighbourBytes: number): number {
   return Math.min(MAX_GROUP_ROWS, Math.max(1, vectors) * VECTOR_ROWS)
 }
 
-/** Takes rows out of the state. `rows` is SQL that gives their ids (`srid`), of which none is dead. */
+/** Takes rows out of the state. `rows` is SQL for their ids (`srid`), of which none is dead. */
 export async function hideRows(connection: DuckDBConnection, rows: string): Promise<void> {
   await connection.run(`INSERT INTO dead ${rows}`)
 }
 
 /**
- * Writes the state anew if too many of its rows are dead, in the order in which they are. Rows that were
- * appended in the same transaction have no lasting ids yet, so this comes before them. True if it wrote.
+ * Writes the state anew, in the same order, if too many of its rows are dead. To be called before rows are
+ * appended, since their ids do not last within the transaction. Resolves with true if it wrote.
  */
 export async function dropDeadRows(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
     'SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM stored)',
   )
   const [dead = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
-  if (dead <= Math.min(stored * DEAD_SHARE, MAX_DEAD)) return false
+  if (dead <= Math.min(stored * MAX_DEAD_SHARE, MAX_DEAD)) return false
   const { slices } = await tableSlices(connection, { table: 'stored', size: 'size' })
   await connection.run(`CREATE TABLE stored_next (${STATE_COLUMNS})`)
   for (const slice of slices.flatMap(slice => [...partsOf(slice)]))
@@ -154,8 +155,8 @@ function* partsOf({ from, to }: Slice): Generator<Slice> {
 }
 
 /**
- * Deletes the rows of a table whose partition and key are among `rows`, SQL that gives these. A large table
- * is written anew instead.
+ * Deletes the rows of a table whose partition and key `rows`, which is SQL, selects. Writes a large table
+ * anew.
  */
 export async function removeKeys(
   connection: DuckDBConnection,
@@ -167,7 +168,7 @@ export async function removeKeys(
   if (count === 0) return
   const isOne = `JOIN (${rows}) e ON e.key = t.key AND e.partition = t.partition`
   await connection.run(
-    count <= DELETED_FROM
+    count <= MAX_ROWS_TO_DELETE
       ? `DELETE FROM ${table} WHERE rowid IN (SELECT t.rowid FROM ${table} t SEMI ${isOne})`
       : `CREATE OR REPLACE TABLE ${table} AS SELECT t.* FROM ${table} t ANTI ${isOne}`,
   )
