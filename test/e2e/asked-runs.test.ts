@@ -63,7 +63,7 @@ describe('a run asked for, in one process,', () => {
     world.start()
     expect(await world.ended(reset)).toMatchObject({
       status: 'failed',
-      error: expect.stringMatching(/was cut off.*`sluice run .*`sluice cancel /),
+      error: expect.stringMatching(/was interrupted.*`sluice run .*`sluice cancel /),
     })
   })
 
