@@ -9,7 +9,7 @@ import { isIntent } from '@sluice/domain/answers/intent'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
+import { runAtWork, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
@@ -140,7 +140,7 @@ export class TopicsFollower implements AsyncDisposable {
 
   /** True if its topics may hold more than the index. */
   #isBehind(runs: SyncRuns): boolean {
-    return openRun(runs) !== null || this.#seen.get(runs.sync) !== stateOf(runs)
+    return runAtWork(runs) !== null || this.#seen.get(runs.sync) !== stateOf(runs)
   }
 
   async #readSync({ sync, incarnation }: SyncRuns): Promise<void> {

@@ -14,7 +14,7 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import type { Locks } from './port.ts'
 import { reportSuspended } from './report-suspended.ts'
 import type { StageMetrics } from './stage-metrics.ts'
-import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
+import { runAtWork, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { syncGroup, type SyncService, syncTopics, type StageName } from '@sluice/topics/topics'
@@ -106,7 +106,7 @@ function syncWorkers(
   const open = new Map<string, RunEvent>()
   const kept = new Map<string, number>()
   for (const runs of following.runs.all()) {
-    const run = openRun(runs)
+    const run = runAtWork(runs)
     const name = `${runs.sync}.${runs.incarnation}`
     if (run !== null) open.set(name, run)
     else if (working.has(name)) kept.set(name, keptForMs(runs, now))
@@ -176,7 +176,7 @@ function suspenderOf(following: Following, begun: RunEvent, signal: AbortSignal)
       const place = placeOf(target)
       suspensions.failed(place, error)
       const known = following.runs.of(sync)
-      const run = known === undefined ? null : (openRun(known)?.run ?? null)
+      const run = known === undefined ? null : (runAtWork(known)?.run ?? null)
       if (failures.failed(place, run) < FAILURES_THAT_END_A_RUN) return
       const { stage } = following
       const report = (partition: number): Promise<void> =>

@@ -7,7 +7,7 @@ import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { openRun, type RunsView } from '@sluice/runs/runs-view'
+import { runAtWork, type RunsView } from '@sluice/runs/runs-view'
 import { DeadlyPlace } from './deaths/entry.ts'
 import { at, homePartition, reportKey, sharedTopics, type StageName } from '@sluice/topics/topics'
 
@@ -37,7 +37,7 @@ export async function reportSuspended(
   const { log, io, prefix, runs } = deps
   const { stage, sync, incarnation, error } = failed
   const known = runs.of(sync)
-  const run = known?.incarnation === incarnation ? openRun(known) : null
+  const run = known?.incarnation === incarnation ? runAtWork(known) : null
   if (known === undefined || run === null) return
   const records = partitionsOf(run, failed.partition).flatMap(partition => {
     const report = suspendedReport(run, { partition, last: known.reports.get(partition), stage, error })

@@ -4,7 +4,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { ForeignRecords } from '@sluice/topics/foreign-records'
-import { openRun, RunsView } from './runs-view.ts'
+import { runAtWork, RunsView } from './runs-view.ts'
 import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
@@ -304,9 +304,9 @@ describe('the view of the runs', () => {
     await tell({ runId: 'A', status: 'success' })
     await tell({ runId: 'B', status: 'queued' })
     const before = await seen()
-    expect(before && openRun(before)).toBeNull()
+    expect(before && runAtWork(before)).toBeNull()
     await tell({ runId: 'B', status: 'running' })
     const after = await seen()
-    expect(after && openRun(after)?.runId).toBe('B')
+    expect(after && runAtWork(after)?.runId).toBe('B')
   })
 })

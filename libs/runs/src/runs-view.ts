@@ -420,7 +420,7 @@ function withNewest(before: Set<string>, newest: string | undefined): Set<string
 }
 
 /** Returns the run of a sync that renderer and delivery are to work on; null if there is none. */
-export function openRun(runs: SyncRuns): RunEvent | null {
+export function runAtWork(runs: SyncRuns): RunEvent | null {
   for (const event of runs.events.values()) if (event.status === 'running') return event
   return null
 }

@@ -23,8 +23,8 @@ import { LateShare, type RequestMemory, maxMaybeSent, WorkRoom } from './deliver
 import { MaybeSent } from './run/maybe-sent.ts'
 import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outcome/effects.ts'
 import {
-  RUN_INTERRUPTED,
-  InterruptedRun,
+  RUN_ABANDONED,
+  AbandonedRun,
   reportOf,
   PassedRun,
   endWithoutRenderer,
@@ -121,7 +121,7 @@ class PartitionDelivery {
    */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
-  readonly #interrupted: InterruptedRun
+  readonly #abandoned: AbandonedRun
   /**
    * Aborts, with the error, when this process has not reached the limits store for some time. Another process
    * should take over then.
@@ -134,7 +134,7 @@ class PartitionDelivery {
     const arriveUntil = parts.deps.lateSends.ofPredecessor(partitionName(parts))
     this.#maybeSent = new MaybeSent(parts.recovered.clean, arriveUntil)
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
-    this.#interrupted = new InterruptedRun(() => reportOf(parts))
+    this.#abandoned = new AbandonedRun(() => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
     this.#removals = new RemovalsFirst(parts, { maybeSent: this.#maybeSent, reporter: this.#reporter })
@@ -179,7 +179,7 @@ class PartitionDelivery {
     const { deps, run, worker, ledger, attempts, requests } = this.#parts
     const finished = async (number: number): Promise<RunSoFar> => {
       const { end } = await deps.log.offsets(requests, { signal })
-      this.#interrupted.interrupt(number, end)
+      this.#abandoned.abandon(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
       await ledger.done({ signal })
@@ -336,7 +336,7 @@ class PartitionDelivery {
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
     const history = this.#maybeSent.historyOf(known?.history, maxMaybeSent(open.target))
-    const why = this.#interrupted.includes(request.run, offset) ? RUN_INTERRUPTED : null
+    const why = this.#abandoned.includes(request.run, offset) ? RUN_ABANDONED : null
     open.sending.take({ request, offset, history, memory }, why)
   }
 

@@ -11,7 +11,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { Slots } from '@sluice/flow/slots'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { openRun, type RunsView } from '@sluice/runs/runs-view'
+import { runAtWork, type RunsView } from '@sluice/runs/runs-view'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo, Typed } from '@sluice/topics/record-io'
 import { at, isMarkerKey, keyText, nameOf, syncTopics } from '@sluice/topics/topics'
@@ -121,7 +121,7 @@ export async function enter(
   const target = at(topics[stage], partition)
   const found = await findOwner({ log, io, incarnation, stage, target, ...options })
   const isAlive = found !== null && suspects.own.get(nameOf(target)) === found.marker
-  const run = runAtWork(runs, place.run)?.run ?? place.run.run ?? 0
+  const run = incarnationsRun(runs, place.run)?.run ?? place.run.run ?? 0
   const position = found?.position ?? -1
   const before = deathsIn(run, found, isAlive)
   const input = at(topics[reads], partition)
@@ -151,7 +151,7 @@ export async function enter(
     diedIn: asked => (asked === run ? before.all : 0),
     took: (output, marker) => suspects.own.set(nameOf(output), marker),
     cameFurther: free,
-    leaves: () => (isThrough || runAtWork(runs, place.run)?.run !== run ? null : withoutOwn(deaths)),
+    leaves: () => (isThrough || incarnationsRun(runs, place.run)?.run !== run ? null : withoutOwn(deaths)),
     [Symbol.dispose]: free,
   }
 }
@@ -163,9 +163,9 @@ function isIdle(runs: RunsView, { sync, incarnation, run }: RunEvent, partition:
   return last?.run === run && !last.ended && (last.waits ?? []).some(({ kind }) => IDLE_WAITS.has(kind))
 }
 
-function runAtWork(runs: RunsView, { sync, incarnation }: RunEvent): RunEvent | null {
+function incarnationsRun(runs: RunsView, { sync, incarnation }: RunEvent): RunEvent | null {
   const known = runs.of(sync)
-  return known?.incarnation === incarnation ? openRun(known) : null
+  return known?.incarnation === incarnation ? runAtWork(known) : null
 }
 
 const AT_WORK = {

@@ -106,9 +106,13 @@ function deathsAtEnd(atWork: AtWork, ended: RunState): number {
 /** Adds the deaths to the end of the run at work. */
 export function endCounted(atWork: AtWork, end: RunState): RunState {
   const deaths = deathsAtEnd(atWork, end)
-  const isDue = end.error === INTERRUPTED && isSuspendedByDeaths({ deaths })
+  const schedulePauses = end.error === INTERRUPTED && isSuspendedByDeaths({ deaths })
   const then = isGivenUp(atWork.run) ? ', and no run takes the place of this one' : ''
-  return { ...end, deaths, error: isDue ? `${INTERRUPTED}; ${deathsText(deaths)}${then}` : end.error }
+  return {
+    ...end,
+    deaths,
+    error: schedulePauses ? `${INTERRUPTED}; ${deathsText(deaths)}${then}` : end.error,
+  }
 }
 
 function deathsText(deaths: number): string {

@@ -1,7 +1,7 @@
 /** Finds a sync's runs so far in the topics, for an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
-import { hasSeenModel, isReplacementOf, laterFired, laterOwner, type RunState } from './run-events.ts'
+import { hasSeenModel, isReplacementOf, laterFired, laterDestination, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
@@ -36,7 +36,7 @@ export function findRuns(
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
     // Events of an earlier version have no such field.
-    deliveredTo: events.map(event => event.deliveredTo ?? null).reduce(laterOwner, null),
+    deliveredTo: events.map(event => event.deliveredTo ?? null).reduce(laterDestination, null),
     atWork: interrupted === undefined ? null : interruptedRun(interrupted),
     queued: queued.filter(event => event !== interrupted),
     awaiting: events.findLast(event => event.status === 'held') ?? null,

@@ -161,7 +161,7 @@ function isScheduled({ cause, fired }: RunOrigin): boolean {
 }
 
 /** Returns the later of two destinations of a sync's delivered state. */
-export function laterOwner(one: StateOwner | null, other: StateOwner | null): StateOwner | null {
+export function laterDestination(one: StateOwner | null, other: StateOwner | null): StateOwner | null {
   return (other?.change ?? -1) > (one?.change ?? -1) ? other : one
 }
 

@@ -21,7 +21,7 @@ import {
 } from './run-events.ts'
 import { failReset, suspend, takeCommandSuspended, takeDueSuspended } from './suspended-sync.ts'
 import {
-  ownedBy,
+  deliveredToNow,
   stepOf,
   withEnd,
   withRun,
@@ -192,7 +192,7 @@ function detected(
   const next = toApprove !== null ? 'await-approval' : records > 0 ? 'publish' : 'end'
   // Renderer and delivery never hear of a run that publishes nothing, so no report will come.
   const phase = next === 'end' ? 'reported' : 'detecting'
-  const deliveredTo = toApprove === null ? ownedBy(life, to) : life.deliveredTo
+  const deliveredTo = toApprove === null ? deliveredToNow(life, to) : life.deliveredTo
   // The event comes before the first change, so that the next owner knows where rows of the state may be.
   const events = deliveredTo === life.deliveredTo ? [] : [run]
   return stepOf({ ...life, deliveredTo, atWork: { ...atWork, run, phase } }, events, next)

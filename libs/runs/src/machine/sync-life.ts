@@ -60,7 +60,7 @@ export interface SyncLife {
   /** True if the next run is the sync's first: no run has been through its model so far. */
   readonly first: boolean
   /**
-   * Places from which earlier runs do not know their changes' fate, until a complete run has seen to them.
+   * By partition, the first change of an earlier run whose outcome is unknown. A complete run clears them.
    */
   readonly faults: readonly Fault[]
   /** Offset of the last command that is taken; −1 if none is. */
@@ -200,12 +200,12 @@ export type Next =
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
   | 'await-approval' // Let somebody approve it first [awaits-approval].
-  | 'publish' // [prepared, publishing, then published, cut-short or failed]
-  | 'close' // Write the missing markers [sealed].
+  | 'publish' // [prepared, publishing, then published, publishing-cancelled or failed]
+  | 'close' // Write the missing markers [closed].
   | 'await-reports' // Wait until all partitions have reported [reported].
   | 'replace' // Give an id to the run that takes the place of the interrupted one [replaced].
   | 'end' // Forget old runs, and trim old records [ended].
-  | 'release' // Let go of the run [released].
+  | 'release' // Close the files of the ended run [released].
   | 'take-over' // from itself: only a takeover, which writes the missing markers, ends the run.
 
 export interface Step {
@@ -233,7 +233,10 @@ export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunStat
 }
 
 /** Returns this destination as that of the delivered state. An account that a secret hides stays known. */
-export function ownedBy({ deliveredTo: before }: SyncLife, { url, accounts }: DeliveredTo): StateOwner {
+export function deliveredToNow(
+  { deliveredTo: before }: SyncLife,
+  { url, accounts }: DeliveredTo,
+): StateOwner {
   const change = (before?.change ?? 0) + 1
   if (before === null || isAnother(before, { url, accounts })) return { url, accounts, change }
   const isNews = ([name, value]: readonly [string, string | null]): boolean =>

@@ -17,7 +17,7 @@ import {
   type RunState,
 } from './run-events.ts'
 import {
-  ownedBy,
+  deliveredToNow,
   stepOf,
   withEnd,
   withRun,
@@ -157,7 +157,7 @@ function approve(life: SyncLife, asked: Asked): Step {
   if (!isMeant || queued.length > 0) return stepOf(life, [], 'go-on')
   if (answer === 'new')
     return setQueued(life, runOf(life, { ...asked, command: { ...command, cause: 'reset' } }))
-  const deliveredTo = changed === null ? life.deliveredTo : ownedBy(life, changed.to)
+  const deliveredTo = changed === null ? life.deliveredTo : deliveredToNow(life, changed.to)
   // The run gives its number back: its event has none, and the next owner finds the one before.
   const lastRun = awaiting.run === null ? life.lastRun : awaiting.run - 1
   return setQueued({ ...life, awaiting: null, deliveredTo, lastRun }, approvedRun(awaiting, offset))

@@ -271,7 +271,7 @@ async function feedPartition(
 ): Promise<void> {
   const { partition } = changes.target
   const unknownFrom = unknownFromIn(partition, options.faults)
-  // A later change of the key that is not lost has its own outcome in `retry`, so it ends the lost one.
+  // `retry` has the outcome of each known change. So a later known change of a key drops the key's lost one.
   const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)

@@ -256,7 +256,7 @@ describe('runs that ended some time ago', () => {
     expect([warnings, await forgotten()]).toEqual([1, keysOf(names(10))])
   })
 
-  it('are not looked for once the owned is over', async () => {
+  it('are not looked for once the sync is no longer owned', async () => {
     await end(names(60))
     minute = 61
     const over = AbortSignal.abort(new Error('over'))

@@ -35,7 +35,7 @@ import type { OwnedSync } from '../sync/owned-sync.ts'
 /** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
-const MAX_LOOKED_MS = 3_600_000
+const MAX_IDLE_AGE_MS = 3_600_000
 /** The reason why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
@@ -161,7 +161,7 @@ export class RunExecution {
     const inputs = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
     const detected = await detectChanges(inputs)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
-    if (purpose === undefined && run.first) assertSaid(definition, counts)
+    if (purpose === undefined && run.first) assertFirstRunChosen(definition, counts)
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const runCounts = replay?.counts ?? counts
     const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: runCounts, notices, faults }
@@ -175,8 +175,8 @@ export class RunExecution {
     const foundAll = purpose === undefined && rowsInvalid === 0 && undecided === 0 && faults.length === 0
     if (records === 0 && toApprove === null && foundAll && isUnchanged !== undefined) {
       const { definition: hash, run: number } = this.#atWork.run
-      const looked = { definition: hash, ends, isModelStillSo: isUnchanged, at: deps.now(), found }
-      owned.looked = { ...looked, run: number ?? 0 }
+      const findings = { definition: hash, ends, isModelUnchanged: isUnchanged, at: deps.now(), found }
+      owned.lastIdle = { ...findings, run: number ?? 0 }
     }
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
@@ -192,17 +192,17 @@ export class RunExecution {
    */
   #unchanged(definition: Definition, ends: string): Extract<Fact, { kind: 'detected' }> | null {
     const owned = this.#owned
-    const { looked } = owned
-    owned.looked = null
+    const { lastIdle } = owned
+    owned.lastIdle = null
     const { run } = this.#atWork
-    if (looked === null || run.cause !== 'schedule' || run.run !== looked.run + 1) return null
-    const age = owned.deps.now() - looked.at
-    if (run.definition !== looked.definition || run.faults.length > 0 || age < 0 || age > MAX_LOOKED_MS)
+    if (lastIdle === null || run.cause !== 'schedule' || run.run !== lastIdle.run + 1) return null
+    const age = owned.deps.now() - lastIdle.at
+    if (run.definition !== lastIdle.definition || run.faults.length > 0 || age < 0 || age > MAX_IDLE_AGE_MS)
       return null
-    if (ends !== looked.ends || !looked.isModelStillSo()) return null
-    owned.looked = { ...looked, run: run.run }
+    if (ends !== lastIdle.ends || !lastIdle.isModelUnchanged()) return null
+    owned.lastIdle = { ...lastIdle, run: run.run }
     const to = deliveredTo(definition.destination)
-    return { kind: 'detected', found: looked.found, records: 0, toApprove: null, to }
+    return { kind: 'detected', found: lastIdle.found, records: 0, toApprove: null, to }
   }
 
   /** Resolves with the ends of the topics that the delivered state follows from, as one text. */
@@ -397,7 +397,7 @@ function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): Hel
 }
 
 /** Throws `config` if somebody has to say first how a sync begins (`firstRun: ask`). */
-function assertSaid({ sync: { name, firstRun } }: Definition, counts: Diff['counts']): void {
+function assertFirstRunChosen({ sync: { name, firstRun } }: Definition, counts: Diff['counts']): void {
   const { detected: rows } = countsOf(counts, 'added')
   if (firstRun !== 'ask' || rows === 0) return
   const command = `\`sluice run ${name} --first-run`

@@ -16,13 +16,13 @@ export class OldRuns {
 }
 
 /** A run that found nothing to do. A later run finds the same as long as nothing that it read has changed. */
-export interface Looked {
+export interface IdleFindings {
   /** Number of the last run that compared rows, or found that it need not. */
   readonly run: number
   readonly definition: string | null
   /** The ends of the topics of the delivered state, from before the state was brought up to date. */
   readonly ends: string
-  readonly isModelStillSo: () => boolean
+  readonly isModelUnchanged: () => boolean
   /** When rows were compared, ms since 1970. */
   readonly at: number
   readonly found: Found
@@ -44,7 +44,7 @@ export interface OwnedSync {
   /** How far this process has looked for runs to forget, now or when it owned the sync before. */
   readonly oldRuns: OldRuns
   /** The findings of the run before, if it found nothing to do. */
-  looked: Looked | null
+  lastIdle: IdleFindings | null
   /** The sync's runs, after all facts so far. */
   readonly life: SyncLife
   /**

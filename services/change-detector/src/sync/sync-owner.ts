@@ -19,7 +19,7 @@ import { incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { assertAllKept } from '@sluice/partition/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { finishInterruptedRun } from '../run/await-reports.ts'
-import type { OldRuns, Looked, OwnedSync } from './owned-sync.ts'
+import type { OldRuns, IdleFindings, OwnedSync } from './owned-sync.ts'
 import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { traceRun } from '../run/run-spans.ts'
@@ -47,7 +47,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   readonly ends: Ends
   readonly startedHere: Set<string>
   readonly oldRuns: OldRuns
-  looked: Looked | null = null
+  lastIdle: IdleFindings | null = null
   readonly #onEnd: () => void
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()

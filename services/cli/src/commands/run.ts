@@ -18,7 +18,7 @@ export const command: Command = {
   description:
     'Reads the model, finds the rows that were added, changed or removed since they were last delivered, sends the requests, and waits for the outcome.\n' +
     'Rows that are not delivered are tried again on the next run (with `delivery: at-most-once` not those that may have arrived). Ctrl-C ends the run cleanly: the next run sends what was not sent yet.\n' +
-    'Several syncs run one after the other, or all at once with `--together`, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that is being run there is refused, or waits with `--wait`.',
+    'Several syncs run one after the other, or all at once with `--together`, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that runs there, or is queued, is refused, or waits with `--wait`.',
   positionals: [
     { name: 'SYNC', required: false, repeats: true, help: 'the sync to run, or several of them' },
   ],

@@ -24,7 +24,7 @@ import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'
 import { isUncertain, type UncertainRows } from '../ledger/request-history.ts'
 
-export interface Judged extends Pick<Request, 'trigger' | 'rows'> {
+export interface AnsweredRequest extends Pick<Request, 'trigger' | 'rows'> {
   /** The rows of which an earlier attempt in this run was, or may have been, unknown. */
   readonly uncertain: UncertainRows
 }
@@ -52,7 +52,7 @@ type Answered = Extract<SendResult, { kind: 'answered' }>
 const NO_ROWS: ReadonlyMap<number, RowJudgement> = new Map()
 
 /** Judges by the sync's own rules first, and then by the default meaning of the status. */
-export function judge(result: SendResult, request: Judged, target: Target): Judgement {
+export function judge(result: SendResult, request: AnsweredRequest, target: Target): Judgement {
   if (result.kind === 'failed') {
     const error = redactText(result.error, target.secrets)
     return { verdict: verdictOfFailure(result.reason), error, rows: NO_ROWS }
@@ -87,7 +87,7 @@ function withStrays(verdict: Verdict, rowAnswers: RowAnswers): Verdict {
   return isContradicted ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
-function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: Judged): Verdict {
+function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: AnsweredRequest): Verdict {
   const answer = {
     status,
     retryAfter: headers['retry-after']?.trim() ?? null,
@@ -108,7 +108,7 @@ function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, reques
   }
 }
 
-function defaultVerdict(answer: Answer, { rows, trigger, uncertain }: Judged): Verdict {
+function defaultVerdict(answer: Answer, { rows, trigger, uncertain }: AnsweredRequest): Verdict {
   const mayBeGone = rows.every(row => row.uncertain || isUncertain(uncertain, row))
   if (trigger === 'removed' && confirmsRemoval(answer.status) && mayBeGone)
     return verdictAs('delivered', answer, Date.now())
@@ -162,7 +162,7 @@ function redirectText(location: string, { secrets }: Target): string {
 }
 
 interface Judging {
-  readonly request: Judged
+  readonly request: AnsweredRequest
   readonly target: Target
   readonly body: AnswerBody
   readonly status: number

@@ -1,7 +1,7 @@
 /**
  * Runs that end before delivery has reached their `run-end` (PROTOCOL.md §11):
  *
- * - Of an interrupted run, the remaining requests become unsent.
+ * - If a stage cannot go on with a run, its remaining requests become unsent.
  * - A run that cannot be opened, since its definition or some of its requests cannot be read, is passed over.
  *   The next run takes all of it as unknown.
  * - A run whose renderer cannot go on is ended here.
@@ -10,20 +10,20 @@ import type { SluiceError } from '@sluice/contracts/errors'
 import { concernOf } from '@sluice/partition/failures'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import { openRun, type RunsView } from '@sluice/runs/runs-view'
+import { runAtWork, type RunsView } from '@sluice/runs/runs-view'
 import type { RequestSequence } from '../send/request-sequence.ts'
 import type { DeliveryParts } from './open-run.ts'
 import type { PartitionReporter } from './report-partition.ts'
 
-/** The error of the unsent requests of an interrupted run. */
-export const RUN_INTERRUPTED = 'the run was ended before this was to be sent, since a stage could not go on'
+/** The error of the unsent requests of an abandoned run. */
+export const RUN_ABANDONED = 'the run was ended before this was to be sent, since a stage could not go on'
 
 /**
  * A run that is reported as over in this partition, or is about to be, before its `run-end`, since a stage
  * could not go on. The next run may begin at any moment, so nothing more of this one may be sent. A request
  * that still arrives in `requests` becomes unsent.
  */
-export class InterruptedRun {
+export class AbandonedRun {
   readonly #report: () => PartitionReport | undefined
   #run: number | null = null
   #from = 0
@@ -33,8 +33,8 @@ export class InterruptedRun {
     this.#report = report
   }
 
-  /** Interrupts the run at this offset of `requests`: nothing from here on is sent. The first call counts. */
-  interrupt(run: number, from: number): void {
+  /** Sends nothing of the run from this offset of `requests` on. The first call for a run counts. */
+  abandon(run: number, from: number): void {
     if (this.#run === run) return
     this.#run = run
     this.#from = from
@@ -142,7 +142,7 @@ export async function endWithoutRenderer(
 ): Promise<void> {
   const goesOn = (number: number): boolean => {
     const known = runs.of(run.sync)
-    return known?.incarnation === run.incarnation && openRun(known)?.run === number
+    return known?.incarnation === run.incarnation && runAtWork(known)?.run === number
   }
   const asks = (): PartitionReport | null => {
     const report = runs.of(run.sync)?.reports.get(partition)

@@ -266,22 +266,22 @@ export async function findChanges(
   const sent = request.baseline ? [] : [...request.opsWithTrigger].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
   const { purpose, giveUpAfter = null, upTo = null } = request
-  const isBefore = upTo === null ? 'true' : `coalesce(run <= ${upTo}, true)`
+  const isUpTo = upTo === null ? 'true' : `coalesce(run <= ${upTo}, true)`
   // A resync also sends rows that were given up or discarded.
-  const isResync = purpose?.kind === 'resync' ? isBefore : 'false'
+  const isResync = purpose?.kind === 'resync' ? isUpTo : 'false'
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
-  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose, isBefore) : null
+  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose, isUpTo) : null
   // A row that a person asks for is tried, however often it has failed.
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   // A person who asks for a row has decided about it.
   const { leavesUndecided = 'none' } = request
   const leaves = leavesUndecided !== 'none' && !isOfSome
-  const isDecided = leavesUndecided === 'after-asked' ? isBefore : 'false'
+  const isDecided = leavesUndecided === 'after-asked' ? isUpTo : 'false'
   const isLeft = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (${rows})${clear}),
-      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isBefore}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
+      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isUpTo}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
         FROM state WHERE ${fitsSql('key')})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
@@ -299,7 +299,7 @@ export async function findChanges(
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE (${wantedSql(purpose, isBefore)}) AND NOT (${isLeft})`)
+    FROM needs WHERE (${wantedSql(purpose, isUpTo)}) AND NOT (${isLeft})`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -355,12 +355,12 @@ const KIND_FOR = {
 }
 
 /** Returns SQL that is true for keys which get a change. */
-function wantedSql(purpose: RunPurpose | undefined, isBefore: string): string {
+function wantedSql(purpose: RunPurpose | undefined, isUpTo: string): string {
   switch (purpose?.kind) {
     case 'discard':
-      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose, isBefore)}`
+      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose, isUpTo)}`
     case 'retry':
-      return `has_entry AND ${meantSql(purpose, isBefore)}`
+      return `has_entry AND ${meantSql(purpose, isUpTo)}`
     default:
       return 'has_need OR has_entry OR adopts OR is_left'
   }
@@ -369,9 +369,9 @@ function wantedSql(purpose: RunPurpose | undefined, isBefore: string): string {
 /** Returns SQL that is true for the failed rows which the run is about. */
 function meantSql(
   { key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>,
-  isBefore: string,
+  isUpTo: string,
 ): string {
-  const conditions = [isBefore]
+  const conditions = [isUpTo]
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
   if (status !== null) {
     const { from, to } = statusesOf(status)

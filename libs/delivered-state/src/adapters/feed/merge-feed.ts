@@ -107,7 +107,7 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
     if (!emptyState) await hideRows(connection, USELESS_ABSENCES)
     wroteWide = (await dropDeadRows(connection)) && isWideStored
     if (changes > 0) await insertChanges(merge, { distinct, isWide })
-    await connection.run(insertUsefulAbsences)
+    await connection.run(INSERT_USEFUL_ABSENCES)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
     merge.signal.throwIfAborted()
@@ -312,7 +312,7 @@ const USELESS_ABSENCES = `
     AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition)`
 
 /** SQL that adds a key for each retry entry, with its partition, and for captured values of unknown keys. */
-const insertUsefulAbsences = `
+const INSERT_USEFUL_ABSENCES = `
   INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
   WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
   INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
