@@ -12,8 +12,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startServices } from '../deploy/local/services.ts'
-import type { LocalServices, ServiceName } from '../deploy/local/services.ts'
+import { startServices, type LocalServices, type ServiceName } from '../deploy/local/services.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -3,8 +3,7 @@
  * alone when all others are done. vitest knows how long a file took the last time. A fresh clone has no last
  * time, and there this list tells.
  */
-import { BaseSequencer } from 'vitest/node'
-import type { TestSpecification } from 'vitest/node'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The slowest first, by the last parts of their paths. `test/tooling/suites.test.ts` looks for each. */
 export const SLOW_FILES: readonly string[] = [

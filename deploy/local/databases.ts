@@ -7,8 +7,7 @@ import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { ensurePrograms } from './install.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
-import { runService, withNewPorts } from './service.ts'
-import type { LocalService } from './service.ts'
+import { runService, withNewPorts, type LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
 
 const run = promisify(execFile)

@@ -1,5 +1,4 @@
-import { createServer } from 'node:net'
-import type { Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 
 /**
  * Free ports of the loopback interface. All are open at once while they are picked, so they differ. Another

@@ -7,8 +7,7 @@ import { promisify } from 'node:util'
 import { ensurePrograms } from './install.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
-import { runService, withNewPorts } from './service.ts'
-import type { LocalService } from './service.ts'
+import { runService, withNewPorts, type LocalService } from './service.ts'
 import { Workspace } from './workspace.ts'
 
 export interface RedisTopology extends AsyncDisposable {

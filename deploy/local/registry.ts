@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import { cached, ensureJava, mavenArchive } from './install.ts'
 import { freePorts } from './ports.ts'
-import { runService, withNewPorts } from './service.ts'
-import type { LocalService } from './service.ts'
+import { runService, withNewPorts, type LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
 
 const VERSION = '3.0.9'

@@ -5,8 +5,7 @@
  * /stats` gives the counts, and `GET /reset` sets them to zero. Neither is counted. The first line on stdout
  * is its URL. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT]
  */
-import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import type { ReceiverStats } from './start-receiver.ts'
 

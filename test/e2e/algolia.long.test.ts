@@ -1,8 +1,7 @@
 /** The example of the README, end to end: the steps of a first user, and the requests that the API gets. */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import type { Opened, Profile } from './profiles.ts'
-import { distributedProfiles, embeddedProfile } from './profiles.ts'
+import { type Opened, type Profile, distributedProfiles, embeddedProfile } from './profiles.ts'
 
 const SYNC = 'algolia-synonyms'
 const KEY = 'a-secret-algolia-key'

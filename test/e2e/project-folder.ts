@@ -3,11 +3,10 @@
  * about the process may run the command in its own process, which saves the time that loading takes.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import { dirname, join } from 'node:path'
-import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { AttemptsPage, ErrorBody, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 

@@ -8,8 +8,9 @@ import {
   type PartHistory,
   type RequestHistory,
   type UnownedAttempt,
+  rowsAt,
+  samePositions,
 } from '@sluice/delivery/ledger/request-history'
-import { rowsAt, samePositions } from '@sluice/delivery/ledger/request-history'
 import type { AllowedRetries } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'

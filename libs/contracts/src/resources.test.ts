@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { body, destination, model, resourceName, sync } from './resources.ts'
-import { duration } from './specs/plain-values.ts'
-import { size } from './specs/plain-values.ts'
+import { duration, size } from './specs/plain-values.ts'
 
 describe('durations', () => {
   it.each([

@@ -16,8 +16,7 @@ import { certificateNotices } from '@sluice/runs/machine/shown-certificates'
 import type { Column } from '@sluice/contracts/values'
 import { inFileOrder } from '@sluice/project/decode/places'
 import { placedInFile } from '@sluice/project/checks/check-templates'
-import { resourceKey, type Project } from '@sluice/project/project'
-import { resolveDefinition } from '@sluice/project/project'
+import { resourceKey, type Project, resolveDefinition } from '@sluice/project/project'
 
 /** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {

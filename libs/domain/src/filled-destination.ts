@@ -1,8 +1,7 @@
 /**
  * Checks a destination's texts once its secrets are filled in, which the validation of its file cannot see.
  */
-import { SluiceError } from '@sluice/contracts/errors'
-import type { ErrorDetail } from '@sluice/contracts/errors'
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import { baseUrlFault, headerValueFault } from '@sluice/contracts/specs/http-texts'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'

@@ -1,13 +1,11 @@
 /** The promises of every HTTP sender, tried against a real server that behaves well and badly. */
 import { createServer as createHttpsServer } from 'node:https'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
-import { startScriptedApi } from '@sluice/testkit/scripted-api'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
-import type { ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { HttpSender, OutgoingRequest } from '../src/port.ts'
 
 export interface SenderHarness {

@@ -3,8 +3,7 @@
  * kafkajs, not the adapter under test.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
-import type { Admin } from 'kafkajs'
+import { ConfigResourceTypes, Kafka, logLevel, type Admin } from 'kafkajs'
 import { createKafkaLog } from '../src/adapters/kafka.ts'
 
 export async function withAdmin<T>(brokers: string, work: (admin: Admin) => Promise<T>): Promise<T> {

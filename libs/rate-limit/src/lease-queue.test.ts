@@ -3,8 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bottleneckAdmission } from './adapters/bottleneck.ts'
 import { createLocalRateLimit } from './adapters/local.ts'
 import { FRONT_PLACES } from './lease-lane.ts'
-import { createLeaseQueue } from './lease-queue.ts'
-import type { Lease, LeaseQueue, LeaseWant } from './lease-queue.ts'
+import { createLeaseQueue, type Lease, type LeaseQueue, type LeaseWant } from './lease-queue.ts'
 import type { LimitScope, RateLimit } from './port.ts'
 
 describe('the lease queue', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
-import type { AvroSchema } from '@sluice/contracts/avro/types'
+import type { AvroRecordSchema, AvroSchema } from '@sluice/contracts/avro/types'
 import { typeForSchema } from './adapters/avsc.ts'
 import { incompatibilities } from './compatibility.ts'
 import { STEPS } from '../test/compatibility.ts'

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
 import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
-import type { AvroSchema } from '@sluice/contracts/avro/types'
+import type { AvroRecordSchema, AvroSchema } from '@sluice/contracts/avro/types'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { change, type Fixture } from './fixture.ts'
 import { Random, randomColumns, randomRow } from './random-rows.ts'

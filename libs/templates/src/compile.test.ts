@@ -2,8 +2,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import type { Row } from '@sluice/contracts/values'
 import { describe, expect, it } from 'vitest'
-import { compileTrigger } from './compile.ts'
-import type { TemplateRow } from './compile.ts'
+import { compileTrigger, type TemplateRow } from './compile.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
 const PLACE = { sync: 'orders', op: 'added' } as const

@@ -14,8 +14,14 @@ import { Frame, type RenderContext, type TemplateRow } from './liquid/frame.ts'
 import { HEADER_ESCAPING, finishHeader, finishHost, headerLiteralFault } from './request/header-value.ts'
 import { limitsFor, usualLimits } from './liquid/limits.ts'
 import { LimitFault, TemplateFault } from './liquid/template-fault.ts'
-import { PartFault, TriggerCompiler, constantPart } from './request/trigger-compiler.ts'
-import type { Part, PartKind, TriggerPlace } from './request/trigger-compiler.ts'
+import {
+  PartFault,
+  TriggerCompiler,
+  constantPart,
+  type Part,
+  type PartKind,
+  type TriggerPlace,
+} from './request/trigger-compiler.ts'
 import { PATH_ESCAPING, finishPath, pathLiteralFault } from './request/url-path.ts'
 
 export type { RenderContext, TemplateRow } from './liquid/frame.ts'

@@ -4,8 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { ROW, TEMPLATES, VALUES } from '../test/cases/hostile.ts'
-import { compileTrigger } from './compile.ts'
-import type { RenderResult } from './compile.ts'
+import { compileTrigger, type RenderResult } from './compile.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
 /**

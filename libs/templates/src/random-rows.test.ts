@@ -1,10 +1,8 @@
 /** Random rows, of every type and with hostile texts, in every place that a value can be. */
-import { Decimal, JsonText } from '@sluice/contracts/values'
-import type { Row, Value } from '@sluice/contracts/values'
+import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { describe, expect, it } from 'vitest'
-import { compileTrigger } from './compile.ts'
-import type { CompiledTrigger } from './compile.ts'
+import { compileTrigger, type CompiledTrigger } from './compile.ts'
 import { parseExactJson } from './values/exact-json.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }

@@ -1,6 +1,5 @@
 /** Runs a scripted API for the process that forked it (scripted-api-fork.ts), and ends with it. */
-import { startScriptedApi } from './scripted-api.ts'
-import type { RecordedRequest } from './scripted-api.ts'
+import { startScriptedApi, type RecordedRequest } from './scripted-api.ts'
 import type { FromChild, ToChild } from './scripted-api-fork.ts'
 
 let seen: RecordedRequest[] = []

@@ -5,13 +5,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { RequestLog } from './scripted-api.ts'
-import type {
-  ApiFigures,
-  RecordedRequest,
-  RequestMatch,
-  ScriptedAnswer,
-  ScriptedApi,
+import {
+  RequestLog,
+  type ApiFigures,
+  type RecordedRequest,
+  type RequestMatch,
+  type ScriptedAnswer,
+  type ScriptedApi,
 } from './scripted-api.ts'
 
 /** Messages to the child. */

@@ -1,9 +1,7 @@
 import { Agent, request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import { forkScriptedApi } from './scripted-api-fork.ts'
-import type { ForkedApi } from './scripted-api-fork.ts'
-import { mostInAnyWindow, startScriptedApi } from './scripted-api.ts'
-import type { ScriptedApi } from './scripted-api.ts'
+import { forkScriptedApi, type ForkedApi } from './scripted-api-fork.ts'
+import { mostInAnyWindow, startScriptedApi, type ScriptedApi } from './scripted-api.ts'
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 afterEach(() => agent.destroy())

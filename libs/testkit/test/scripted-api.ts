@@ -3,9 +3,8 @@
  * cut, reset and keep waiting connections as a real server would. `startScriptedApi` runs in the test's
  * process; `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
  */
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 

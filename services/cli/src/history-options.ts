@@ -3,8 +3,14 @@ import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { statusRange } from '@sluice/domain/answers/status-filter'
-import { numberOption, terminalColumns, textOption } from './command.ts'
-import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
+import {
+  numberOption,
+  terminalColumns,
+  textOption,
+  type CommandArgs,
+  type CommandContext,
+  type OptionSpec,
+} from './command.ts'
 import type { OutputOptions } from './output/wording.ts'
 import type { Paging } from '@sluice/control/port'
 

@@ -41,8 +41,7 @@ import {
   type OpenRun,
 } from './run/open-run.ts'
 import { RemovalsFirst } from './run/removals-first.ts'
-import { rowsAt } from './ledger/request-history.ts'
-import { recoverLedger } from './ledger/request-history.ts'
+import { rowsAt, recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter, showBacklog } from './run/report-partition.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'

@@ -1,7 +1,15 @@
 /** The Avro schemas of all records, by name. */
 import { alertRecord, definitionRecord, resourceRecord, secretRecord } from '../document-records.ts'
-import { attempt, captured, changeOf, marker, request, retryEntry, unrenderable } from '../records.ts'
-import type { Change } from '../records.ts'
+import {
+  attempt,
+  captured,
+  changeOf,
+  marker,
+  request,
+  retryEntry,
+  unrenderable,
+  type Change,
+} from '../records.ts'
 import { command, partitionReport, runEvent } from '../run-records.ts'
 import { testAttempt, testRequest } from '../test-records.ts'
 import type { Column, Row } from '../values.ts'

@@ -1,6 +1,5 @@
 /** A sync as people see it: its resource, and the state of its runs. */
-import type { RunView, SyncView } from '@sluice/contracts/api'
-import { syncView as schema } from '@sluice/contracts/api'
+import { type RunView, type SyncView, syncView as schema } from '@sluice/contracts/api'
 import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/runs/schedule/instants'

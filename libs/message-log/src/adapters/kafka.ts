@@ -16,10 +16,8 @@ import type {
   TopicPartition,
   TopicSpec,
 } from '../port.ts'
-import { KafkaCluster } from './kafka/cluster.ts'
-import type { Abort } from './kafka/cluster.ts'
-import { socketFactory } from './kafka/connection.ts'
-import type { Address } from './kafka/connection.ts'
+import { KafkaCluster, type Abort } from './kafka/cluster.ts'
+import { socketFactory, type Address } from './kafka/connection.ts'
 import { Fetcher } from './kafka/read/fetcher.ts'
 import { groupMembers, groupStates, type GroupMember } from './kafka/groups.ts'
 import { KafkaMembership } from './kafka/group.ts'

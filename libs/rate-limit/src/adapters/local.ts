@@ -7,19 +7,18 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Breaker, BROKEN_POLL_MS } from './breaker.ts'
 import { checkParts, checkTake, LeaseLife } from './lease-life.ts'
-import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
-import { SlidingWindow } from './sliding-window.ts'
-import type { Granted } from './limits-file.ts'
-import type { GrantEntry } from './sliding-window.ts'
-import { MAX_PAUSE_MS, mostSlots } from '../port.ts'
-import type {
-  Evidence,
-  Grant,
-  LimitScope,
-  LimitUsage,
-  RateLimit,
-  ReturnedParts,
-  TakeRequest,
+import { OWNERS_KEPT, LimitsFile, type Granted } from './limits-file.ts'
+import { SlidingWindow, type GrantEntry } from './sliding-window.ts'
+import {
+  MAX_PAUSE_MS,
+  mostSlots,
+  type Evidence,
+  type Grant,
+  type LimitScope,
+  type LimitUsage,
+  type RateLimit,
+  type ReturnedParts,
+  type TakeRequest,
 } from '../port.ts'
 
 export interface LocalRateLimitOptions {

@@ -3,10 +3,9 @@ import { Redis } from 'ioredis'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { listedRedisRights } from '@sluice/testkit/listed-rights'
-import { startServices } from '../../../../deploy/local/services.ts'
+import { startServices, type LocalService, type LocalServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../../test/contract.ts'
 import { createRedisRateLimit } from './redis.ts'
-import type { LocalService, LocalServices } from '../../../../deploy/local/services.ts'
 import { MAX_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
 const url = inject('redisUrl')

@@ -30,18 +30,18 @@ import {
   STAND_BY_EVERY_MS,
   TAKE,
 } from './redis-scripts.ts'
-import { MAX_PAUSE_MS } from '../port.ts'
-import { COUNT_SLOTS, limitsKey, slotsOf } from './redis-usage.ts'
-import type {
-  Broken,
-  Evidence,
-  Forgotten,
-  Grant,
-  LimitUsage,
-  RateLimit,
-  ReturnedParts,
-  TakeRequest,
+import {
+  MAX_PAUSE_MS,
+  type Broken,
+  type Evidence,
+  type Forgotten,
+  type Grant,
+  type LimitUsage,
+  type RateLimit,
+  type ReturnedParts,
+  type TakeRequest,
 } from '../port.ts'
+import { COUNT_SLOTS, limitsKey, slotsOf } from './redis-usage.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */

@@ -3,8 +3,7 @@
  * several callers want the same at the same time. The adapter's store keeps the schemas.
  */
 import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
-import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
+import { type AvroRecordSchema, isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import type { Compatibility, DecodeOptions, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'

@@ -1,8 +1,7 @@
 /** The codec of the distributed profile. It keeps schemas in a Confluent-compatible registry. */
 import { createHash } from 'node:crypto'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
-import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
+import { type AvroRecordSchema, isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { RecentMap } from '@sluice/flow/recent-map'

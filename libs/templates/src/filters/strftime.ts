@@ -3,8 +3,7 @@
  * https://docs.ruby-lang.org/en/3.4/language/strftime_formatting_rdoc.html. `%q` comes from liquidjs: it is
  * the ending of the day's ordinal.
  */
-import { dayOfYear, isoWeek, millisecondsOf, weekdayOf } from './moment.ts'
-import type { Moment } from './moment.ts'
+import { dayOfYear, isoWeek, millisecondsOf, weekdayOf, type Moment } from './moment.ts'
 
 const MONTHS = [
   ...['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October'],

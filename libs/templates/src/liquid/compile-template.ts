@@ -11,8 +11,7 @@ import { compileItems, loopName, wholeOf } from './loop-items.ts'
 import { areEqual, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { EscapedText, printValue } from '../values/print-value.ts'
-import { NameSlots, Scope, slotValue } from './scope.ts'
-import type { Getter, Sees } from './scope.ts'
+import { NameSlots, Scope, slotValue, type Getter, type Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import {
   WrittenText,

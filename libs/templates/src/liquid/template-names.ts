@@ -10,8 +10,7 @@ import { bodiesOf } from './compile-template.ts'
 import { EXPRESSION_FILTERS } from '../filters/filters.ts'
 import { KEEPS_ITEMS, READS_PROPERTY, TAKES_ITEM, keysOfText } from '../filters/list-filters.ts'
 import { LOOP_NAMES } from './loop.ts'
-import { GIVEN_NAMES } from './scope.ts'
-import type { Sees } from './scope.ts'
+import { GIVEN_NAMES, type Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import {
   writtenName,

@@ -8,8 +8,14 @@ import { finishJson, saysNothing, strictJsonError } from './json-text.ts'
 import { RawJson, jsonText } from '../values/print-value.ts'
 import { printableLine } from '../values/printable.ts'
 import { TemplateFault, placeOf } from '../liquid/template-fault.ts'
-import { ContentFault, WRONG_PART, faultIn } from './trigger-compiler.ts'
-import type { Part, PartKind, TriggerCompiler } from './trigger-compiler.ts'
+import {
+  ContentFault,
+  WRONG_PART,
+  faultIn,
+  type Part,
+  type PartKind,
+  type TriggerCompiler,
+} from './trigger-compiler.ts'
 import { XML_ESCAPING, xmlError } from './xml-text.ts'
 
 export interface CompiledBody {

@@ -5,8 +5,7 @@
 import { messageOf } from '@sluice/contracts/errors'
 import type { Frame, ItemWriter } from '../liquid/frame.ts'
 import { NOT_COUNTED, jsonText } from '../values/print-value.ts'
-import { faultIn } from './trigger-compiler.ts'
-import type { TriggerCompiler } from './trigger-compiler.ts'
+import { faultIn, type TriggerCompiler } from './trigger-compiler.ts'
 
 const MAX_DEPTH = 50
 

@@ -1,6 +1,5 @@
 /** Reads JSON text into values as rows have them, without losing a digit of a number (R18). */
-import { Decimal } from '@sluice/contracts/values'
-import type { Value } from '@sluice/contracts/values'
+import { Decimal, type Value } from '@sluice/contracts/values'
 
 /**
  * A reviver for JSON.parse. `source` is the number as it stands in the text (ECMAScript 2026, JSON.parse

@@ -1,6 +1,5 @@
 /** Reads values that stand in JSON columns. */
-import { JsonText, NO_NUMBERS } from '@sluice/contracts/values'
-import type { Value } from '@sluice/contracts/values'
+import { JsonText, NO_NUMBERS, type Value } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { parseExactJson } from './exact-json.ts'
 import { strictJsonError } from '../request/json-text.ts'

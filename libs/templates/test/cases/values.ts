@@ -1,5 +1,4 @@
-import { Decimal } from '@sluice/contracts/values'
-import type { Value } from '@sluice/contracts/values'
+import { Decimal, type Value } from '@sluice/contracts/values'
 import type { RenderCase } from './case.ts'
 
 const BYTES = new Uint8Array([0, 255, 16])

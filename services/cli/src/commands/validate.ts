@@ -16,12 +16,10 @@ import { connectionsOf, reportUnbound } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
 import { teller } from '../output/notice.ts'
 import { asTyped, withTyped, type Called } from '../output/called.ts'
-import { environmentOf, painter, safe } from '../output/paint.ts'
-import type { Paint } from '../output/paint.ts'
+import { environmentOf, painter, safe, type Paint } from '../output/paint.ts'
 import { counted } from '../output/wording.ts'
 import { loadProject } from '@sluice/project/load-project'
-import { namesOf } from '@sluice/project/project'
-import type { Project } from '@sluice/project/project'
+import { namesOf, type Project } from '@sluice/project/project'
 
 export const command: Command = {
   description:

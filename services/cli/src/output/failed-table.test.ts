@@ -1,8 +1,7 @@
 import type { FailedRow, RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
 import { errorGroups } from '@sluice/domain/answers/error-groups'
-import { errorGroupLines } from './failed-table.ts'
-import { failedText } from './failed-table.ts'
+import { errorGroupLines, failedText } from './failed-table.ts'
 import { painter } from './paint.ts'
 import { runSummary } from './run-summary.ts'
 

@@ -4,8 +4,7 @@
  * then one each half minute, so that logs stay short.
  */
 import type { RunView } from '@sluice/contracts/api'
-import { terminalColumns } from '../command.ts'
-import type { TextSink } from '../command.ts'
+import { terminalColumns, type TextSink } from '../command.ts'
 import { fit, painter, safe } from './paint.ts'
 import { counted, number, runDuration, waitText } from './wording.ts'
 

@@ -3,13 +3,19 @@ import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'
-import { errorGroupLines } from './failed-table.ts'
-import { unknownLines, failedTable, unknownRows } from './failed-table.ts'
-import { painter, safe, shownKey, wrap } from './paint.ts'
-import type { Paint } from './paint.ts'
+import { errorGroupLines, unknownLines, failedTable, unknownRows } from './failed-table.ts'
+import { painter, safe, shownKey, wrap, type Paint } from './paint.ts'
 import { table } from './table.ts'
-import { clockTime, counted, elapsed, number, paintStatus, runDuration, waitText } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import {
+  clockTime,
+  counted,
+  elapsed,
+  number,
+  paintStatus,
+  runDuration,
+  waitText,
+  type OutputOptions,
+} from './wording.ts'
 
 const MARKS: { readonly [status in RunView['status']]: string } = {
   success: '✓',

@@ -2,8 +2,7 @@
  * Tables of text for people. Columns are as wide as their text, and shrink or go if the terminal is too
  * narrow.
  */
-import { displayWidth, fit, pad } from './paint.ts'
-import type { Paint } from './paint.ts'
+import { displayWidth, fit, pad, type Paint } from './paint.ts'
 
 export interface TableColumn {
   readonly title: string

@@ -5,9 +5,8 @@ import { ALL_ROLES, type Role } from '@sluice/control/roles'
 import { createLogger } from '@sluice/runtime/logger'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
-import { ROUTES } from './routes.ts'
+import { ROUTES, assertMayUse } from './routes.ts'
 import { listen } from '../../test/test-listener.ts'
-import { assertMayUse } from './routes.ts'
 
 const WRITES = ROUTES.filter(({ scope }) => scope === 'write')
 const logger = createLogger({ name: 'test', level: 'silent' })

@@ -4,8 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/run-records'
-import type { Token } from '@sluice/oauth/token-source'
-import type { TokenSource } from '@sluice/oauth/token-source'
+import type { Token, TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { tlsFault } from '@sluice/http-sender/certificates'

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import type { Outcome } from '@sluice/contracts/state'
-import { isUncertain } from './request-history.ts'
 import {
+  isUncertain,
   earlierKey,
   leftOfWaitMs,
   NO_HISTORY,

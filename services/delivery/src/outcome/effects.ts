@@ -24,8 +24,9 @@ import {
   type UnownedAttempt,
   NEVER_SENT,
   type PartHistory,
+  rowsAt,
+  isUncertain,
 } from '../ledger/request-history.ts'
-import { rowsAt, isUncertain } from '../ledger/request-history.ts'
 import type { Target } from '../destination/target.ts'
 
 export interface Effects {

@@ -5,7 +5,7 @@
 import type { Request, RequestRow } from '@sluice/contracts/records'
 import { AnswerBody } from '@sluice/domain/answers/answer-body'
 import { meaningOf, reasonAt, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
-import { rowAnswersOf, type RowAnswers } from '@sluice/domain/answers/row-results'
+import { rowAnswersOf, type RowAnswers, type RowAnswer } from '@sluice/domain/answers/row-results'
 import {
   confirmsRemoval,
   verdictAs,
@@ -16,7 +16,6 @@ import {
 } from '@sluice/domain/answers/outcome'
 import { tellingPart } from '@sluice/domain/answers/telling-part'
 import { captureFrom, hasCaptured, type CapturedNow } from '@sluice/domain/answers/captured'
-import type { RowAnswer } from '@sluice/domain/answers/row-results'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { SendResult } from '@sluice/http-sender/port'

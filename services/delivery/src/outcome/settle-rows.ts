@@ -5,8 +5,7 @@
 import type { NextPart, RequestRow, RowResult } from '@sluice/contracts/records'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import { withUncertainty, type Verdict } from '@sluice/domain/answers/outcome'
-import { isUncertain } from '../ledger/request-history.ts'
-import type { PartHistory } from '../ledger/request-history.ts'
+import { isUncertain, type PartHistory } from '../ledger/request-history.ts'
 import type { RowJudgement } from './judge-answer.ts'
 
 /** The retries that failed rows may get in this run. */

@@ -14,8 +14,8 @@ import {
   type PartHistory,
   type RequestHistory,
   type UnownedAttempt,
+  rowsAt,
 } from '../ledger/request-history.ts'
-import { rowsAt } from '../ledger/request-history.ts'
 import type { SendJob } from './send-request.ts'
 
 /** The fields of the whole request that its effects need. They are in memory only while a part is in work. */

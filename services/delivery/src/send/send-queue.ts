@@ -7,36 +7,31 @@
  * States: sending → giving up (all that is queued or waits is recorded). Both → stopped (nothing more is
  * taken; requests under way are finished, and waiting ones are left to a successor).
  */
-import type { Tries } from '@sluice/domain/answers/next-try'
+import { type Tries, nextTryMs } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
-import type { Ends } from '@sluice/flow/ends'
+import { type Ends, endingOf } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
-import type { Care } from '@sluice/partition/deaths/count-deaths'
+import { type Care, givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { DestinationGate } from './destination-gate.ts'
+import { type DestinationGate, brokenText, isDead, type Permits } from './destination-gate.ts'
 import type { Places } from './places.ts'
 import type { PartRenderer } from './render-part.ts'
-import type { Throttles } from './throttles.ts'
-import type { WaitingOptions } from './waiting-requests.ts'
+import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
+import { type WaitingOptions, WaitingRequests, type DuePart } from './waiting-requests.ts'
 import type { Op } from '@sluice/contracts/state'
 import type { SluiceError } from '@sluice/contracts/errors'
-import { nextTryMs } from '@sluice/domain/answers/next-try'
-import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
 import { RequestMemory, maxActive } from '../delivery-memory.ts'
-import { givenUpAfter } from '@sluice/partition/deaths/count-deaths'
-import { brokenText, isDead, type Permits } from './destination-gate.ts'
 import type { AllowedRetries } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { DIED_SENDING, NOT_SENT } from '../run/maybe-sent.ts'
 import { OpenRequest, type TakenAttempt, makeReady, type NewRequest, type Ready } from './open-request.ts'
 import { Burst, Permit } from './permit.ts'
-import { hasArrived, ThrottleWindow } from './throttles.ts'
 import { failedAttemptsTrace, SentMetrics } from './sent-metrics.ts'
 import {
   closingAttempt,
@@ -50,7 +45,6 @@ import {
 } from './send-request.ts'
 import { TOO_LONG } from '../run/early-end.ts'
 import { queueWait } from '../run/reported-waits.ts'
-import { WaitingRequests, type DuePart } from './waiting-requests.ts'
 
 export interface SendQueueOptions extends Ends {
   readonly target: Target

@@ -9,11 +9,8 @@ import { shortTurn } from '@sluice/flow/sleep'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/templates/rendering/render-batch'
-import { isUncertain } from '../ledger/request-history.ts'
-import { closeRequest, isReplayed } from '../outcome/effects.ts'
-import { judge, type Judgement } from '../outcome/judge-answer.ts'
-import { settleRows, type AllowedRetries, type Settled } from '../outcome/settle-rows.ts'
 import {
+  isUncertain,
   earlierKey,
   NEVER_SENT,
   ownKey,
@@ -21,10 +18,12 @@ import {
   type PartHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
+import { closeRequest, isReplayed } from '../outcome/effects.ts'
+import { judge, type Judgement } from '../outcome/judge-answer.ts'
+import { settleRows, type AllowedRetries, type Settled } from '../outcome/settle-rows.ts'
 import type { Credential } from '../destination/attempt-credentials.ts'
-import { withCredential } from '../destination/target.ts'
+import { withCredential, urlOf, type Target } from '../destination/target.ts'
 import { headOf, shownUrl } from '../destination/shown-request.ts'
-import { urlOf, type Target } from '../destination/target.ts'
 
 /** A request, or a part of one, which is a smaller request. */
 export interface SendJob {

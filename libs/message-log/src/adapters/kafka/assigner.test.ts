@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import type { TopicPartition } from '../../port.ts'
-import { assignSticky, decodeClaim, encodeClaim } from './assigner.ts'
-import type { MemberClaim } from './assigner.ts'
+import { assignSticky, decodeClaim, encodeClaim, type MemberClaim } from './assigner.ts'
 
 const partitionsOf = (topic: string, count: number): TopicPartition[] =>
   Array.from({ length: count }, (_, partition) => ({ topic, partition }))

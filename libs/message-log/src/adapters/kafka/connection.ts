@@ -1,17 +1,18 @@
 import { messageOf } from '@sluice/contracts/errors'
-import { connect as connectPlain } from 'node:net'
+import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { isIP } from 'node:net'
-import type { Socket } from 'node:net'
 import { ConnectionLost, fromKafkajs } from './errors.ts'
-import { apiVersionsCall, rawConnection, requestBuilder, sendOwn } from './internals.ts'
-import type {
-  ApiName,
-  ConnectionSettings,
-  OwnRequest,
-  RawConnection,
-  RequestBuilder,
-  SocketFactory,
+import {
+  apiVersionsCall,
+  rawConnection,
+  requestBuilder,
+  sendOwn,
+  type ApiName,
+  type ConnectionSettings,
+  type OwnRequest,
+  type RawConnection,
+  type RequestBuilder,
+  type SocketFactory,
 } from './internals.ts'
 
 export interface Address {

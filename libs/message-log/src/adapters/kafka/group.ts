@@ -5,11 +5,9 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { Assignment, Membership, TopicPartition } from '../../port.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './assigner.ts'
-import type { Abort, KafkaCluster, Lane } from './cluster.ts'
-import { name, PAUSES } from './cluster.ts'
+import { type Abort, type KafkaCluster, type Lane, name, PAUSES } from './cluster.ts'
 import { isTransient, MemberIdGiven, ProtocolError } from './errors.ts'
-import { MemberAssignment, MemberMetadata } from './internals.ts'
-import type { ApiName } from './internals.ts'
+import { MemberAssignment, MemberMetadata, type ApiName } from './internals.ts'
 
 /** With these times, the other members take over the partitions of a dead member within ten seconds. */
 const SESSION_MS = 6_000

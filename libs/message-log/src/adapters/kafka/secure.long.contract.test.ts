@@ -4,8 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { startKafka } from '../../../../../deploy/local/kafka.ts'
-import type { SecureListener } from '../../../../../deploy/local/kafka.ts'
+import { startKafka, type SecureListener } from '../../../../../deploy/local/kafka.ts'
 import { Workspace } from '../../../../../deploy/local/workspace.ts'
 import { codeOf, follow, keyOf, keysIn, record } from '../../../test/fixture.ts'
 import { createKafkaLog } from '../kafka.ts'

@@ -1,10 +1,15 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
-import { ATOMIC_BYTES } from '../../port.ts'
-import type { AppendResult, FencedWriter, NewRecord, NewRecords, TopicPartition } from '../../port.ts'
+import {
+  ATOMIC_BYTES,
+  type AppendResult,
+  type FencedWriter,
+  type NewRecord,
+  type NewRecords,
+  type TopicPartition,
+} from '../../port.ts'
 import { countOf, isBlock, recordsOf } from '../../record-block.ts'
-import type { Abort, KafkaCluster } from './cluster.ts'
-import { name } from './cluster.ts'
+import { type Abort, type KafkaCluster, name } from './cluster.ts'
 import { ProtocolError } from './errors.ts'
 import { produceRequest } from './own-requests.ts'
 import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'

@@ -2,8 +2,7 @@
  * A DuckDB instance for one query of a user. It holds nothing else and loads no extension. Its memory and
  * threads are limited, and its configuration is locked before it gets the user's SQL.
  */
-import type { DuckDBConnection } from '@duckdb/node-api'
-import { DuckDBInstance } from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from './types.ts'
 
 /** The layout of an extract's file: the rows of a row group, and the bytes of a block. */

@@ -2,8 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { Client, Connection, type FieldDef } from 'pg'
-import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
-import { isKnownType } from './types.ts'
+import { type Catalog, type CatalogType, type DescribedColumn, isKnownType } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
 import { WholeMessages } from './whole-messages.ts'
 

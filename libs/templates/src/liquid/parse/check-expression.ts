@@ -3,8 +3,7 @@
  * expression, unknown filters.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
-import { TypeGuards } from 'liquidjs'
-import type { Tokenizer } from 'liquidjs'
+import { TypeGuards, type Tokenizer } from 'liquidjs'
 import { checkArguments } from '../../filters/filter-signatures.ts'
 import { FILTER_NAMES, REFUSED_FILTERS } from '../../filters/filters.ts'
 import { TemplateFault } from '../template-fault.ts'

@@ -2,8 +2,14 @@
  * The nodes of a template. `parse-template.ts` makes them, and `compile-template.ts` and `template-names.ts`
  * use them. Expressions are liquidjs's tokens.
  */
-import { TypeGuards } from 'liquidjs'
-import type { FilteredValueToken, PropertyAccessToken, RangeToken, Tokenizer, ValueToken } from 'liquidjs'
+import {
+  TypeGuards,
+  type FilteredValueToken,
+  type PropertyAccessToken,
+  type RangeToken,
+  type Tokenizer,
+  type ValueToken,
+} from 'liquidjs'
 
 export type Filtered = FilteredValueToken
 export type FilterCall = FilteredValueToken['filters'][number]

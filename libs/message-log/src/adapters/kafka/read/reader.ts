@@ -1,7 +1,6 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, PartitionOffsets, ReadBatch, ReadOptions, TopicPartition } from '../../../port.ts'
-import type { Abort } from '../cluster.ts'
-import { name } from '../cluster.ts'
+import { type Abort, name } from '../cluster.ts'
 import { Feed } from './feed.ts'
 import type { Fetcher } from './fetcher.ts'
 

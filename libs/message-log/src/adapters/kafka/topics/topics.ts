@@ -1,7 +1,6 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionOffsets, TopicPartition, TopicSpec } from '../../../port.ts'
-import type { Abort, KafkaCluster } from '../cluster.ts'
-import { name } from '../cluster.ts'
+import { type Abort, type KafkaCluster, name } from '../cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from '../errors.ts'
 import { settingsOf } from '../../../kafka-settings.ts'
 import { TopicSettings } from './topic-settings.ts'
