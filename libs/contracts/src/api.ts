@@ -270,7 +270,7 @@ const replayCounts = z.object({ requests: count, rows: count })
 export const replayView = z.object({
   sync: z.string(),
   ...replayCounts.shape,
-  /** By trigger. A trigger without recorded requests is missing. */
+  /** The counts of each trigger. A trigger without recorded requests has no field. */
   triggers: z.object({
     added: replayCounts.optional(),
     changed: replayCounts.optional(),

@@ -59,7 +59,7 @@ export interface ErrorDetail {
 
 export interface SluiceErrorOptions {
   readonly cause?: unknown
-  /** True if the same call may succeed later though nobody changes anything. */
+  /** True if the same call may succeed later without any change. */
   readonly retryable?: boolean
   readonly details?: readonly ErrorDetail[]
 }

@@ -210,7 +210,7 @@ const rendered = {
   changesEnd: field('Offset after the last one.', long),
 }
 
-/** A record of `requests`: a request to be sent. */
+/** A record of the topic `requests`. */
 export const request = recordOf('Request', 'A request to be sent.', {
   ...rendered,
   method: field('HTTP method.', text),

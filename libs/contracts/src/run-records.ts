@@ -122,7 +122,7 @@ export type DeliveredTo = ValueOf<typeof deliveredTo>
 /** The destination that has the rows of a delivered state. */
 const stateOwner = recordOf('StateOwner', 'What the delivered state is of.', {
   ...deliveredToFields,
-  /** Of two events of a sync, the one with the higher number counts. */
+  /** If the events of a sync differ, the event with the highest number counts. */
   change: field('How many times that has changed.', long),
 })
 export type StateOwner = ValueOf<typeof stateOwner>
@@ -204,7 +204,7 @@ export const WAIT_KINDS = waitKind.symbols
 const wait = recordOf('Wait', 'What is waited for.', {
   kind: field('What sort of thing.', waitKind),
   since: field('Since when.', millis),
-  /** Null where nobody knows. */
+  /** Null if the end is not known. */
   until: field('Until when at the latest.', nullable(millis)),
   detail: field('The same in a sentence.', text),
 })
@@ -260,7 +260,7 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   /** Faults of earlier runs stay here until a complete run has taken them into account. */
   faults: field('Where changes were lost track of.', listOf(fault)),
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
-  /** Null if nobody was asked. */
+  /** Null if no removals were approved. */
   approved: field('How many removals somebody has approved.', nullable(long)),
   /** Set for a retry, a discard or a resync. Null for other runs, and in events of earlier versions. */
   upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
@@ -276,7 +276,7 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
     'So many processes in a row died at work on the sync, if this is the last event of the run.',
     nullable(int),
   ),
-  /** As its command says. Null if nobody asked, and in events of earlier versions. */
+  /** Copied from the command. Null if no command asked for the run, and in events of earlier versions. */
   by: field('Who asked for it.', nullable(text)),
   /** `at` is the instant that a run of the schedule is due for. */
   fired: field('How far the schedule has started runs.', nullable(fired)),

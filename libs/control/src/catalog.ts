@@ -69,7 +69,7 @@ export function projectCatalog(project: Project): Catalog {
 }
 
 /**
- * The resources of a project that is loaded once they are asked for. Each method throws what loading throws.
+ * Makes a catalog that loads the project at the first call. Each method throws the error of a failed load.
  */
 export function unloadedCatalog(load: () => Promise<Project>): Catalog {
   let loaded: Promise<Catalog> | null = null

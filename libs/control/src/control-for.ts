@@ -72,7 +72,7 @@ export class ControlFor implements Control {
     await this.#control[Symbol.asyncDispose]()
   }
 
-  /** Nobody can say that they are somebody else. */
+  /** Puts the caller's own name into the call, so that a caller cannot act under another name. */
   #named<Asking extends Calling | Following>(asking: Asking): Asking {
     return this.#by === undefined ? asking : { ...asking, by: this.#by }
   }

@@ -103,8 +103,8 @@ export interface RunHistory {
   runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage>
   run(id: string, signal: AbortSignal): Promise<RunView>
   /**
-   * The state of a run, and each state that comes after it. It is done once the run has ended. Of a run that
-   * was refused because another one was queued, it gives the states of that one.
+   * Yields the state of a run, and then each later state, until the run has ended. If the run was refused
+   * because another run was queued, it yields the states of the queued run.
    */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
   /**
@@ -283,8 +283,8 @@ export interface Control extends AsyncDisposable {
    */
   preview<Name extends PreviewName>(name: Name, input: PreviewInput<Name>, calling: Calling): Promise<Preview>
   /**
-   * The state of a run, and each state that comes after it. It is done once the run has ended. Of a run that
-   * was refused because another one was queued, it gives the states of that one.
+   * Yields the state of a run, and then each later state, until the run has ended. If the run was refused
+   * because another run was queued, it yields the states of the queued run.
    */
   follow(run: string, signal: AbortSignal): AsyncIterable<RunView>
 }

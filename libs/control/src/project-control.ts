@@ -370,7 +370,7 @@ export class ProjectControl implements Control {
     terms: { readonly version?: number | undefined; readonly takeOver?: boolean | undefined },
     { by = this.#place.by }: Calling,
   ): ChangeTerms {
-    if (by === undefined) throw new SluiceError('internal', 'nobody says who changes a resource')
+    if (by === undefined) throw new SluiceError('internal', 'a change of a resource has no author')
     return { ...terms, by }
   }
 
@@ -510,7 +510,7 @@ export class ProjectControl implements Control {
       const cancelRun = (id: string): void => {
         const cancel = commandAbout({ sync, runId: id }, 'cancel', by)
         sendCommands(pipeline, [cancel], followedUntil).catch((err: unknown) =>
-          pipeline.logger.warn({ err, run: id }, 'the run could not be asked to stop'),
+          pipeline.logger.warn({ err, run: id }, 'could not send the command that cancels the run'),
         )
       }
       const states = followRun(pipeline, { runId, waits, find, viewOf }, followedUntil)

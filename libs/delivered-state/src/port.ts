@@ -120,9 +120,9 @@ export interface DiffRequest {
    */
   readonly upTo?: number | null
   /**
-   * Rows whose last request may or may not have been applied are passed over, whatever the model has. With
-   * `after-asked`, only those whose last change is of a run after `upTo` are. A discard still mutes such a
-   * row, and a retry of some rows still sends it.
+   * `all`: the diff passes over each row whose last request has an unknown outcome, whatever the model has.
+   * `after-asked`: it passes over such a row only if its last change is of a run after `upTo`. A discard
+   * still mutes such a row, and a retry of some rows still sends it.
    */
   readonly leavesUndecided?: 'all' | 'after-asked' | 'none'
   /**
@@ -242,7 +242,7 @@ export interface Diff {
   readonly undecided: number
   /** True if the row of a twin of a removed key is sent: then all removals have to go first. */
   readonly removalsFirst: boolean
-  /** Keys of at most ten rows that a trigger would remove. */
+  /** The keys of at most ten rows for which the run would send a removal. */
   readonly removedSamples: readonly string[]
   /**
    * The changes in the order in which a partition is written: settled, removed, changed, added (R17). Those
@@ -299,8 +299,8 @@ export interface DeliveredState extends AsyncDisposable {
    */
   keep(published: PublishedRun): Promise<boolean>
   /**
-   * Feeds the kept rows in place of their changes, with the last change of each partition. Without it, the
-   * next commit forgets the kept rows.
+   * Takes in the kept rows, so that their changes need not be read from the topics. `lastChange` has the last
+   * change of each partition. Without this call, the next commit drops the kept rows.
    */
   feedKept(lastChange: StatePositions['lastChange']): void
   /** Returns the last seq, by run and partition, of changes whose outcome is unknown (`StateFeed.lost`). */

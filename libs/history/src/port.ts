@@ -124,7 +124,7 @@ export interface Found {
   readonly hasMore: boolean
   /** The `before` of the page that goes on after the first `count` of these attempts. */
   placeAfter(count: number): SearchPlace | null
-  /** Where the search ended early: attempts from before this time were not looked at (ms since 1970). */
+  /** The search ended early and did not look at attempts before this time (ms since 1970). */
   readonly lookedBackTo: number | null
 }
 

@@ -1,9 +1,8 @@
 /**
- * The access token of one destination, for one process. One process at a time asks for it, under a lease of
- * the store, and all processes use it (PROTOCOL.md, "Credentials").
- *
- * States: none → held → none again, shortly before it ends, or once the API has refused it. If a refresh
- * token comes with a token, the vault acknowledges it before the token is used.
+ * The access token of one destination, in one process. Only one process at a time asks for a token, under a
+ * lease of the store. All processes use that token (PROTOCOL.md, "Credentials"). States: none → held → none.
+ * A token goes shortly before it expires, or when the API refuses it. If a refresh token comes with the
+ * access token, the vault has to acknowledge it before this process uses the access token.
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'

@@ -238,7 +238,7 @@ function lockName(
 
 /** Workers wait for a scheduled run this long, since to take over again would cost more. */
 const KEEPS_UP_TO_MS = 60_000
-/** How late the next run may begin before the owner lets go. */
+/** The owner gives up its partitions if the next run is later than this. */
 const GRACE_MS = 5_000
 
 /** How long the owners wait for the next scheduled run, in ms; 0 if they do not. */

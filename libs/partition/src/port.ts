@@ -10,7 +10,7 @@
 import type { SluiceError } from '@sluice/contracts/errors'
 
 /**
- * A name that this process has locked. States: held ⇄ doubtful (not renewed in time) → lost (another process
+ * A name that this process has locked. States: held ⇄ overdue (not renewed in time) → lost (another process
  * has it), any → released.
  */
 export interface Lock extends AsyncDisposable {

@@ -8,7 +8,7 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Worker } from './own-partitions.ts'
 
 const EVERY_MS = 5_000
-/** How long the last commit may hold up a worker that has nothing left to do. */
+/** A worker with nothing left to do waits at most this long for its last commit. */
 const LAST_WITHIN_MS = 1_000
 
 export interface HintOptions {

@@ -348,7 +348,8 @@ class LaneGroup {
       if (head.isDone) await this.#returnUnwanted(grant, head.want)
       else head.resolve(leaseOf(grant, head.want))
     } else if (head.isDone || lane.isDue) {
-      // It left, or was woken, while the limit was asked. The next round looks at the present head.
+      // While the limit was asked, the head left the queue or was woken. The next round looks at the new
+      // head.
     } else if (grant.reason === 'superseded') {
       head.reject(supersededError(head.want))
     } else if (this.#cameBackSince(before, grant.reason)) {

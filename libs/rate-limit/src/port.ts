@@ -11,7 +11,9 @@ import type { SluiceError } from '@sluice/contracts/errors'
 /** The longest pause. A pause that seems longer began before a clock was set back. */
 export const MAX_PAUSE_MS = 300_000
 
-/** A line may hold this many slots of a shared destination for each that stays free, see `mostSlots`. */
+/**
+ * A line may take this many slots of a shared destination for each slot that stays free (see `mostSlots`).
+ */
 export const HELD_PER_FREE = 9
 
 /**

@@ -61,9 +61,9 @@ const MAX_ATTEMPTS = 10
 const PAUSE_MS = 20
 
 /**
- * Makes the changes that `decide` wants of what is stored, all of them or none. It returns them, in the order
- * of `decide`, once they are acknowledged. `decide` may be called several times. What it throws ends the
- * change, and nothing is changed. Throws `conflict` for a sync that is being deleted.
+ * Makes all changes that `decide` wants for the stored resources, or none of them. Returns the changes in the
+ * order of `decide`, once the log has acknowledged them. It may call `decide` several times. If `decide`
+ * throws, nothing changes. Throws `conflict` for a sync that is being deleted.
  */
 export async function changeResources(
   deps: ResourcesDeps,
@@ -132,10 +132,10 @@ export function othersAmong(
 }
 
 /**
- * Returns the owner of a stored resource, as a project sees it that has one of the same name. A resource that
- * was written on the server and is the same joins the project, since it was exported into the folder. One
- * that cannot be read belongs to nobody. Two folders without a name of their own may be called alike by
- * accident, and then a resource that differs belongs to the other.
+ * Says who owns a stored resource that has the same name as a resource of the project. A resource that was
+ * written on the server and is equal joins the project, since it was exported into the folder. An unreadable
+ * resource counts as the project's own. Two folders without a name of their own may have the same name by
+ * accident. Then a resource that differs belongs to the other folder.
  */
 export function ownerOf(before: ResourceRecord, spec: string, owner: Owner): 'own' | 'joins' | 'others' {
   const isSame = isSameSpec(before.spec, spec)

@@ -157,8 +157,8 @@ export class RunsView implements AsyncDisposable {
   }
 
   /**
-   * Returns where in `requests` and `attempts` the last run ended that had ended by then (ms since 1970), to
-   * within an hour; null if there is none.
+   * Returns the offsets in `requests` and `attempts` at which the last run before `at` (ms since 1970) ended,
+   * to within an hour; null if there is none.
    */
   endsOf(sync: string, at: number): readonly PartitionEnd[] | null {
     return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
@@ -272,7 +272,7 @@ export class RunsView implements AsyncDisposable {
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
   }
 
-  /** Returns why a record is not believed; null if it is. */
+  /** Returns the reason to ignore a record; null if the record is plausible. */
   #faultOf(
     record: Placed['record'],
     facts: { readonly keySync: string | null; readonly bytes: number },

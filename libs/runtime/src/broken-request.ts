@@ -10,7 +10,7 @@ interface Refusal {
   readonly detail: string
 }
 
-const NO_HTTP: Refusal = { status: 400, detail: 'What came is no request of HTTP.' }
+const NO_HTTP: Refusal = { status: 400, detail: 'The server received bytes that are not an HTTP request.' }
 /** The refusals by the codes of Node's errors. */
 const REFUSALS: { readonly [code: string]: Refusal } = {
   HPE_HEADER_OVERFLOW: {

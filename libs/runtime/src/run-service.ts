@@ -25,7 +25,7 @@ export interface StartContext {
   readonly metrics: Metrics
   /** No line of the log shows this value from now on. */
   readonly mask: (value: string) => void
-  /** Aborts when the process is told to end while it is starting. */
+  /** Aborts if a signal to end arrives while the process starts. */
   readonly signal: AbortSignal
 }
 

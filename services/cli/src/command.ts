@@ -74,7 +74,9 @@ export interface CommandContext {
   readonly args: CommandArgs
   /** The project folder, absolute. For a command that needs no project, the folder it was called in. */
   readonly dir: string
-  /** How the command was called, for hints that people copy. */
+  /**
+   * The program name and the options `--dir` and `--env` of this call, which hints repeat for people to copy.
+   */
   readonly called: Called
   /** If true, the command prints exactly one JSON document on stdout, and nothing else there. */
   readonly json: boolean
@@ -115,7 +117,7 @@ export interface Command {
   run(context: CommandContext): Promise<ExitCode>
 }
 
-/** A command in the table of commands. */
+/** A command in the table: the texts for the overview, and a function that loads the command. */
 export interface CommandEntry {
   /** One word, or two as in `runs show`. */
   readonly name: string

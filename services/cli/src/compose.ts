@@ -60,7 +60,7 @@ export interface ProjectOptions {
 }
 
 interface ControlOptions extends ProjectOptions {
-  /** Whether no resource of the project may have a mistake. Default: those that a sync uses count. */
+  /** True if every resource of the project has to be right. Default: only the resources that a sync uses. */
   readonly isWhole?: boolean
   readonly firstRun?: FirstRun | undefined
 }

@@ -115,7 +115,7 @@ async function projectDir(
 ): Promise<string> {
   const start = resolve(cli.cwd, dir ?? '.')
   if (!isFolder(start)) throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${start}.`)
-  // A server has the project, wherever the command is called.
+  // With SLUICE_URL, the project is on the server, so the folder does not matter.
   const isElsewhere = (cli.env['SLUICE_URL'] ?? '') !== '' && command.readsFolder !== true
   if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)

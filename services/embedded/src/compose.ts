@@ -421,7 +421,7 @@ export async function connectionsOf(
   const { env, secrets } = options
   await using opening = new AsyncDisposableStack()
   let kept = NOTHING_KEPT
-  // On Kafka the services have the secrets, and this process may lack them.
+  // On Kafka only the services need the secrets, so this process may not have them.
   let seesAll = !isDistributed(env)
   if (secrets.some(name => !isInEnvironment(env, name)) && mayHaveVault(options)) {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-vault-'))

@@ -57,7 +57,7 @@ export async function beginLogin(
     readonly secretFor: SecretFor
     readonly sender: HttpSender
     readonly vault: Vault
-    /** Whether the token endpoint may be in a private network, if the destination says nothing. */
+    /** The default for destinations that do not say if the token endpoint may be in a private network. */
     readonly profile?: { readonly allowPrivateNetwork: boolean }
   },
 ): Promise<LoggingIn> {

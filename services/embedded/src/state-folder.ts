@@ -9,7 +9,9 @@ import { makePrivateFolders } from '@sluice/runtime/private-files'
 
 const STATE = '.sluice'
 
-/** The folder of these files in a project, absolute. Each environment has its own. */
+/**
+ * Returns the absolute path of the folder for these files. Each environment of a project has its own folder.
+ */
 export function dataDirOf({ dir, env }: { readonly dir: string; readonly env: Environment }): string {
   const name = valueOf(env, 'SLUICE_ENV')
   return name === undefined ? join(dir, STATE) : join(dir, STATE, 'env', name)

@@ -30,7 +30,7 @@ const alertState = z.object({
   paused: z.boolean().default(false),
   /** When a paused sync went on. Silence counts from then. */
   resumedAt: ms.default(0),
-  /** The conditions that hold. */
+  /** The conditions that are met now. */
   firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),
   /** The notices that are not sent yet, the oldest first. */
   outbox: z.array(alertNotice),

@@ -53,7 +53,7 @@ export interface SyncFacts {
   } | null
   /** The certificates of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
-  /** By the id of a run, how the destination refused the credentials, or why there were none. */
+  /** The reason why the destination refused the credentials, or why there were none, by run id. */
   readonly refusals: ReadonlyMap<string, string>
 }
 

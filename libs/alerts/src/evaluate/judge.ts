@@ -27,7 +27,7 @@ export type Verdict =
 
 const SILENT: Verdict = { kind: 'silent' }
 
-/** Says whether the condition holds after this step, and why. */
+/** Returns the state of the condition after this step, with the reason. */
 export function judge(condition: AlertCondition, step: Step): Verdict {
   if (condition === 'run-failed') return runFailed(step)
   if (condition === 'held') return held(step)
@@ -133,7 +133,7 @@ function silent(noSuccessFor: number, step: Step): Verdict {
   if (step.kind === 'ended') return SILENT
   const { now, quietSince, hadSuccess } = step
   if (step.facts.paused)
-    return { kind: 'over', text: 'The sync is paused: nobody expects a run of it.', run: null }
+    return { kind: 'over', text: 'The sync is paused, so the alert expects no run.', run: null }
   if (now - quietSince < noSuccessFor)
     return {
       kind: 'over',

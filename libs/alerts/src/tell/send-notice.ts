@@ -63,7 +63,7 @@ export interface TellingDeps {
   readonly secretFor: SecretFor
   /** True if an alert without a setting may send to addresses that are not public. */
   readonly allowPrivateNetwork: boolean
-  /** True if no alert may, whatever its setting. */
+  /** True if no alert may send to such addresses, whatever its own setting. */
   readonly neverPrivate?: boolean
   /** Ms since 1970. */
   readonly now: () => number
@@ -176,7 +176,7 @@ const PORTS: { readonly [protocol: string]: number } = { 'http:': 80, 'https:': 
 /** Returns the server of a URL, whose host has no secret in it. */
 function useOf(text: string): SecretUse {
   const url = URL.parse(fillSecrets(text, () => 'secret'))
-  if (url === null) throw new SluiceError('config', 'The URL of the alert is none.')
+  if (url === null) throw new SluiceError('config', 'The URL of the alert is not valid.')
   const port = url.port === '' ? (PORTS[url.protocol] ?? 0) : Number(url.port)
   return { as: 'alert', host: withoutBrackets(url.hostname), port, tls: url.protocol === 'https:' }
 }

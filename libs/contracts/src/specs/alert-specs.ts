@@ -33,7 +33,7 @@ const condition = z.union(
     plainCondition,
     z.strictObject({ 'rows-failed': z.strictObject({ share }) }),
     z.strictObject({
-      slow: z.strictObject({ longerThan: duration.describe('How long a run may last.') }),
+      slow: z.strictObject({ longerThan: duration.describe('The longest time that a run may take.') }),
     }),
     z.strictObject({
       silent: z.strictObject({
@@ -183,7 +183,9 @@ export function alertFields<N extends z.ZodType>(name: N) {
         all => new Set(all.map(conditionName)).size === all.length,
         'each condition only once; a second alert may have another limit',
       )
-      .describe('Its conditions. It sends a notice when one begins, and one when it is over.'),
+      .describe(
+        'The conditions that the alert watches. It sends one notice when a condition begins, and one when it is over.',
+      ),
     to: target.describe('The target of its notices.'),
     allowPrivateNetwork: z
       .boolean('true or false')

@@ -67,7 +67,7 @@ export const baseUrl = text.check(withoutFault(baseUrlFault)).overwrite(plainBas
 /** Headers that each request has already, or that carry credentials. */
 const NO_IDEMPOTENCY_HEADER = ['authorization', 'content-type', 'host']
 
-/** Refuses an idempotency key that would take the place of another header of the destination's requests. */
+/** Adds an issue if the idempotency header has the same name as another header of the requests. */
 export function keyClash({
   issues,
   value,

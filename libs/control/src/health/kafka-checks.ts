@@ -86,7 +86,7 @@ async function brokerChecks(
     checks.push(warning('topics', 'this user may not see settings of topics', 'grant DescribeConfigs'))
   const runs = `${prefix}.runs`
   const newest = found.has(runs) ? await inspection.newestRecord(runs, signal) : null
-  // Kafka tells its time only with records. One from the future shows that a clock is wrong.
+  // Kafka shows its clock only in the times of records. A time in the future shows that a clock is wrong.
   if (newest !== null && newest > Date.now()) checks.push(clockCheck("Kafka's clock", newest, 0))
   if (found.has(runs)) checks.push(await unreadableCheck(inspection, signal))
   return checks

@@ -10,8 +10,8 @@ import { leftText, othersText } from './resource-plan.ts'
 import type { StoredKeeping } from './stored-keeping.ts'
 
 /**
- * Called with the owner of the project, and with notices about resources that were not written, since they
- * are another's.
+ * Called with the owner of the project, and with notices about resources that were not written because they
+ * belong to another project.
  */
 export type OnPublished = (owner: Owner, notices: readonly string[]) => void
 

@@ -83,7 +83,10 @@ export function othersText(others: readonly ResourceRecord[], owner: Owner): str
   return `${whose.charAt(0).toUpperCase()}${whose.slice(1)}. Nothing was changed and nothing was sent. ${waysOut(others)}`
 }
 
-/** Says the same about resources that a command leaves as they are, since it does not need them. */
+/**
+ * Returns the notice about resources of other owners that a command does not need, and therefore does not
+ * change.
+ */
 export function leftText(others: readonly ResourceRecord[], owner: Owner): string {
   return `${whoseText(others, owner)}: what is stored stays as it is. ${waysOut(others)}`
 }

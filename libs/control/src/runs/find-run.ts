@@ -54,9 +54,9 @@ function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' |
   const approve = `\`sluice approve ${runId}`
   throw new WrongState(
     changed === null
-      ? `Run ${runId} is held for its removals, and its destination is the one that has its rows: ${approve}\` approves them.`
+      ? `Run ${runId} waits for approval of its removals, and its destination has not changed: ${approve}\` approves them.`
       : `Run ${runId} is held since its destination changed ${changeOf(changed)}. ` +
-          `${approve} --same-destination\` goes on with what was delivered, if it is the same API at another address. ` +
+          `${approve} --same-destination\` keeps the delivered state: choose it if the same API only has another address. ` +
           `${approve} --new-destination\` forgets that, and sends every row.`,
   )
 }

@@ -82,8 +82,8 @@ export interface SeenRun {
 }
 
 /**
- * The state of a run, and each state that comes after it, until it has ended. Of a run that was refused
- * because another one was queued, it gives the states of that one.
+ * Yields the state of a run, and then each later state, until the run has ended. If the run was refused
+ * because another run was queued, it yields the states of the queued run.
  */
 export async function* followRun(
   { runs }: Pick<Pipeline, 'runs'>,

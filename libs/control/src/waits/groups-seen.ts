@@ -1,6 +1,6 @@
 /**
- * The last known states of the groups of services. Many people may look at many runs again and again. So they
- * share a look, which holds for a while.
+ * The last known states of the groups of services. Many people may look at many runs at the same time. So
+ * they share one query, and use its result for a while.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { elapsedMs, type Clocks } from '@sluice/flow/elapsed-ms'
@@ -8,16 +8,18 @@ import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { SeenGroup } from './service-waits.ts'
 
-/** A look holds for at least this long. */
+/** The result of a query is used for at least this long. */
 export const LOOK_MS = 500
-/** Each group that is looked at costs the log a request. So more groups are looked at less often. */
+/**
+ * Each group costs the log one request. So the more groups are known, the longer their states are used again.
+ */
 const MS_PER_GROUP = 10
 /** A view of a run does not wait longer for a log that does not answer. */
 const MAX_WAIT_MS = 3_000
 /** The pauses after a failure: the log is away, or this user may not look at groups. */
 const PAUSE_MS = 2_000
 const PAUSE_WITHOUT_RIGHT_MS = 60_000
-/** A group that nobody has looked at for this long may have changed many times since. */
+/** A state older than this is dropped, since the group may have changed many times. */
 const FORGOTTEN_AFTER_MS = 10_000
 
 interface Known extends SeenGroup {

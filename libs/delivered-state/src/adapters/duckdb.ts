@@ -137,9 +137,8 @@ class DuckdbDeliveredState implements DeliveredState {
   /** True if the next commit merges the rows that are kept. */
   #takesKept = false
   /**
-   * SQL that forgets keys which have their tombstone. It waits until an open diff has ended. A write may make
-   * DuckDB rewrite the file, which changes the row ids of the state, and an open diff knows its rows by these
-   * ids.
+   * SQL that deletes the keys whose tombstones are written. It runs only after the open diff has ended: a
+   * write may make DuckDB rewrite the file, which changes the row ids by which the diff finds its rows.
    */
   #forget: string | null = null
   /** The tables with the current piece of the diff's changes. */

@@ -20,7 +20,10 @@ export interface CapturedNow {
   readonly lacking: readonly { readonly name: string; readonly why: string }[]
 }
 
-/** Throws `config` for a wrong JSONPath. A checked project has none. */
+/**
+ * Compiles the paths of the values to capture. Throws `config` for a wrong JSONPath, which a checked project
+ * cannot have.
+ */
 export function compileCaptures(spec: { readonly [name: string]: string } = {}): readonly Capture[] {
   return Object.entries(spec).map(([name, path]) => ({ name, path: compileJsonPath(path) }))
 }

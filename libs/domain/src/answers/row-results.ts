@@ -83,7 +83,10 @@ export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly st
   return [...new Set(columns)].sort()
 }
 
-/** Finds the results of the rows of a request. `named` is the JSON of a row's texts in its naming columns. */
+/**
+ * Finds the results of single rows in an answer. `named` has the texts by which the answer names a row: a
+ * JSON map of its naming columns.
+ */
 export function rowAnswersOf(
   rules: readonly RowRule[],
   body: AnswerBody,

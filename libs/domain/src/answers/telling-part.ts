@@ -18,7 +18,7 @@ const WORDS = ['error', 'errors', 'reason', 'title', 'description', 'code']
 /** Fields beside a sentence that name its subject. */
 const SUBJECTS = ['field', 'param', 'property', 'pointer']
 const TELLS_OF_ERRORS = /err|fail|fault|reject|problem|invalid/i
-/** So many fields are read, and so many texts kept, at most, so that no answer takes too long. */
+/** The most fields to read and texts to keep, so that a long answer takes little time. */
 const MAX_FIELDS = 20_000
 const MAX_SAID = 1_000
 /** Texts are read up to this length, in UTF-16 units. They are shown shorter than that. */

@@ -44,8 +44,8 @@ const RELEASE = redisScript(
 )
 
 /**
- * Opens the locks. The connection comes up by itself, and calls wait for it as long as a command may take.
- * Throws `config` for a wrong URL.
+ * Opens the locks without waiting for the connection. Later calls wait for it, at most for the time-out of a
+ * command. Throws `config` for a wrong URL.
  */
 export function createRedisLocks(options: RedisLocksOptions): Locks {
   return new RedisLocks(options)
@@ -113,7 +113,7 @@ class RedisLocks implements Locks {
       // It was released while the renewal was under way, and the release came first.
       else await this.#release(lock.place)
     } catch {
-      // It stays doubtful until a renewal succeeds.
+      // The lock stays overdue until a renewal succeeds.
     }
     if (lock.isLost) this.#locks.delete(lock)
   }

@@ -18,8 +18,8 @@ const DEATHS_THAT_REJECT = 3
 /** After this many deaths in all, delivery sends nothing more of the run in this partition. */
 const DEATHS_THAT_END = 20
 /**
- * After this many deaths in all, nobody takes the partition over in this run. Delivery has more, since it
- * still records the outcome of the requests that are there.
+ * After this many deaths in all, no owner takes over the partition in this run. Delivery has a higher limit,
+ * since it still has to record the outcomes of the requests.
  */
 const DEATHS_THAT_STOP = { requests: DEATHS_THAT_END, attempts: 30 } as const
 /** The renderer may have had up to this many unacknowledged records when it died. */
@@ -27,7 +27,7 @@ const MAX_AHEAD = 5_000
 
 /** The numbers of owners of a partition that died in a run without having come further. */
 export interface Deaths {
-  /** The deaths one after the other at the place where the next owner goes on. */
+  /** The deaths in a row at the offset where the next owner starts. */
   readonly inARow: number
   readonly all: number
 }
@@ -40,7 +40,7 @@ export const NO_DEATHS: Deaths = { inARow: 0, all: 0 }
 export interface LastOwner {
   /** The counts in its takeover marker; null in one that counts nothing. */
   readonly deaths: DeathsOfRun | null
-  /** Where it took over, and how far it came. */
+  /** The offset where it took over, and the offset that it reached. */
   readonly from: number
   readonly position: number
   /** When it wrote its marker, and its last record; ms since 1970. */

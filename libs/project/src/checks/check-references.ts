@@ -32,7 +32,7 @@ export function checkReferences(decoded: readonly DecodedResource[], hiding: Hid
 interface Finding {
   /** By kind. */
   readonly namesOf: ReadonlyMap<string, ReadonlySet<string>>
-  /** Whether a resource that could not be read may be the one of this kind and name. */
+  /** Returns true if an unreadable resource may have this kind and name. */
   readonly mayExist: (kind: ResourceKind, name: string) => boolean
   readonly hints: { left: number }
 }

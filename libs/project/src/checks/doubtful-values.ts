@@ -27,8 +27,8 @@ export function doubtfulValues(project: Checked): string[] {
 }
 
 /**
- * Returns those of the sentences that are about variables. A preview masks their values, so nobody would see
- * it.
+ * Returns only the warnings about shell variables. A preview masks the values, so it would not show the
+ * mistake.
  */
 export function shellVariables(project: Checked): string[] {
   return warningsAbout(project, ({ text }) => SHELL_VARIABLE.test(text))
@@ -59,7 +59,7 @@ function warningAbout({ text, isCredential }: Value): string | null {
     return `is sent as it stands, ${variable.replace(/^\w+ /, '')}: write ${reference}`
   }
   if (!isCredential || text.length < MIN_CREDENTIAL || /\$\{secret:|\{\{|\{%/.test(text)) return null
-  return 'has a credential that is stored as it stands: write ${secret:NAME}, and keep the value with `sluice secret set NAME`'
+  return 'has a credential in plain text: write ${secret:NAME}, and store the value with `sluice secret set NAME`'
 }
 
 function valuesOf(spec: ResourceSpec): readonly Value[] {

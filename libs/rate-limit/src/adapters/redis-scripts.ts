@@ -44,7 +44,7 @@ const MEMBER_LIFE_MS = 15_000
 /** A log that is synced every second lags behind by less than this. */
 const NEWCOMER_MS = 3_000
 const VOUCH_POLL_MS = 1_000
-/** How long a take may be under way: TCP gives up after some 16 minutes. */
+/** A take lasts at most this long: TCP gives up after some 16 minutes. */
 const VOID_LIFE_MS = 30 * 60_000
 
 /**

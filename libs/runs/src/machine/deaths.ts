@@ -65,8 +65,8 @@ function pauseMs(deaths: number): number {
 }
 
 /**
- * Takes the death of the run at work back, since this same process left it, and lives. So another run takes
- * its place, whatever died before.
+ * Removes the death that was counted for the run at work: this same process left the run, and is alive. So
+ * another run replaces it, whatever died before.
  */
 export function withoutDeath(life: SyncLife): SyncLife {
   const { atWork } = life

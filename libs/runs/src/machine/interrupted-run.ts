@@ -26,7 +26,7 @@ export function inspectInterrupted(
   const { run: before, isProcessGone } = atWork
   const written = fact.tails.filter(tail => tail.run === before.run)
   if (written.length === 0) return replaceOrEnd({ ...life, atWork: { ...atWork, phase: 'unpublished' } })
-  // An earlier owner has marked a run as sealed that lacked markers.
+  // `sealed` means that an earlier owner wrote the markers that the run lacked.
   const endedEarly = written.some(tail => tail.sealed)
   const lacksMarkers = written.length < fact.tails.length || written.some(tail => !tail.ended)
   const complete = !lacksMarkers && !endedEarly

@@ -169,7 +169,7 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
   }
 }
 
-/** Counts the death of its process beforehand: nobody can count it afterwards. */
+/** Counts the death of its process before it happens, since a dead process cannot count. */
 function begun(life: SyncLife, atWork: AtWork, definition: string): Step {
   const deaths = (atWork.run.deaths ?? 0) + 1
   const run = { ...atWork.run, status: 'running', definition, deaths } as const

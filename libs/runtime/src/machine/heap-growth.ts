@@ -50,7 +50,7 @@ export function growthPercent(
 const WORTH_BYTES = 64_000_000
 /** At most this part of the time goes to forced collections, and as much to giving memory back. */
 const MAX_SHARE = 0.1
-/** There is little to give back more often. */
+/** The process gives memory back at most this often: in less time, there is little to give back. */
 const GIVES_BACK_EVERY_MS = 500
 
 /**

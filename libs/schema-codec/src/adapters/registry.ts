@@ -28,9 +28,12 @@ export interface RegistryCodecOptions {
 const REQUEST_TIMEOUT_MS = 5000
 const DEADLINE_MS = 15_000
 const MISSING_FOR_MS = 5_000
-/** For this long after a wait in vain, the same schema is asked for without a wait. */
+/** After a wait for a schema in vain, the process asks for it without a wait for this long. */
 const MISSING_REMEMBERED_MS = 60_000
-/** This many waits in vain are allowed in that time, since other programs' records may name any schemas. */
+/**
+ * In that time, the process waits in vain for at most this many schemas, since records of other programs may
+ * name any schema.
+ */
 const MAX_VAIN_WAITS = 3
 /**
  * The registry is asked again only after these times. A topic may have millions of records of a schema that

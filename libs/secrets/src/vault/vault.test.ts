@@ -143,7 +143,7 @@ describe('the vault', () => {
     ]) {
       await write(forged)
       const reader = await open()
-      expect(() => reader.find(forged.name)).toThrow(/was changed there by somebody without the key/)
+      expect(() => reader.find(forged.name)).toThrow(/a process without the key changed it/)
     }
   })
 

@@ -335,7 +335,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
           : 'set it again, with --for HOSTS if it had any'
       throw new SluiceError(
         'config',
-        `${what} is in the vault and was changed there by somebody without the key: ${todo}.`,
+        `${what} is in the vault, but a process without the key changed it: ${todo}.`,
       )
     }
     this.#opened.set(record, value)

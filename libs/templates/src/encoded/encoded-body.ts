@@ -66,7 +66,8 @@ export class EncodedBody {
     let before = this.#first
     for (const row of rows) {
       writer.bytes(before)
-      // The templates might stop such a large body at a limit of work.
+      // For so large a body, rendering might stop at a limit of work. So the caller has to render the
+      // templates.
       if (!this.#row(row) || writer.size > this.#memoryLeft) return null
       before = this.#joint
     }

@@ -49,9 +49,10 @@ export function keysOfText(text: string): readonly (string | number)[] {
 }
 
 /**
- * Returns a reader of a property. Of a map, it reads the field of that name, whatever characters the name
- * has; without such a field, `a.b` is a path. Of a text that contains the name, it gives the name itself, as
- * Shopify does. A number has no properties, so the reader throws a `TemplateFault`.
+ * Returns a function that reads one property of an item. A map gives the field of that name, whatever
+ * characters the name has. If it has no such field, the name is read as a path such as `a.b`. A text that
+ * contains the name gives the name, as in Shopify. A number has no properties, so the function throws a
+ * `TemplateFault`.
  */
 function reader(property: unknown, frame: Frame): Read {
   const name = printValue(property, frame)

@@ -1,7 +1,7 @@
 /**
- * Finds the columns that a template uses, without rendering it. If they are known only while rendering, the
- * whole row counts as used, so that no column that matters is ever left out. A name that can stand for
- * nothing is a mistake: it would print nothing, and the request would say nothing of its rows.
+ * Finds the columns that a template uses, without rendering it. If only rendering shows them, the whole row
+ * counts as used, so that no needed column is missing. A name that can never have a value is a mistake: it
+ * would print nothing, and the request would not depend on its rows.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards, type QuotedToken, type Token } from 'liquidjs'
@@ -42,9 +42,9 @@ export interface TemplateNames {
 }
 
 /**
- * Returns the names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing.
- * That is a bare name without a value in a batch, or a property that a run, a sync, a list of rows or a loop
- * lacks.
+ * Returns the names that a template uses. Throws a `TemplateFault` for a name that can never have a value: a
+ * bare name in a batch that nothing assigns, or a property that a run, a sync, a list of rows or a loop does
+ * not have.
  */
 export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
   const finder = new NameFinder(sees.batched, countAssignments(nodes))

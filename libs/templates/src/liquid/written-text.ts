@@ -9,8 +9,8 @@ import { TemplateFault } from './template-fault.ts'
 import { unpackJson } from '../values/plain-value.ts'
 
 /**
- * Unicode keeps these code points out of texts. If a row has one all the same, the third of them and a letter
- * stand for it.
+ * Code points that Unicode reserves, so that no text should have them. If a row has one, it is written as the
+ * third of them and a letter.
  */
 const MARKS: { readonly [character: string]: string } = {
   '"': '\ufdd0',

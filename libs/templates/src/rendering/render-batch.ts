@@ -186,7 +186,10 @@ function parseCaptured(json: string): { readonly [name: string]: unknown } {
   return typeof values === 'object' ? { ...values } : {}
 }
 
-/** Returns a row as the record of its request has it. Only the naming columns are decoded. */
+/**
+ * Returns a row in the form that the record of its request stores. It decodes the row only if the sync has
+ * naming columns.
+ */
 export function requestRow(op: Op, change: Change<AnyRow>, naming: readonly string[] = []): RequestRow {
   const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
   const { key, seq, captured, retried } = change

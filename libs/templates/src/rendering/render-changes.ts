@@ -76,7 +76,8 @@ export async function* renderChanges(
     for (const { partition, bytes, change } of rows) {
       const op = OPS.find(candidate => candidate === change.op)
       if (op === undefined) continue
-      // A batch ends with its op in any case. Flushing all partitions keeps the requests of an op together.
+      // A batch never has rows of two ops. Flushing all partitions also keeps the requests of one op
+      // together.
       if (op !== current) yield* flush()
       current = op
       const batches =

@@ -47,8 +47,8 @@ export interface FeedOptions {
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
 /**
- * Only up to this many records are searched for one that is no marker. More count as rows at once. (A run
- * without changes leaves five markers in each partition.)
+ * The search for a record that is no marker reads at most this many records. If there are more, they count as
+ * rows without a search. (A run without changes writes five markers to each partition.)
  */
 const FEW_RECORDS = 250
 

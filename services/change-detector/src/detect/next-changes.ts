@@ -67,7 +67,7 @@ export interface PlacedRow {
   /** Size of the change as it would stand in the topic. */
   readonly bytes: number
   readonly change: Change
-  /** True for a row of the model that stands for a change, since the run has none of that op. */
+  /** True for a sample: the run has no change of that op, so a row of the model stands in for one. */
   readonly isSample: boolean
 }
 

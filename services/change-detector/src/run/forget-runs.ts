@@ -16,7 +16,9 @@ import type { OwnedSync } from '../sync/owned-sync.ts'
  * still wait for it.
  */
 const RUNS_KEPT_MS = 3_600_000
-/** Each run looks at so many records, and forgets so many runs, at most. The next run goes on from there. */
+/**
+ * The most records that one run reads, and the most runs that it forgets. The next run continues from there.
+ */
 const MAX_READ = 10_000
 const MAX_FORGOTTEN = 1_000
 

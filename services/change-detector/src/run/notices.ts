@@ -64,7 +64,7 @@ function retypedText({ name, was, is }: RetypedColumn): string {
   return `${name} was ${inWords(was)} and is ${inWords(is)}`
 }
 
-/** Names a type as people do, who do not tell whole numbers of one size from those of another. */
+/** Names a type in words for people, who do not distinguish sizes of whole numbers. */
 function inWords(type: ColumnType): string {
   switch (type.kind) {
     case 'integer':

@@ -280,7 +280,7 @@ export class RunExecution {
     if (!complete) return (await owned.step({ kind: 'publishing-cancelled', at: deps.now() })).next
     const { counts } = this.#atWork.run
     for (const op of OPS) deps.stageMetrics?.published(sync, op, countsOf(counts, op).detected)
-    // A drain leaves it to the successor to write that the run is published.
+    // If this process drains, its successor writes that the run is published.
     drain.throwIfAborted()
     return (await owned.step({ kind: 'published', at: deps.now() })).next
   }

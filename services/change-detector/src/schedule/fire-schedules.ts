@@ -51,7 +51,7 @@ export class DueSyncs {
     return at === null ? null : { at, by, next }
   }
 
-  /** Returns when the first of the syncs is due next; Infinity if none is. */
+  /** Returns the earliest time at which one of the syncs is due; Infinity if none is. */
   nextOf(syncs: Iterable<string>): number {
     let next = Infinity
     for (const sync of syncs) next = Math.min(next, this.#reported.get(sync)?.next ?? Infinity)
@@ -78,9 +78,9 @@ interface FireOptions {
 }
 
 /**
- * Calls `fire` for each instant until it is aborted. The view of the runs must have caught up before. Of
- * several instants that have passed, only the latest is fired. The schedule of a sync at which processes died
- * pauses: its instants are fired once the pause is over (PROTOCOL.md §11).
+ * Calls `fire` for each instant until the signal aborts. The view of the runs has to be caught up before the
+ * call. If several instants have passed, it fires only the latest. If processes died at a sync, the schedule
+ * of the sync pauses, and its instants fire after the pause (PROTOCOL.md §11).
  */
 export async function fireSchedules(options: FireOptions, signal: AbortSignal): Promise<void> {
   const { schedules, runs, partition, now, fire } = options

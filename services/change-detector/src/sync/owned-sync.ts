@@ -5,7 +5,7 @@ import type { Ends } from '@sluice/flow/ends'
 import type { SyncOwnership } from './own-sync.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 
-/** How far one process has looked for old runs of a sync. */
+/** The progress of one process in its search for old runs of a sync. */
 export class OldRuns {
   /** Offset in the sync's home partition where the search goes on; null before the first. */
   from: number | null = null
@@ -41,7 +41,10 @@ export interface OwnedSync {
   readonly ends: Ends
   /** Ids of the runs that this process has begun, now or when it owned the sync before. */
   readonly startedHere: Set<string>
-  /** How far this process has looked for runs to forget, now or when it owned the sync before. */
+  /**
+   * The progress of this process in its search for runs to forget. The process keeps it for its next takeover
+   * of the sync.
+   */
   readonly oldRuns: OldRuns
   /** The findings of the run before, if it found nothing to do. */
   lastIdle: IdleFindings | null

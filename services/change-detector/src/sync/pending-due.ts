@@ -3,7 +3,7 @@ import type { Fired } from '@sluice/contracts/run-records'
 
 /** An owner keeps a sync between runs that are at most this far apart: another takeover would cost more. */
 const KEEPS_UP_TO_MS = 60_000
-/** How late the next instant may come before the owner lets go. */
+/** The owner gives up the sync if the next instant is later than this. */
 const GRACE_MS = 5_000
 
 export class PendingDue {

@@ -40,8 +40,8 @@ export class SyncRunner {
   readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
   /**
-   * How many runs have come to their own end. An interrupted run and the one in its place count as one, as
-   * far as failures are concerned.
+   * The number of runs that have ended by themselves. When failures are counted, an interrupted run and its
+   * replacement are one run.
    */
   #endedRuns = 0
   /** Notifies of each command. */

@@ -30,7 +30,7 @@ export const command: Command = {
 
 interface HelpOptions {
   readonly color: boolean
-  /** Of the terminal; null for other outputs. */
+  /** The width of the terminal; null for other outputs. */
   readonly columns?: number | null
 }
 
@@ -60,7 +60,7 @@ const STEPS = [
   ['sluice --dir demo run customers', 'sends what changed since the last run'],
 ] as const
 
-/** What sluice is, how to begin, and all commands. */
+/** Returns the help of `sluice`: its purpose, the first steps and all commands. */
 export function overallHelp(commands: readonly CommandEntry[], options: HelpOptions): string {
   const paint = painter(options.color)
   const width = widthOf(options)

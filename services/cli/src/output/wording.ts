@@ -86,7 +86,7 @@ export function paintStatus(status: RunView['status'], text: string, paint: Pain
   }
 }
 
-/** The colour of an outcome. */
+/** Returns the text in the colour of the outcome. */
 export function paintOutcome(outcome: AttemptView['outcome'], text: string, paint: Paint): string {
   switch (outcome) {
     case 'delivered':

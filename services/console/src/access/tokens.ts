@@ -16,7 +16,10 @@ export interface Tokens {
   readonly named?: readonly NamedToken[]
 }
 
-/** The names of SLUICE_TOKEN and SLUICE_READ_TOKEN. A caller who needs no token is the operator, too. */
+/**
+ * The names of the callers that use SLUICE_TOKEN and SLUICE_READ_TOKEN. A caller that needs no token counts
+ * as the operator.
+ */
 export const OPERATOR = 'operator'
 export const READER = 'reader'
 

@@ -52,12 +52,11 @@ export function AuditPage(): ReactElement {
           <Trouble error={error} />
         ) : entries.length === 0 ? (
           <Empty
-            title={
-              (by ?? name) === undefined ? 'Nothing was done yet.' : 'Nobody did anything that fits these.'
-            }
+            title={(by ?? name) === undefined ? 'Nothing was done yet.' : 'No action fits these filters.'}
           >
             <p>
-              Each change of a resource, and each run and discard that somebody asked for, is listed here.
+              Each change of a resource is listed here, and each run and discard that a person or a token
+              asked for.
             </p>
           </Empty>
         ) : (

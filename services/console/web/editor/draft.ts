@@ -33,7 +33,7 @@ export function unreadableIn(text: string): Unreadable | null {
   const { value, wrong } = read(text)
   if (wrong !== null) return wrong
   if (value === null || (typeof value === 'object' && !Array.isArray(value))) return null
-  return { message: 'Fields are wanted here, such as `kind: source`.', line: 1, column: 1 }
+  return { message: 'This text needs fields, such as `kind: source`.', line: 1, column: 1 }
 }
 
 function read(text: string): { readonly value: unknown; readonly wrong: Unreadable | null } {

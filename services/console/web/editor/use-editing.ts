@@ -21,7 +21,10 @@ export interface Editing {
 export interface DraftState {
   readonly draft: Draft
   readonly pins: Pins
-  /** If the resource is renamed, texts that refer to it follow, except the `fixed` ones. */
+  /**
+   * Sets one text. If this renames the resource, the other texts take over the new name, except the `fixed`
+   * ones.
+   */
   readonly setText: (kind: Kind, text: string, fixed: readonly Kind[]) => void
   /** The replaced texts count as edits of the current versions, whatever they were based on before. */
   readonly replaceWith: (draft: Draft) => void

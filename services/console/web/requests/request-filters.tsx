@@ -5,7 +5,7 @@ import { useEffect, useState, type ReactElement } from 'react'
 import { syncsQuery, type AttemptsFilter } from '../api/queries.ts'
 import { localField, timeOfField } from '../ui/format.ts'
 
-/** A search begins once nobody has typed for this time. */
+/** A search starts this long after the last keystroke. */
 const TYPED_MS = 300
 const MINUTE_MS = 60_000
 

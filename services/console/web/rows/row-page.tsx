@@ -109,7 +109,7 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
   const { state, retry, muted, captured, changes, attempts, more, sync, key } = life
   if (state === null && changes.length === 0 && attempts.length === 0)
     return (
-      <Section title="Nothing is known of it">
+      <Section title="Sluice does not know this row">
         <Empty title={`No run of ${sync} has sent a row with this key.`}>
           <p>A key is written as text, and a composite one as a JSON array: ["DE", "100"].</p>
         </Empty>

@@ -100,7 +100,7 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
           <p>
             {isNew
               ? 'The sync forgets what it delivered to the one before, and its runs. A run sends every row of the model.'
-              : 'The API has moved, and has all that was delivered. The run sends only what changed since.'}
+              : 'It is the same API at a new address, and it still has the delivered rows. The run sends only later changes.'}
           </p>
         </Confirm>
       )}

@@ -78,7 +78,7 @@ function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): R
       })
       .map((point, index) => `${index === 0 ? 'M' : 'L'}${point}`)
       .join('')
-  const label = `How long answers took, ${duration(most)} at most: half of them, and above it nine in ten`
+  const label = `Time until an answer, up to ${duration(most)}: the median, and above it the 90th percentile`
   return (
     <figure className="chart-with-name">
       <figcaption className="quiet">{label}</figcaption>

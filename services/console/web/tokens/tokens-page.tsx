@@ -32,7 +32,7 @@ export function TokensPage(): ReactElement {
   return (
     <Page
       title="Tokens"
-      lead="Who may use this server, and for what. They stand in its configuration, and are never shown."
+      lead="The tokens that may use this server, and their roles. Their values are in its configuration and are never shown."
     >
       <Section title="Of this server">
         {!may ? (
@@ -76,7 +76,7 @@ function TokenTable({ tokens, since }: TokensView): ReactElement {
         )}
       </ListTable>
       <p className="pad quiet">
-        Of this process, which started <Time at={since} />.
+        The list shows uses since the start of this process, <Time at={since} />.
       </p>
     </>
   )

@@ -42,7 +42,7 @@ export interface AttemptCredentials {
 }
 
 export interface PatienceOptions {
-  /** The wait for a token, in ms; default five minutes. */
+  /** The longest wait for a token, in ms; default five minutes. */
   readonly patienceMs?: number
   /** True to wait also for errors that only a person can mend. */
   readonly waitsForPeople: boolean

@@ -32,7 +32,7 @@ export interface DestinationTokensOptions extends PatienceOptions {
   readonly sender: HttpSender
   readonly secretFor: SecretFor
   readonly profile: Profile
-  /** Called with each text that nobody may see. */
+  /** Called with each secret text, so that logs can mask it. */
   readonly onSecret?: (text: string) => void
   readonly stageMetrics?: Pick<StageMetrics, 'tokenAsked'>
 }

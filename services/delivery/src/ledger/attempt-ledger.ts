@@ -88,8 +88,8 @@ interface LedgerEntry {
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
   /**
-   * Called once the attempt is acknowledged, or never will be. It may be called twice. Only then may another
-   * request take its place. So a crash repeats at most twice as many requests as the concurrency.
+   * Called once the log has acknowledged the attempt, or never will. It may be called twice. Another request
+   * may take its place only after that. So a crash repeats at most twice as many requests as the concurrency.
    */
   readonly release: (() => void) | null
 }

@@ -60,8 +60,8 @@ export interface FinishedRequest {
   /** Rows, by seq, that stay open for good, since their run is over. They have no effects. */
   readonly stillOpen?: ReadonlySet<number>
   /**
-   * Set if a replay sends the request again. Its rows were settled as uncertain before and stay so, whatever
-   * the outcome. So only its counts are written.
+   * Set if a replay sends the request again. The replay has settled the rows as uncertain, and they stay so,
+   * whatever the outcome. So delivery writes only the counts.
    */
   readonly replayOf: Request['replayOf']
 }
@@ -257,7 +257,7 @@ interface Closed {
   readonly status: number | null
   readonly idempotencyKey: string | null
   readonly error: string
-  /** Rows with another outcome, or an error of their own. */
+  /** The rows whose outcome or error differs from the outcome or error of the request. */
   readonly rows: readonly RowResult[]
 }
 

@@ -175,7 +175,10 @@ const MAX_CAPTURED_BYTES = 4_000_000
 
 const NONE_NAMED: ReadonlyMap<number, RowAnswer> = new Map()
 
-/** Judges single rows. `odd` says, for people, what is wrong with the answer, or which values it lacks. */
+/**
+ * Returns the judgement of each named row. `odd` is a message about a wrong answer or a missing value; null
+ * if there is none.
+ */
 function judgeRows(
   rowAnswers: RowAnswers,
   judging: Judging,

@@ -19,9 +19,9 @@ import type { PartitionReporter } from './report-partition.ts'
 export const RUN_ABANDONED = 'the run was ended before this was to be sent, since a stage could not go on'
 
 /**
- * A run that is reported as over in this partition, or is about to be, before its `run-end`, since a stage
- * could not go on. The next run may begin at any moment, so nothing more of this one may be sent. A request
- * that still arrives in `requests` becomes unsent.
+ * A run that a report ends, or is about to end, in this partition before its `run-end`, since a stage could
+ * not continue. The next run may begin at any moment, so delivery may send nothing more of this one. A
+ * request that still arrives in `requests` becomes unsent.
  */
 export class AbandonedRun {
   readonly #report: () => PartitionReport | undefined

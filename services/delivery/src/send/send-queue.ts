@@ -84,14 +84,14 @@ export interface SendQueueOptions extends Ends {
   readonly early: AbortSignal
 }
 
-/** With fewer places left, as a share of the concurrency, answers are recorded at once. */
+/** If fewer than this share of the places is free, answers are recorded at once. */
 const HURRIED_BELOW = 0.5
 
 const NO_RETRIES: AllowedRetries = { nextTryMs: () => null, splits: false }
 
 /**
- * Each use of a lease that came too late counts for at least this long. So even instant failures come to an
- * end.
+ * If a lease came too late, its use counts as late by at least this long. So a series of instant failures
+ * also ends.
  */
 const MIN_LATENESS_MS = 5
 

@@ -1,7 +1,7 @@
 /**
- * Decides how long a destination that throttles is left alone, and how many requests it gets afterwards. The
- * pause has a floor, whatever the answer says, and grows while every further attempt is throttled. The limits
- * store makes it hold for all processes. Each process counts for itself, and the pause that ends last holds.
+ * Decides how long a destination that throttles gets no requests, and how many it gets afterwards. The pause
+ * has a minimum, whatever the answer says, and grows with each further throttled attempt. Each process
+ * computes its own pause. The limits store applies the longest one to all processes.
  */
 import { doublingPause } from '@sluice/flow/retry'
 import type { UnownedAttempt } from '../ledger/request-history.ts'

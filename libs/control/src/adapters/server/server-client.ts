@@ -57,7 +57,7 @@ export class ServerClient {
   /** The error for a server that has gone away before its answer was complete. */
   gone(cause?: unknown): SluiceError {
     const place = this.#address.kind === 'socket' ? 'stays in the folder' : 'may go on there'
-    const message = `${this.#where()} has gone away. What it was asked for ${place}: \`sluice runs\` shows how far it came.`
+    const message = `${this.#where()} has stopped. The work that it was asked for ${place}: \`sluice runs\` shows how far it came.`
     return new SluiceError('unreachable', message, { cause })
   }
 

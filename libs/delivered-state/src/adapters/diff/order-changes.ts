@@ -18,7 +18,7 @@ const COLLECTED = 'collected'
 const SLICE_PARTS = 4
 /** The stored rows of all changes, if these lie scattered. */
 export const GATHERED = 'gathered'
-/** How scattered stored rows are is measured over this many changes. */
+/** The scatter of stored rows is measured over this many changes. */
 const SPAN_ROWS = 65_536
 /** The pieces of a diff may read the state up to this many times in all. */
 const MAX_READINGS = 4

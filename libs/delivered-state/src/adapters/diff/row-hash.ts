@@ -154,7 +154,8 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
     const value = `(${parsed}).${quoteIdentifier(name)}`
     if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
     const reading = readingOfStored(type, fromStoredJson(type, value))
-    // A value that is no list or struct, or has a member that the type now lacks, would read as missing.
+    // The type cannot read every stored value: one that is not a list or struct, or that has a member which
+    // the type no longer has. Its parts would count as missing.
     misfits.push(
       once(reading, 'reading', x => `${differInCounts(value, x)} OR (${value} IS NOT NULL AND ${x} IS NULL)`),
     )

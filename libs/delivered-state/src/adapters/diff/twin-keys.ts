@@ -115,8 +115,8 @@ async function findGone(connection: DuckDBConnection, rules: TwinRules): Promise
 }
 
 /**
- * Makes rows uncertain that are sent, and share a form with a removed key. A failure leaves such a row as
- * uncertain as it was before. Resolves with true if there are any.
+ * Marks a row as uncertain if the run sends it and its key has the same form as a removed key. If the row
+ * fails, it stays as uncertain as before. Resolves with true if there is any such row.
  */
 async function markSentTwins(
   connection: DuckDBConnection,

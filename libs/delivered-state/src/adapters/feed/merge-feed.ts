@@ -55,7 +55,7 @@ const KEEPS_AFTER = `(c.op = ${SETTLED} OR (c.op IN (${ADDED}, ${CHANGED})
 export interface Merge {
   readonly connection: DuckDBConnection
   readonly shapes: Shapes
-  /** How rows are hashed. Null before the first diff, which then makes the hashes. */
+  /** The hash of rows. Null before the first diff, which then computes the hashes. */
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
@@ -199,8 +199,8 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
 }
 
 /**
- * Replaces the retry entries, and those for changes that delivery lost track of (`doubts`). The latter last
- * until the key's next change in their partition, whatever the topic `retry` says.
+ * Replaces the entries of the topic `retry`, and the entries for changes whose outcome a run lost (`doubts`).
+ * An entry in `doubts` stays until the next change of its key in the same partition, whatever `retry` says.
  */
 async function replaceEntries(connection: DuckDBConnection): Promise<void> {
   const columns = 'partition, key, run, seq, outcome, runs, status, entry'

@@ -114,7 +114,7 @@ export class FeedStaging {
     })
   }
 
-  /** Adds entries of the topic `retry`, or entries for changes that a run lost track of (`doubts`). */
+  /** Adds entries of the topic `retry`, or entries for changes whose outcome a run lost (`doubts`). */
   async addEntries(
     to: 'retry' | 'doubts',
     partition: number,

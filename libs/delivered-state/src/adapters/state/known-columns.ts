@@ -138,7 +138,7 @@ function typeOfJson(kinds: readonly unknown[]): ColumnType | null {
   return null
 }
 
-/** Returns the SQL type of a column. */
+/** Returns the DuckDB type that stores a column type. */
 export function sqlTypeOf(type: ColumnType): string {
   switch (type.kind) {
     case 'decimal':

@@ -41,7 +41,10 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
-  /** How many wide rows the diff has. It works on few of them at once, and with few in all needs little. */
+  /**
+   * The number of wide rows in the diff. The diff works on few of them at once. If there are few in all, it
+   * needs little memory.
+   */
   #wide: 'none' | 'few' | 'many' = 'none'
 
   constructor(

@@ -96,7 +96,7 @@ const MAX_DEAD_SHARE = 0.25
  * It is also written anew beyond this number, since each reading of the state has the dead rows in memory.
  */
 const MAX_DEAD = 4_000_000
-/** So many rows are written anew at once, since the dead ones among them are in memory meanwhile. */
+/** One statement rewrites at most this many rows, since it keeps the dead rows among them in memory. */
 const REWRITTEN_ROWS = 2_000_000
 /** In a table of up to this many rows, rows are deleted in place. */
 export const MAX_ROWS_TO_DELETE = 64 * VECTOR_ROWS

@@ -49,7 +49,7 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** Writes a text literal. */
+/** Returns the text as an SQL literal, in single quotes. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }

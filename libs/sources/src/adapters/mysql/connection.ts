@@ -47,7 +47,8 @@ export async function connect(access: ServerAccess): Promise<Connection> {
     ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } }),
   })
   guardReading(connection)
-  // A caller that waits for a query gets the error from that query, or has a listener of its own.
+  // Without a listener, an `error` event would end the process. A caller gets the error from its query, or
+  // has its own listener.
   connection.on('error', () => undefined)
   return new Promise((resolve, reject) => {
     connection.connect(error => {

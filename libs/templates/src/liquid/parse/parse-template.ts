@@ -15,7 +15,7 @@ import type { Block, BlockReader, ParsedTemplate, TagSource, TemplateNode } from
 
 const MAX_NESTING = 100
 
-/** All tags, among which a message names the nearest one. */
+/** All tags. The error for an unknown tag suggests the nearest of them. */
 const TAGS = [
   ...['assign', 'capture', 'if', 'unless', 'case', 'for', 'tablerow', 'cycle', 'increment', 'decrement'],
   ...['break', 'continue', 'echo', 'liquid', 'comment', 'raw', 'doc', 'ifchanged', 'elsif', 'else', 'when'],

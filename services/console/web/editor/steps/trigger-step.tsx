@@ -121,7 +121,7 @@ function OneTrigger({ editing, trigger, columns, onSave }: TriggerStepProps): Re
               path={[...path, 'headers']}
               label="Headers"
               suggested="header"
-              hint="Of this trigger alone. A secret belongs to the destination’s headers."
+              hint="Only this trigger sends these headers. Put a secret into the destination’s headers."
             />
             <PairsField
               editing={editing}

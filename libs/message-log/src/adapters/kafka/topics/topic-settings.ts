@@ -24,7 +24,7 @@ interface Correction {
   readonly topic: string
   /** The settings without which its records cannot be written or read. */
   readonly required: Settings
-  /** The settings that nobody has made, and without which a service starts more slowly. */
+  /** The missing settings without which a service only starts more slowly. */
   readonly wanted: Settings
   readonly found: Settings
 }
