@@ -39,7 +39,7 @@ it('are used by the next run, whoever sets them, and stand nowhere', async () =>
   })
   expect(await client.error('auth', 'api')).toMatchObject({
     code: 'usage',
-    message: expect.stringContaining('Unset SLUICE_URL'),
+    message: expect.stringContaining('unset SLUICE_URL'),
   })
   await set(client, FIRST, '--for', host)
   expect((await client.run('people')).view.status).toBe('success')
