@@ -29,7 +29,9 @@ export function namesSaid(text: string): ReadonlySet<string> {
 /** Matches names: the keys of JSON and YAML maps, and columns of the row. */
 const PLACES = /"(?<key>[^"\n]+)"(?=\s*:)|(?<=^\s*)(?<field>[\w-]+)(?=:\s)|(?<=row\.)(?<column>\w+)/gu
 /** The fields of a trigger itself, which no answer means. */
-const OWN: ReadonlySet<string> = new Set('method path headers body json xml form text fields jsonColumn wrap whenNull'.split(' '))
+const OWN: ReadonlySet<string> = new Set(
+  'method path headers body json xml form text fields jsonColumn wrap whenNull'.split(' '),
+)
 
 /** Splits a line. Every second part is a name that the answer mentions. */
 export function splitAtNames(line: string, names: ReadonlySet<string>): readonly string[] {
