@@ -156,13 +156,13 @@ describe('the vault', () => {
     await write({ ...record, grants: 'evil.example.com', version: record.version + 1 })
     await vault.caughtUp(options)
     expect(() => vault.grantsOf('secret', 'crm')).toThrow(
-      /somebody without the key: set it again, with --for/,
+      /a process without the key changed it: set it again, with --for/,
     )
     // As a version that is known already, too: after a removal it counts.
     await log.append(target(), [{ key: textKey('secret/crm'), value: null }])
     await write({ ...record, grants: 'evil.example.com' })
     await vault.caughtUp(options)
-    expect(() => vault.grantsOf('secret', 'crm')).toThrow(/somebody without the key/)
+    expect(() => vault.grantsOf('secret', 'crm')).toThrow(/a process without the key/)
     await set(vault, 'crm', VALUE, 'api.example.com')
     expect(vault.grantsOf('secret', 'crm')).toBe('api.example.com')
   })
