@@ -39,7 +39,7 @@ async function refuseStateFiles(
   for (const name of namesIn(tree, model)) {
     const files = await filesMatching(connection, name)
     if ([name, ...files].some(file => isStateFile(file, folder)))
-      throw refused(model, `it reads files below ${STATE_FOLDER}, which belong to Sluice`)
+      throw refused(model, `it reads files below ${STATE_FOLDER}, which are those of Sluice`)
   }
 }
 
