@@ -116,7 +116,9 @@ export class TopicsReader implements HistoryReader {
     { run, partition, seq, ...life }: RunPlace & { readonly partition: number; readonly seq: number },
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly FoundAttempt[]> {
-    const place = { ...life, partition }
+    const places = await this.#partitionsOf([life], signal)
+    const place = places.find(each => each.partition === partition)
+    if (place === undefined) return []
     const found: PlacedAttempt[] = []
     for await (const { attempts } of this.#backwards(place, { run, size: MAX_CHUNK }, signal))
       found.push(...attempts.filter(({ attempt }) => attempt.runId === run.id && attempt.seq === seq))

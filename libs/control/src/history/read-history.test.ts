@@ -278,6 +278,12 @@ describe('the attempts of a sync', () => {
     expect(await readRequest(world, await reader.ofRequest({ ...of, seq: 5 }, { signal }), signal)).toBeNull()
   })
 
+  it('are none of a partition that the sync does not have', async () => {
+    const place = { sync: SYNC, incarnation: INCARNATION, run: { id: 'RUN1', number: 1 }, seq: 3 }
+    const reader = new TopicsReader(world)
+    expect(await reader.ofRequest({ ...place, partition: PARTITIONS }, { signal })).toEqual([])
+  })
+
   it('come in pages that hold each of them once, wherever they are', async () => {
     for (const [i, key] of ['a', 'b', 'c', 'd', 'e'].entries())
       await send(i === 2 ? 1 : 0, { key, startedAt: i })
