@@ -256,6 +256,16 @@ export interface Diff {
   changesByColumn(): AsyncIterable<ChangeBatch | NewRows>
 }
 
+/** Names the state of a sync. */
+export interface StateOptions {
+  readonly sync: string
+  readonly incarnation: string
+  /** Partitions of the sync's topics. */
+  readonly partitions: number
+  /** Called with the reason if an existing file cannot be trusted. The state then starts empty. */
+  readonly onDiscard?: (reason: string) => void
+}
+
 export interface DeliveredState extends AsyncDisposable {
   /** The offsets at which reading goes on. All zero after `reset` and for a new file. */
   positions(): Promise<StatePositions>

@@ -5,15 +5,13 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
-import type { DeliveredState } from '@sluice/delivered-state/port'
-import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import type { StateOptions } from '@sluice/delivered-state/port'
 import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
-import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
@@ -31,7 +29,7 @@ import { currentDefinition, announceSigning } from '@sluice/resources/stored-doc
 import { detectorGroup } from '@sluice/topics/topics'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
-import { removeOldStates } from './detect/old-states.ts'
+import { openState } from '@sluice/delivered-state/adapters/state-cache'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
@@ -83,8 +81,10 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
         privateNetworks,
         fileLimits,
       }),
-    openState: (options: StateOptions) =>
-      openState({ ...options, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
+    openState: (state: StateOptions) => {
+      makeFolders(dataDir)
+      return openState(dataDir, { ...state, memoryLimit: duckdbSize(budget.duckdbBytes) }, logger)
+    },
   }
   const opened = opening.move()
   return {
@@ -94,32 +94,9 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
 }
 
-interface StateOptions {
-  readonly sync: string
-  readonly incarnation: string
-  readonly partitions: number
-  readonly onDiscard?: (why: string) => void
-}
-
 const FOLDERS = ['tmp', 'state']
 
 /** Called at the start and before each run: somebody may have deleted the cache since the last one. */
 function makeFolders(dataDir: string): void {
   for (const folder of FOLDERS) makeFolder(join(dataDir, folder))
-}
-
-function openState(
-  options: StateOptions & { readonly memoryLimit: string },
-  dataDir: string,
-  logger: Logger,
-): Promise<DeliveredState> {
-  const { sync, incarnation } = options
-  makeFolders(dataDir)
-  removeOldStates(join(dataDir, 'state'), options)
-  const file = join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
-  const onDiscard = (why: string): void => {
-    logger.warn({ sync, why }, 'the cache of the delivered state is not used')
-    options.onDiscard?.(why)
-  }
-  return openDeliveredState({ ...options, file, onDiscard })
 }

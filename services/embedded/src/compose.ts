@@ -13,13 +13,11 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
 import type { Wait } from '@sluice/contracts/run-records'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
-import { removeOldStates } from '@sluice/change-detector/detect/old-states'
+import { copyState, openState } from '@sluice/delivered-state/adapters/state-cache'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
-import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
-import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
 import { resolveTarget } from '@sluice/delivery/destination/target'
@@ -72,7 +70,7 @@ import { type EmbeddedOptions, NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } fr
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
-import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
+import { dataDirOf, logFile, makeFolders } from './state-folder.ts'
 import { watchAlerts } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
@@ -279,26 +277,6 @@ function senderOf(options: UndiciSenderOptions): HttpSender {
     const { createUndiciSender } = await import('@sluice/http-sender/adapters/undici')
     return createUndiciSender(options)
   })
-}
-
-interface StateOptions {
-  readonly sync: string
-  readonly incarnation: string
-  readonly partitions: number
-  readonly onDiscard?: (why: string) => void
-}
-
-export function openState(
-  dataDir: string,
-  state: StateOptions & { readonly memoryLimit: string },
-  logger: Logger,
-): Promise<DeliveredState> {
-  const onDiscard = (why: string): void => {
-    logger.warn({ sync: state.sync, why }, 'the cache of the delivered state is not used')
-    state.onDiscard?.(why)
-  }
-  removeOldStates(join(dataDir, 'state'), state)
-  return openDeliveredState({ ...state, file: stateFile(dataDir, state), onDiscard })
 }
 
 export interface NextRunOptions extends EmbeddedOptions {

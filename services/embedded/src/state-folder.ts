@@ -1,6 +1,5 @@
 /** The files of the embedded profile, in the project's `.sluice` folder. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
@@ -58,29 +57,5 @@ export function makeFolders(dataDir: string, tell: (notice: string) => void): vo
       `${dataDir} has to be a folder that can be written: runs keep their log and state there. ${reason}`,
       { cause: error },
     )
-  }
-}
-
-/** The cache of a sync's delivered state. */
-export function stateFile(
-  dataDir: string,
-  { sync, incarnation }: { readonly sync: string; readonly incarnation: string },
-): string {
-  return join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
-}
-
-/**
- * Copies the cache of the state, so that a preview need not rebuild the state. Without a cache, or with one
- * that does not fit, the preview rebuilds it.
- */
-export async function copyState(
-  dataDir: string,
-  folder: string,
-  state: { readonly sync: string; readonly incarnation: string },
-): Promise<void> {
-  for (const end of ['', '.wal']) {
-    const from = `${stateFile(dataDir, state)}${end}`
-    if (existsSync(from))
-      await copyFile(from, `${stateFile(folder, state)}${end}`, constants.COPYFILE_FICLONE)
   }
 }

@@ -18,6 +18,7 @@ import type {
   ReplayedRow,
   StateFeed,
   StatePositions,
+  StateOptions,
 } from '../port.ts'
 import {
   closeExtract,
@@ -62,12 +63,8 @@ const DIFF_THREADS = 2
 /** One call of `end` gets up to this many keys. */
 const MAX_GONE_KEYS = 4096
 
-export interface DeliveredStateOptions {
+export interface DeliveredStateOptions extends StateOptions {
   readonly file: string
-  readonly sync: string
-  readonly incarnation: string
-  /** Partitions of the sync's topics. */
-  readonly partitions: number
   /**
    * The limit of memory, as DuckDB writes sizes. With the default of 192MB, a whole process stays below 700
    * MB for five million rows. DuckDB writes data that does not fit to files beside the state's.
@@ -80,8 +77,6 @@ export interface DeliveredStateOptions {
   readonly threads?: number
   /** The number of changes that are joined to their rows at once. Default 65,536. */
   readonly pieceRows?: number
-  /** Called with the reason if an existing file cannot be trusted. The state then starts empty. */
-  readonly onDiscard?: (reason: string) => void
 }
 
 /**
@@ -101,7 +96,7 @@ export async function openDeliveredState(options: DeliveredStateOptions): Promis
 
 const NEVER = new AbortController().signal
 
-type StateOptions = StateFileOptions & { readonly pieceRows: number }
+type OpenedOptions = StateFileOptions & { readonly pieceRows: number }
 
 /** The data from which a feed goes on. */
 interface Feed {
@@ -122,7 +117,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
 }
 
 class DuckdbDeliveredState implements DeliveredState {
-  readonly #options: StateOptions
+  readonly #options: OpenedOptions
   #file: StateFile
   #memory: StateMemory
   #feed: Feed
@@ -147,7 +142,7 @@ class DuckdbDeliveredState implements DeliveredState {
   #epoch = 0
   #disposed = false
 
-  constructor(options: StateOptions, file: StateFile, feed: Feed) {
+  constructor(options: OpenedOptions, file: StateFile, feed: Feed) {
     this.#options = options
     this.#file = file
     this.#memory = new StateMemory(file.connection, options)

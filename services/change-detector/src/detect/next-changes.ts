@@ -8,7 +8,7 @@ import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/run-reco
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, Diff } from '@sluice/delivered-state/port'
+import type { DeliveredState, StateOptions, DetectedChange, Diff } from '@sluice/delivered-state/port'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Source } from '@sluice/sources/port'
@@ -46,12 +46,6 @@ export interface NextChangesDeps {
   /** A path that does not exist yet. */
   readonly extractFile: string
   readonly signal: AbortSignal
-}
-
-interface StateOptions {
-  readonly sync: string
-  readonly incarnation: string
-  readonly partitions: number
 }
 
 /** Selects some of the changes. The requests are made as if nothing else had changed. */

@@ -1,6 +1,6 @@
 /** The dependencies of running a sync, which `compose.ts` chooses. */
 import type { Definition } from '@sluice/contracts/resources'
-import type { DeliveredState } from '@sluice/delivered-state/port'
+import type { DeliveredState, StateOptions } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
 import type { Locks } from '@sluice/partition/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -34,13 +34,7 @@ export interface RunnerDeps {
   /** Resolves with the sync's definition as the resources have it now. Rejects with `not-found`. */
   readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
   readonly openSource: (definition: Definition) => Promise<Source>
-  readonly openState: (options: {
-    readonly sync: string
-    readonly incarnation: string
-    readonly partitions: number
-    /** Called with the reason if an existing cache is not used. The state then starts empty. */
-    readonly onDiscard?: (why: string) => void
-  }) => Promise<DeliveredState>
+  readonly openState: (options: StateOptions) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
   readonly detections?: Slots | undefined
   /** Limits the runs of syncs at which processes died, since each may end this one; absent: no limit. */

@@ -13,7 +13,7 @@ const QUEUED = queuedRun({ runId: 'CUT', cause: 'manual', scope: null, command: 
 const CUT: RunState = { ...QUEUED, status: 'running', run: 7, definition: 'd', startedAt: 11 }
 const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
 
-/** What a owner fails with that gets as far as taking topics away. */
+/** The error of an owner that gets as far as taking topics away. */
 const BEYOND = new Error('beyond this test')
 
 interface Left extends Partial<SyncLife> {
