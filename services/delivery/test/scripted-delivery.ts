@@ -21,7 +21,7 @@ import { attemptsOf, depsOf, finishLife, startLife, tellOfRun, type Life } from 
 const never = new AbortController().signal
 export const topics = syncTopics(PREFIX, SYNC)
 
-/** What the API does with one attempt. */
+/** The API's answer to one attempt. */
 export type Fate =
   | { readonly status: number; readonly retryAfter?: number; readonly body?: string }
   | 'time-out'

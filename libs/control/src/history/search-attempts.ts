@@ -17,6 +17,7 @@ import type {
   SyncLife,
 } from '@sluice/history/port'
 import { readRecords, readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
+import { inTopicOrder } from '@sluice/history/topics-reader'
 import type { Placed } from '@sluice/topics/owned-reader'
 import type { AttemptsQuery } from '../port.ts'
 import { attemptView, NO_DETAILS } from './attempt-views.ts'
@@ -139,12 +140,8 @@ async function searchAtOnce(
     testFilter === null ? [] : await findTests(deps, { ...testFilter, limit, details, offsets }, signal)
   const { lookedBackTo } = found
   // Attempts keep their order, though very many at once may have places that are later than their time.
-  let sortedAs = Infinity
   const all = [
-    ...found.attempts.map(attempt => {
-      sortedAs = Math.min(sortedAs, attempt.startedAt)
-      return { attempt, test: null, sortedAs }
-    }),
+    ...inTopicOrder(found.attempts.map(attempt => ({ attempt, test: null, sortedAs: attempt.startedAt }))),
     ...tests.map(test => ({ attempt: null, test, sortedAs: test.sortedAs })),
   ].toSorted((a, b) => b.sortedAs - a.sortedAs)
   // A test that is older than all attempts that were looked at waits for the page that comes there.

@@ -112,7 +112,7 @@ function codesOf({ exits = {} }: Command): readonly (readonly [string, string])[
   return Object.entries(own).sort(([a], [b]) => Number(a) - Number(b))
 }
 
-/** What one command does, its arguments and options, and examples. */
+/** Returns the help of one command: its purpose, arguments, options and examples. */
 export function commandHelp(entry: CommandEntry, command: Command, options: HelpOptions): string {
   const paint = painter(options.color)
   const width = widthOf(options)

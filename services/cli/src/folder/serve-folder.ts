@@ -8,7 +8,7 @@ import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { PendingLogins, type BegunLogin } from '@sluice/console/login/pending-logins'
-import { type DestinationSpec } from '@sluice/contracts/resources'
+import type { DestinationSpec } from '@sluice/contracts/resources'
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { recordsOf, storedCatalog, type Catalog } from '@sluice/control/catalog'
@@ -122,7 +122,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
   listening = server.port
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`
+  const url = `http://${inUrl(host)}:${server.port}`
   const note = join(dataDir, URL_FILE)
   opening.defer(() => rmSync(note, { force: true }))
   rmSync(note, { force: true })
@@ -173,7 +173,10 @@ function healthOf({ checks }: ServeFolderOptions): HealthSource {
 
 /** Returns the host under which this machine reaches an address that it listens on. */
 function ownName(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : inUrl(host)
+}
+
+function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
