@@ -1,11 +1,12 @@
-/** The frame around each page: the menu, the keys, and a banner while the server does not answer. */
+/** The frame around each page: the menu, the keys, and the banner of the connection. */
 import type { SessionView } from '@sluice/contracts/api'
-import { useIsFetching, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, whenSignedOut } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
+import { Connection } from './connection.tsx'
 import { KeysHelp, useKeys } from './keys.tsx'
 import { Palette } from './palette.tsx'
 import { SignIn, SignOut } from './sign-in.tsx'
@@ -114,19 +115,5 @@ function Frame({ session }: { readonly session: SessionView }): ReactElement {
       {shown === 'palette' ? <Palette places={PLACES} onClose={() => setShown(null)} /> : null}
       {shown === 'keys' ? <KeysHelp places={PLACES} onClose={() => setShown(null)} /> : null}
     </div>
-  )
-}
-
-/** The banner while the server does not answer. */
-function Connection(): ReactElement | null {
-  const { error, dataUpdatedAt, errorUpdatedAt } = useQuery(sessionQuery)
-  const asking = useIsFetching() > 0
-  const lost = error instanceof ApiError && error.status === 0 && errorUpdatedAt > dataUpdatedAt
-  if (!lost) return null
-  return (
-    <p className="banner" role="status">
-      The server does not answer. This page shows what it knew last, and goes on by itself once it answers
-      {asking ? ' (asking…)' : ''}.
-    </p>
   )
 }
