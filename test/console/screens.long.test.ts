@@ -15,7 +15,7 @@ import {
   type ServedConsole,
 } from './console-page.ts'
 
-const FIRST_SCREEN_BYTES = 350 * 1024
+const FIRST_SCREEN_BYTES = 200 * 1024
 const EMPTY = { 'sluice.yaml': 'kind: project\nname: shop\n' }
 /** A row, a name or an answer may try this on a page. */
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`

@@ -20,9 +20,6 @@ export const certificatesView = z.object({
 })
 export type CertificatesView = z.output<typeof certificatesView>
 
-/** The sync of the sample project. */
-export const SAMPLE_SYNC = 'sample-customers'
-
 /** The sample project. Nothing of it is stored before somebody writes its resources. */
 export const sampleView = z.object({
   /** The URL that it sends to. Null on a server without a receiver, which offers no sample project. */

@@ -167,3 +167,6 @@ export function requestOf(name: OperationName, input: object): OperationRequest 
       search.set(field, String(value))
   return { method, url: search.size === 0 ? url : `${url}?${search.toString()}`, body: undefined }
 }
+
+/** The sync of the sample project. Pages need this name before they load a schema, too. */
+export const SAMPLE_SYNC = 'sample-customers'

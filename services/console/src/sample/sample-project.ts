@@ -2,7 +2,8 @@
  * The sample project. Its rows stand in the query itself, so it reads no file. It sends to its own server,
  * unless the caller names another URL.
  */
-import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
+import type { SampleView } from '@sluice/contracts/api/operating'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/operations'
 
 /** The path below `/api/v1` to which the sample sends. */
 export const RECEIVER_PATH = '/sample/receiver'

@@ -1,6 +1,6 @@
 /** The overview: first the syncs that need attention, then all syncs with their states. */
 import type { SyncsPage } from '@sluice/contracts/api'
-import { SAMPLE_SYNC } from '@sluice/contracts/api/operating'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/operations'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useDeferredValue, useState, type ReactElement } from 'react'

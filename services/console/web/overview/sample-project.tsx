@@ -1,5 +1,6 @@
 /** Creates and removes the sample project. It shows beforehand which resources these are. */
-import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
+import type { SampleView } from '@sluice/contracts/api/operating'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/operations'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
