@@ -10,6 +10,8 @@ import {
   heldView,
   op,
   phaseView,
+  progressView,
+  throughputView,
   timestamp,
   tlsShown,
   triggerCounts,
@@ -32,6 +34,10 @@ const errorGroup = z.object({
   error: z.string().nullable(),
   key: z.string(),
   count: z.int().min(1),
+  /** While the run is under way: the rows of these that it will send again. Absent without such rows. */
+  retried: count.optional(),
+  /** The time of the first such failure, if it is known. */
+  since: timestamp.optional(),
 })
 
 /** One run. `triggers` has only those that the sync has. */
@@ -78,8 +84,19 @@ export const runView = z.object({
   setAside: z.literal(true).optional(),
   /** Sentences for people about the run. */
   notices: z.array(z.string()).optional(),
-  /** The reasons for which rows that the run did not deliver still wait. Absent in lists of runs. */
+  /**
+   * The reasons for which rows failed, the largest group first: while the run is under way, up to a few
+   * reasons of rows that failed so far; later, those of rows that still wait. Absent in lists of runs.
+   */
   errors: z.array(errorGroup).optional(),
+  /** The first failure that the destination, or a request to it, was the cause of. Known of the last run. */
+  firstError: errorGroup.optional(),
+  /** True while nothing was delivered of a run, though rows failed. */
+  failing: z.literal(true).optional(),
+  /** Present while the run is under way, once its rows are compared. */
+  progress: progressView.optional(),
+  /** Present while the run sends. */
+  throughput: throughputView.optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 

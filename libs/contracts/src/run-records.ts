@@ -14,7 +14,7 @@ import {
   text,
   type ValueOf,
 } from './avro/types.ts'
-import { countsByOp, replayScope, shownCertificate } from './state.ts'
+import { countsByOp, outcome, replayScope, shownCertificate } from './state.ts'
 
 const runCause = enumOf('RunCause', {
   manual: 'somebody asked for it',
@@ -178,6 +178,7 @@ const phases = recordOf('PhaseTimes', 'When a run came from one part of its life
   publishedAt: field('When all were.', nullable(millis)),
   ...partitionPhaseFields,
   sentAt: field('When all partitions had reported.', nullable(millis)),
+  heldAt: optional('When it began to await approval.', millis),
 })
 export type PhaseTimes = ValueOf<typeof phases>
 
@@ -290,6 +291,25 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
 })
 export type RunEvent = ValueOf<typeof runEvent>
 
+const failedRows = recordOf('FailedRows', 'Rows of a partition that failed for one reason.', {
+  outcome: field('What became of the first one.', outcome),
+  status: field('HTTP status of its answer.', nullable(int)),
+  error: field('Its message.', nullable(text)),
+  key: field('Its primary key.', text),
+  since: field('When it failed.', millis),
+  rows: field('How many failed so, and will not be sent again in the run.', long),
+  retried: field('How many failed so, and will be sent again in the run.', long),
+})
+export type FailedRows = ValueOf<typeof failedRows>
+
+const lately = recordOf('Lately', 'The rows of a partition that were finished just now.', {
+  at: field('When they were counted.', millis),
+  forMs: field('In how many milliseconds before that.', long),
+  delivered: field('The delivered ones.', long),
+  failed: field('The rejected and unknown ones.', long),
+})
+export type Lately = ValueOf<typeof lately>
+
 /**
  * A report on one partition of a run, on `runs`, keyed by sync/partition. Delivery writes it, seldom another
  * stage.
@@ -329,5 +349,9 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   removalsFinished: optional('True once its removals are finished.', boolean),
   /** Null if none died, and while the run goes on. */
   deaths: optional('So many processes died at work on it in this run.', int),
+  /** At most a few reasons, in the order in which they came. */
+  failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
+  /** Absent in the report of its end. */
+  lately: optional('How fast it is.', lately),
 })
 export type PartitionReport = ValueOf<typeof partitionReport>

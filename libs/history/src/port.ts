@@ -164,7 +164,10 @@ export interface HistoryReader {
     key: SyncLife & { readonly key: string; readonly limit: number },
     options: { readonly signal: AbortSignal },
   ): Promise<readonly { readonly place: Place; readonly offset: number }[]>
-  /** Counts the attempts of a run. Several counts may have the same second, outcome and bin. */
+  /**
+   * Counts the attempts of a run that were sent. Several counts may have the same second, outcome and bin. An
+   * index that an earlier version wrote may count some that were not, as `unsent`.
+   */
   counts(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly AttemptCount[]>
 }
 

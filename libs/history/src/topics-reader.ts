@@ -133,8 +133,9 @@ export class TopicsReader implements HistoryReader {
     for (const place of await this.#partitionsOf([life], signal))
       for await (const { attempts } of this.#backwards(place, { run, size: MAX_CHUNK }, signal))
         for (const { attempt } of attempts) {
-          const { runId, startedAt, outcome, durationMs } = attempt
-          if (runId !== run.id) continue
+          const { runId, startedAt, outcome, durationMs, attempt: number } = attempt
+          // Attempt 0 says that nothing was sent.
+          if (runId !== run.id || number === 0) continue
           rows.push({ second: Math.floor(startedAt / 1_000), outcome, bin: latencyBin(durationMs), count: 1 })
         }
     return rows

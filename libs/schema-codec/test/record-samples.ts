@@ -200,7 +200,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     aside: true,
     phases: {
       ...{ publishingFrom: 1, publishedAt: 2, renderingFrom: 3, renderedAt: null },
-      ...{ sendingFrom: null, sentAt: 4 },
+      ...{ sendingFrom: null, sentAt: 4, heldAt: 5 },
     },
     certificates: [{ side: 'client', subject: 'CN=é', expiresAt: 1_800_000_000_000 }],
     errorPlaces: [
@@ -227,6 +227,10 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     deaths: 4,
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
     removalsFinished: true,
+    failures: [
+      { outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: 'é', since: 1, rows: 3, retried: 2 },
+    ],
+    lately: { at: 1_764_000_000_000, forMs: 10_000, delivered: 900, failed: 0 },
   },
   ResourceRecord: {
     kind: 'sync',

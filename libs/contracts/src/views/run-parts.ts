@@ -37,6 +37,27 @@ export const phaseView = z.object({
   startedAt: timestamp,
   /** Null while it goes on. */
   endedAt: timestamp.nullable(),
+  /** True for the phase in which the run failed, or in which all of its rows did. */
+  failed: z.literal(true).optional(),
+})
+
+/** How many rows of a run are finished, delivered or not, of those that differ. */
+export const progressView = z.object({
+  finished: count,
+  of: count,
+  /** From 0 to 100. */
+  percent: z.number().min(0).max(100),
+  /** At the present speed. Null while that is not known. */
+  remainingSeconds: count.nullable(),
+})
+
+/**
+ * The rows of a run that were finished in the last ten seconds, by second. Rows that are never sent do not
+ * count.
+ */
+export const throughputView = z.object({
+  deliveredPerSecond: z.number().min(0),
+  failedPerSecond: z.number().min(0),
 })
 
 /**

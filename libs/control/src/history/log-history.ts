@@ -84,7 +84,10 @@ export class LogHistory implements RunHistory {
     if (last === -1) throw notACursor(after ?? '')
     const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
-    const runs = await inTurns(page, run => this.#view(run, signal))
+    const runs = await inTurns(page, async run => {
+      const { errors: _, ...view } = await this.#view(run, signal)
+      return view
+    })
     return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
   }
 
@@ -93,7 +96,10 @@ export class LogHistory implements RunHistory {
     return { ...view, ...(await this.#errorsOf(view, signal)) }
   }
 
-  /** The errors of rows that the run did not deliver and that wait. They are known once it has ended. */
+  /**
+   * The errors of all rows that the run did not deliver and that wait. While it is under way, and for rows
+   * that no longer wait, the view has what delivery reported.
+   */
   async #errorsOf(view: RunView, signal: AbortSignal): Promise<Pick<RunView, 'errors'>> {
     const { id: run, sync, triggers, endedAt } = view
     const isWhole = OPS.every(op => triggers[op]?.detected === triggers[op]?.delivered)
@@ -167,7 +173,7 @@ export class LogHistory implements RunHistory {
     return {
       runs: await Promise.all(shown.map(event => this.#view({ event, runs }, signal))),
       figures: begun.map(event => runSums(event, runs.reports)),
-      rows: await this.#waitingRows.of(events, count),
+      rows: await this.#waitingRows.of(events, runs.reports, count),
       certificates: lastShown(runs.events.values()),
       pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
     }

@@ -10,6 +10,7 @@ import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/definition'
 import { partitionTimes } from '@sluice/runs/machine/phase-times'
+import { isFailing, runProgress } from './run-progress.ts'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
@@ -22,13 +23,13 @@ export function runView(
   reports: ReadonlyMap<number, PartitionReport>,
   elsewhere: readonly Wait[] = [],
 ): RunView {
-  const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
+  const counts = countsByNow(event, reports)
   const ops =
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
   // Events of an earlier version have no such field.
   const restoring = event.restoring ?? null
   const waiting = waitsOf(event, reports, elsewhere)
-  const phases = phasesOf(event, reports)
+  const phases = phasesOf(event, { reports, counts })
   return {
     id: event.runId,
     sync: event.sync,
@@ -53,6 +54,7 @@ export function runView(
     ...((event.undecided ?? 0) > 0 ? { rowsHeldBack: event.undecided ?? 0 } : {}),
     ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
+    ...runProgress(event, { counts, reports, now: Date.now() }),
   }
 }
 
@@ -61,7 +63,7 @@ export function runSums(
   event: RunEvent,
   reports: ReadonlyMap<number, PartitionReport>,
 ): NonNullable<SyncView['runs']>[number] {
-  const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
+  const counts = countsByNow(event, reports)
   const figures = { detected: 0, delivered: 0, failed: 0 }
   for (const op of OPS) {
     const { detected, delivered, rejected, unknown, unsent } = countsOf(counts, op)
@@ -73,8 +75,10 @@ export function runSums(
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...figures }
 }
 
-function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): CountsByOp {
+/** The counts of a run, with what delivery has reported so far of one that is under way. */
+export function countsByNow(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): CountsByOp {
   let counts = event.counts
+  if (isEnded(event.status)) return counts
   for (const report of reports.values())
     if (report.run === event.run) counts = addCounts(counts, report.counts)
   return counts
@@ -120,25 +124,55 @@ function inReadingOrder(ops: readonly Op[]): readonly Op[] {
 type PhaseView = NonNullable<RunView['phases']>[number]
 
 /** The phases of a run with their times. The reports give the times of a run under way. */
-function phasesOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): PhaseView[] {
+function phasesOf(
+  event: RunEvent,
+  {
+    reports,
+    counts,
+  }: { readonly reports: ReadonlyMap<number, PartitionReport>; readonly counts: CountsByOp },
+): PhaseView[] {
   const { startedAt, phases, status, endedAt: over } = event
   if (startedAt === null || status === 'queued') return []
   const own = [...reports.values()].filter(({ run }) => run === event.run)
   const isUnderWay = status === 'running' && own.length > 0
   const sent = { ...phases, ...(isUnderWay ? partitionTimes(own) : {}) }
-  const { publishingFrom = null, publishedAt = null, sentAt = null } = phases ?? {}
+  const { publishingFrom = null, publishedAt = null, sentAt = null, heldAt = null } = phases ?? {}
   const { renderingFrom = null, renderedAt = null, sendingFrom = null } = sent
   const all: readonly (readonly [PhaseView['phase'], number | null, number | null])[] = [
-    ['detecting', startedAt, publishingFrom ?? over],
-    ['publishing', publishingFrom, publishedAt ?? over],
-    ['rendering', renderingFrom, renderedAt ?? sentAt ?? over],
-    ['sending', sendingFrom, sentAt ?? over],
+    ['detecting', startedAt, publishingFrom ?? heldAt],
+    ['publishing', publishingFrom, publishedAt],
+    ['rendering', renderingFrom, renderedAt ?? sentAt],
+    ['sending', sendingFrom, sentAt],
     ['finishing', sentAt, over],
   ]
-  return all.flatMap(([phase, from, to]) => {
+  const begun = all.filter(([, from]) => isoTime(from) !== null)
+  const failed = failedPhase(event, { begun, counts })
+  return begun.flatMap(([phase, from, to]) => {
     const start = isoTime(from)
-    return start === null ? [] : [{ phase, startedAt: start, endedAt: isoTime(to) }]
+    const isFailed = phase === failed
+    return start === null
+      ? []
+      : [{ phase, startedAt: start, endedAt: isoTime(to ?? over), ...(isFailed ? { failed: true } : {}) }]
   })
+}
+
+/** The first phase that did not come to its end in a failed run, or the one in which all rows failed. */
+function failedPhase(
+  { status, endedAt }: RunEvent,
+  {
+    begun,
+    counts,
+  }: {
+    readonly begun: readonly (readonly [PhaseView['phase'], number | null, number | null])[]
+    readonly counts: CountsByOp
+  },
+): PhaseView['phase'] | null {
+  if (endedAt === null) return null
+  if (status === 'failed') return (begun.find(([, , to]) => to === null) ?? begun.at(-1))?.[0] ?? null
+  if (!isFailing({ status }, counts)) return null
+  const attempts = OPS.reduce((sum, op) => sum + countsOf(counts, op).attempts, 0)
+  const unsent = OPS.reduce((sum, op) => sum + countsOf(counts, op).unsent, 0)
+  return attempts + unsent === 0 ? 'rendering' : 'sending'
 }
 
 /**
@@ -161,7 +195,8 @@ function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>)
       changed === null
         ? `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
         : `somebody to say what becomes of ${held.rows} rows, since the destination changed: ${changeOf(changed)}`
-    return [{ kind: 'approval', since: endedAt ?? queuedAt, until: null, detail }]
+    const since = event.phases?.heldAt ?? endedAt ?? queuedAt
+    return [{ kind: 'approval', since, until: null, detail }]
   }
   // The run before it does not end while requests from before may still arrive.
   if (status === 'queued') return waitsOfOpen(reports).filter(({ kind }) => kind === 'takeover')

@@ -3,12 +3,12 @@
  * runs say so. For other syncs it counts the topic `retry`, once after each run.
  */
 import type { SyncView } from '@sluice/contracts/api'
-import type { RunEvent } from '@sluice/contracts/records'
-import { OPS } from '@sluice/contracts/state'
-import { countsOf } from '@sluice/domain/counts'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { detectedRows, undeliveredRows } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { hasSeenModel } from '@sluice/runs/machine/run-events'
+import { countsByNow } from '../history/run-views.ts'
 
 /** If the last run says that more rows failed, its count is shown, and the topic is not counted. */
 const MAX_COUNTED = 10_000
@@ -19,18 +19,26 @@ export class WaitingRows {
     limit: MAX_SYNCS_KEPT,
   })
 
-  /** `events` are the runs of one incarnation, the newest first. `count` counts the rows in `retry`. */
+  /**
+   * `events` are the runs of one incarnation, the newest first, and `reports` those of the run at work.
+   * `count` counts the rows in `retry`.
+   */
   async of(
     events: readonly RunEvent[],
+    reports: ReadonlyMap<number, PartitionReport>,
     count: (limit: number) => Promise<number>,
   ): Promise<SyncView['rows']> {
+    const atWork = events.find(({ status }) => status === 'running')
+    // A run that is sending takes up all rows that waited. What it has not finished is still to come.
+    if (atWork !== undefined && takesUpAll(atWork))
+      return { failed: undeliveredRows(countsByNow(atWork, reports)), heldBack: atWork.undecided ?? 0 }
     const ended = events.filter(({ run, status }) => run !== null && isEnded(status))
     const [last] = ended
     if (last === undefined) return { failed: 0, heldBack: 0 }
     const seen = ended.findIndex(event => hasSeenModel(event) && event.status !== 'failed')
     const full = ended[seen]
     const heldBack = full?.undecided ?? 0
-    const undelivered = full === undefined ? null : notDelivered(full)
+    const undelivered = full === undefined ? null : undeliveredRows(full.counts)
     if (seen === 0 && undelivered === 0 && heldBack === 0) return { failed: 0, heldBack: 0 }
     if (undelivered !== null && undelivered >= MAX_COUNTED) return { failed: undelivered, heldBack }
     const known = this.#known.get(last.sync)
@@ -41,9 +49,7 @@ export class WaitingRows {
   }
 }
 
-function notDelivered({ counts }: RunEvent): number {
-  return OPS.reduce((sum, op) => {
-    const { rejected, unknown, unsent } = countsOf(counts, op)
-    return sum + rejected + unknown + unsent
-  }, 0)
+/** True for a run that has compared the whole model, and found rows to send. */
+function takesUpAll(run: RunEvent): boolean {
+  return detectedRows(run.counts) > 0 && hasSeenModel({ ...run, complete: true })
 }

@@ -19,7 +19,12 @@ const PART: readonly PartitionTail[] = [
 ]
 const BEGUN: Fact = { kind: 'begun', definition: 'd' }
 const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO }
-const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing', at: 20 }]
+const TO_PUBLISHING: readonly Fact[] = [
+  BEGUN,
+  DETECTED,
+  { kind: 'prepared', at: 20 },
+  { kind: 'publishing', at: 20 },
+]
 
 /** A row ended three processes, and was given up. */
 const GIVEN_UP = { deaths: 3, counts: { added: sampleCounts({ delivered: 1, unknown: 1 }) } }
@@ -250,7 +255,7 @@ describe('no death counts', () => {
   it.each<readonly [string, readonly Fact[]]>([
     ['of a process that awaits the reports of a run', published],
     ['of a process that has let go of the run', [BEGUN, { kind: 'let-go' }]],
-    ['before a run that awaits approval', [BEGUN, { kind: 'awaits-approval', toApprove: HELD }]],
+    ['before a run that awaits approval', [BEGUN, { kind: 'awaits-approval', toApprove: HELD, at: 20 }]],
     ['of a process that died before the run had begun', []],
   ])('%s, and those before it do', (_, facts) => {
     const sync = new Sync()

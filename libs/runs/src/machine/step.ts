@@ -132,9 +132,9 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
     case 'detected':
       return detected(life, atWork, fact)
     case 'awaits-approval':
-      return awaitApproval(life, atWork, fact.toApprove)
+      return awaitApproval(life, atWork, fact)
     case 'prepared':
-      return reportRun({})
+      return reportRun(atPhase(run, { publishingFrom: fact.at }))
     case 'publishing':
       return stepOf(
         to({ phase: 'publishing', isWritten: true, run: atPhase(run, { publishingFrom: fact.at }) }),
@@ -198,10 +198,15 @@ function detected(
   return stepOf({ ...life, deliveredTo, atWork: { ...atWork, run, phase } }, events, next)
 }
 
-function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
+function awaitApproval(
+  life: SyncLife,
+  atWork: AtWork,
+  { toApprove: held, at }: Extract<WorkFact, { kind: 'awaits-approval' }>,
+): Step {
   // An approval gives the number back. Then the count of the run before is that of the sync again.
   const deaths = deathsWithout(atWork.run)
-  const run = { ...atWork.run, status: 'held', held, approved: null, deaths } as const
+  const since = atPhase(atWork.run, { heldAt: at })
+  const run = { ...since, status: 'held', held, approved: null, deaths } as const
   const done: AtWork = { ...atWork, run, phase: 'done' }
   return stepOf({ ...life, deaths, awaiting: run, atWork: done }, [run], 'release')
 }

@@ -155,9 +155,9 @@ export type WorkFact =
       readonly to: DeliveredTo
     }
   /** The run is to await approval. */
-  | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals }
+  | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals; readonly at: number }
   /** All is ready to be published. People who watch the run may see the results of its diff. */
-  | { readonly kind: 'prepared' }
+  | { readonly kind: 'prepared'; readonly at: number }
   /** The first record is about to be written. */
   | { readonly kind: 'publishing'; readonly at: number }
   | { readonly kind: 'published'; readonly at: number }

@@ -83,7 +83,7 @@ export class RunExecution {
         await owned.step({ kind: 'ended', endsBefore: [], at: deps.now() })
       } else if (toApprove !== null) {
         this.#waits.throwIfAborted()
-        await owned.step({ kind: 'awaits-approval', toApprove })
+        await owned.step({ kind: 'awaits-approval', toApprove, at: deps.now() })
       }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
@@ -259,7 +259,7 @@ export class RunExecution {
     const { drain, abort } = ends
     const schema = changeSchema(detected.columns)
     const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: drain })
-    await owned.step({ kind: 'prepared' })
+    await owned.step({ kind: 'prepared', at: deps.now() })
     this.#cancel.throwIfAborted()
     drain.throwIfAborted()
     detecting[Symbol.dispose]()

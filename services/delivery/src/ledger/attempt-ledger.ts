@@ -20,6 +20,8 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
 import { markerKey, textKey } from '@sluice/topics/topics'
 import type { Effects, UnownedEntry } from '../outcome/effects.ts'
+import { FailureReasons, type RetriedRows } from './failed-rows.ts'
+import { FinishedLately } from './finished-lately.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
 /** Requests that were written within a second count as being as old as the first of them. */
@@ -87,6 +89,8 @@ interface LedgerEntry {
   readonly attempt: UnownedAttempt | null
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
+  /** The rows of a failed attempt that will be sent again. */
+  readonly retried?: RetriedRows | null
   /**
    * Called once the log has acknowledged the attempt, or never will. It may be called twice. Another request
    * may take its place only after that. So a crash repeats at most twice as many requests as the concurrency.
@@ -117,6 +121,9 @@ export class AttemptLedger {
   #flushes = 0
   /** Notifies whenever a request is finished, and on failure. */
   readonly changes = new Notifier()
+  /** For people: why rows of the open run failed, and how fast it is. */
+  readonly failures = new FailureReasons()
+  readonly lately = new FinishedLately()
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -171,6 +178,8 @@ export class AttemptLedger {
     this.#run = run
     this.#counts = {}
     this.#progress = {}
+    this.failures.clear()
+    this.lately.clear()
     // The remaining entries belong to requests that were passed over after a gap. Their part of the topic is
     // trimmed later.
     this.#firstAttempts.clear()
@@ -195,6 +204,7 @@ export class AttemptLedger {
     if (writtenAt !== undefined) this.#oldest.taken(requestOffset, writtenAt)
     this.#watermark.start(requestOffset)
     this.#started.push(requestOffset)
+    this.lately.took()
   }
 
   /** Passes over offsets of `requests` that hold no request. */
@@ -308,8 +318,12 @@ export class AttemptLedger {
     }
     for (const entry of entries) entry.release?.()
     await Promise.all([this.#writeRetry(entries), this.#writeCaptured(entries)])
-    for (const { requestOffset, effects } of entries) {
-      if (effects !== null) this.#finish(requestOffset, effects.counts)
+    for (const { requestOffset, effects, retried = null } of entries) {
+      if (retried !== null) this.failures.willRetry(requestOffset, retried)
+      if (effects === null) continue
+      this.failures.finished(requestOffset, effects)
+      this.lately.finished(effects.counts)
+      this.#finish(requestOffset, effects.counts)
     }
   }
 

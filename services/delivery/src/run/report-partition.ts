@@ -1,7 +1,7 @@
 /** Reports the progress of a partition on `runs`, and the end of each run there (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
-import type { Wait, WaitNow } from '@sluice/contracts/run-records'
+import type { FailedRows, Wait, WaitNow } from '@sluice/contracts/run-records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
@@ -63,12 +63,16 @@ export class PartitionReporter {
   #removed = 0
   /** True if the last report of this owner has a wait. */
   #waits = false
+  /** The reasons that an earlier owner reported, for its run. */
+  readonly #before: { readonly run: number; readonly failures: readonly FailedRows[] } | null
 
   /** `lastReport` returns the last report of the partition, by any writer. */
   constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
     this.#options = options
     this.#lastReport = lastReport
     this.phases = new PhaseClock(lastReport)
+    const report = lastReport()
+    this.#before = report === undefined ? null : { run: report.run, failures: report.failures ?? [] }
   }
 
   /** The number of the last run whose end was reported here; 0 for none. */
@@ -153,7 +157,11 @@ export class PartitionReporter {
     waitsFor: () => WaitNow | null,
     signal: AbortSignal,
   ): Promise<void> {
+    const { failures, lately } = ledger
     let reported: CountsByOp = ledger.progress
+    let { version } = failures
+    // A run that comes to a stop is reported until nothing was finished for a while.
+    let isStillFast = false
     let watched = { run: ledger.run, since: performance.now() }
     let countsAtMs = performance.now()
     const last = this.#lastReport()
@@ -165,10 +173,13 @@ export class PartitionReporter {
       if (run !== watched.run) watched = { run, since: nowMs }
       const pauseMs = progressPauseMs(nowMs - watched.since)
       const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
-      const isDue = counts !== reported && nowMs - countsAtMs >= pauseMs
+      const isChanged = counts !== reported || failures.version !== version || isStillFast
+      const isDue = isChanged && nowMs - countsAtMs >= pauseMs
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
       countsAtMs = nowMs
+      version = failures.version
+      isStillFast = lately.rows !== null && lately.rows.delivered + lately.rows.failed > 0
       await this.#writeProgress(waits.reported)
     }
   }
@@ -215,6 +226,8 @@ export class PartitionReporter {
     this.#waits = (report.waits ?? []).length > 0
     const value = io.encode('PartitionReport', {
       ...report,
+      failures: this.#failuresOf(report.run),
+      lately: report.ended || ledger.lately.rows === null ? null : { at: Date.now(), ...ledger.lately.rows },
       error: boundedOrNull(report.error, ERROR_BYTES),
       removalsFinished: this.#removed === report.run || this.hasRemoved(report.run) || null,
       waits: (report.waits ?? []).map(wait => ({ ...wait, detail: boundedText(wait.detail, ERROR_BYTES) })),
@@ -228,6 +241,12 @@ export class PartitionReporter {
     await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {
       signal: worker.abort,
     })
+  }
+
+  #failuresOf(run: number): readonly FailedRows[] {
+    const { ledger } = this.#options
+    const before = this.#before?.run === run ? this.#before.failures : []
+    return ledger.run === run ? ledger.failures.all(before) : before
   }
 }
 

@@ -29,6 +29,7 @@ import type { Broken } from '@sluice/rate-limit/port'
 import { RequestMemory, maxActive } from '../delivery-memory.ts'
 import type { AllowedRetries } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
+import { retriedRows } from '../ledger/failed-rows.ts'
 import { DIED_SENDING, NOT_SENT } from '../run/maybe-sent.ts'
 import { OpenRequest, type TakenAttempt, makeReady, type NewRequest, type Ready } from './open-request.ts'
 import { Burst, Permit } from './permit.ts'
@@ -423,7 +424,10 @@ export class SendQueue {
     }
     const effects = isFinished ? open.effects(whole) : null
     if (isFinished) this.#options.parts.forget(job.request)
-    ledger.record({ requestOffset: open.offset, attempt, effects, release })
+    const retried = isFinished
+      ? null
+      : retriedRows(attempt, parts, { whole: whole.rows, own: job.request.rows })
+    ledger.record({ requestOffset: open.offset, attempt, effects, retried, release })
     this.#hurryIfShort()
   }
 

@@ -43,6 +43,8 @@ export class BatchStore {
       for (const attempt of attempts) {
         const id = this.#addAttempt(attempt, { life, partition: place.partition, run })
         run.spans(attempt, id)
+        // Attempt 0 says that nothing was sent.
+        if (attempt.attempt === 0) continue
         const second = Math.floor(timeOf(attempt) / 1_000)
         const counted = `${run.idOf(attempt)} ${second} ${attempt.outcome} ${latencyBin(attempt.durationMs)}`
         counts.set(counted, (counts.get(counted) ?? 0) + 1)

@@ -1,0 +1,139 @@
+/**
+ * The reasons for which rows of the open run failed, for people who watch it. A few reasons are kept, in the
+ * order in which they came, so that reports stay small and the first cause is never lost.
+ */
+import type { FailedRows } from '@sluice/contracts/run-records'
+import type { Outcome } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import type { RequestRow } from '@sluice/contracts/records'
+import type { Effects } from '../outcome/effects.ts'
+import type { PartHistory, UnownedAttempt } from './request-history.ts'
+
+const MAX_REASONS = 8
+const MAX_ERROR_BYTES = 400
+const MAX_KEY_BYTES = 200
+
+type Reason = Pick<FailedRows, 'outcome' | 'status' | 'error'>
+type Group = { -readonly [name in keyof FailedRows]: FailedRows[name] }
+
+/** Rows of a request that failed for a reason, and will be sent again in the run. */
+export interface RetriedRows extends Reason {
+  readonly key: string
+  readonly rows: number
+}
+
+export class FailureReasons {
+  readonly #now: () => number
+  readonly #groups = new Map<string, Group>()
+  /** The requests whose rows will be sent again, by offset, as long as they are not finished. */
+  readonly #retried = new Map<number, { readonly group: Group; readonly rows: number }>()
+  #last: { readonly reason: Reason; readonly group: Group } | null = null
+  /** It grows with each change. */
+  version = 0
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
+
+  /** Begins a run. */
+  clear(): void {
+    if (this.#groups.size > 0) this.version += 1
+    this.#groups.clear()
+    this.#retried.clear()
+    this.#last = null
+  }
+
+  /** Takes rows that will be sent again. They replace what was said of the request before. */
+  willRetry(requestOffset: number, { key, rows, ...reason }: RetriedRows): void {
+    this.#endRetry(requestOffset)
+    const group = this.#groupOf(reason, key)
+    if (group === null) return
+    group.retried += rows
+    this.#retried.set(requestOffset, { group, rows })
+    this.version += 1
+  }
+
+  /** Takes what became of a finished request. */
+  finished(requestOffset: number, { retry }: Pick<Effects, 'retry'>): void {
+    this.#endRetry(requestOffset)
+    for (const { key, entry } of retry) {
+      if (entry === null) continue
+      const group = this.#groupOf(entry, key)
+      if (group === null) continue
+      group.rows += 1
+      this.version += 1
+    }
+  }
+
+  /** The reasons with rows, in the order in which they came. `before` are those of an earlier owner. */
+  all(before: readonly FailedRows[] = []): readonly FailedRows[] {
+    const own = [...this.#groups.values()].filter(({ rows, retried }) => rows + retried > 0)
+    const sums = new Map<string, FailedRows>()
+    for (const group of [...before.map(one => ({ ...one, retried: 0 })), ...own]) {
+      const id = idOf(group)
+      const known = sums.get(id)
+      const rows = (known?.rows ?? 0) + group.rows
+      sums.set(id, { ...(known ?? group), rows, retried: (known?.retried ?? 0) + group.retried })
+    }
+    return [...sums.values()].slice(0, MAX_REASONS)
+  }
+
+  #endRetry(requestOffset: number): void {
+    const before = this.#retried.get(requestOffset)
+    if (before === undefined) return
+    before.group.retried -= before.rows
+    this.#retried.delete(requestOffset)
+    this.version += 1
+  }
+
+  /** Null for one more reason than are kept. */
+  #groupOf({ outcome, status, error }: Reason, key: string): Group | null {
+    const last = this.#last
+    // Rows of one request mostly fail alike.
+    if (last !== null && last.reason.error === error && isAlike(last.reason, { outcome, status }))
+      return last.group
+    const reason = { outcome, status, error: boundedOrNull(error, MAX_ERROR_BYTES) }
+    const id = idOf(reason)
+    let group = this.#groups.get(id)
+    if (group === undefined) {
+      if (this.#groups.size >= MAX_REASONS && !this.#dropUnused()) return null
+      const shownKey = boundedOrNull(key, MAX_KEY_BYTES) ?? ''
+      group = { ...reason, key: shownKey, since: this.#now(), rows: 0, retried: 0 }
+      this.#groups.set(id, group)
+    }
+    this.#last = { reason: { outcome, status, error }, group }
+    return group
+  }
+
+  /** Drops a reason whose rows were all delivered later. */
+  #dropUnused(): boolean {
+    for (const [id, { rows, retried }] of this.#groups)
+      if (rows + retried === 0) {
+        this.#last = null
+        return this.#groups.delete(id)
+      }
+    return false
+  }
+}
+
+/** Returns the rows of a failed attempt that go on in these parts; null if none do. */
+export function retriedRows(
+  { outcome, status, error }: UnownedAttempt,
+  parts: readonly Pick<PartHistory, 'positions'>[],
+  { whole, own }: { readonly whole: readonly RequestRow[]; readonly own: readonly RequestRow[] },
+): RetriedRows | null {
+  const [first] = parts
+  if (first === undefined || outcome === 'delivered' || outcome === 'throttled') return null
+  const key = (first.positions === null ? own[0] : whole[first.positions[0] ?? 0])?.key ?? ''
+  const rows = parts.reduce((sum, { positions }) => sum + (positions?.length ?? own.length), 0)
+  return { outcome, status, error, key, rows }
+}
+
+function isAlike(one: { outcome: Outcome; status: number | null }, other: typeof one): boolean {
+  return one.outcome === other.outcome && one.status === other.status
+}
+
+/** Messages that differ only in numbers count as one, as in the groups of `sluice failed`. */
+function idOf({ outcome, status, error }: Reason): string {
+  return JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+}
