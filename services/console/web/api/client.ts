@@ -6,14 +6,19 @@ import type { Problem } from '@sluice/contracts/api'
 import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { API_BASE, OPERATIONS, requestOf, type OperationName } from '@sluice/contracts/api/operations'
 import { isAnswer, isLongAnswer, loadShapes, mismatch, type OpenApi } from './answer-checks.ts'
+import { heard } from './connection.ts'
 
 /** A longer answer is checked in chunks. */
 const LONG_TEXT = 50_000
 const OK = 200
+/** The server ends each read before that. A longer one is a connection that nobody answers on. */
+const READ_LIMIT_MS = 75_000
+/** A proxy gives these answers for a server that it does not reach. */
+const GATEWAY: ReadonlySet<number> = new Set([502, 503, 504])
 
 /** The server answered with a problem, or did not answer. */
 export class ApiError extends Error {
-  /** The HTTP status. 0 if there was no answer. */
+  /** The HTTP status. 0 if there was no answer, or only one of a proxy. */
   readonly status: number
   readonly problem: Problem | null
   /** The milliseconds after which the same request may be made again. */
@@ -33,6 +38,9 @@ export class ApiError extends Error {
   }
 }
 
+export const noAnswer = (): ApiError =>
+  new ApiError(0, 'The server does not answer. The page tries again by itself.')
+
 /** The listeners that are called when the session has ended. */
 const onSignedOut = new Set<() => void>()
 
@@ -43,6 +51,8 @@ export function whenSignedOut(listener: () => void): () => void {
 
 interface Asking {
   readonly signal?: AbortSignal | undefined
+  /** The time until a read without an answer fails. */
+  readonly limitMs?: number
 }
 
 /**
@@ -52,14 +62,15 @@ interface Asking {
 export async function call<Name extends OperationName>(
   name: Name,
   input: AskedOf<Name>,
-  { signal }: Asking = {},
+  { signal, limitMs = READ_LIMIT_MS }: Asking = {},
 ): Promise<AnswerOf<Name>> {
   const isRead = OPERATIONS[name].method === 'GET'
   const fields = Object.entries(input).filter(([, value]) => !isRead || value !== '')
   const { method, url, body } = requestOf(name, Object.fromEntries(fields))
+  const signals = [signal ?? [], isRead ? AbortSignal.timeout(limitMs) : []].flat()
   const text = await answered(url, {
     ...(body === undefined ? { method } : { method, body: JSON.stringify(body) }),
-    ...(signal === undefined ? {} : { signal }),
+    signal: AbortSignal.any(signals),
   })
   const value = text === '' ? undefined : parse(text)
   const known = text.length > LONG_TEXT ? await isLongAnswer(name, value) : undefined
@@ -73,27 +84,52 @@ export async function openApi({ signal }: { readonly signal: AbortSignal }): Pro
   return (await loadShapes()).openApi.parse(parse(text))
 }
 
-async function answered(url: string, init: RequestInit): Promise<string> {
+async function answered(url: string, init: RequestInit & { signal: AbortSignal }): Promise<string> {
   const type = init.body === undefined ? {} : { 'content-type': 'application/json' }
   const headers = { accept: 'application/json', ...type }
-  const response = await send(url, { ...init, credentials: 'same-origin', headers })
-  const text = await response.text()
-  if (!response.ok) throw await refusedBy(response, text)
-  return text
+  const { response, text } = await send(url, { ...init, credentials: 'same-origin', headers })
+  if (response.ok) {
+    heard()
+    return text
+  }
+  const refused = await refusedBy(response, text)
+  if (refused.status !== 0) heard()
+  throw refused
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+type Answer = { readonly response: Response; readonly text: string }
+
+async function send(url: string, init: RequestInit & { signal: AbortSignal }): Promise<Answer> {
+  const { signal } = init
   try {
-    return await ((init.method === 'GET' ? askedBefore(url) : null) ?? fetch(url, init))
+    const early = init.method === 'GET' ? askedBefore(url) : null
+    const response = await (early === null ? fetch(url, init) : orAborted(early, signal))
+    return { response, text: await orAborted(response.text(), signal) }
   } catch (error) {
-    if (init.signal?.aborted === true) throw error
-    throw new ApiError(0, 'The server does not answer. The page tries again by itself.')
+    const reason: unknown = signal.reason
+    const isLate = reason instanceof DOMException && reason.name === 'TimeoutError'
+    if (signal.aborted && !isLate) throw error
+    throw noAnswer()
+  }
+}
+
+/** The request of `public/first.js` knows no signal. */
+async function orAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    signal.throwIfAborted()
+    return await Promise.race([value, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 
 async function refusedBy(response: Response, text: string): Promise<ApiError> {
   if (response.status === 401) for (const listener of onSignedOut) listener()
   const said = await problemIn(text)
+  if (said === null && GATEWAY.has(response.status)) return noAnswer()
   const retryAfter = Number(response.headers.get('retry-after') ?? 'none')
   const more = {
     ...(said === null ? {} : { problem: said }),

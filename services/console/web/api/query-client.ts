@@ -2,10 +2,14 @@
 import { QueryClient } from '@tanstack/react-query'
 import { ApiError } from './client.ts'
 
-/** A page repeats a failed request as long as a later answer may differ. */
+/**
+ * A page repeats a failed request as long as a later answer may differ. Without an answer it soon says so,
+ * and asks again once the server answers (`app/connection.tsx`).
+ */
 function isWorthRepeating(count: number, error: unknown): boolean {
   if (!(error instanceof ApiError)) return false
-  return error.status === 0 || error.status >= 500 ? count < 3 : false
+  if (error.status === 0) return count < 1
+  return error.status >= 500 && count < 3
 }
 
 /** The server ends any request of the caller within a minute, which makes room. */
@@ -25,7 +29,20 @@ export const ONCE_WHEN_THERE_IS_ROOM = {
 
 export const queryClient = new QueryClient({
   defaultOptions: {
-    queries: { retry: isWorthRepeating, staleTime: 2_000, refetchOnWindowFocus: true },
-    mutations: { retry: false },
+    queries: {
+      ...{ retry: isWorthRepeating, staleTime: 2_000, refetchOnWindowFocus: true },
+      // A device without a network still reaches a server of its own.
+      networkMode: 'always',
+    },
+    mutations: { retry: false, networkMode: 'always' },
   },
 })
+
+/**
+ * Asks again for all that the page shows. It gives up requests that are under way, which may never be
+ * answered.
+ */
+export async function askAgain(): Promise<void> {
+  await queryClient.cancelQueries({ type: 'active', fetchStatus: 'fetching' })
+  await queryClient.refetchQueries({ type: 'active' })
+}

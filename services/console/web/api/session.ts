@@ -1,17 +1,24 @@
 /** The session: the user's name and roles. */
 import type { SessionView } from '@sluice/contracts/api'
 import { queryOptions, useQuery } from '@tanstack/react-query'
-import { call } from './client.ts'
+import { ApiError, call } from './client.ts'
+import { CHECK_LIMIT_MS, missed } from './connection.ts'
 
 export type Role = SessionView['roles'][number]
 
-/** The time between two checks of the session. By them a page also notices that the server answers again. */
-const CHECK_MS = 10_000
-
+/** The frame of all pages asks for it again and again, and so notices a server that is gone. */
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => call('getSession', {}, { signal }),
-  refetchInterval: CHECK_MS,
+  queryFn: async ({ signal }) => {
+    try {
+      return await call('getSession', {}, { signal, limitMs: CHECK_LIMIT_MS })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 0) missed()
+      throw error
+    }
+  },
+  staleTime: Infinity,
+  retry: false,
 })
 
 export async function signIn(token: string): Promise<void> {

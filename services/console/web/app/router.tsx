@@ -2,8 +2,11 @@
 import type { ResourceView } from '@sluice/contracts/api'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
+import { ApiError, call, noAnswer } from '../api/client.ts'
+import { CHECK_LIMIT_MS } from '../api/connection.ts'
 import { Overview } from '../overview/overview.tsx'
 import { Empty, Page } from '../ui/parts.tsx'
+import { PageError } from './page-error.tsx'
 import { Shell } from './shell.tsx'
 
 /** The texts of a query by these names. The router reads `?status=422` as a number. */
@@ -38,6 +41,33 @@ const resourceParams = {
   stringify: ({ kind, name }: { kind: ResourceView['kind']; name: string }) => ({ kind, name }),
 }
 
+/**
+ * A page that is loaded when it is opened. The router loads everything anew for a file that the server no
+ * longer has, as after an upgrade. Without a server that would take the page away, so the error says that it
+ * is gone.
+ */
+function loaded<Module extends Record<Name, () => ReactElement>, Name extends string>(
+  load: () => Promise<Module>,
+  name: Name,
+) {
+  return lazyRouteComponent(async () => {
+    try {
+      return await load()
+    } catch (error) {
+      throw (await isGone()) ? noAnswer() : error
+    }
+  }, name)
+}
+
+async function isGone(): Promise<boolean> {
+  try {
+    await call('getSession', {}, { limitMs: CHECK_LIMIT_MS })
+    return false
+  } catch (error) {
+    return error instanceof ApiError && error.status === 0
+  }
+}
+
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = { getParentRoute: () => root } as const
 
@@ -45,73 +75,74 @@ const routes = [
   createRoute({ ...at, path: '/', component: Overview }),
   createRoute({
     ...{ ...at, path: '/runs', validateSearch: runsSearch },
-    component: lazyRouteComponent(() => import('../runs/runs-page.tsx'), 'RunsPage'),
+    component: loaded(() => import('../runs/runs-page.tsx'), 'RunsPage'),
   }),
   createRoute({
     ...{ ...at, path: '/runs/$id' },
-    component: lazyRouteComponent(() => import('../runs/run-page.tsx'), 'RunPage'),
+    component: loaded(() => import('../runs/run-page.tsx'), 'RunPage'),
   }),
   createRoute({
     ...{ ...at, path: '/requests', validateSearch: requestsSearch },
-    component: lazyRouteComponent(() => import('../requests/requests-page.tsx'), 'RequestsPage'),
+    component: loaded(() => import('../requests/requests-page.tsx'), 'RequestsPage'),
   }),
   createRoute({
     ...{ ...at, path: '/new', validateSearch: editSearch },
-    component: lazyRouteComponent(() => import('../syncs/new-sync-page.tsx'), 'NewSyncPage'),
+    component: loaded(() => import('../syncs/new-sync-page.tsx'), 'NewSyncPage'),
   }),
   createRoute({
     ...{ ...at, path: '/syncs/$name' },
-    component: lazyRouteComponent(() => import('../syncs/sync-page.tsx'), 'SyncPage'),
+    component: loaded(() => import('../syncs/sync-page.tsx'), 'SyncPage'),
   }),
   createRoute({
     ...{ ...at, path: '/syncs/$name/edit', validateSearch: editSearch },
-    component: lazyRouteComponent(() => import('../syncs/edit-sync-page.tsx'), 'EditSyncPage'),
+    component: loaded(() => import('../syncs/edit-sync-page.tsx'), 'EditSyncPage'),
   }),
   createRoute({
     ...{ ...at, path: '/syncs/$name/row', validateSearch: rowSearch },
-    component: lazyRouteComponent(() => import('../rows/row-page.tsx'), 'RowPage'),
+    component: loaded(() => import('../rows/row-page.tsx'), 'RowPage'),
   }),
   createRoute({
     ...{ ...at, path: '/resources' },
-    component: lazyRouteComponent(() => import('../resources/resources-page.tsx'), 'ResourcesPage'),
+    component: loaded(() => import('../resources/resources-page.tsx'), 'ResourcesPage'),
   }),
   createRoute({
     ...{ ...at, path: '/resources/$kind/$name', params: resourceParams },
-    component: lazyRouteComponent(() => import('../resources/resource-page.tsx'), 'ResourcePage'),
+    component: loaded(() => import('../resources/resource-page.tsx'), 'ResourcePage'),
   }),
   createRoute({
     ...{ ...at, path: '/secrets' },
-    component: lazyRouteComponent(() => import('../secrets/secrets-page.tsx'), 'SecretsPage'),
+    component: loaded(() => import('../secrets/secrets-page.tsx'), 'SecretsPage'),
   }),
   createRoute({
     ...{ ...at, path: '/alerts' },
-    component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
+    component: loaded(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
   }),
   createRoute({
     ...{ ...at, path: '/alerts/new' },
-    component: lazyRouteComponent(() => import('../alerts/new-alert-page.tsx'), 'NewAlertPage'),
+    component: loaded(() => import('../alerts/new-alert-page.tsx'), 'NewAlertPage'),
   }),
   createRoute({
     ...{ ...at, path: '/login/callback' },
-    component: lazyRouteComponent(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
+    component: loaded(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
   }),
   createRoute({
     ...{ ...at, path: '/audit', validateSearch: auditSearch },
-    component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
+    component: loaded(() => import('../audit/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
     ...{ ...at, path: '/tokens' },
-    component: lazyRouteComponent(() => import('../tokens/tokens-page.tsx'), 'TokensPage'),
+    component: loaded(() => import('../tokens/tokens-page.tsx'), 'TokensPage'),
   }),
   createRoute({
     ...{ ...at, path: '/system' },
-    component: lazyRouteComponent(() => import('../system/system-page.tsx'), 'SystemPage'),
+    component: loaded(() => import('../system/system-page.tsx'), 'SystemPage'),
   }),
 ] as const
 
 export const router = createRouter({
   routeTree: root.addChildren(routes),
   defaultPreload: 'intent',
+  defaultErrorComponent: PageError,
   scrollRestoration: true,
 })
 

@@ -1,12 +1,11 @@
 /** The frame around each page: the menu, the keys, and the banner of the connection. */
 import type { SessionView } from '@sluice/contracts/api'
-import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
-import { ApiError, whenSignedOut } from '../api/client.ts'
-import { sessionQuery } from '../api/session.ts'
+import { ApiError, noAnswer, whenSignedOut } from '../api/client.ts'
+import { useLostSince } from '../api/connection.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
-import { Connection } from './connection.tsx'
+import { Connection, useHeartbeat } from './connection.tsx'
 import { KeysHelp, useKeys } from './keys.tsx'
 import { Palette } from './palette.tsx'
 import { SignIn, SignOut } from './sign-in.tsx'
@@ -25,18 +24,19 @@ const PLACES = [
 ] as const
 
 export function Shell(): ReactElement {
-  const session = useQuery(sessionQuery)
+  const session = useHeartbeat()
+  const isLost = useLostSince() !== null
   const [ended, setEnded] = useState(false)
   const isIn = session.data !== undefined
   useEffect(() => (isIn ? whenSignedOut(() => setEnded(true)) : undefined), [isIn])
-  if (session.isPending) return <Loading />
-  const mustSignIn = session.error instanceof ApiError && [401, 403].includes(session.error.status)
-  if (session.error !== null && !mustSignIn)
+  // A page that is there stays, whatever becomes of the server: it has the text that was typed.
+  if (session.data === undefined && (isLost || isFault(session.error)))
     return (
       <main className="lone">
-        <Trouble error={session.error} onRetry={() => void session.refetch()} />
+        <Trouble error={session.error ?? noAnswer()} onRetry={() => void session.refetch()} />
       </main>
     )
+  if (session.isPending) return <Loading />
   if (session.data === undefined) return <SignIn onDone={() => void session.refetch()} />
   return (
     <>
@@ -53,6 +53,11 @@ export function Shell(): ReactElement {
       ) : null}
     </>
   )
+}
+
+/** True unless the server only wants to know who asks. */
+function isFault(error: Error | null): boolean {
+  return error !== null && !(error instanceof ApiError && [401, 403].includes(error.status))
 }
 
 function Frame({ session }: { readonly session: SessionView }): ReactElement {

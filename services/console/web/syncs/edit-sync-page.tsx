@@ -12,22 +12,17 @@ import { Loading, Page, Trouble } from '../ui/parts.tsx'
 export function EditSyncPage(): ReactElement {
   const { name } = useParams({ from: '/syncs/$name/edit' })
   const { stored, error } = useStored(name)
-  if (error !== null)
-    return (
-      <Page title={`Edit ${name}`}>
-        <Trouble error={error} />
-      </Page>
-    )
   if (stored === null)
     return (
-      <Page title={`Edit ${name}`}>
-        <Loading lines={8} />
-      </Page>
+      <Page title={`Edit ${name}`}>{error === null ? <Loading lines={8} /> : <Trouble error={error} />}</Page>
     )
   return <Editor key={name} name={name} stored={stored} />
 }
 
-/** The sync and the resources that it names, each with the version that an edit starts from. */
+/**
+ * The sync and the resources that it names, each with the version that an edit starts from. They stay if a
+ * later request fails, since the editor holds typed text.
+ */
 function useStored(name: string): { readonly stored: Stored | null; readonly error: unknown } {
   const sync = useStoredOne('sync', name)
   const model = useStoredOne('model', nameOf(sync.data?.spec['model']))
@@ -36,8 +31,8 @@ function useStored(name: string): { readonly stored: Stored | null; readonly err
   const all = [sync, model, destination, source]
   const error = all.find(each => each.error !== null)?.error ?? null
   const found = all.flatMap(({ data }) => (data === undefined ? [] : [data]))
-  if (error !== null || found.length < all.length) return { stored: null, error }
-  return { stored: Object.fromEntries(found.map(one => [one.kind, one])), error }
+  if (found.length < all.length) return { stored: null, error }
+  return { stored: Object.fromEntries(found.map(one => [one.kind, one])), error: null }
 }
 
 function useStoredOne(kind: Kind, name: string | undefined) {

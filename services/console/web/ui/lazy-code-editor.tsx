@@ -1,14 +1,30 @@
-/** The code editor, loaded when it is first shown. Until then a plain field takes its place. */
+/**
+ * The code editor, loaded when it is first shown. A plain field takes its place until then, and if it cannot
+ * be.
+ */
 import { lazy, Suspense, type ComponentProps, type ReactElement } from 'react'
+import type { CodeEditor } from './code-editor.tsx'
+
+type Props = ComponentProps<typeof CodeEditor>
 
 const Loaded = lazy(async () => {
-  const { CodeEditor } = await import('./code-editor.tsx')
-  return { default: CodeEditor }
+  try {
+    return { default: (await import('./code-editor.tsx')).CodeEditor }
+  } catch {
+    return { default: PlainEditor }
+  }
 })
 
-export function LazyCodeEditor(props: ComponentProps<typeof Loaded>): ReactElement {
-  const { label, value, onChange } = props
-  const plain = (
+export function LazyCodeEditor(props: Props): ReactElement {
+  return (
+    <Suspense fallback={<PlainEditor {...props} />}>
+      <Loaded {...props} />
+    </Suspense>
+  )
+}
+
+function PlainEditor({ label, value, onChange }: Props): ReactElement {
+  return (
     <textarea
       className="code"
       aria-label={label}
@@ -17,10 +33,5 @@ export function LazyCodeEditor(props: ComponentProps<typeof Loaded>): ReactEleme
       readOnly={onChange === undefined}
       onChange={({ target }) => onChange?.(target.value)}
     />
-  )
-  return (
-    <Suspense fallback={plain}>
-      <Loaded {...props} />
-    </Suspense>
   )
 }

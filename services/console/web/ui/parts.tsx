@@ -13,6 +13,7 @@ import {
 } from 'react'
 import { ApiError } from '../api/client.ts'
 import { fromNow, localTime, utcTime } from './format.ts'
+import { Late } from './late.tsx'
 import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
 import { ServerMessage } from './server-message.tsx'
@@ -117,13 +118,14 @@ export function Empty({
   )
 }
 
-/** Keeps the place of contents that are loading, so that nothing jumps. */
+/** Keeps the place of contents that are loading, so that nothing jumps. It says so if they do not come. */
 export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElement {
   return (
     <div className="loading" role="status" aria-label="Loading">
       {Array.from({ length: lines }, (_, line) => (
         <span key={line} />
       ))}
+      <Late />
     </div>
   )
 }
