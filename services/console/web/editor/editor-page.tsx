@@ -5,7 +5,8 @@
 import { Link } from '@tanstack/react-router'
 import type { ResourceView } from '@sluice/contracts/api'
 import { useEffect, useId, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
-import { Page } from '../ui/parts.tsx'
+import { useKeptPlace } from '../ui/kept-place.ts'
+import { Loading, Page } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
 import { BehaviourStep } from './steps/behaviour-step.tsx'
 import { DestinationStep } from './steps/destination-step.tsx'
@@ -62,7 +63,18 @@ export interface EditorProps {
   readonly onStep: (step: StepId) => void
 }
 
+/** Each tab has a draft of its own. */
 export function EditorPage(props: EditorProps): ReactElement {
+  const place = useKeptPlace(`sluice.draft.${props.place}`)
+  if (place !== null) return <Editor key={place} {...props} place={place} />
+  return (
+    <Page title={props.title}>
+      <Loading lines={8} />
+    </Page>
+  )
+}
+
+function Editor(props: EditorProps): ReactElement {
   const { title, onStep, start, resources = NO_RESOURCES } = props
   const state = useDraft(props.place, start, startsOf(props))
   const { draft, pins } = state

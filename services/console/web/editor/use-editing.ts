@@ -138,10 +138,9 @@ function atPins({ draft, versions }: Start, pins: Pins): Start {
 
 /**
  * A draft that survives the end of the session, of the page and of the browser. As long as it differs from
- * `startDraft`, the browser's storage has a copy, until the draft is saved or thrown away.
+ * `startDraft`, the browser's storage has a copy at `place`, until the draft is saved or thrown away.
  */
-export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): DraftState {
-  const place = `sluice.draft.${name}`
+export function useDraft(place: string, startDraft: Draft, startsFrom: StartOf): DraftState {
   const [start] = useState(startDraft)
   const [startOf] = useState(() => startsFrom)
   const [begun] = useState(() => {

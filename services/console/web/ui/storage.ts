@@ -9,6 +9,15 @@ export function storedText(place: string): string | null {
   }
 }
 
+/** The places of all stored texts. */
+export function storedNames(): readonly string[] {
+  try {
+    return Object.keys(localStorage)
+  } catch {
+    return []
+  }
+}
+
 /** Null removes the stored text. */
 export function storeText(place: string, text: string | null): void {
   try {
