@@ -101,6 +101,38 @@ describe('somebody who comes back to what they had typed', () => {
   })
 })
 
+describe('somebody with two tabs of one editor', () => {
+  it('finds both drafts again, each in its tab, and in a new tab the draft of one that was closed', async () => {
+    const one = await browser.open()
+    const other = await one.context().newPage()
+    const tabs = [
+      [one, '41'],
+      [other, '42'],
+    ] as const
+    const limit = (page: Page) => page.getByLabel('Rate limit')
+    for (const [page, requests] of tabs) {
+      await page.goto(`${open.url}/syncs/people/edit?step=destination`)
+      await limit(page).waitFor()
+      const takeOver = page.getByRole('button', { name: 'Take it over' })
+      if ((await takeOver.count()) > 0) await takeOver.click()
+      await limit(page).fill(requests)
+    }
+    const isBack = async (page: Page, requests: string): Promise<void> => {
+      await page.getByText('What you had typed here before is back.').waitFor()
+      expect(await limit(page).inputValue()).toBe(requests)
+    }
+    for (const [page, requests] of tabs) {
+      await page.reload()
+      await isBack(page, requests)
+    }
+    await other.close()
+    const third = await one.context().newPage()
+    await third.goto(`${open.url}/syncs/people/edit?step=destination`)
+    await isBack(third, '42')
+    await one.context().close()
+  })
+})
+
 describe('a resource that is written as YAML', () => {
   const yaml = 'The destination as YAML'
 
@@ -149,6 +181,13 @@ describe('somebody without a mouse', () => {
     await page.getByText('success').first().waitFor()
     await page.keyboard.press('g')
     await page.keyboard.press('o')
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.keyboard.press('/')
+    // A field that is drawn anew under the typing hands lets the next keys fall on the page.
+    await page.evaluate('document.activeElement.replaceWith(document.activeElement.cloneNode())')
+    await page.keyboard.type('ngr')
+    expect(new URL(page.url()).pathname).toBe('/')
+    await page.reload()
     await page.getByRole('heading', { name: 'Overview' }).waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('nothing like it')

@@ -1,6 +1,9 @@
-/** The keys of the console. They do nothing while somebody types. */
+/**
+ * The keys of the console. They do nothing while somebody types, nor after the field went away under the
+ * typing hands. Keys that leave the page do nothing within a form either.
+ */
 import { useNavigate } from '@tanstack/react-router'
-import { useEffect, useRef, type ReactElement } from 'react'
+import { useCallback, useEffect, useRef, type ReactElement } from 'react'
 import { Dialog } from '../ui/dialog.tsx'
 
 export interface Place {
@@ -19,24 +22,61 @@ interface KeysProps {
 
 const SEQUENCE_MS = 1_500
 
-function isTyping(target: EventTarget | null): boolean {
+/** Letters also choose within these, and do not leave them. */
+const TYPED_INTO: ReadonlySet<string> = new Set(['textbox', 'combobox', 'listbox', 'menu', 'spinbutton'])
+
+function isTyping(target: EventTarget): boolean {
   if (!(target instanceof HTMLElement)) return false
-  return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName)
+  if (target.isContentEditable || TYPED_INTO.has(target.role ?? '')) return true
+  return ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName)
 }
 
-/** An event from a text field in a shadow tree, such as an editor's, shows only the host as its target. */
-function isTypingIn(event: KeyboardEvent): boolean {
-  return event.composedPath().some(isTyping)
+const isForm = (target: EventTarget): boolean => target instanceof Element && target.matches('form, .editor')
+
+/**
+ * Tells where the next key goes, by the element that had the focus last. A field that is drawn anew loses the
+ * focus to the page, although its user types on.
+ */
+function useFocus(): (event: KeyboardEvent) => 'field' | 'form' | 'page' {
+  const last = useRef<{ readonly element: Element; readonly isInForm: boolean } | null>(null)
+  useEffect(() => {
+    const focused = (event: FocusEvent): void => {
+      // An event from a shadow tree, such as an editor's, shows only the host as its target.
+      const path = event.composedPath()
+      const [element] = path
+      const isInForm = path.some(isTyping) || path.some(isForm)
+      last.current = element instanceof Element ? { element, isInForm } : null
+    }
+    const moved = (): void => {
+      last.current = null
+    }
+    addEventListener('focusin', focused)
+    addEventListener('pointerdown', moved)
+    return () => {
+      removeEventListener('focusin', focused)
+      removeEventListener('pointerdown', moved)
+    }
+  }, [])
+  return useCallback(event => {
+    const path = event.composedPath()
+    const { element, isInForm } = last.current ?? { element: document.body, isInForm: false }
+    const isGone = document.activeElement === document.body && !element.isConnected
+    if (path.some(isTyping) || (isGone && isInForm)) return 'field'
+    return path.some(isForm) ? 'form' : 'page'
+  }, [])
 }
 
 export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
   const navigate = useNavigate()
   const wentAt = useRef(0)
+  const placeOf = useFocus()
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       const isPalette = event.key === 'k' && (event.ctrlKey || event.metaKey)
-      if (!isPalette && (event.ctrlKey || event.metaKey || event.altKey || isTypingIn(event))) return
+      const at = placeOf(event)
+      if (!isPalette && (event.ctrlKey || event.metaKey || event.altKey || at === 'field')) return
       if (document.querySelector('dialog[open]') !== null) return
+      if (at === 'form' && !['k', '?', '/'].includes(event.key)) return
       const place = places.find(({ key }) => key === event.key)
       if (place !== undefined && Date.now() - wentAt.current < SEQUENCE_MS) void navigate({ to: place.to })
       else if (event.key === 'g') wentAt.current = Date.now()
@@ -49,7 +89,7 @@ export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
     }
     addEventListener('keydown', pressed)
     return () => removeEventListener('keydown', pressed)
-  }, [navigate, onHelp, onPalette, places])
+  }, [navigate, onHelp, onPalette, placeOf, places])
 }
 
 function focusSearch(): void {
