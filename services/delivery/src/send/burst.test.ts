@@ -5,7 +5,7 @@ import { Burst } from './permit.ts'
 function sizes(burst: Burst, leases: readonly (readonly [requests: number, late: number])[]): number[] {
   return leases.map(([requests, late]) => {
     const tell = burst.begin(requests)
-    for (let nth = 0; nth < requests; nth += 1) tell(nth < late ? 'late' : 'in time')
+    for (let nth = 0; nth < requests; nth += 1) tell(nth < late ? 'late' : 'served')
     return burst.size
   })
 }

@@ -58,7 +58,7 @@ describe('the way to a destination', () => {
       expect(onUnreachable).toHaveBeenCalledWith(error)
       answer = LEASE
       await vi.advanceTimersByTimeAsync(1_000)
-      expect((await acquired).permits).toBe(1)
+      expect(await acquired).toHaveLength(1)
       expect(gate.waitsFor(0)).toBeNull()
     },
   )

@@ -1,10 +1,11 @@
 /**
  * The gate to a destination for one partition. It waits for leases of the destination's limits, in turn with
- * the other partitions of this process, and returns them with the health that the answers show.
+ * the other partitions of this process, and returns them with the health that the answers show. It decides
+ * how many requests go out within one lease.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/run-records'
-import { sleep } from '@sluice/flow/sleep'
+import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import {
   MAX_PAUSE_MS,
@@ -17,6 +18,7 @@ import type { Lease, LeaseQueue, LimitWait, OnBreaker } from '@sluice/rate-limit
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
+import { Burst, Permit, type PermitEnd } from './permit.ts'
 
 /** The pause before it asks again whether the group, or the limits store, answers. */
 const PAUSE_MS = 500
@@ -47,20 +49,6 @@ const SHOWN_WAITS: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'k
   },
 }
 
-/**
- * Permission for `permits` requests, which have to reach their sockets before `useBeforeMs` (by `elapsedMs`).
- * Every permit ends as finished, unused or late.
- */
-export interface Permits {
-  readonly permits: number
-  readonly useBeforeMs: number
-  /** Ends the permit of one request. `health` is the health of the destination by its answer. */
-  finished(health: Health): void
-  unused(permits: number): void
-  /** Ends one permit that was not used in time. */
-  late(): void
-}
-
 export class DestinationGate {
   readonly #queue: LeaseQueue
   readonly #target: Target
@@ -75,6 +63,7 @@ export class DestinationGate {
   #restUntilMs = -Infinity
   /** The last batch of returned permits. The queue returns permits of a short time together. */
   #returning: Promise<void> | null = null
+  readonly #burst = new Burst()
 
   /**
    * `mayAct` returns false while another process may be at work on the partition: nothing is sent then.
@@ -106,21 +95,23 @@ export class DestinationGate {
   /**
    * Waits for at least one permit and at most `want`. Waits out an outage of the limits store. Rejects with
    * the signal's reason, and with `fenced` if a newer owner has the partition. `onBroken` is called whenever
-   * the breaker of the destination is open.
+   * the breaker of the destination is open. The caller ends every permit.
    */
   async acquire(
     want: number,
     { signal, onBroken }: { readonly signal: AbortSignal; readonly onBroken?: (broken: Broken) => void },
-  ): Promise<Permits> {
+  ): Promise<readonly [Permit, ...Permit[]]> {
+    // The requests of the last lease reach their connections before the next one begins.
+    if (this.#burst.isBounded) await nextTurn()
     for (;;) {
       const restMs = this.#restUntilMs - performance.now()
       if (restMs > 0) await sleep(restMs, { signal })
       while (!this.#mayAct()) await sleep(PAUSE_MS, { signal })
-      const lease = await this.#lease({ want, onBroken }, signal)
+      const lease = await this.#lease({ want: Math.min(want, this.#burst.size), onBroken }, signal)
       if (lease === null) await sleep(PAUSE_MS, { signal })
       // A process that was frozen while it waited may have a successor by now.
       else if (this.#mayAct()) return this.#permitsOf(lease)
-      else this.#permitsOf(lease).unused(lease.permits)
+      else for (const permit of this.#permitsOf(lease)) permit.end('unused')
     }
   }
 
@@ -175,22 +166,20 @@ export class DestinationGate {
     }
   }
 
-  #permitsOf(lease: Lease): Permits {
-    const giveBackUnused = (unused: number, late: boolean): void => {
-      if (lease.isProbe) this.#report(lease, 'untold')
-      this.#giveBack(lease, { unused, finished: 0, late })
-    }
-    return {
-      permits: lease.permits,
-      useBeforeMs: lease.useBeforeMs,
+  #permitsOf(lease: Lease): readonly [Permit, ...Permit[]] {
+    // The bound may have become smaller during the wait for the lease.
+    const count = Math.min(lease.permits, this.#burst.size)
+    const burstEnds = this.#burst.begin(count)
+    const onEnd = (end: PermitEnd): void => {
+      burstEnds(end)
+      const isUsed = end !== 'unused' && end !== 'late'
       // The health goes first, since a free slot is taken at once.
-      finished: health => {
-        this.#report(lease, health)
-        this.#giveBack(lease, ONE_FINISHED)
-      },
-      unused: permits => giveBackUnused(permits, false),
-      late: () => giveBackUnused(1, true),
+      if (isUsed || lease.isProbe) this.#report(lease, isUsed ? end : 'untold')
+      this.#giveBack(lease, isUsed ? ONE_FINISHED : { unused: 1, finished: 0, late: end === 'late' })
     }
+    if (count < lease.permits) this.#giveBack(lease, { unused: lease.permits - count, finished: 0 })
+    const permit = (): Permit => new Permit(lease.useBeforeMs, onEnd)
+    return [permit(), ...Array.from({ length: count - 1 }, permit)]
   }
 
   #giveBack(lease: Lease, parts: ReturnedParts): void {

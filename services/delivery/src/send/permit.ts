@@ -2,10 +2,15 @@
  * The permission to send one request, from a lease, and the number of requests that one lease is used for.
  */
 import type { Health } from '@sluice/domain/answers/health'
-import type { Permits } from './destination-gate.ts'
 
 /** A burst that has grown beyond this is unbounded again. */
 const MAX_SIZE = 100
+
+/**
+ * The end of a permit: `unused`, `late` (the request could not be sent in time), or the health of the
+ * destination by the answer to the request.
+ */
+export type PermitEnd = Health | 'unused' | 'late'
 
 /**
  * Bounds how many requests a partition sends within one lease. A busy process, or one with large requests,
@@ -24,14 +29,16 @@ export class Burst {
     return this.#size
   }
 
-  /** Begins a lease for so many requests. The caller calls the result at the end of each of them. */
-  begin(requests: number): (end: 'late' | 'in time') => void {
+  /** Begins a lease of this many permits. The caller calls the result at the end of each of them. */
+  begin(permits: number): (end: PermitEnd) => void {
+    let used = permits
     let isHalved = false
     return end => {
-      if (end === 'in time') this.#grow()
+      if (end === 'unused') used -= 1
+      else if (end !== 'late') this.#grow()
       else if (!isHalved) {
         isHalved = true
-        this.#size = Math.max(1, Math.floor(Math.min(this.#size, requests) / 2))
+        this.#size = Math.max(1, Math.floor(Math.min(this.#size, used) / 2))
       }
     }
   }
@@ -42,42 +49,20 @@ export class Burst {
   }
 }
 
-/** Permission to send one request. It ends as finished, late or unused. Only the first of these counts. */
+/** Permission to send one request, which has to reach its socket before `useBeforeMs` (by `elapsedMs`). */
 export class Permit {
-  readonly #lease: Permits
-  readonly #onEnd: ReturnType<Burst['begin']>
-  #isOver = false
+  readonly useBeforeMs: number
+  #onEnd: ((end: PermitEnd) => void) | null
 
-  constructor(lease: Permits, onEnd: ReturnType<Burst['begin']>) {
-    this.#lease = lease
+  constructor(useBeforeMs: number, onEnd: (end: PermitEnd) => void) {
+    this.useBeforeMs = useBeforeMs
     this.#onEnd = onEnd
   }
 
-  get useBeforeMs(): number {
-    return this.#lease.useBeforeMs
-  }
-
-  finish(health: Health): void {
-    if (!this.#ends()) return
-    this.#onEnd('in time')
-    this.#lease.finished(health)
-  }
-
-  giveBack(): void {
-    if (this.#ends()) this.#lease.unused(1)
-  }
-
-  /** Gives it back, since the request could not be sent in time. */
-  late(): void {
-    if (!this.#ends()) return
-    this.#onEnd('late')
-    this.#lease.late()
-  }
-
-  /** Ends the permission. Returns false if it had ended before. */
-  #ends(): boolean {
-    const isFirst = !this.#isOver
-    this.#isOver = true
-    return isFirst
+  /** Ends the permission. Only the first call counts. */
+  end(as: PermitEnd): void {
+    const onEnd = this.#onEnd
+    this.#onEnd = null
+    onEnd?.(as)
   }
 }

@@ -16,7 +16,7 @@ import { type Care, givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import { type DestinationGate, brokenText, isDead, type Permits } from './destination-gate.ts'
+import { type DestinationGate, brokenText, isDead } from './destination-gate.ts'
 import type { Places } from './places.ts'
 import type { PartRenderer } from './render-part.ts'
 import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
@@ -24,7 +24,6 @@ import { type WaitingOptions, WaitingRequests, type DuePart } from './waiting-re
 import type { Op } from '@sluice/contracts/state'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
-import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
 import { RequestMemory, maxActive } from '../delivery-memory.ts'
 import type { AllowedRetries } from '../outcome/settle-rows.ts'
@@ -32,7 +31,7 @@ import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/r
 import { retriedRows } from '../ledger/failed-rows.ts'
 import { DIED_SENDING, NOT_SENT } from '../run/maybe-sent.ts'
 import { OpenRequest, type TakenAttempt, makeReady, type NewRequest, type Ready } from './open-request.ts'
-import { Burst, Permit } from './permit.ts'
+import type { Permit } from './permit.ts'
 import { failedAttemptsTrace, SentMetrics } from './sent-metrics.ts'
 import {
   closingAttempt,
@@ -114,7 +113,6 @@ export class SendQueue {
   readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   readonly #window: ThrottleWindow
-  readonly #burst = new Burst()
   #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
@@ -234,10 +232,7 @@ export class SendQueue {
         await this.#untilWanted(seen, ending).catch(() => undefined)
         continue
       }
-      const lease = (await this.#hasCredentials()) ? await this.#lease(want) : null
-      if (lease !== null) this.#sendAll(lease)
-      // The requests of this lease reach their connections before the next lease begins.
-      if (this.#burst.isBounded) await nextTurn()
+      if (await this.#hasCredentials()) this.#sendAll(await this.#permits(want))
     }
   }
 
@@ -253,7 +248,7 @@ export class SendQueue {
 
   #wanted(): number {
     const { places, target } = this.#options
-    return Math.max(0, Math.min(this.#queue.length, this.#room, this.#burst.size, places.left(target.scopes)))
+    return Math.max(0, Math.min(this.#queue.length, this.#room, places.left(target.scopes)))
   }
 
   /** The number of further requests that may be under way, with regard to throttling and deaths. */
@@ -278,38 +273,40 @@ export class SendQueue {
     else await this.#changes.after(seen, { signal: ending })
   }
 
-  async #lease(want: number): Promise<Permits | null> {
+  /** Waits for permits. Resolves with none if the queue has stopped or given up meanwhile. */
+  async #permits(want: number): Promise<readonly Permit[]> {
     const { gate, stageMetrics, target } = this.#options
     const sinceMs = performance.now()
     try {
       const onBroken = (broken: Broken): void => this.#broken(broken)
-      const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
+      const permits = await gate.acquire(want, { signal: this.#interrupted, onBroken })
       stageMetrics.leaseWaited(target.sync, performance.now() - sinceMs)
-      return lease
+      return permits
     } catch (error) {
-      if (this.#interrupted.aborted) return null
+      if (this.#interrupted.aborted) return []
       throw error
     }
   }
 
-  #sendAll(lease: Permits): void {
-    // The destination may have throttled during the wait for the lease. The token may have expired, or been
+  #sendAll(permits: readonly Permit[]): void {
+    // The destination may have throttled during the wait for the permits. The token may have expired, or been
     // refused: the loop then waits for the next one.
-    const { credentials } = this.#options.target
+    const { credentials, scopes } = this.#options.target
     const allowed = credentials !== null && credentials.current === null ? 0 : this.#wanted()
-    const taken = this.#queue.splice(0, Math.min(lease.permits, allowed))
-    if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
-    const { places, target } = this.#options
-    const onEnd = this.#burst.begin(taken.length)
+    const taken = this.#queue.splice(0, Math.min(permits.length, allowed))
     this.#underWay += taken.length
-    for (const ready of taken) void this.#sendOne(ready, new Permit(lease, onEnd), places.take(target.scopes))
+    permits.forEach((permit, index) => {
+      const ready = taken[index]
+      if (ready === undefined) permit.end('unused')
+      else void this.#sendOne(ready, permit, this.#options.places.take(scopes))
+    })
   }
 
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     try {
       await this.#attempt(ready, permit, freePlace)
     } catch (error) {
-      permit.finish('untold')
+      permit.end('untold')
       freePlace()
       this.#options.ledger.fail(error)
     } finally {
@@ -327,13 +324,13 @@ export class SendQueue {
     const hasIntent = needsIntent || ready.hasIntent === true
     if (hasIntent && signal.aborted) {
       freePlace()
-      return permit.giveBack()
+      return permit.end('unused')
     }
     const credential = target.credentials?.current ?? null
     // The token expired, or was refused, while the intent was recorded.
     if (target.credentials !== null && credential === null) {
       freePlace()
-      permit.giveBack()
+      permit.end('unused')
       return this.#sendAgain({ ...ready, hasIntent })
     }
     const sentAtMs = performance.now()
@@ -349,12 +346,12 @@ export class SendQueue {
     }
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      permit.late()
+      permit.end('late')
       this.#sendAgain({ ...ready, hasIntent, lateMs: lateMs + Math.max(sent.lateMs, MIN_LATENESS_MS) })
       return
     }
     // The slot is free with the answer, the place once the attempt is acknowledged.
-    permit.finish(sent?.health ?? 'untold')
+    permit.end(sent?.health ?? 'untold')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
     if (sent.throttles) this.#pause(sent, taken.attempt, sentAtMs)

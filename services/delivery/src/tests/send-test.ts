@@ -109,7 +109,7 @@ async function sent(
   let lateMs = 0
   for (;;) {
     const credential = await credentialOf(target, signal)
-    const permits = await gate.acquire(1, { signal })
+    const [permit] = await gate.acquire(1, { signal })
     const sentAtMs = performance.now()
     const result = await sendRequest(
       {
@@ -121,16 +121,16 @@ async function sent(
       },
       {
         ...{ target, credential, sender, lateMs, retries: NO_RETRIES },
-        sendBeforeMs: permits.useBeforeMs,
+        sendBeforeMs: permit.useBeforeMs,
         signal: worker.abort,
       },
     )
     if (result.kind === 'late') {
-      permits.late()
+      permit.end('late')
       lateMs += result.lateMs
       continue
     }
-    permits.finished(result.health)
+    permit.end(result.health)
     const { attempt, retryAfterMs } = result
     if (result.throttles) {
       const asked = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
