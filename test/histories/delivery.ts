@@ -12,13 +12,13 @@ import {
   samePositions,
 } from '@sluice/delivery/ledger/request-history'
 import type { AllowedRetries } from '@sluice/delivery/outcome/settle-rows'
-import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
+import { retryPauseMs, type RetryPolicy } from '@sluice/domain/answers/retry-policy'
 import { addCounts } from '@sluice/domain/counts'
 import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
 import {
   areTooMany,
-  Care,
-  CARELESS,
+  Precautions,
+  NO_PRECAUTIONS,
   countedBeforehand,
   deathsIn,
   givenUpAfter,
@@ -59,7 +59,7 @@ export interface DeliveryOptions {
   readonly handsOver: number | null
   /** The key whose request ends each process that sends it, so often that it is given up. Null: none. */
   readonly deadly: string | null
-  readonly tries: Tries
+  readonly retryPolicy: RetryPolicy
   /** Each try is announced before it is sent, and what may have arrived is not sent again. */
   readonly atMostOnce: boolean
   /** True if each attempt has a token. */
@@ -93,7 +93,7 @@ interface Ledger {
   readonly history: RequestHistory
   readonly finished: boolean
   /**
-   * Records, counted apart from the history: failed tries of rows, and the parts that were sent.
+   * Records, counted apart from the history: failed attempts of rows, and the parts that were sent.
    */
   readonly failures: Map<Sent, number>
   /** Rows of which a token was refused before. */
@@ -137,8 +137,8 @@ function* deliverRequests(
   let mayPass = !removalsFirst
   const deaths = new DeathsOfPartition(requests[0]?.rows[0]?.run ?? 0, options.onBroken)
   /** The successor knows only the topics. Any other request may have been sent too. */
-  const takeOver = (care = CARELESS): void => {
-    delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts, care })
+  const takeOver = (precautions = NO_PRECAUTIONS): void => {
+    delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts, precautions })
     const doubt = new MaybeSent(false, () => 0)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished) continue
@@ -217,18 +217,18 @@ class DeathsOfPartition {
   }
 
   /** The next owner's count, once the last one has died. */
-  next(ledgers: readonly Ledger[]): Care {
+  next(ledgers: readonly Ledger[]): Precautions {
     const first = ledgers.findIndex(({ finished }) => !finished)
     const position = first < 0 ? ledgers.length : first
     this.#died = position > this.#owner.from ? 1 : this.#died + 1
     if (this.#died > MAX_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
     const before = deathsIn(this.#run, { ...this.#owner, position }, false)
-    const care = new Care(before, 'attempts')
-    if (areTooMany(before, 'attempts') || care.ends !== null)
+    const precautions = new Precautions(before, 'attempts')
+    if (areTooMany(before, 'attempts') || precautions.ends !== null)
       this.#onBroken('one deadly row has ended the work on a partition')
     const deaths = countedBeforehand(this.#run, before, { hasWork: true })
     this.#owner = { ...this.#owner, deaths, from: position }
-    return care
+    return precautions
   }
 }
 
@@ -254,16 +254,19 @@ class PartitionDelivery {
   readonly #ledgers: Ledger[]
   /** Rows that are finished, as far as this process knows. */
   readonly #ended = new Set<Sent>()
-  readonly #care: Care
+  readonly #precautions: Precautions
   counts: CountsByOp
 
   constructor(
     options: DeliveryOptions,
     requests: readonly Request[],
     ledgers: Ledger[],
-    { counts = {}, care = CARELESS }: { readonly counts?: CountsByOp; readonly care?: Care } = {},
+    {
+      counts = {},
+      precautions = NO_PRECAUTIONS,
+    }: { readonly counts?: CountsByOp; readonly precautions?: Precautions } = {},
   ) {
-    this.#care = care
+    this.#precautions = precautions
     this.#options = options
     this.#requests = requests
     this.#ledgers = ledgers
@@ -299,7 +302,7 @@ class PartitionDelivery {
     return !finished && history.parts.some(({ last }) => last !== null)
   }
 
-  /** Tries each open part once. */
+  /** Sends each open part once. */
   #deliver(index: number): void {
     for (const part of this.#at(index).ledger.history.parts) this.#attempt(index, part)
     if (this.#at(index).ledger.history.parts.length === 0) this.finish(index)
@@ -351,7 +354,7 @@ class PartitionDelivery {
       if (part.intent === null) continue
       const { ledger, rows: all } = this.#at(index)
       const rows = rowsAt(all, part.positions)
-      const retries = { nextTryMs: () => null, splits: splitsBatches }
+      const retries = { pauseMs: () => null, splits: splitsBatches }
       const { hasTokens } = this.#options
       const attempt = attemptOf(rows, { sent: null, part, number: 0, retries, hasTokens })
       this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
@@ -361,7 +364,7 @@ class PartitionDelivery {
   /** Sends rows that go together until the answer is not "later" for all of them, and writes the attempts. */
   #attempt(index: number, { positions }: PartHistory): void {
     const { splitsBatches, onBroken } = this.#options
-    const tries = this.#triesOf(this.#at(index).trigger)
+    const policy = this.#retryPolicyOf(this.#at(index).trigger)
     for (;;) {
       const { ledger, rows: all } = this.#at(index)
       const { history } = ledger
@@ -374,7 +377,7 @@ class PartitionDelivery {
       const sent = isClosed ? null : this.#send(index, part)
       const { history: before } = this.#at(index).ledger
       const retries = {
-        nextTryMs: (failed: Parameters<AllowedRetries['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
+        pauseMs: (failed: Parameters<AllowedRetries['pauseMs']>[0]) => retryPauseMs(policy, failed, () => 0),
         splits: splitsBatches,
         onlyTokenRefused: this.#options.hasTokens && sent?.status === REFUSED && !part.triedNewToken,
       }
@@ -391,9 +394,9 @@ class PartitionDelivery {
   }
 
   /** Another try of a removal that goes first would hold all other rows up. */
-  #triesOf(trigger: Op): Tries {
-    const { tries, removalsFirst } = this.#options
-    return removalsFirst && trigger === 'removed' ? { ...tries, extra: 0 } : tries
+  #retryPolicyOf(trigger: Op): RetryPolicy {
+    const { retryPolicy, removalsFirst } = this.#options
+    return removalsFirst && trigger === 'removed' ? { ...retryPolicy, extra: 0 } : retryPolicy
   }
 
   /**
@@ -410,8 +413,8 @@ class PartitionDelivery {
   ): void {
     const { sent, part, rows, open } = of
     const { splitsBatches, hasTokens, onBroken } = this.#options
-    const tries = this.#triesOf(rows[0]?.op ?? 'added')
-    const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
+    const policy = this.#retryPolicyOf(rows[0]?.op ?? 'added')
+    const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !policy.repeatsUnknown
     const divides = splitsBatches && sent.status === 400 && rows.length > 1
     const isRefused = hasTokens && sent.status === REFUSED
     const onlyTokenRefused = isRefused && !rows.some(row => refused.has(row))
@@ -424,9 +427,9 @@ class PartitionDelivery {
       if (came === 'throttled' || divides) continue
       const failed = (failures.get(row) ?? 0) + 1
       failures.set(row, failed)
-      if (open.includes(row) && failed > tries.extra) onBroken(`${row.key} gets more tries than it has`)
+      if (open.includes(row) && failed > policy.extra) onBroken(`${row.key} gets more attempts than it has`)
       const isFinal = came === 'delivered' || came === 'exists' || came === 'missing' || isLast(came)
-      if (isFinal === open.includes(row) && failed <= tries.extra && sent !== UNRENDERABLE)
+      if (isFinal === open.includes(row) && failed <= policy.extra && sent !== UNRENDERABLE)
         onBroken(`${row.key} came to ${came}, and ${isFinal ? 'goes on' : 'gets no other try'}`)
     }
     const isThrottled = rows.every(
@@ -443,8 +446,8 @@ class PartitionDelivery {
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
-    this.#care.goesOn()
-    if (this.#options.atMostOnce || this.#care.isOneByOne(MAX_AT_WORK))
+    this.#precautions.goesOn()
+    if (this.#options.atMostOnce || this.#precautions.isOneByOne(MAX_AT_WORK))
       this.#recordIntent(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }

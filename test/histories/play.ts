@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Fault } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type Outcome } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
-import type { Tries } from '@sluice/domain/answers/next-try'
+import type { RetryPolicy } from '@sluice/domain/answers/retry-policy'
 import { decide } from '@sluice/domain/key-state'
 import { randomFrom, shuffled, type Random } from '@sluice/testkit/random'
 import { makeApi, type Api } from './apis.ts'
@@ -242,15 +242,23 @@ class History {
       const { api: kind, batchSize } = this.#plan
       const rules = { tellsMissing: tellsMissing(this.#plan), removalsFirst: false }
       const onBroken = (what: string): never => this.#broken(what)
-      const of = { ...IDLE, ...rules, api: this.#api, kind, batchSize, tries: this.#tries, onBroken }
+      const of = {
+        ...IDLE,
+        ...rules,
+        api: this.#api,
+        kind,
+        batchSize,
+        retryPolicy: this.#retryPolicy,
+        onBroken,
+      }
       deliver({ ...of, topics, changes: rows, atMostOnce: false, isCancelled: () => true }).next()
     }
     this.#left = []
   }
 
-  get #tries(): Tries {
+  get #retryPolicy(): RetryPolicy {
     const repeatsUnknown = !this.#plan.atMostOnce
-    return { extra: this.#plan.extraTries, firstMs: 1, mostMs: 1, repeatsUnknown }
+    return { extra: this.#plan.extraTries, firstMs: 1, maxMs: 1, repeatsUnknown }
   }
 
   #deliver(run: RunPlan, removalsFirst: boolean): readonly Fault[] {
@@ -280,7 +288,7 @@ class History {
         death,
         handsOver: run.handsOver[partition] ?? null,
         deadly: run.deadly,
-        tries: this.#tries,
+        retryPolicy: this.#retryPolicy,
         stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
         atMostOnce: this.#plan.atMostOnce,

@@ -22,18 +22,12 @@ import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { LateShare, type RequestMemory, maxMaybeSent, WorkRoom } from './delivery-memory.ts'
 import { MaybeSent } from './run/maybe-sent.ts'
 import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outcome/effects.ts'
-import {
-  RUN_ABANDONED,
-  AbandonedRun,
-  reportOf,
-  PassedRun,
-  endWithoutRenderer,
-  runSoFar,
-  type RunSoFar,
-} from './run/passed-run.ts'
+import { STAGE_ENDED } from './run/early-end.ts'
+import { endWithoutRenderer, PassedRun } from './run/passed-run.ts'
 import {
   openRun,
   partitionName,
+  reportOf,
   runBeginAt,
   unsentFault,
   type DeliverDeps,
@@ -44,6 +38,7 @@ import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt, recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter, showBacklog } from './run/report-partition.ts'
+import { OpenRequest } from './send/open-request.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 
 /** The effects of at most this many requests of a passed-over run are being written at once. */
@@ -114,13 +109,18 @@ class PartitionDelivery {
   readonly #removals: RemovalsFirst
   readonly #room: WorkRoom
   /** The wait of a run that is being opened, such as for a secret; else null. */
-  #waitsFor: WaitNow | null = null
+  #openingWait: WaitNow | null = null
   /**
-   * The offset up to which this process has taken the topic into work, and the state of the open run there.
+   * The offset up to which this process has taken the topic into work, the run that is open there, and its
+   * first change without a request.
    */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
-  readonly #abandoned: AbandonedRun
+  /**
+   * The run that this process is about to end without its renderer, and the offset of `requests` from which
+   * nothing more of it is sent.
+   */
+  #stopped: { readonly run: number; readonly from: number } | null = null
   /**
    * Aborts, with the error, when this process has not reached the limits store for some time. Another process
    * should take over then.
@@ -133,7 +133,6 @@ class PartitionDelivery {
     const arriveUntil = parts.deps.lateSends.ofPredecessor(partitionName(parts))
     this.#maybeSent = new MaybeSent(parts.recovered.clean, arriveUntil)
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
-    this.#abandoned = new AbandonedRun(() => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
     this.#removals = new RemovalsFirst(parts, { maybeSent: this.#maybeSent, reporter: this.#reporter })
@@ -154,7 +153,9 @@ class PartitionDelivery {
       for await (const batch of readOwned({ ...reading, ...options })) {
         for (const placed of batch.records) if (!this.#takeAtOnce(placed)) await this.#take(placed, ending)
         ledger.skipTo(batch.nextOffset)
-        this.#taken = { offset: batch.nextOffset, ...runSoFar(this.#open) }
+        const open = this.#open
+        const nextChange = open?.fault?.from ?? open?.nextChange ?? 0
+        this.#taken = { offset: batch.nextOffset, run: open?.begin.run ?? null, nextChange }
         this.#takes.notify()
       }
     } catch (error) {
@@ -176,9 +177,9 @@ class PartitionDelivery {
   /** Reports progress on `runs`, and ends a run there whose renderer cannot go on. */
   async #report(signal: AbortSignal): Promise<void> {
     const { deps, run, worker, ledger, attempts, requests } = this.#parts
-    const finished = async (number: number): Promise<RunSoFar> => {
+    const finished: Parameters<typeof endWithoutRenderer>[0]['finished'] = async number => {
       const { end } = await deps.log.offsets(requests, { signal })
-      this.#abandoned.abandon(number, end)
+      if (this.#stopped?.run !== number) this.#stopped = { run: number, from: end }
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
       await ledger.done({ signal })
@@ -192,15 +193,15 @@ class PartitionDelivery {
     const { partition } = attempts
     const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
     await Promise.all([
-      this.#reporter.reportProgress(ledger, () => this.#waits, signal),
+      this.#reporter.reportProgress(ledger, () => this.#waitsFor, signal),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
     ])
   }
 
   /** The wait that keeps the partition from sending; null while it sends. */
-  get #waits(): WaitNow | null {
+  get #waitsFor(): WaitNow | null {
     return (
-      this.#waitsFor ?? this.#maybeSent.waitsFor ?? this.#open?.sending.waitsFor ?? this.#removals.waitsFor
+      this.#openingWait ?? this.#maybeSent.waitsFor ?? this.#open?.sending.waitsFor ?? this.#removals.waitsFor
     )
   }
 
@@ -335,8 +336,9 @@ class PartitionDelivery {
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
     const history = this.#maybeSent.historyOf(known?.history, maxMaybeSent(open.target))
-    const why = this.#abandoned.includes(request.run, offset) ? RUN_ABANDONED : null
-    open.sending.take({ request, offset, history, memory }, why)
+    const stopped = this.#stopped
+    const why = stopped?.run === request.run && offset >= stopped.from ? STAGE_ENDED : null
+    open.sending.take(new OpenRequest(offset, history, memory), request, why)
   }
 
   async #takeUnrenderable(
@@ -385,7 +387,7 @@ class PartitionDelivery {
           nextSeq,
           isOver: run => this.#isOver(run),
           onUnreachable: error => this.#unreachable.abort(error),
-          waitsFor: what => (this.#waitsFor = what),
+          waitsFor: wait => (this.#openingWait = wait),
           beforeSending: (target, until) => this.#maybeSent.beforeSending(target, until),
         },
         signal,

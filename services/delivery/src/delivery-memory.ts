@@ -5,7 +5,7 @@
  */
 import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
 import type { Request, Unrenderable } from '@sluice/contracts/records'
-import type { Care } from '@sluice/partition/deaths/count-deaths'
+import type { Precautions } from '@sluice/partition/deaths/count-deaths'
 import type { UnownedAttempt } from './ledger/request-history.ts'
 import type { Target } from './destination/target.ts'
 import type { AttemptLedger } from './ledger/attempt-ledger.ts'
@@ -38,7 +38,7 @@ export function maxMaybeSent({
 type Taking = Parameters<typeof RequestMemory.take>[1]
 
 interface Open {
-  readonly care: Care
+  readonly precautions: Precautions
   readonly target: Target
   readonly sending: { readonly waiting: number }
 }
@@ -66,10 +66,10 @@ export class WorkRoom {
   }
 
   /** Requests that wait to be sent again count only for the window. */
-  #hasRoom({ care, sending, target }: Open): boolean {
+  #hasRoom({ precautions, sending, target }: Open): boolean {
     const { window, unfinished } = this.#ledger
     const max = maxActive(target)
-    const allowed = care.isOneByOne(max) ? 1 : max
+    const allowed = precautions.isOneByOne(max) ? 1 : max
     return window < WINDOW_REQUESTS && unfinished - sending.waiting < allowed
   }
 }
@@ -171,9 +171,9 @@ export class RequestMemory {
   }
 
   /**
-   * Gives back all but the state of the request, which waits to be sent again: so many rows, and its history.
+   * Gives back all but the state of a request that waits to be sent again: its rows and its history.
    */
-  waits({ rows, historyBytes }: { readonly rows: number; readonly historyBytes: number }): void {
+  keepState({ rows, historyBytes }: { readonly rows: number; readonly historyBytes: number }): void {
     const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + historyBytes
     this.#share.give(this.#bytes - bytes)
     this.#bytes = bytes

@@ -1,5 +1,5 @@
 /** The records of delivery if it is asked to end before it is at work. */
-import { CARELESS } from '@sluice/partition/deaths/count-deaths'
+import { NO_PRECAUTIONS } from '@sluice/partition/deaths/count-deaths'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { MessageLog } from '@sluice/message-log/port'
 import { at } from '@sluice/topics/topics'
@@ -43,7 +43,13 @@ it('counts no death of a process that is asked to end while it reads the state o
   const count = (deaths: number) => ({ run: 1, count: deaths })
   const none = () => undefined
   const own = { deaths: count(2), position: 0, leaves: () => count(1) }
-  const entry = { ...own, careIn: () => CARELESS, diedIn: () => 0, took: none, cameFurther: none }
+  const entry = {
+    ...own,
+    precautionsIn: () => NO_PRECAUTIONS,
+    diedIn: () => 0,
+    took: none,
+    cameFurther: none,
+  }
   const second = lives.live({ log }, entry)
   await reading.promise
   const left = expect(second.drain()).rejects.toThrow()

@@ -53,7 +53,7 @@ async function written(result: SendResult, rule: object): Promise<string> {
       sender: { send: () => Promise.resolve(result), [Symbol.asyncDispose]: () => Promise.resolve() },
       sendBeforeMs: Infinity,
       lateMs: 0,
-      retries: { nextTryMs: () => null, splits: false },
+      retries: { pauseMs: () => null, splits: false },
       signal: new AbortController().signal,
     },
   )

@@ -270,7 +270,7 @@ it('whatever validates is sent as it is written', { timeout: 60_000 }, async () 
       sender,
       sendBeforeMs: Infinity,
       lateMs: 0,
-      retries: { nextTryMs: () => null, splits: false },
+      retries: { pauseMs: () => null, splits: false },
       signal,
     })
     const label = `seed ${SEED}, number ${number}: ${JSON.stringify(written)}`

@@ -21,7 +21,7 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { isOver, type RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { PositionHints } from '@sluice/partition/position-hints'
-import { CARELESS, type Care } from '@sluice/partition/deaths/count-deaths'
+import { NO_PRECAUTIONS, type Precautions } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics } from '@sluice/topics/topics'
 import { Patience, SlowRender, type CompiledTrigger } from '@sluice/templates/compile'
@@ -70,7 +70,7 @@ interface RunContext {
   written: number
   fault: { readonly from: number; readonly error: string } | null
   /** The precautions after renderers died here before (PROTOCOL.md §11). */
-  readonly care: Care
+  readonly precautions: Precautions
 }
 
 /**
@@ -254,7 +254,7 @@ class PartitionRenderer {
     const first = await firstOfBatch(record.value, last.offset, reading)
     // A suspect's rows are rendered one by one. Then the batch's requests do not fit, and only its rest is
     // rendered.
-    context.records.nextSeq = context.care.isSuspect ? seq + 1 : first.seq
+    context.records.nextSeq = context.precautions.isSuspect ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
     return changesStart
@@ -265,7 +265,7 @@ class PartitionRenderer {
     // The rest of a run that has ended is not rendered. The next run takes it for unknown, and sends it
     // again.
     const hasEnded = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
-    const care = this.#worker.entry?.careIn(begin.run) ?? CARELESS
+    const precautions = this.#worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
     const { triggers, definition, naming } = hasEnded
       ? NOTHING_RENDERED
       : await this.#renderingOf(begin, signal)
@@ -286,12 +286,12 @@ class PartitionRenderer {
       }),
       batches: new RowBatches(op => {
         const limits = triggers.get(op)?.batch ?? ONE_ROW
-        return care.isOneByOne(limits.size) ? ONE_ROW : limits
+        return precautions.isOneByOne(limits.size) ? ONE_ROW : limits
       }),
       nextChange: 0,
       written: -1,
       fault: hasEnded ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
-      care,
+      precautions,
     }
   }
 
@@ -312,7 +312,7 @@ class PartitionRenderer {
 
   #appendIfMany(): Promise<void> | null {
     // The next row may end the process. Its successor then has to find all requests before that row.
-    if (this.#context?.care.isCautious === true)
+    if (this.#context?.precautions.isCautious === true)
       return this.#requests.append().then(() => this.#requests.done())
     return this.#requests.areMany ? this.#requests.append() : null
   }
@@ -348,8 +348,8 @@ class PartitionRenderer {
   #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): void {
     const context = this.#context
     if (context === null || change.op === 'settled') return
-    const { care, batches, written } = context
-    if (change.seq <= written && care.isSuspect) return
+    const { precautions, batches, written } = context
+    if (change.seq <= written && precautions.isSuspect) return
     this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
@@ -447,7 +447,7 @@ class PartitionRenderer {
       }
       this.#metrics.rendered(this.#run.sync, batch.op, one.kind)
       this.#requests.push(context.records.make(batch, one))
-      context.care.goesOn()
+      context.precautions.goesOn()
     }
   }
 
@@ -458,8 +458,8 @@ class PartitionRenderer {
   }
 
   /** Renders a batch in this thread. Returns null for a batch that takes long. */
-  #renderHere({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] | null {
-    const why = care.rejection()
+  #renderHere({ precautions, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] | null {
+    const why = precautions.rejection()
     if (why !== null) return notRendered(batch, why)
     const context =
       this.#deps.renderElsewhere === undefined ? render : { ...render, patience: new Patience() }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { areTooMany, Care, countedBeforehand, deathsIn, withoutOwn, type LastOwner } from './count-deaths.ts'
+import {
+  areTooMany,
+  Precautions,
+  countedBeforehand,
+  deathsIn,
+  withoutOwn,
+  type LastOwner,
+} from './count-deaths.ts'
 
 const DEAD: LastOwner = {
   deaths: { run: 7, count: 3, all: 5 },
@@ -43,33 +50,33 @@ describe('deaths at work on a partition', () => {
 
 describe('an owner that comes after deaths', () => {
   it('takes one at a time after two in a row, until as many are through as may have been at work', () => {
-    expect(new Care({ inARow: 1, all: 9 }, 'requests').isOneByOne(2)).toBe(false)
-    const care = new Care({ inARow: 2, all: 2 }, 'requests')
-    const alone = [1, 2, 3, 4].map(() => (care.goesOn(), care.isOneByOne(2)))
+    expect(new Precautions({ inARow: 1, all: 9 }, 'requests').isOneByOne(2)).toBe(false)
+    const precautions = new Precautions({ inARow: 2, all: 2 }, 'requests')
+    const alone = [1, 2, 3, 4].map(() => (precautions.goesOn(), precautions.isOneByOne(2)))
     expect(alone).toEqual([true, true, false, false])
-    expect(care.rejection()).toBeNull()
+    expect(precautions.rejection()).toBeNull()
   })
 
   it('gives up the first after three in a row, and no other one', () => {
-    const care = new Care({ inARow: 3, all: 3 }, 'requests')
-    expect([care.rejection(), care.rejection()]).toEqual([
+    const precautions = new Precautions({ inARow: 3, all: 3 }, 'requests')
+    expect([precautions.rejection(), precautions.rejection()]).toEqual([
       'rendering ended the process 3 times in a row',
       null,
     ])
-    expect(care.ends).toBeNull()
+    expect(precautions.ends).toBeNull()
   })
 
   it('has each record acknowledged from the first one in a row on, as many as may have been under way', () => {
-    expect(new Care({ inARow: 0, all: 9 }, 'requests').isCautious).toBe(false)
-    const care = new Care({ inARow: 1, all: 1 }, 'requests')
-    for (let record = 1; record < 5_000; record += 1) care.goesOn()
-    expect(care.isCautious).toBe(true)
-    care.goesOn()
-    expect(care.isCautious).toBe(false)
+    expect(new Precautions({ inARow: 0, all: 9 }, 'requests').isCautious).toBe(false)
+    const precautions = new Precautions({ inARow: 1, all: 1 }, 'requests')
+    for (let record = 1; record < 5_000; record += 1) precautions.goesOn()
+    expect(precautions.isCautious).toBe(true)
+    precautions.goesOn()
+    expect(precautions.isCautious).toBe(false)
   })
 
   it('sends nothing more of the run after twenty in all', () => {
-    expect(new Care({ inARow: 0, all: 20 }, 'attempts').ends).toMatch(
+    expect(new Precautions({ inARow: 0, all: 20 }, 'attempts').ends).toMatch(
       /^sending, or taking the answer in, ended the process 20 times in this run/,
     )
   })

@@ -92,7 +92,7 @@ export function givenUpAfter(deaths: number, stage: DyingStage): string | null {
 }
 
 /** The precautions of an owner in a run in which owners before it died. */
-export class Care {
+export class Precautions {
   /** Says why delivery sends nothing more of the run; null if it does. */
   readonly ends: string | null
   readonly #inARow: number
@@ -143,7 +143,7 @@ export class Care {
   }
 }
 
-export const CARELESS = new Care(NO_DEATHS, 'requests')
+export const NO_PRECAUTIONS = new Precautions(NO_DEATHS, 'requests')
 
 /** True if too many owners died in this run for another one. */
 export function areTooMany({ all }: Deaths, stage: DyingStage): boolean {

@@ -97,7 +97,11 @@ describe('a partition whose owners die', () => {
     await expect(waiting).rejects.toThrow('gone')
     another[Symbol.dispose]()
     using entry = await entering(suspects)
-    expect([entry.careIn(1).isSuspect, entry.careIn(2).isSuspect, suspected]).toEqual([true, false, [2]])
+    expect([entry.precautionsIn(1).isSuspect, entry.precautionsIn(2).isSuspect, suspected]).toEqual([
+      true,
+      false,
+      [2],
+    ])
     expect(suspects.slots.tryTake()).toBeNull()
     entry.cameFurther()
     expect(suspects.slots.tryTake()).not.toBeNull()
@@ -108,7 +112,7 @@ describe('a partition whose owners die', () => {
     const cares: (string | null)[] = []
     for (let death = 0; death < 20; death += 1) {
       using entry = await entering(newSuspects(), never, 'requests')
-      cares.push(entry.careIn(1).rejection())
+      cares.push(entry.precautionsIn(1).rejection())
       await live({ finishes: 0, stage: 'requests' })
     }
     const why = (deaths: number): string => `rendering ended the process ${deaths} times in a row`
@@ -119,7 +123,7 @@ describe('a partition whose owners die', () => {
     await tell({ status: 'failed', endedAt: 2 })
     await tell({ runId: 'RUN2', run: 2 })
     using entry = await entering(newSuspects(), never, 'requests')
-    expect([entry.careIn(2).isSuspect, entry.diedIn(2)]).toEqual([false, 0])
+    expect([entry.precautionsIn(2).isSuspect, entry.diedIn(2)]).toEqual([false, 0])
   })
 
   it('still counts earlier deaths when a process that left in good order returns and dies', async () => {

@@ -23,7 +23,7 @@ import {
 } from '@sluice/topics/owned-reader'
 import {
   areTooMany,
-  Care,
+  Precautions,
   countedBeforehand,
   deathsIn,
   type DyingStage,
@@ -79,7 +79,7 @@ export interface Entry {
   readonly deaths: DeathsOfRun
   readonly position: number
   /** The precautions of the owner in this run. */
-  careIn(run: number): Care
+  precautionsIn(run: number): Precautions
   /** The number of owners before this one that died in this run without having come further. */
   diedIn(run: number): number
   /** The owner has written its marker at this offset. */
@@ -146,7 +146,7 @@ export async function enter(
   return {
     deaths,
     position,
-    careIn: asked => new Care(asked === run ? counted : NO_DEATHS, stage),
+    precautionsIn: asked => new Precautions(asked === run ? counted : NO_DEATHS, stage),
     diedIn: asked => (asked === run ? before.all : 0),
     took: (output, marker) => suspects.own.set(nameOf(output), marker),
     cameFurther: free,

@@ -41,7 +41,7 @@ export interface RowJudgement {
 export interface Judgement {
   readonly verdict: Verdict
   readonly error: string | null
-  /** Rows with a judgement of their own, by their place among the rows that were sent. */
+  /** Rows with a judgement of their own, by their position among the rows that were sent. */
   readonly rows: ReadonlyMap<number, RowJudgement>
 }
 
@@ -193,8 +193,8 @@ function judgeRows(
   let lacking: string | null = null
   // One item may name many rows.
   const kept = new Map<RowAnswer | undefined, CapturedNow>()
-  for (const [place, row] of request.rows.entries()) {
-    const answer = named.get(place)
+  for (const [position, row] of request.rows.entries()) {
+    const answer = named.get(position)
     const { values, lacking: lacks } = kept.get(answer) ?? capturedOf(answer, judging)
     kept.set(answer, { values, lacking: lacks })
     capturedBytes += Buffer.byteLength(values ?? '')
@@ -206,7 +206,7 @@ function judgeRows(
     errorBytes += error?.length ?? 0
     const captured = isKept ? values : null
     if (answer !== undefined || captured !== null)
-      rows.set(place, {
+      rows.set(position, {
         outcome: answer?.as ?? null,
         error,
         waitsForNextRun: answer?.waitsForNextRun ?? false,

@@ -9,7 +9,7 @@ const judgement = { outcome: 'throttled', error: null, captured: null } as const
 const REFUSED = { ...verdictOfFailure('timeout'), outcome: 'rejected', answered: true } as const
 
 describe('the rows of a request that a replay sends again', () => {
-  const replay = { nextTryMs: () => 0, splits: true, isReplay: true }
+  const replay = { pauseMs: () => 0, splits: true, isReplay: true }
   const sent = { trigger: 'added', rows, history: WHOLE, verdict: REFUSED, status: 400 } as const
 
   it('go on in no part: the next run sends what they need', () => {

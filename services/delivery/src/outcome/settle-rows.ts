@@ -11,7 +11,7 @@ import type { RowJudgement } from './judge-answer.ts'
 /** The retries that failed rows may get in this run. */
 export interface AllowedRetries {
   /** Returns the pause before the next attempt, in ms; null if none follows. `made` includes this attempt. */
-  readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
+  readonly pauseMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
   /** True if a rejected batch may be divided. */
   readonly splits: boolean
   /**
@@ -46,13 +46,13 @@ const SPLIT_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
 /** A longer Retry-After leaves the batch to the next run. */
 const MAX_SPLIT_PAUSE_MS = 3_600_000
 
-interface Sent {
+interface JudgedRequest {
   readonly trigger: Op
   readonly rows: readonly RequestRow[]
   readonly history: PartHistory
   readonly verdict: Verdict
   readonly status: number | null
-  /** The judgements of single rows, by place among the rows. */
+  /** The judgements of single rows, by their position among the rows that were sent. */
   readonly judged: ReadonlyMap<number, RowJudgement>
 }
 
@@ -73,7 +73,7 @@ interface Row {
 const ARRIVED: Settled = { outcome: 'delivered', rows: [], parts: null, waitMs: null, throttles: false }
 const PART_ARRIVED: Settled = { ...ARRIVED, parts: [] }
 
-export function settleRows(sent: Sent, retries: AllowedRetries): Settled {
+export function settleRows(sent: JudgedRequest, retries: AllowedRetries): Settled {
   const { verdict, history, judged } = sent
   if (verdict.outcome === 'delivered' && judged.size === 0 && sent.rows.length > 0)
     return history.positions === null ? ARRIVED : PART_ARRIVED
@@ -106,14 +106,14 @@ export function settleRows(sent: Sent, retries: AllowedRetries): Settled {
   return { ...common, parts, waitMs: Math.min(...parts.map(part => part.waitMs)) }
 }
 
-function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row[] {
-  return rows.map((row, place) => {
-    const own = judged.get(place)
+function rowsOf({ trigger, rows, history, verdict, judged }: JudgedRequest): readonly Row[] {
+  return rows.map((row, index) => {
+    const own = judged.get(index)
     const came = own?.outcome ?? verdict.outcome
     const uncertain = isUncertain(history.uncertain, row)
     const outcome = withUncertainty(came === 'throttled' ? 'unsent' : came, uncertain, trigger)
     return {
-      position: history.positions?.[place] ?? place,
+      position: history.positions?.[index] ?? index,
       seq: row.seq,
       isNamed: own !== undefined && own.outcome !== null,
       verdict: came,
@@ -133,7 +133,7 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
  * that names every row has decided on all of them. So it counts as an attempt like any other.
  */
 function outcomeOf(
-  { verdict, history, rows: sent, trigger }: Sent,
+  { verdict, history, rows: sent, trigger }: JudgedRequest,
   rows: readonly Row[],
 ): Settled['outcome'] {
   const came = verdict.outcome
@@ -147,14 +147,14 @@ function outcomeOf(
   )
 }
 
-function sameRowsAgain({ history }: Sent, rows: readonly Row[]): readonly OpenPart[] {
+function sameRowsAgain({ history }: JudgedRequest, rows: readonly Row[]): readonly OpenPart[] {
   return [{ rows: rows.map(({ position }) => position), tries: history.tries, waitMs: 0 }]
 }
 
 type OpenPart = NextPart & { readonly rows: readonly number[] }
 
 function partsOf(
-  { history, verdict, status }: Sent,
+  { history, verdict, status }: JudgedRequest,
   rows: readonly Row[],
   retries: AllowedRetries,
 ): readonly OpenPart[] {
@@ -164,12 +164,12 @@ function partsOf(
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
   const divides = retries.splits && isWrong && rows.length > 1 && pauseMs <= MAX_SPLIT_PAUSE_MS
   const pauses = new Map<string, number | null>()
-  const retryPauseMs = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
+  const pauseAfter = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
     const kind = `${String(isNamed)}/${outcome}/${String(waitsForNextRun)}`
     const own = isNamed ? { ...verdict, answered: true, outcome, waitsForNextRun } : verdict
     const known = pauses.get(kind)
     if (known !== undefined) return known
-    const ms = retries.nextTryMs({ verdict: own, made: tries + 1 })
+    const ms = retries.pauseMs({ verdict: own, made: tries + 1 })
     pauses.set(kind, ms)
     return ms
   }
@@ -181,7 +181,7 @@ function partsOf(
     if (divides && !row.isNamed) divided.push(row.position)
     else if (row.verdict === 'throttled') throttled.push(row.position)
     else {
-      const ms = retryPauseMs(row)
+      const ms = pauseAfter(row)
       if (ms === null) continue
       again.push(row.position)
       againMs = Math.max(againMs, ms)

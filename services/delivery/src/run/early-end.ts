@@ -1,6 +1,6 @@
 /**
- * Ends a run early (PROTOCOL.md §11): somebody has cancelled it, it has ended because a stage cannot go on,
- * or it has lasted for longer than its sync allows.
+ * Ends a run early (PROTOCOL.md §11): somebody has cancelled it, a stage cannot go on with it, or it has
+ * lasted for longer than its sync allows.
  */
 import type { RunsView } from '@sluice/runs/runs-view'
 
@@ -51,5 +51,8 @@ export class EarlyEnd implements Disposable {
     this.#early.abort(why)
   }
 }
+
+/** The reason if a report has ended the run in this partition before its `run-end`. */
+export const STAGE_ENDED = 'the run was ended before this was to be sent, since a stage could not go on'
 
 export const TOO_LONG = 'the run lasted for longer than its maxDuration'

@@ -1,8 +1,8 @@
 /** Opens a run in one partition: resolves its target, makes its send queue, and watches for an early end. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
-import type { RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { WaitNow } from '@sluice/contracts/run-records'
-import { triesOf } from '@sluice/domain/answers/next-try'
+import { retryPolicyOf } from '@sluice/domain/answers/retry-policy'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -16,12 +16,12 @@ import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
-import { CARELESS, type Care } from '@sluice/partition/deaths/count-deaths'
+import { NO_PRECAUTIONS, type Precautions } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, type Ownership } from '@sluice/partition/take-over'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { DeliveryMemory, LateShare } from '../delivery-memory.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
-import { EarlyEnd } from './early-end.ts'
+import { EarlyEnd, STAGE_ENDED } from './early-end.ts'
 import type { Recovered } from '../ledger/request-history.ts'
 import { notedSender, type LateSends } from './maybe-sent.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
@@ -77,7 +77,7 @@ export interface OpenRun extends RequestSequence {
   readonly sending: SendQueue
   readonly early: EarlyEnd
   /** The precautions after deaths of processes (PROTOCOL.md §11). */
-  readonly care: Care
+  readonly precautions: Precautions
   /** The error that makes the rest of its requests unsent; null if they can be sent. */
   readonly unsendable: SluiceError | null
 }
@@ -123,8 +123,8 @@ export async function openRun(
   const { deps, run, worker, ownership, ledger, attempts } = parts
   const { begin, nextSeq, isOver, onUnreachable, waitsFor, beforeSending } = options
   const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
-  const care = worker.entry?.careIn(begin.run) ?? CARELESS
-  const early = earlyEndOf(parts, { begin, care, maxDuration, isOver })
+  const precautions = worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
+  const early = earlyEndOf(parts, { begin, precautions, maxDuration, isOver })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
     await beforeSending(target, signal)
@@ -140,7 +140,7 @@ export async function openRun(
       sender: notedSender(deps, partition),
       throttles: deps.throttles,
       places: deps.places,
-      ...{ tries: triesOf({ errors, delivery }), care },
+      ...{ retryPolicy: retryPolicyOf({ errors, delivery }), precautions },
       removalsFirst: begin.removalsFirst === true,
       read: range => readAgain(parts, range),
       parts: new PartRenderer({
@@ -150,7 +150,7 @@ export async function openRun(
         signal: endingOf(worker, ledger.failure),
       }),
       share: () => parts.againShare.opened,
-      place: { partition: attempts.partition, runId: begin.runId },
+      ...{ partition: attempts.partition, runId: begin.runId },
       startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
       stageMetrics: deps.stageMetrics ?? NO_STAGE_METRICS,
@@ -169,7 +169,7 @@ export async function openRun(
     })
     deps.stageMetrics?.sends(run.sync, target.destination)
     return {
-      ...{ begin, target, sending, early, care, nextSeq, nextChange: 0, fault: null },
+      ...{ begin, target, sending, early, precautions, nextSeq, nextChange: 0, fault: null },
       // It may be known from the start, or turn out during the run.
       get unsendable() {
         return unsendable ?? sending.unsendable
@@ -182,15 +182,15 @@ export async function openRun(
 }
 
 function earlyEndOf(
-  { deps, run }: DeliveryParts,
+  { deps, run, attempts }: DeliveryParts,
   {
     begin,
-    care,
+    precautions,
     maxDuration,
     isOver,
   }: {
     readonly begin: RunBegin
-    readonly care: Care
+    readonly precautions: Precautions
     readonly maxDuration: number | undefined
     readonly isOver: (run: number) => boolean
   },
@@ -198,9 +198,12 @@ function earlyEndOf(
   return new EarlyEnd({
     runs: deps.runs,
     why: () => {
-      if (care.ends !== null) return care.ends
+      if (precautions.ends !== null) return precautions.ends
       if (deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true) return 'the run was cancelled'
-      return isOver(begin.run) ? 'the run has ended' : null
+      if (isOver(begin.run)) return 'the run has ended'
+      const report = reportOf({ deps, run, attempts })
+      const isEndedHere = report?.run === begin.run && report.ended && report.requestsEnd === 0
+      return isEndedHere ? STAGE_ENDED : null
     },
     leftMs: maxDuration === undefined ? null : leftMs(maxDuration, begin.startedAt),
   })
@@ -236,6 +239,16 @@ async function targetOf(
     const definition = await deps.definitions.get(begin.definition, { signal })
     return { target: targetWithoutSecrets(definition), unsendable }
   }
+}
+
+/** Returns the last report of this partition on `runs`, by any writer. */
+export function reportOf({
+  deps,
+  run,
+  attempts,
+}: Pick<DeliveryParts, 'deps' | 'run' | 'attempts'>): PartitionReport | undefined {
+  const known = deps.runs.of(run.sync)
+  return known?.incarnation === run.incarnation ? known.reports.get(attempts.partition) : undefined
 }
 
 /** Returns the name of the partition in this incarnation of its sync. */

@@ -47,7 +47,7 @@ export class PhaseClock {
 }
 
 /** Returns the place of a partition's delivery in the trace. */
-export function deliverPlace(partition: number): string {
+export function deliverySpanPlace(partition: number): string {
   return `deliver/${partition}`
 }
 
@@ -82,7 +82,7 @@ export function partitionSpans({
           },
         ]
   const deliver: Span = {
-    ...{ ...common, place: deliverPlace(partition), name: 'deliver' },
+    ...{ ...common, place: deliverySpanPlace(partition), name: 'deliver' },
     ...{ from: sendingFrom ?? renderedAt ?? now, to: now, error },
     attributes: { ...attributes, ...sums(counts) },
   }

@@ -1,7 +1,6 @@
 /**
  * Runs that end before delivery has reached their `run-end` (PROTOCOL.md §11):
  *
- * - If a stage cannot go on with a run, its remaining requests become unsent.
  * - A run that cannot be opened, since its definition or some of its requests cannot be read, is passed over.
  *   The next run takes all of it as unknown.
  * - A run whose renderer cannot go on is ended here.
@@ -11,48 +10,7 @@ import { concernOf } from '@sluice/partition/failures'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
 import { runAtWork, type RunsView } from '@sluice/runs/runs-view'
-import type { RequestSequence } from '../send/request-sequence.ts'
-import type { DeliveryParts } from './open-run.ts'
 import type { PartitionReporter } from './report-partition.ts'
-
-/** The error of the unsent requests of an abandoned run. */
-export const RUN_ABANDONED = 'the run was ended before this was to be sent, since a stage could not go on'
-
-/**
- * A run that a report ends, or is about to end, in this partition before its `run-end`, since a stage could
- * not continue. The next run may begin at any moment, so delivery may send nothing more of this one. A
- * request that still arrives in `requests` becomes unsent.
- */
-export class AbandonedRun {
-  readonly #report: () => PartitionReport | undefined
-  #run: number | null = null
-  #from = 0
-
-  /** `report` returns the latest known report of the partition, by any writer. */
-  constructor(report: () => PartitionReport | undefined) {
-    this.#report = report
-  }
-
-  /** Sends nothing of the run from this offset of `requests` on. The first call for a run counts. */
-  abandon(run: number, from: number): void {
-    if (this.#run === run) return
-    this.#run = run
-    this.#from = from
-  }
-
-  /** True for a request of the run that must not be sent any more. */
-  includes(run: number, offset: number): boolean {
-    if (this.#run === run && offset >= this.#from) return true
-    const report = this.#report()
-    return report?.run === run && report.ended && report.requestsEnd === 0
-  }
-}
-
-/** Returns the last report of this partition on `runs`. */
-export function reportOf({ deps, run, attempts }: DeliveryParts): PartitionReport | undefined {
-  const known = deps.runs.of(run.sync)
-  return known?.incarnation === run.incarnation ? known.reports.get(attempts.partition) : undefined
-}
 
 /** The run that is passed over, if there is one. */
 export class PassedRun {
@@ -104,15 +62,6 @@ export class PassedRun {
   }
 }
 
-/** The progress of a run in the partition. */
-export interface RunSoFar {
-  readonly counts: CountsByOp
-  /** The first change without a request, as far as delivery knows. */
-  readonly nextChange: number
-  /** The number of delivery processes that it ended. */
-  readonly died: number
-}
-
 /**
  * Ends a run in the partition if its renderer cannot go on and asks for the end on `runs`. Delivery first
  * finishes all requests that are there, and sends nothing more. So nothing of the run is under way once it
@@ -134,9 +83,12 @@ export async function endWithoutRenderer(
     readonly reporter: PartitionReporter
     /**
      * Stops the run at the requests that are there now. Waits until each of these is finished, and none can
-     * arrive any more.
+     * arrive any more. Returns the counts, the first change without a request as far as delivery knows, and
+     * the number of delivery processes that the run has ended.
      */
-    readonly finished: (run: number) => Promise<RunSoFar>
+    readonly finished: (
+      run: number,
+    ) => Promise<{ readonly counts: CountsByOp; readonly nextChange: number; readonly died: number }>
   },
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
@@ -177,12 +129,4 @@ export async function endWithoutRenderer(
   } catch (error) {
     if (!signal.aborted) throw error
   }
-}
-
-/** Returns the open run and its first change without a request; null and 0 if no run is open. */
-export function runSoFar(open: RequestSequence | null): {
-  readonly run: number | null
-  readonly nextChange: number
-} {
-  return { run: open?.begin.run ?? null, nextChange: open?.fault?.from ?? open?.nextChange ?? 0 }
 }

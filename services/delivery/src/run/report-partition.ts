@@ -62,7 +62,7 @@ export class PartitionReporter {
   /** The last run whose removals this process has finished. */
   #removed = 0
   /** True if the last report of this owner has a wait. */
-  #waits = false
+  #reportsWait = false
   /** The reasons that an earlier owner reported, for its run. */
   readonly #before: { readonly run: number; readonly failures: readonly FailedRows[] } | null
 
@@ -97,7 +97,7 @@ export class PartitionReporter {
    * and has to count once it sends (PROTOCOL.md §11).
    */
   async reportGoesOn(): Promise<void> {
-    if (this.#waits || (this.#lastReport()?.waits ?? []).length > 0) await this.#writeProgress([])
+    if (this.#reportsWait || (this.#lastReport()?.waits ?? []).length > 0) await this.#writeProgress([])
   }
 
   /**
@@ -223,7 +223,7 @@ export class PartitionReporter {
   ): Promise<void> {
     const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
     const { partition } = attempts
-    this.#waits = (report.waits ?? []).length > 0
+    this.#reportsWait = (report.waits ?? []).length > 0
     const value = io.encode('PartitionReport', {
       ...report,
       failures: this.#failuresOf(report.run),

@@ -64,6 +64,8 @@ export class DestinationGate {
   /** The last batch of returned permits. The queue returns permits of a short time together. */
   #returning: Promise<void> | null = null
   readonly #burst = new Burst()
+  /** Resolves once requests of the last lease could reach their connections, before the next one begins. */
+  #lastBurst = Promise.resolve()
 
   /**
    * `mayAct` returns false while another process may be at work on the partition: nothing is sent then.
@@ -101,8 +103,7 @@ export class DestinationGate {
     want: number,
     { signal, onBroken }: { readonly signal: AbortSignal; readonly onBroken?: (broken: Broken) => void },
   ): Promise<readonly [Permit, ...Permit[]]> {
-    // The requests of the last lease reach their connections before the next one begins.
-    if (this.#burst.isBounded) await nextTurn()
+    await this.#lastBurst
     for (;;) {
       const restMs = this.#restUntilMs - performance.now()
       if (restMs > 0) await sleep(restMs, { signal })
@@ -178,6 +179,7 @@ export class DestinationGate {
       this.#giveBack(lease, isUsed ? ONE_FINISHED : { unused: 1, finished: 0, late: end === 'late' })
     }
     if (count < lease.permits) this.#giveBack(lease, { unused: lease.permits - count, finished: 0 })
+    if (this.#burst.isBounded) this.#lastBurst = nextTurn()
     const permit = (): Permit => new Permit(lease.useBeforeMs, onEnd)
     return [permit(), ...Array.from({ length: count - 1 }, permit)]
   }

@@ -7,7 +7,7 @@
  */
 import type { Request } from '@sluice/contracts/records'
 import { attemptBytes, type RequestMemory } from '../delivery-memory.ts'
-import { effectsOf, type Effects, type FinishedRequest } from '../outcome/effects.ts'
+import { effectsOf, type Effects } from '../outcome/effects.ts'
 import {
   withAttempt,
   type EndedRows,
@@ -17,9 +17,6 @@ import {
   rowsAt,
 } from '../ledger/request-history.ts'
 import type { SendJob } from './send-request.ts'
-
-/** The fields of the whole request that its effects need. They are in memory only while a part is in work. */
-type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'>
 
 export interface TakenAttempt {
   /** The attempt to record, with its number. */
@@ -74,14 +71,14 @@ export class OpenRequest {
   }
 
   /** Returns its effects, once it is finished. */
-  effects(whole: Whole): Effects {
+  effects(whole: Request): Effects {
     const { attempts, requests, ended } = this.#history
     return effectsOf({ ...whole, attempts, requests, ended })
   }
 
-  /** Gives back all memory but that of its state, since it waits. */
-  waits({ rows }: Pick<Request, 'rows'>): void {
-    this.memory.waits({ rows: rows.length > 1 ? rows.length : 0, historyBytes: this.#historyBytes })
+  /** Gives back all memory but that of its state, while all its parts wait. */
+  giveBackMemory({ rows }: Pick<Request, 'rows'>): void {
+    this.memory.keepState({ rows: rows.length > 1 ? rows.length : 0, historyBytes: this.#historyBytes })
   }
 }
 
@@ -100,10 +97,10 @@ function bytesOf(parts: readonly (PartHistory | EndedRows)[]): number {
 }
 
 /** A request, or a part of one, that is in work. */
-export interface Ready {
+export interface Ready extends SendJob {
   readonly open: OpenRequest
-  readonly job: SendJob
-  readonly whole: Whole
+  /** The request that it is, or is a part of. */
+  readonly whole: Request
   /** The memory of this part, or of the whole request. */
   readonly memory: RequestMemory
   /** How long it has waited, in ms, for connections that were not open in time. */
@@ -112,32 +109,23 @@ export interface Ready {
   readonly hasIntent?: boolean
 }
 
-/** A request that is taken into work. */
-export interface NewRequest {
-  readonly request: Request
-  readonly offset: number
-  readonly history: RequestHistory
-  readonly memory: RequestMemory
-}
-
 /** Makes a request, or a part of one, ready to be sent. The body of a part still has to be rendered. */
 export function makeReady(
   open: OpenRequest,
   part: PartHistory,
-  {
-    request,
-    memory,
-    place,
-  }: {
-    readonly request: Request
-    readonly memory: RequestMemory
-    readonly place: Pick<SendJob, 'partition' | 'runId'>
-  },
+  { whole, memory, partition, runId }: Pick<Ready, 'whole' | 'memory' | 'partition' | 'runId'>,
 ): Ready {
   const { positions } = part
-  const rows = rowsAt(request.rows, positions)
-  const own = positions === null ? request : { ...request, rows, body: null }
-  const job = { ...place, request: own, requestOffset: open.offset, history: part }
-  const { run, trigger, replayOf } = request
-  return { open, job, whole: { run, trigger, rows: request.rows, replayOf }, memory, lateMs: 0 }
+  const request = positions === null ? whole : { ...whole, rows: rowsAt(whole.rows, positions), body: null }
+  return {
+    open,
+    whole,
+    request,
+    requestOffset: open.offset,
+    partition,
+    runId,
+    history: part,
+    memory,
+    lateMs: 0,
+  }
 }

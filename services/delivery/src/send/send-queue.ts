@@ -7,12 +7,12 @@
  * States: sending → giving up (all that is queued or waits is recorded). Both → stopped (nothing more is
  * taken; requests under way are finished, and waiting ones are left to a successor).
  */
-import { type Tries, nextTryMs } from '@sluice/domain/answers/next-try'
+import { type RetryPolicy, retryPauseMs } from '@sluice/domain/answers/retry-policy'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { type Ends, endingOf } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
-import { type Care, givenUpAfter } from '@sluice/partition/deaths/count-deaths'
+import { type Precautions, givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
@@ -22,6 +22,7 @@ import type { PartRenderer } from './render-part.ts'
 import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
 import { type WaitingOptions, WaitingRequests, type DuePart } from './waiting-requests.ts'
 import type { Op } from '@sluice/contracts/state'
+import type { Request } from '@sluice/contracts/records'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import type { Broken } from '@sluice/rate-limit/port'
@@ -30,7 +31,7 @@ import type { AllowedRetries } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { retriedRows } from '../ledger/failed-rows.ts'
 import { DIED_SENDING, NOT_SENT } from '../run/maybe-sent.ts'
-import { OpenRequest, type TakenAttempt, makeReady, type NewRequest, type Ready } from './open-request.ts'
+import { type OpenRequest, type TakenAttempt, makeReady, type Ready } from './open-request.ts'
 import type { Permit } from './permit.ts'
 import { failedAttemptsTrace, SentMetrics } from './sent-metrics.ts'
 import {
@@ -57,7 +58,7 @@ export interface SendQueueOptions extends Ends {
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /** The retries that the sync allows within a run; null if none. */
-  readonly tries: Tries | null
+  readonly retryPolicy: RetryPolicy | null
   /**
    * True if rows are removed before any is added or changed. No removal then gets a retry, since the other
    * rows would wait for it.
@@ -69,8 +70,8 @@ export interface SendQueueOptions extends Ends {
   readonly parts: Pick<PartRenderer, 'render' | 'forget'>
   /** Returns the share for the memory of these. The first call opens it. */
   readonly share: () => ByteShare
-  /** The place of all of its requests. */
-  readonly place: Pick<SendJob, 'partition' | 'runId'>
+  readonly partition: number
+  readonly runId: string
   /** When the run started, in ms since 1970. */
   readonly startedAt: number
   /** Returns numbers from 0 to below 1. */
@@ -79,7 +80,7 @@ export interface SendQueueOptions extends Ends {
    * While requests are sent one by one, each attempt gets an intent, which shows the request that ends
    * processes.
    */
-  readonly care: Care
+  readonly precautions: Precautions
   /** Aborts, with the reason as a text, when nothing more may be sent. */
   readonly early: AbortSignal
 }
@@ -87,7 +88,7 @@ export interface SendQueueOptions extends Ends {
 /** If fewer than this share of the places is free, answers are recorded at once. */
 const HURRIED_BELOW = 0.5
 
-const NO_RETRIES: AllowedRetries = { nextTryMs: () => null, splits: false }
+const NO_RETRIES: AllowedRetries = { pauseMs: () => null, splits: false }
 
 /**
  * If a lease came too late, its use counts as late by at least this long. So a series of instant failures
@@ -158,19 +159,18 @@ export class SendQueue {
    * Takes a request, or the open parts of one that a predecessor began. With `why`, nothing of it is sent,
    * and it is recorded at once with that reason.
    */
-  take({ request, offset, history, memory }: NewRequest, why: string | null): void {
-    const open = new OpenRequest(offset, history, memory)
-    const { place } = this.#options
-    const { parts } = open
+  take(open: OpenRequest, whole: Request, why: string | null): void {
+    const { partition, runId } = this.#options
+    const { parts, memory } = open
     open.inWork = parts.length
     for (const part of parts) {
       const leftMs = leftOfWaitMs(part)
-      const ready = makeReady(open, part, { request, memory, place })
+      const ready = makeReady(open, part, { whole, memory, partition, runId })
       const reason = why ?? this.#whyGivenUp(part)
       if (reason !== null) this.#close(ready, reason)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
       else {
-        open.waits(request)
+        open.giveBackMemory(whole)
         this.#waiting.add({ open, part, dueAtMs: performance.now() + leftMs })
         this.#partRests(open)
       }
@@ -184,9 +184,9 @@ export class SendQueue {
   }
 
   #push(ready: Ready): void {
-    const { care, target } = this.#options
-    care.goesOn()
-    this.#queue.push({ ...ready, job: hashed(ready.job, target) })
+    const { precautions, target } = this.#options
+    precautions.goesOn()
+    this.#queue.push(hashed(ready, target))
     this.#changes.notify()
   }
 
@@ -259,8 +259,8 @@ export class SendQueue {
 
   /** True if one request has to be finished before the next one is sent, since processes died. */
   get #isOneByOne(): boolean {
-    const { care, target } = this.#options
-    return care.isOneByOne(maxActive(target))
+    const { precautions, target } = this.#options
+    return precautions.isOneByOne(maxActive(target))
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -317,10 +317,10 @@ export class SendQueue {
   }
 
   async #attempt(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
-    const { job, lateMs } = ready
+    const { lateMs } = ready
     const { target, sender, abort: signal } = this.#options
     const needsIntent = target.atMostOnce || this.#isOneByOne
-    if (needsIntent && ready.hasIntent !== true) await this.#recordIntent(job)
+    if (needsIntent && ready.hasIntent !== true) await this.#recordIntent(ready)
     const hasIntent = needsIntent || ready.hasIntent === true
     if (hasIntent && signal.aborted) {
       freePlace()
@@ -338,7 +338,7 @@ export class SendQueue {
     this.#metrics.inFlight(1)
     let sent: Sent | Late | null = null
     try {
-      sent = await sendRequest(job, { ...sending, retries: this.#retriesOf(job.request) })
+      sent = await sendRequest(ready, { ...sending, retries: this.#retriesOf(ready.request) })
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -365,12 +365,12 @@ export class SendQueue {
     if (this.#givingUp.signal.aborted) return NO_RETRIES
     const { removalsFirst, target } = this.#options
     const isOnce = removalsFirst && trigger === 'removed'
-    return { ...(isOnce ? NO_RETRIES : { nextTryMs: this.#nextTryMs }), splits: target.splitsBatches }
+    return { ...(isOnce ? NO_RETRIES : { pauseMs: this.#retryPauseMs }), splits: target.splitsBatches }
   }
 
-  readonly #nextTryMs: AllowedRetries['nextTryMs'] = failed => {
-    const { tries, random } = this.#options
-    return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
+  readonly #retryPauseMs: AllowedRetries['pauseMs'] = failed => {
+    const { retryPolicy, random } = this.#options
+    return this.#givingUp.signal.aborted ? null : retryPauseMs(retryPolicy, failed, random)
   }
 
   /** Resolves once the intent to send a request is acknowledged, or the ledger has failed. */
@@ -391,7 +391,7 @@ export class SendQueue {
 
   /** Puts a request at the head of the queue. */
   #sendAgain(ready: Ready): void {
-    this.#queue.unshift({ ...ready, job: hashed(ready.job, this.#options.target) })
+    this.#queue.unshift(hashed(ready, this.#options.target))
     this.#changes.notify()
   }
 
@@ -400,13 +400,13 @@ export class SendQueue {
    * request are written with the attempt that finishes it.
    */
   #record(
-    { open, job, whole, memory }: Ready,
+    { open, request, whole, memory }: Ready,
     { attempt, parts, isFinished }: TakenAttempt,
     freePlace: (() => void) | null,
   ): void {
     const { ledger } = this.#options
     const atMs = performance.now()
-    memory.answered(job.request, attempt)
+    memory.answered(request, attempt)
     this.#metrics.attempted(attempt)
     let isAcknowledged = false
     const release = (): void => {
@@ -415,15 +415,13 @@ export class SendQueue {
       isAcknowledged = true
       if (memory !== open.memory) memory.done()
       if (isFinished) open.memory.done()
-      else if (open.parts.length > 0) open.waits(whole)
+      else if (open.parts.length > 0) open.giveBackMemory(whole)
       for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
       this.#partRests(open)
     }
     const effects = isFinished ? open.effects(whole) : null
-    if (isFinished) this.#options.parts.forget(job.request)
-    const retried = isFinished
-      ? null
-      : retriedRows(attempt, parts, { whole: whole.rows, own: job.request.rows })
+    if (isFinished) this.#options.parts.forget(request)
+    const retried = isFinished ? null : retriedRows(attempt, parts, { whole: whole.rows, own: request.rows })
     ledger.record({ requestOffset: open.offset, attempt, effects, retried, release })
     this.#hurryIfShort()
   }
@@ -438,20 +436,20 @@ export class SendQueue {
    * Sends a part that is due. It goes before requests that were never sent, since the checkpoint waits for
    * it.
    */
-  async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
+  async #takeDue({ request: whole, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
     if (open.inWork === 0) this.#waitingRequests -= 1
     open.inWork += 1
-    const { share, place, parts } = this.#options
-    const record = { record: request, recordBytes: bytes }
+    const { share, partition, runId, parts } = this.#options
+    const record = { record: whole, recordBytes: bytes }
     const free = RequestMemory.tryTake(share(), record)
     // The changes that are kept for parts must not take the memory of the part that needs them.
     if (free === null) parts.forget()
     const memory = free ?? (await RequestMemory.take(share(), { ...record, signal }))
-    const ready = makeReady(open, part, { request, memory, place })
+    const ready = makeReady(open, part, { whole, memory, partition, runId })
     // A part that is given up is rendered only for the hash of an attempt that may be under way.
     const isGivenUp = this.#givingUp.signal.aborted
     if (part.positions === null || (isGivenUp && !part.maybeSent)) return this.#sendOrClose(ready)
-    const rendered = await parts.render(request, part.positions).catch((error: unknown) => {
+    const rendered = await parts.render(whole, part.positions).catch((error: unknown) => {
       // The run may have been over for so long that the changes are gone.
       if (!isGivenUp || signal.aborted) throw error
       return []
@@ -459,11 +457,11 @@ export class SendQueue {
     const [only] = rendered
     if (rendered.length === 1 && only?.kind === 'request') {
       const { method, path, headers, body } = only
-      const own = { ...ready.job.request, method, path, headers, body }
-      return this.#sendOrClose({ ...ready, job: { ...ready.job, request: own } })
+      const request = { ...ready.request, method, path, headers, body }
+      return this.#sendOrClose({ ...ready, request })
     }
     if (isGivenUp) return this.#sendOrClose(ready)
-    this.#record(ready, open.take(dividedAttempt(ready.job, this.#options.target, rendered)), null)
+    this.#record(ready, open.take(dividedAttempt(ready, this.#options.target, rendered)), null)
   }
 
   #sendOrClose(ready: Ready): void {
@@ -474,7 +472,7 @@ export class SendQueue {
 
   /** Records that a request, or a part of one, is not sent any more. */
   #close(ready: Ready, why: string): void {
-    this.#record(ready, ready.open.take(closingAttempt(ready.job, this.#options.target, why)), null)
+    this.#record(ready, ready.open.take(closingAttempt(ready, this.#options.target, why)), null)
   }
 
   /** Takes an attempt that was not throttled: the destination may take more requests. */

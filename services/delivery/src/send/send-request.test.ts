@@ -97,7 +97,7 @@ async function attempt(
     },
     sendBeforeMs: Infinity,
     lateMs: 0,
-    retries: { nextTryMs: () => null, splits: false },
+    retries: { pauseMs: () => null, splits: false },
     signal: never,
   })
   const [request] = outgoing
@@ -331,7 +331,7 @@ describe('a request whose connection was never open in time', () => {
         sender: { send: () => Promise.resolve(late), [Symbol.asyncDispose]: () => Promise.resolve() },
         sendBeforeMs: 0,
         lateMs: 30_000,
-        retries: { nextTryMs: () => 20_000, splits: false },
+        retries: { pauseMs: () => 20_000, splits: false },
         signal: never,
       },
     )

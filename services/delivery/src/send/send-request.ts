@@ -207,7 +207,7 @@ function attemptOf(
   const ownHeader =
     key === null || target.idempotencyHeader === null ? {} : { [target.idempotencyHeader]: key }
   return {
-    ...placeOf(job),
+    ...identityOf(job),
     attempt: history.attempts + 1,
     part: history.positions,
     partBody: history.positions === null ? null : recordedText(textOf(request.body)),
@@ -260,7 +260,7 @@ function textOf(body: Request['body']): string {
 }
 
 /** Returns the job with its hash, so that sending it takes less of the short life of a lease. */
-export function hashed(job: SendJob, target: Target): SendJob {
+export function hashed<J extends SendJob>(job: J, target: Target): J {
   return job.hash === undefined ? { ...job, hash: hashOf(job.request, target) } : job
 }
 
@@ -270,7 +270,7 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   const hash = job.hash ?? hashOf(request, target)
   return {
     ...NEVER_SENT,
-    ...placeOf(job),
+    ...identityOf(job),
     attempt: history.attempts + 1,
     part: history.positions,
     final: false,
@@ -302,7 +302,7 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
   const { trigger } = request
   return {
     ...NEVER_SENT,
-    ...placeOf(job),
+    ...identityOf(job),
     part: history.positions,
     parts: history.positions === null ? null : [],
     ...closeRequest(history, {
@@ -327,12 +327,12 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
  */
 export function dividedAttempt(job: SendJob, target: Target, rendered: readonly Rendered[]): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const places = new Map(request.rows.map(({ seq }, place) => [seq, history.positions?.[place] ?? place]))
+  const positions = new Map(request.rows.map(({ seq }, index) => [seq, history.positions?.[index] ?? index]))
   const parts: NextPart[] = []
   const results: RowResult[] = []
   for (const one of rendered) {
     if (one.kind === 'request') {
-      const rows = one.rows.flatMap(({ seq }) => places.get(seq) ?? [])
+      const rows = one.rows.flatMap(({ seq }) => positions.get(seq) ?? [])
       parts.push({ rows, tries: history.tries, waitMs: 0 })
       continue
     }
@@ -344,7 +344,7 @@ export function dividedAttempt(job: SendJob, target: Target, rendered: readonly 
   }
   return {
     ...NEVER_SENT,
-    ...placeOf(job),
+    ...identityOf(job),
     part: history.positions,
     parts,
     outcome: 'rejected',
@@ -359,7 +359,7 @@ export function dividedAttempt(job: SendJob, target: Target, rendered: readonly 
   }
 }
 
-function placeOf(job: SendJob): Pick<UnownedAttempt, 'run' | 'runId' | 'seq' | 'trigger'> {
+function identityOf(job: SendJob): Pick<UnownedAttempt, 'run' | 'runId' | 'seq' | 'trigger'> {
   const { run, seq, trigger } = job.request
   return { run, runId: job.runId, seq, trigger }
 }

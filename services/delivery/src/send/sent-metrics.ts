@@ -5,7 +5,7 @@
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
-import { deliverPlace } from '../run/partition-spans.ts'
+import { deliverySpanPlace } from '../run/partition-spans.ts'
 
 /** A partition traces at most this many failures of a run. The topic `attempts` has all of them. */
 const MAX_SPANS = 20
@@ -13,12 +13,12 @@ const MAX_SPANS = 20
 /** Returns null if runs are not traced. */
 export function failedAttemptsTrace({
   traces = null,
-  place,
+  partition,
 }: {
   readonly traces?: Traces | null | undefined
-  readonly place: { readonly partition: number }
+  readonly partition: number
 }): FailedAttempts | null {
-  return traces === null ? null : new FailedAttempts(traces, place.partition)
+  return traces === null ? null : new FailedAttempts(traces, partition)
 }
 
 class FailedAttempts {
@@ -36,7 +36,7 @@ class FailedAttempts {
     const { outcome, runId, seq, method, url, status, error, startedAt, durationMs } = attempt
     if (outcome === 'delivered' || attempt.attempt === 0 || this.#left === 0) return
     this.#left -= 1
-    const parent = deliverPlace(this.#partition)
+    const parent = deliverySpanPlace(this.#partition)
     this.#traces.take({
       runId,
       place: `${parent}/${seq}/${attempt.attempt}/${startedAt}`,

@@ -33,7 +33,7 @@ interface SendTestDeps extends TestSender {
 }
 
 /** A test is sent once, whatever the sync says of retries. */
-const NO_RETRIES = { nextTryMs: () => null, splits: false }
+const NO_RETRIES = { pauseMs: () => null, splits: false }
 
 /** Returns the intent of a test, which is recorded before it is sent. */
 export function aboutToSend({ id, sync, trigger, keys, method, path, body }: TestRequest): TestAttempt {

@@ -6,16 +6,16 @@ import type { SyncSpec } from '@sluice/contracts/resources'
 import type { Verdict } from './outcome.ts'
 
 /** The attempts that a sync allows within a run. */
-export interface Tries {
+export interface RetryPolicy {
   /** How many attempts a request gets beyond its first one. */
   readonly extra: number
   readonly firstMs: number
-  readonly mostMs: number
+  readonly maxMs: number
   /** False: a request that may have arrived is not sent again (`delivery: at-most-once`). */
   readonly repeatsUnknown: boolean
 }
 
-const EXTRA_TRIES = 3
+const EXTRA_ATTEMPTS = 3
 const FIRST_MS = 1_000
 const MAX_MS = 60_000
 /**
@@ -24,13 +24,16 @@ const MAX_MS = 60_000
 const MAX_WAIT_MS = 3_600_000
 
 /** Returns null for a sync whose failed requests wait for the next run. */
-export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'delivery'>): Tries | null {
+export function retryPolicyOf({
+  errors,
+  delivery,
+}: Pick<SyncSpec, 'errors' | 'delivery'>): RetryPolicy | null {
   if (errors?.retry !== 'now') return null
-  const { attempts = EXTRA_TRIES, backoff } = errors
+  const { attempts = EXTRA_ATTEMPTS, backoff } = errors
   return {
     extra: attempts,
     firstMs: backoff?.first ?? FIRST_MS,
-    mostMs: backoff?.max ?? MAX_MS,
+    maxMs: backoff?.max ?? MAX_MS,
     repeatsUnknown: delivery !== 'at-most-once',
   }
 }
@@ -41,14 +44,14 @@ export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'deliver
  * that doubles with each attempt. It is never shorter than the Retry-After of the answer. `random` gives
  * numbers from 0 to below 1.
  */
-export function nextTryMs(
-  tries: Tries | null,
+export function retryPauseMs(
+  policy: RetryPolicy | null,
   failed: { readonly verdict: Verdict; readonly made: number },
   random: () => number,
 ): number | null {
   const { verdict, made } = failed
-  if (tries === null || made > tries.extra || !isWorthAnother(verdict, tries)) return null
-  const ownMs = random() * Math.min(tries.mostMs, tries.firstMs * 2 ** (made - 1))
+  if (policy === null || made > policy.extra || !isWorthAnother(verdict, policy)) return null
+  const ownMs = random() * Math.min(policy.maxMs, policy.firstMs * 2 ** (made - 1))
   const waitMs = Math.max(ownMs, verdict.retryAfterMs ?? 0)
   return waitMs > MAX_WAIT_MS ? null : Math.round(waitMs)
 }
@@ -58,13 +61,13 @@ export function nextTryMs(
  * would a request that is rejected without an answer, since it cannot be written as HTTP. A rule of the sync
  * may say that an answer would be the same, too.
  */
-function isWorthAnother({ outcome, answered, waitsForNextRun }: Verdict, tries: Tries): boolean {
+function isWorthAnother({ outcome, answered, waitsForNextRun }: Verdict, policy: RetryPolicy): boolean {
   if (waitsForNextRun === true) return false
   switch (outcome) {
     case 'rejected':
       return answered
     case 'unknown':
-      return tries.repeatsUnknown
+      return policy.repeatsUnknown
     case 'unsent':
       return true
     case 'delivered':
