@@ -46,6 +46,7 @@ export const CASES: readonly Case[] = [
   { command: 'completion bash', exits: 0, prints: z.strictObject({ shell: z.string(), script: z.string() }) },
   { command: 'validate', exits: 0, prints: validateView, in: HERE },
   { command: 'topics --print', exits: 0, prints: topicsView },
+  { command: 'test', exits: 2, prints: errorBody },
   { command: 'topics', exits: 2, prints: errorBody },
   { command: 'preview people', exits: 0, prints: previewView },
   {

@@ -29,6 +29,7 @@ import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
 import { inFileOrder } from './decode/places.ts'
 import { type Project, type ResourceKey, resourceKey } from './project.ts'
+import { isTestFile } from './sync-tests/read-sync-tests.ts'
 import {
   readDocuments,
   textOf,
@@ -104,7 +105,7 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
     limits.count(path, { bytes: read.bytes, resources: read.resources.length })
     for (const problem of read.problems) ofFiles.push(problem)
     if (read.problems.length > 0) hiding.add(read.text)
-    for (const document of read.skipped) skipped.push(document)
+    if (!isTestFile(path)) for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
       if (isEnvironment(document)) ofFiles.push(misplacedEnvironment(document))

@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/preview.ts')).command,
   },
   {
+    name: 'test',
+    summary: 'run the tests of syncs, without a source and an API',
+    load: async () => (await import('./commands/test.ts')).command,
+  },
+  {
     name: 'run',
     summary: 'find what changed, send it, and wait for the outcome',
     load: async () => (await import('./commands/run.ts')).command,

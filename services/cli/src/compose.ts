@@ -24,6 +24,7 @@ import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
 import type { NextRunOptions } from '@sluice/embedded/compose'
+import type { SyncTesting } from '@sluice/embedded/sync-tests/compose'
 import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
@@ -274,6 +275,15 @@ async function openNextRun(
     import('./cli-logger.ts'),
   ])
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
+}
+
+/** Opens the pipeline in which tests of syncs run. */
+export async function openTesting(
+  project: Project,
+  options: Pick<ProjectOptions, 'logger' | 'signal'>,
+): Promise<SyncTesting> {
+  const { openSyncTesting } = await import('@sluice/embedded/sync-tests/compose')
+  return await openSyncTesting(project, { ...options, newRunId: newUlid })
 }
 
 /** Opens what sends the notices of alerts. */

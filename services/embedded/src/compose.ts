@@ -186,10 +186,10 @@ type Opened = Omit<
 /** Opens the ports that the services need besides the log. */
 async function openServices(
   deps: Opened,
-  options: Ends & Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
+  options: Ends & Pick<EmbeddedOptions, 'env' | 'mask' | 'simulation' | 'sourceRoots'>,
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions, vault } = deps
-  const { env, mask, drain, abort } = options
+  const { env, mask, simulation, drain, abort } = options
   const memoryBytes = memoryOf(env)
   const budget = memoryBudget(memoryBytes)
   await using opening = new AsyncDisposableStack()
@@ -203,7 +203,8 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(
-    senderOf({ connections: CONNECTIONS, answers: memory.answers, ...networkOf(env) }),
+    simulation?.openSender() ??
+      senderOf({ connections: CONNECTIONS, answers: memory.answers, ...networkOf(env) }),
   )
   const sourceOptions = sourceOptionsOf(options, vault)
   const tokens = opening.use(
@@ -221,7 +222,10 @@ async function openServices(
     ...{ ...deps, sender, leases, memory, room, renderElsewhere, traces },
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, sourceOptions.secretFor, { tokens, vault, profile: profileOf(env) }),
-    openSource: ({ source }) => deps.early.take(source) ?? openSource(source, sourceOptions),
+    openSource: definition =>
+      simulation?.openSource(definition) ??
+      deps.early.take(definition.source) ??
+      openSource(definition.source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -4,7 +4,9 @@ import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budg
 import { fileSourceLimits, sourcePrivateNetworks, type PrivateNetworks } from '@sluice/runtime/settings/reach'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import { watchedSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
-import type { SourceSpec } from '@sluice/contracts/resources'
+import type { Definition, SourceSpec } from '@sluice/contracts/resources'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { Source } from '@sluice/sources/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
 import { secretForOf } from './folder-secrets.ts'
@@ -41,6 +43,12 @@ export function stateMemoryOf(env: Environment): string {
   return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
+/** The world outside of a pipeline, as a test of syncs plays it. */
+export interface Simulation {
+  readonly openSource: (definition: Definition) => Promise<Source>
+  readonly openSender: () => HttpSender
+}
+
 /** The options of the embedded profile. */
 export interface EmbeddedOptions {
   /** The metrics of the services; absent: they do not count. */
@@ -59,6 +67,8 @@ export interface EmbeddedOptions {
   readonly sourceRoots?: readonly string[]
   /** The source that the first run will read, if that is known. */
   readonly expected?: SourceSpec | null
+  /** Takes the place of sources and APIs. Absent: runs read sources and send requests. */
+  readonly simulation?: Simulation
   /** True in a server, which renders templates in a thread of their own, so that it answers meanwhile. */
   readonly serves?: boolean
 }

@@ -1,0 +1,110 @@
+/** A source whose rows the caller gives, for tests of syncs. */
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import type { Extract, Source } from '../port.ts'
+import { attachExtract, closeExtract, DuckdbSession, EXTRACT } from './duckdb/session.ts'
+import { carry, quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { assertColumns } from './query/model-columns.ts'
+
+const MEMORY_LIMIT = '128MB'
+
+/** Values as YAML and JSON have them. */
+export type GivenRow = { readonly [column: string]: unknown }
+
+export interface GivenRows {
+  readonly rows: readonly GivenRow[]
+  /** Rows of another time. Columns and their types follow from these, too. */
+  readonly others?: readonly GivenRow[]
+  /** DuckDB types of columns, by name. The type of any other column follows from its values. */
+  readonly types: { readonly [column: string]: string }
+}
+
+/** Makes a source with these rows. Its columns are those of any row, in the order in which they come. */
+export function createGivenSource(given: GivenRows): Source {
+  const write = async (model: ModelSpec, file: string): Promise<Extract> => {
+    const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
+    await using session = await DuckdbSession.open(dirname(file), limits)
+    const { connection } = session
+    await attachExtract(connection, file)
+    const table = `${EXTRACT}.main.rows`
+    const { rows, others = [], types } = given
+    const names = columnNames(given)
+    const typed = names.map(name => ({ name, type: types[name] ?? typeOf(name, [...rows, ...others]) }))
+    if (names.length === 0) throw wrongRows('there is no column. Name one in `types`')
+    const declared = typed.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
+    const create = `CREATE TABLE ${table} (${declared.join(', ')})`
+    await connection.run(create).catch(rethrown)
+    for (const row of rows) {
+      const values = typed.map(({ name, type }) => valueSql(row[name], type))
+      await connection.run(`INSERT INTO ${table} VALUES (${values.join(', ')})`).catch(rethrown)
+    }
+    const result = await connection.run(`FROM ${table} LIMIT 0`)
+    const columns = result.columnTypes().map((type, index): Column => {
+      const carried = carry(type)
+      const name = names[index] ?? ''
+      if (carried.cast !== null)
+        throw wrongRows(`column \`${name}\` has the type ${String(type)}; wanted ${carried.sqlType}`)
+      return { name, type: carried.type }
+    })
+    assertColumns(model, columns)
+    await closeExtract(connection)
+    return { file, columns, rowCount: rows.length }
+  }
+  return {
+    describe: () => Promise.reject(new SluiceError('internal', 'given rows are only extracted')),
+    extract: async (model, { file }) => {
+      try {
+        return await write(model, file)
+      } catch (error) {
+        await rm(file, { force: true })
+        throw error
+      }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+function columnNames({ rows, others = [], types }: GivenRows): readonly string[] {
+  const names = new Set([...others, ...rows].flatMap(row => Object.keys(row)))
+  // A model without rows has columns, too.
+  for (const name of Object.keys(types)) names.add(name)
+  return [...names]
+}
+
+/** Returns the DuckDB type that holds all values of the column. */
+function typeOf(name: string, rows: readonly GivenRow[]): string {
+  const types = new Set(rows.map(row => typeOfValue(row[name])).filter(type => type !== null))
+  if (types.has('DOUBLE') || types.has('DECIMAL(38,0)')) types.delete('BIGINT')
+  const [type = 'VARCHAR', ...others] = types
+  if (others.length === 0) return type
+  throw wrongRows(
+    `column \`${name}\` has values of several types: ${[...types].join(', ')}. Name one in \`types\``,
+  )
+}
+
+function typeOfValue(value: unknown): string | null {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'boolean') return 'BOOLEAN'
+  if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? 'BIGINT' : 'DECIMAL(38,0)'
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? 'BIGINT' : 'DOUBLE'
+  return typeof value === 'string' ? 'VARCHAR' : 'JSON'
+}
+
+function valueSql(value: unknown, type: string): string {
+  if (value === null || value === undefined) return 'NULL'
+  const isScalar = typeof value === 'string' || typeof value === 'bigint'
+  const text = isScalar ? String(value) : JSON.stringify(value)
+  return `CAST(${quoteText(text)} AS ${type})`
+}
+
+/** Throws DuckDB's error, without the SQL below it. */
+function rethrown(error: unknown): never {
+  throw wrongRows(messageOf(error).split('\n', 1)[0] ?? '')
+}
+
+function wrongRows(why: string): SluiceError {
+  return new SluiceError('config', `The rows of the test cannot be rows of a model: ${why}.`)
+}

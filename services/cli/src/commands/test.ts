@@ -1,0 +1,169 @@
+/** `sluice test`. */
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
+import type { CaseRun, SyncTesting } from '@sluice/embedded/sync-tests/compose'
+import { asExpected, differences } from '@sluice/embedded/sync-tests/compare-requests'
+import { loadUsable } from '@sluice/project/load-project'
+import { namesOf, resolveDefinition, type Project } from '@sluice/project/project'
+import { readSyncTests, withRequests, type SyncTests } from '@sluice/project/sync-tests/read-sync-tests'
+import type { ExpectedRequest, SyncTestCase } from '@sluice/project/sync-tests/sync-test-schema'
+import { loggerFor } from '../cli-logger.ts'
+import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
+import { openTesting } from '../compose.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { unknownSync } from '@sluice/control/unknown-names'
+import { junitText, testLine, testsEnd, type CaseResult } from '../output/test-report.ts'
+import { painter } from '../output/paint.ts'
+
+export const command: Command = {
+  description:
+    'Runs the tests of syncs: the cases in the *.test.yaml files of the project. Each case gives rows, answers of the API, and the requests that must be sent. ' +
+    'The whole pipeline runs in this process. It reads no source and sends nothing, and it needs no secrets: the value of each is its name.\n' +
+    'With --update it writes the requests of each run into the files, in place of those that the case expects. Look at the difference before you keep it.',
+  positionals: [{ name: 'SYNC', required: false, repeats: true, help: 'only the tests of these syncs' }],
+  options: {
+    update: { type: 'boolean', help: 'write the requests that are sent into the files' },
+    junit: { type: 'text', value: 'FILE', help: 'also write a report in the XML of JUnit, for CI' },
+  },
+  readsFolder: true,
+  exits: { 0: 'all cases passed', 1: 'a case failed', 2: 'there are mistakes in the project or its tests' },
+  examples: [
+    { command: 'sluice test', does: 'run all tests of the project' },
+    { command: 'sluice test customers --update', does: 'take over what the sync customers sends now' },
+    { command: 'sluice test --junit report.xml', does: 'run them in CI' },
+  ],
+  async run(context) {
+    const { args, dir, env, signal, json, stdout } = context
+    const project = await loadUsable(dir, { env, signal })
+    const all = await readSyncTests(dir, signal)
+    const known = namesOf(project, 'sync')
+    for (const name of args.positionals) if (!known.includes(name)) throw unknownSync(name, known)
+    const wanted = new Set(args.positionals)
+    const files = all.filter(({ sync }) => wanted.size === 0 || wanted.has(sync))
+    if (files.length === 0) throw noTests(args.positionals)
+    assertSyncsKnown(files, project)
+    await using testing = await openTesting(project, { logger: await loggerFor(context), signal })
+    const results: CaseResult[] = []
+    for (const file of files) {
+      const ran = await runFile(context, testing, file)
+      results.push(...ran)
+      if (booleanOption(args, 'update')) await update(dir, file, ran)
+    }
+    const report = textOption(args, 'junit')
+    if (report !== undefined) await writeFile(resolve(dir, report), junitText(results))
+    if (json) stdout.write(`${JSON.stringify(viewOf(results))}\n`)
+    else stdout.write(testsEnd(results, painter(context.color)))
+    return exitCodeOf(results, booleanOption(args, 'update'))
+  },
+}
+
+/** Throws `config` for files about a sync that the project does not have, or that has mistakes. */
+function assertSyncsKnown(files: readonly SyncTests[], project: Project): void {
+  const details = files.flatMap(({ file, sync }) => {
+    try {
+      resolveDefinition(project, sync)
+      return []
+    } catch (error) {
+      const message = messageOf(error)
+      const own = isSluiceError(error, 'config') ? error.details : []
+      return [{ file, line: 1, column: 1, field: 'sync', message }, ...own]
+    }
+  })
+  if (details.length > 0)
+    throw new SluiceError('config', 'The tests name syncs that cannot be run.', { details })
+}
+
+function noTests(syncs: readonly string[]): SluiceError {
+  const whose = syncs.length === 0 ? 'The project has no tests' : `There are no tests of ${syncs.join(', ')}`
+  return new SluiceError(
+    'usage',
+    `${whose}: write a file such as \`customers.test.yaml\` with \`sync\` and \`cases\` (docs/reference/tests.md).`,
+  )
+}
+
+async function runFile(
+  { json, stdout, color, signal }: CommandContext,
+  testing: SyncTesting,
+  tests: SyncTests,
+): Promise<readonly CaseResult[]> {
+  const results: CaseResult[] = []
+  for (const [index, test] of tests.cases.entries()) {
+    signal.throwIfAborted()
+    const startedAt = performance.now()
+    const { sync, file } = tests
+    const types = { ...tests.types, ...test.types }
+    const outcome = await runOf(testing, sync, { ...test, types })
+    const ms = performance.now() - startedAt
+    const result = {
+      file,
+      line: tests.lines[index] ?? 1,
+      sync,
+      name: test.name,
+      ms,
+      ...judged(test, outcome),
+    }
+    if (!json) stdout.write(testLine(result, results.length === 0, painter(color)))
+    results.push(result)
+  }
+  return results
+}
+
+async function runOf(testing: SyncTesting, sync: string, test: SyncTestCase): Promise<CaseRun | SluiceError> {
+  try {
+    return await testing.run(sync, test)
+  } catch (error) {
+    if (isSluiceError(error, 'aborted') || !isSluiceError(error)) throw error
+    return error
+  }
+}
+
+function judged(
+  { requests, status }: SyncTestCase,
+  outcome: CaseRun | SluiceError,
+): Pick<CaseResult, 'problems' | 'differences' | 'requests'> {
+  if (outcome instanceof SluiceError) return { problems: [outcome.message], differences: [], requests: null }
+  const { run, unsent } = outcome
+  const problems: string[] = []
+  const isWrong = status === undefined ? run.status === 'failed' || unsent.length > 0 : run.status !== status
+  if (isWrong) {
+    const reasons = [...(run.error === null ? [] : [run.error]), ...new Set(unsent)]
+    const wanted = status === undefined ? '' : `, wanted ${status}`
+    problems.push([`the run has the status ${run.status}${wanted}`, ...reasons].join(': '))
+  }
+  const names = [...new Set((requests ?? []).flatMap(({ headers }) => Object.keys(headers ?? {})))]
+  return {
+    problems,
+    differences:
+      requests === undefined || run.status === 'failed' ? [] : differences(requests, outcome.requests),
+    requests: outcome.requests.map(request => asExpected(request, names)),
+  }
+}
+
+/** Writes the requests of the cases that ran into their file, if they differ from those in the file. */
+async function update(dir: string, file: SyncTests, results: readonly CaseResult[]): Promise<void> {
+  const changed = new Map<number, readonly ExpectedRequest[]>()
+  for (const [index, { requests, differences: found }] of results.entries())
+    if (requests !== null && (found.length > 0 || file.cases[index]?.requests === undefined))
+      changed.set(index, requests)
+  if (changed.size > 0) await writeFile(join(dir, file.file), withRequests(file, changed))
+}
+
+function exitCodeOf(results: readonly CaseResult[], isUpdated: boolean): ExitCode {
+  const failed = results.some(
+    ({ problems, differences: found }) => problems.length > 0 || (!isUpdated && found.length > 0),
+  )
+  return failed ? EXIT.failed : EXIT.success
+}
+
+function viewOf(results: readonly CaseResult[]): object {
+  const isPassed = ({ problems, differences: found }: CaseResult): boolean =>
+    problems.length + found.length === 0
+  const passed = results.filter(isPassed).length
+  const tests = results.map(({ ms, ...result }) => ({
+    ...result,
+    passed: isPassed({ ...result, ms }),
+    durationMs: Math.round(ms),
+  }))
+  return { passed, failed: results.length - passed, tests }
+}

@@ -1,0 +1,189 @@
+/**
+ * Runs tests of syncs: on the pipeline of this profile, with rows and answers that a test gives. Its files
+ * are in a temporary folder, in memory where the system has such a folder.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AttemptView, RunView } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Op } from '@sluice/contracts/state'
+import { projectCatalog, type Catalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
+import { ProjectControl } from '@sluice/control/project-control'
+import { fillSecrets } from '@sluice/contracts/secret-references'
+import { endOf } from '@sluice/flow/ends'
+import type { Project } from '@sluice/project/project'
+import type { SyncTestCase, TestAnswer } from '@sluice/project/sync-tests/sync-test-schema'
+import type { Logger } from '@sluice/runtime/logger'
+import { userName } from '@sluice/runtime/machine/user-name'
+import { createGivenSource, type GivenRows } from '@sluice/sources/adapters/given'
+import { openEmbedded } from '../compose.ts'
+import { ScriptedApi, type ReceivedRequest } from './scripted-api.ts'
+import { testedProject, testedSecrets } from './tested-project.ts'
+
+const IN_MEMORY = '/dev/shm'
+const PAGE = 1_000
+
+export interface SentRequest extends Omit<ReceivedRequest, 'url'> {
+  readonly trigger: Op
+  /** Path and query behind the base URL of the destination. */
+  readonly path: string
+}
+
+/** The outcome of a case. */
+export interface CaseRun {
+  readonly run: RunView
+  readonly requests: readonly SentRequest[]
+  /** Reasons for which rows could not become requests. */
+  readonly unsent: readonly string[]
+}
+
+export interface SyncTesting extends AsyncDisposable {
+  /**
+   * Delivers the rows of `before`, and then runs the sync with the rows of the case. Rejects with `config` if
+   * that cannot be done. One call at a time.
+   */
+  run(sync: string, test: Omit<SyncTestCase, 'name'>): Promise<CaseRun>
+}
+
+interface TestingOptions {
+  readonly logger: Logger
+  readonly newRunId: () => string
+  readonly signal: AbortSignal
+}
+
+export async function openSyncTesting(
+  project: Project,
+  { logger, newRunId, signal }: TestingOptions,
+): Promise<SyncTesting> {
+  await using opening = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(IN_MEMORY, 'sluice-test-')).catch(() =>
+    mkdtemp(join(tmpdir(), 'sluice-test-')),
+  )
+  opening.defer(() => rm(dir, { recursive: true, force: true }))
+  const world = new TestedWorld()
+  const ignored = (): void => undefined
+  const pipeline = opening.use(
+    await openEmbedded({
+      ...{ dir, env: testedSecrets(project), logger, newRunId, signal, mask: ignored, tell: ignored },
+      simulation: world,
+    }),
+  )
+  const drain = new AbortController()
+  const services = pipeline.start(null, { drain: drain.signal, abort: signal })
+  services.catch(() => undefined)
+  opening.defer(async () => {
+    drain.abort()
+    await services
+  })
+  const opened = opening.move()
+  const shared: Pipeline = {
+    ...pipeline,
+    servicesElsewhere: true,
+    start: (_, ends) => Promise.race([services, endOf(ends.drain)]),
+  }
+  return {
+    run: (sync, test) => runCase({ project, pipeline: shared, world, signal }, sync, test),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** The rows and the API of the case that runs. */
+class TestedWorld {
+  readonly api = new ScriptedApi()
+  #given: GivenRows = { rows: [], types: {} }
+
+  begin(given: GivenRows, answers: readonly TestAnswer[]): void {
+    this.#given = given
+    this.api.begin(answers)
+  }
+
+  readonly openSource = () => Promise.resolve(createGivenSource(this.#given))
+  readonly openSender = () => this.api
+}
+
+interface Tested {
+  readonly project: Project
+  readonly pipeline: Pipeline
+  readonly world: TestedWorld
+  readonly signal: AbortSignal
+}
+
+async function runCase(
+  { project, pipeline, world, signal }: Tested,
+  sync: string,
+  { before, beforeAnswers, rows, types = {}, answers = [] }: Omit<SyncTestCase, 'name'>,
+): Promise<CaseRun> {
+  const sends = new Set(before !== undefined && beforeAnswers === undefined ? [] : [sync])
+  const catalog = projectCatalog(testedProject(project, sends))
+  const { destination } = await catalog.definition(sync, signal)
+  const following = { onProgress: () => undefined, cancel: signal }
+  await using control = controlOf(catalog, pipeline)
+  const run = async (given: GivenRows, scripted: readonly TestAnswer[]): Promise<RunView> => {
+    world.begin(given, scripted)
+    return (await control.ask('run', { name: sync }, following)).view
+  }
+  try {
+    if (before !== undefined) {
+      const first = await run({ rows: before, others: rows, types }, beforeAnswers ?? [])
+      if (first.status !== 'success') {
+        const why = whyNot(first, await attemptsOf(control, first, signal))
+        throw new SluiceError('config', `The rows of \`before\` were not delivered: ${why}.`)
+      }
+    }
+    const second = await run({ rows, ...(before === undefined ? {} : { others: before }), types }, answers)
+    const { received } = world.api
+    const attempts = await attemptsOf(control, second, signal)
+    const sent = attempts.filter(({ attempt }) => attempt > 0)
+    const base = fillSecrets(destination.baseUrl, name => name).replace(/\/+$/, '')
+    const requests = received.map(({ url, ...request }, index) => ({
+      trigger: sent[index]?.trigger ?? 'added',
+      ...request,
+      path: url.startsWith(base) ? url.slice(base.length) : url,
+    }))
+    const unsent = attempts.flatMap(({ attempt, error }) => (attempt > 0 || error === null ? [] : [error]))
+    return {
+      run: second,
+      requests,
+      unsent: [...unsent, ...(second.invalidRows ?? []).map(({ reason }) => reason)],
+    }
+  } finally {
+    const { signal: never } = new AbortController()
+    await control.ask('reset', { name: sync }, { ...following, cancel: never })
+  }
+}
+
+function controlOf(catalog: Catalog, pipeline: Pipeline): ProjectControl {
+  const unused = (): never => {
+    throw new SluiceError('internal', 'a test of a sync neither previews it nor sends notices')
+  }
+  const held = { ...pipeline, [Symbol.asyncDispose]: () => Promise.resolve() }
+  return new ProjectControl(catalog, {
+    ...{ hasHistory: true, by: userName(), runsSchedules: false, open: () => Promise.resolve(held) },
+    ...{ assertSecrets: () => Promise.resolve(), openNextRun: unused, openTelling: unused },
+  })
+}
+
+/** Returns the attempts of a run, in the order in which they were made. */
+async function attemptsOf(
+  control: ProjectControl,
+  { id: run }: RunView,
+  signal: AbortSignal,
+): Promise<readonly AttemptView[]> {
+  const all: AttemptView[] = []
+  let after: string | undefined
+  do {
+    const page = await control.call('listAttempts', { run, limit: PAGE, after }, { signal })
+    all.push(...page.attempts)
+    after = page.next ?? undefined
+  } while (after !== undefined)
+  return all.reverse()
+}
+
+function whyNot({ status, error }: RunView, attempts: readonly AttemptView[]): string {
+  const failed = attempts.find(({ outcome }) => outcome !== 'delivered')
+  if (error !== null) return error
+  if (failed === undefined) return `their run has the status ${status}`
+  return failed.error ?? `the answer ${failed.status ?? ''} counts as ${failed.outcome}`
+}
