@@ -1,5 +1,5 @@
 /** The results of tests of syncs: as lines for people, and as JUnit's XML for CI. */
-import type { Difference } from '@sluice/embedded/sync-tests/compare-requests'
+import type { Difference } from '@sluice/project/sync-tests/compare-requests'
 import { yamlOf } from '@sluice/project/sync-tests/read-sync-tests'
 import type { ExpectedRequest } from '@sluice/project/sync-tests/sync-test-schema'
 import { safe, type Paint } from './paint.ts'

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Op } from '@sluice/contracts/state'
 import { projectCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -18,34 +17,13 @@ import type { SyncTestCase, TestAnswer } from '@sluice/project/sync-tests/sync-t
 import type { Logger } from '@sluice/runtime/logger'
 import { userName } from '@sluice/runtime/machine/user-name'
 import { createGivenSource, type GivenRows } from '@sluice/sources/adapters/given'
+import type { CaseRun, SyncTesting } from '@sluice/project/sync-tests/sync-testing'
 import { openEmbedded } from '../compose.ts'
-import { ScriptedApi, type ReceivedRequest } from './scripted-api.ts'
+import { ScriptedApi } from './scripted-api.ts'
 import { testedProject, testedSecrets } from './tested-project.ts'
 
 const IN_MEMORY = '/dev/shm'
 const PAGE = 1_000
-
-export interface SentRequest extends Omit<ReceivedRequest, 'url'> {
-  readonly trigger: Op
-  /** Path and query behind the base URL of the destination. */
-  readonly path: string
-}
-
-/** The outcome of a case. */
-export interface CaseRun {
-  readonly run: RunView
-  readonly requests: readonly SentRequest[]
-  /** Reasons for which rows could not become requests. */
-  readonly unsent: readonly string[]
-}
-
-export interface SyncTesting extends AsyncDisposable {
-  /**
-   * Delivers the rows of `before`, and then runs the sync with the rows of the case. Rejects with `config` if
-   * that cannot be done. One call at a time.
-   */
-  run(sync: string, test: Omit<SyncTestCase, 'name'>): Promise<CaseRun>
-}
 
 interface TestingOptions {
   readonly logger: Logger

@@ -1,8 +1,8 @@
 /** Compares the requests of a run with those that a test expects. */
 import { isDeepStrictEqual } from 'node:util'
-import { jsonOf } from '@sluice/project/sync-tests/read-sync-tests'
-import type { ExpectedRequest } from '@sluice/project/sync-tests/sync-test-schema'
-import type { SentRequest } from './compose.ts'
+import { jsonOf } from './read-sync-tests.ts'
+import type { ExpectedRequest } from './sync-test-schema.ts'
+import type { SentRequest } from './sync-testing.ts'
 
 /** A difference between a request of a run, counted from 1, and the expected one. */
 export type Difference = { readonly request: number } & (
