@@ -137,7 +137,7 @@ export function yamlOf(value: unknown): string {
 
 const LONG_NUMBER = /\d{16}/
 
-/** Returns the value of a JSON text, with a bigint for each integer that a number cannot hold; else the text. */
+/** Parses JSON, with a bigint for each integer that a number cannot hold. Returns any other text as it is. */
 export function jsonOf(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text)
