@@ -20,7 +20,6 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
-import { resolveTarget } from '@sluice/delivery/destination/target'
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalLocks } from '@sluice/partition/adapters/local'
@@ -67,7 +66,7 @@ import { connectionsWith, targets } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf, knownSecrets } from './folder-secrets.ts'
 import { EarlySource } from './early-source.ts'
 import { type EmbeddedOptions, NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
-import { previewOf } from './preview-changes.ts'
+import { previewedTarget, previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
 import { dataDirOf, logFile, makeFolders } from './state-folder.ts'
@@ -317,7 +316,7 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
     }),
   )
   const secrets = knownSecrets(env, kept)
-  const target = resolveTarget(definition, secrets.lookUp)
+  const target = previewedTarget(definition, secrets)
   const render = serves ? renderInThread(signal) : undefined
   const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
   const opened = opening.move()

@@ -8,6 +8,7 @@ import { boundSecrets, type KeptSecrets, secretsOf } from '@sluice/secrets/bound
 import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/secrets/vault/key-file'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { SecretLookup } from '@sluice/secrets/environment'
+import { MASK } from '@sluice/secrets/redact'
 import { dataDirOf, logFile } from './state-folder.ts'
 
 /** The keys of a folder's vault. */
@@ -27,24 +28,36 @@ export function mayHaveVault({ dir, env }: { readonly dir: string; readonly env:
     : existsSync(logFile(dataDirOf({ dir, env })))
 }
 
-/** Looks up secrets, so that the output can mask them. It accepts secrets that are not set. */
-export function knownSecrets(
-  env: Environment,
-  kept: KeptSecrets,
-): { lookUp: SecretLookup; readonly missing: string[] } {
+export interface KnownSecrets {
+  readonly lookUp: SecretLookup
+  /** Sentences about secrets that are not set, and were looked up so far. */
+  readonly missing: readonly string[]
+  readonly isSet: (name: string) => boolean
+}
+
+/**
+ * Looks up secrets, so that the output can mask them. It accepts secrets that are not set: their value is the
+ * mask, so that no field that has to be filled is empty.
+ */
+export function knownSecrets(env: Environment, kept: KeptSecrets): KnownSecrets {
   const find = secretsOf(env, kept)
   const missing: string[] = []
-  const lookUp = (name: string): string => {
+  const valueOf = (name: string): { readonly value: string } | { readonly error: Error } => {
     try {
-      return find(name)
+      return { value: find(name) }
     } catch (error) {
       if (!isSluiceError(error, 'config')) throw error
-      // In the distributed profile, the services have the secrets, and this process need not have them.
-      const said = `a run would fail: ${error.message}`
-      // Each field that names a secret looks it up.
-      if (!isDistributed(env) && !missing.includes(said)) missing.push(said)
-      return ''
+      return { error }
     }
   }
-  return { lookUp, missing }
+  const lookUp = (name: string): string => {
+    const found = valueOf(name)
+    if ('value' in found) return found.value
+    // In the distributed profile, the services have the secrets, and this process need not have them.
+    const said = `a run would fail: ${found.error.message}`
+    // Each field that names a secret looks it up.
+    if (!isDistributed(env) && !missing.includes(said)) missing.push(said)
+    return MASK
+  }
+  return { lookUp, missing, isSet: name => 'value' in valueOf(name) }
 }

@@ -1,14 +1,16 @@
 /** A preview of the next run, as people see it. */
 import type { Definition } from '@sluice/contracts/resources'
+import { secretNames } from '@sluice/contracts/secret-references'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
 import { undecidedNotice } from '@sluice/change-detector/run/notices'
 import type { FoundRequest, NextRun } from '@sluice/control/runs/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
-import type { Target } from '@sluice/delivery/destination/target'
+import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { needsApproval } from '@sluice/domain/held/removal-guard'
 import { renderChanges, type RenderChanges } from '@sluice/templates/rendering/render-changes'
+import type { KnownSecrets } from './folder-secrets.ts'
 
 export interface Previewing {
   readonly next: NextChanges
@@ -18,6 +20,22 @@ export interface Previewing {
   readonly newRunId: () => string
   /** Default: in this thread. */
   readonly render?: RenderChanges | undefined
+}
+
+/**
+ * Returns the target of a preview. A client certificate is left out if one of its secrets is not set here,
+ * since no mask can stand for it. Throws as `resolveTarget` does.
+ */
+export function previewedTarget(definition: Definition, { lookUp, isSet }: KnownSecrets): Target {
+  const { tls } = definition.destination
+  const unset = secretNames(JSON.stringify(tls ?? {})).filter(name => !isSet(name))
+  if (unset.length === 0) return resolveTarget(definition, lookUp)
+  for (const name of unset) lookUp(name)
+  const { ca, insecure } = tls ?? {}
+  return resolveTarget(
+    { ...definition, destination: { ...definition.destination, tls: { ca, insecure } } },
+    lookUp,
+  )
 }
 
 /** Returns the preview. `notices` stand after those that the changes give rise to. */

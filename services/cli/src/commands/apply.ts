@@ -32,17 +32,29 @@ const CHANGE_OPTIONS: { readonly [name: string]: OptionSpec } = {
 export const diffCommand: Command = {
   description:
     'Compares the folder with the resources that are stored: on a server, on Kafka, or in the folder, where the environment says. It shows what `sluice apply` with the same options would create, change and delete, field by field.\n' +
-    'It changes nothing.',
+    'It changes nothing. With --run it also shows what the next run of each sync would send with the resources of the folder, as Markdown for a pull request.',
   positionals: [],
-  options: CHANGE_OPTIONS,
+  options: {
+    ...CHANGE_OPTIONS,
+    run: { type: 'boolean', help: 'also show what the next run of each sync would send; prints Markdown' },
+  },
   readsFolder: true,
   exits: EXITS_OF_CHANGES,
   examples: [
     { command: 'sluice diff', does: 'what `sluice apply` would change' },
     { command: 'sluice diff --prune --json', does: 'the same for scripts, with what would be deleted' },
+    { command: 'sluice diff --run > comment.md', does: 'a comment for a pull request' },
   ],
   async run(context) {
-    const { json, stdout, signal, called } = context
+    const { args, json, stdout, signal, called } = context
+    if (booleanOption(args, 'run')) {
+      const { diffRuns } = await import('./diff-run.ts')
+      return await withFolder(context, async (control, project) => {
+        const changes = await control.call('diffResources', project, { signal })
+        const syncs = project.resources.filter(({ kind }) => kind === 'sync').map(({ name }) => name)
+        return await diffRuns(context, control, { changes, syncs, documents: project.resources })
+      })
+    }
     const view = await withFolder(context, (control, project) =>
       control.call('diffResources', project, { signal }),
     )

@@ -18,7 +18,6 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { ColumnType } from '@sluice/contracts/values'
 import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Samples } from '@sluice/control/resources/sample-preview'
-import { resolveTarget } from '@sluice/delivery/destination/target'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { renderInThread } from '@sluice/templates/adapters/thread'
 import { RecordIo } from '@sluice/topics/record-io'
@@ -30,7 +29,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import { openState } from '@sluice/delivered-state/adapters/state-cache'
 import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf, type EmbeddedOptions } from '../source-options.ts'
 import { knownSecrets } from '../folder-secrets.ts'
-import { previewOf } from '../preview-changes.ts'
+import { previewedTarget, previewOf } from '../preview-changes.ts'
 
 const KEPT_MS = 15_000
 const KEPT_BYTES = 32_000_000
@@ -189,7 +188,7 @@ function asNextRun(
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const secrets = knownSecrets(options.env, kept)
-  const target = resolveTarget(definition, secrets.lookUp)
+  const target = previewedTarget(definition, secrets)
   const { newRunId, serves = false, signal } = options
   const render = serves ? renderInThread(signal) : undefined
   const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
