@@ -104,7 +104,7 @@ describe('`sluice alerts test`', () => {
     hook.on({}, { status: 404 })
     expect(await project.error('alerts', 'test', 'team')).toMatchObject({
       exitCode: 5,
-      message: expect.stringMatching(/^The alert `team` could not be told to http.*: HTTP 404/) as string,
+      message: expect.stringMatching(/^The alert `team` could not be sent to http.*: HTTP 404/) as string,
     })
     expect(await project.error('alerts', 'test', 'taem')).toMatchObject({
       code: 'not-found',

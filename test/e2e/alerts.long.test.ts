@@ -60,10 +60,10 @@ describe.skipIf(realServices() === null)('on Kafka', () => {
     api.on({ url: '/people/2' }, { status: 422 })
     expect((await project.run(SYNC)).view.status).toBe('warning')
     await hook.waitFor(1)
-    const wasTold = (line: { readonly msg: string }): boolean => line.msg === 'an alert was told'
+    const wasSent = (line: { readonly msg: string }): boolean => line.msg === 'a notice was sent'
     const consoles = services.of('console')
-    await Promise.race(consoles.map(each => each.logged(wasTold)))
-    const watching = consoles.find(({ log }) => log.some(wasTold))
+    await Promise.race(consoles.map(each => each.logged(wasSent)))
+    const watching = consoles.find(({ log }) => log.some(wasSent))
     await watching?.kill()
     api.reset()
     expect((await project.run(SYNC)).view.status).toBe('success')

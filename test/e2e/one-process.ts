@@ -14,7 +14,7 @@ import { runDelivery } from '@sluice/delivery/delivery'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
 import { lateAfterTakeover, type LateSends } from '@sluice/delivery/run/maybe-sent'
-import { Places } from '@sluice/delivery/send/places'
+import { UnrecordedRequests } from '@sluice/delivery/send/unrecorded-requests'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
@@ -177,7 +177,7 @@ export class OneProcess implements AsyncDisposable {
       sender: this.#sender,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
-      places: new Places(),
+      unrecorded: new UnrecordedRequests(),
       memory: new DeliveryMemory(128_000_000),
       onError: () => undefined,
       lateSends: this.lateSends,

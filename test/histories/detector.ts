@@ -122,9 +122,9 @@ function findChange(detection: Detection, key: string): Found | null {
   const isMuted = !isResync && mute !== null && mute === believed.muted
   if (run.command === 'discard')
     return entry === null || mute === null || entry.run > upTo ? null : settle({ ...believed, muted: mute })
-  const isLeft = op === null && kind === 'absent' && captured !== null
+  const leavesValues = op === null && kind === 'absent' && captured !== null
   if (op === null || isMuted)
-    return entry === null && !isLeft ? null : settle({ ...believed, muted: isMuted ? mute : null })
+    return entry === null && !leavesValues ? null : settle({ ...believed, muted: isMuted ? mute : null })
   if (entry !== null && !isResync && plan.giveUpAfter !== null && entry.runs >= plan.giveUpAfter)
     return settle({ ...believed, muted: mute })
   if (!run.triggers.includes(op) || (op === 'removed' && plan.api === 'makes-ids' && captured === null)) {

@@ -20,11 +20,11 @@ export interface SentOnce {
   readonly judged: ReadonlyMap<number, RowJudgement>
 }
 
-const NOTHING_TOLD: SentOnce['judged'] = new Map()
+const NOTHING_KNOWN: SentOnce['judged'] = new Map()
 export const UNRENDERABLE: SentOnce = {
   verdict: { outcome: 'rejected', answered: false, retryAfterMs: null },
   status: null,
-  judged: NOTHING_TOLD,
+  judged: NOTHING_KNOWN,
 }
 
 export function sentRow({ op, key, after, captured }: Sent): SentRow {
@@ -73,7 +73,7 @@ export function answered(
 ): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
   const judged: SentOnce['judged'] =
-    id === null ? NOTHING_TOLD : new Map([[0, { outcome: null, error: null, captured: id }]])
+    id === null ? NOTHING_KNOWN : new Map([[0, { outcome: null, error: null, captured: id }]])
   const of = { status, judged }
   const removes = rows.every(
     row => row.op === 'removed' && (isUncertain(uncertain, row) || row.beforeState !== 'present'),

@@ -7,7 +7,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { ReplayScope } from '@sluice/contracts/state'
 import { sleep } from '@sluice/flow/sleep'
 import { keptName, type Vault } from '@sluice/secrets/vault/vault'
-import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
+import { alertsOf, testAlert, type OpenNoticeSenders } from './alerts/alerts-of.ts'
 import { Audit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { destinationsPageOf } from './destinations-page.ts'
@@ -18,7 +18,7 @@ import {
   isNew,
   runCommand,
   sendCommands,
-  type Asked,
+  type AskedRun,
   type SeenRun,
 } from './runs/follow-run.ts'
 import { followToRest } from './runs/follow-to-rest.ts'
@@ -67,7 +67,7 @@ type Asks = {
 }
 
 /** Where syncs run: in a project's folder, or on Kafka. */
-export interface Place {
+export interface ProjectHost {
   /** False if nothing ever ran. Then there is no history, and a look at it makes no files. */
   readonly hasHistory: boolean
   /** The user of this process, if it is a command. */
@@ -90,7 +90,7 @@ export interface Place {
   /** The knowledge that a server has of itself. Absent in a command. */
   readonly health?: HealthSource
   /** Opens the senders of notices of alerts, with the secrets of this vault. */
-  readonly openTelling: OpenTelling
+  readonly openNoticeSenders: OpenNoticeSenders
   /** False where no process starts the runs of schedules. */
   readonly runsSchedules?: boolean
   /** Called once the project is published. */
@@ -100,7 +100,7 @@ export interface Place {
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
 export class ProjectControl implements Control {
   readonly #catalog: Catalog
-  readonly #place: Place
+  readonly #host: ProjectHost
   readonly #keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
@@ -109,19 +109,19 @@ export class ProjectControl implements Control {
   readonly #untaken = new UntakenRuns()
   #audit: Audit | null = null
 
-  constructor(catalog: Catalog, place: Place) {
+  constructor(catalog: Catalog, host: ProjectHost) {
     this.#catalog = catalog
-    this.#place = place
+    this.#host = host
     this.#keeping = new StoredKeeping({
-      hasHistory: place.hasHistory,
+      hasHistory: host.hasHistory,
       open: () => this.#open(),
       ...(catalog.stored === undefined ? {} : { stored: catalog.stored }),
-      samples: place.samples ?? null,
-      documents: place.documents ?? documentsHere,
-      openNextRun: (definition, signal) => place.openNextRun(definition, signal),
+      samples: host.samples ?? null,
+      documents: host.documents ?? documentsHere,
+      openNextRun: (definition, signal) => host.openNextRun(definition, signal),
       forgetSync: (life, signal) => this.#forgetSync(life, signal),
     })
-    const publishing = { ...place, catalog, keeping: this.#keeping, open: () => this.#open() }
+    const publishing = { ...host, catalog, keeping: this.#keeping, open: () => this.#open() }
     this.#publication = new Publication(publishing)
   }
 
@@ -203,25 +203,25 @@ export class ProjectControl implements Control {
       )
     },
     listAlerts: async (_, { signal }) => {
-      const pipeline = this.#place.hasHistory ? await this.#open() : null
+      const pipeline = this.#host.hasHistory ? await this.#open() : null
       return await alertsOf(await this.#catalog.resources(signal), pipeline, signal)
     },
     testAlert: async ({ name }, { signal }) => {
       const resources = await this.#catalog.resources(signal)
-      const pipeline = this.#place.hasHistory ? await this.#open() : null
-      const { openTelling } = this.#place
+      const pipeline = this.#host.hasHistory ? await this.#open() : null
+      const { openNoticeSenders } = this.#host
       const vault = pipeline === null ? null : await vaultOf(pipeline)
-      return await testAlert(name, { resources, openTelling, vault, signal })
+      return await testAlert(name, { resources, openNoticeSenders, vault, signal })
     },
     listAudit: async (query, { signal }) => {
-      if (!this.#place.hasHistory) return { entries: [], next: null }
+      if (!this.#host.hasHistory) return { entries: [], next: null }
       this.#audit ??= new Audit(await this.#open(), this.#catalog.stored)
       return await this.#audit.page(query, signal)
     },
     getHealth: async (_, { signal }) =>
-      await healthOf(this.#place.health, { open: () => this.#open(), signal }),
+      await healthOf(this.#host.health, { open: () => this.#open(), signal }),
     listDestinations: async (paging, { signal }) => {
-      const usage = this.#place.hasHistory ? ((await this.#open()).usage ?? null) : null
+      const usage = this.#host.hasHistory ? ((await this.#open()).usage ?? null) : null
       return await destinationsPageOf(await this.#catalog.resources(signal), usage, { ...paging, signal })
     },
 
@@ -276,7 +276,7 @@ export class ProjectControl implements Control {
     },
 
     listSecrets: async (_, { signal }) => {
-      if (!this.#place.hasHistory) return { secrets: [] }
+      if (!this.#host.hasHistory) return { secrets: [] }
       const vault = await this.#vault()
       await vault.caughtUp({ signal })
       const secrets = vault.list().map(({ kind, name, grants, since, sealedBy, by }) => {
@@ -284,7 +284,7 @@ export class ProjectControl implements Control {
       })
       return { secrets }
     },
-    setSecret: async ({ name, value, for: grants }, { signal, by = this.#place.by ?? null }) => {
+    setSecret: async ({ name, value, for: grants }, { signal, by = this.#host.by ?? null }) => {
       const kept = keptName(name)
       const secret = { kind: 'secret', name: kept, value, by } as const
       const vault = await this.#vault()
@@ -292,10 +292,10 @@ export class ProjectControl implements Control {
       const set = await lastCounts(() => vault.set(granted, { signal }))
       return { name: kept, for: set.grants, replaced: set.replaced }
     },
-    removeSecret: async ({ kind = 'secret', name }, { signal, by = this.#place.by ?? null }) => {
+    removeSecret: async ({ kind = 'secret', name }, { signal, by = this.#host.by ?? null }) => {
       const kept = kind === 'secret' ? keptName(name) : name
       const isThere =
-        this.#place.hasHistory &&
+        this.#host.hasHistory &&
         (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept, by }, { signal })))
       if (isThere) return { removed: kept }
       throw new SluiceError(
@@ -304,7 +304,7 @@ export class ProjectControl implements Control {
       )
     },
     resealSecrets: async (_, { signal }) => {
-      if (!this.#place.hasHistory) return { resealed: 0 }
+      if (!this.#host.hasHistory) return { resealed: 0 }
       return { resealed: await (await this.#vault()).reseal({ signal }) }
     },
   }
@@ -329,7 +329,7 @@ export class ProjectControl implements Control {
       const held = await findHeldRun(pipeline, { id, destination }, following.cancel)
       const definition = await this.#definitionOf(held.sync, following.cancel)
       const asked = { definition, publishes: true }
-      const by = following.by ?? this.#place.by ?? null
+      const by = following.by ?? this.#host.by ?? null
       const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
       if (destination !== 'new')
         return await this.#follow({ ...asked, command, runId: held.runId, beyond: held }, following)
@@ -345,7 +345,7 @@ export class ProjectControl implements Control {
       assertStatus(run, ['queued', 'running', 'held'], 'cancel')
       const { definition: hash, runId, status } = run
       const { definition } = await findDefinition(pipeline, hash, signal)
-      const command = commandAbout(run, 'cancel', following.by ?? this.#place.by ?? null)
+      const command = commandAbout(run, 'cancel', following.by ?? this.#host.by ?? null)
       const asked = { command, runId, definition, publishes: false }
       return await this.#follow(status === 'held' ? { ...asked, beyond: run } : asked, following)
     },
@@ -368,20 +368,20 @@ export class ProjectControl implements Control {
 
   #termsOf(
     terms: { readonly version?: number | undefined; readonly takeOver?: boolean | undefined },
-    { by = this.#place.by }: Calling,
+    { by = this.#host.by }: Calling,
   ): ChangeTerms {
     if (by === undefined) throw new SluiceError('internal', 'a change of a resource has no author')
     return { ...terms, by }
   }
 
   #schedules(): { readonly runsSchedules: boolean } {
-    return { runsSchedules: this.#place.runsSchedules ?? true }
+    return { runsSchedules: this.#host.runsSchedules ?? true }
   }
 
   async #openNextRun(definition: Definition, signal: AbortSignal): Promise<NextRun> {
     await this.#publication.assertOwn(definition, signal)
     try {
-      return await this.#place.openNextRun(definition, signal)
+      return await this.#host.openNextRun(definition, signal)
     } catch (error) {
       throw this.#catalog.placed?.(error, definition) ?? error
     }
@@ -392,7 +392,7 @@ export class ProjectControl implements Control {
   }
 
   #open(): Promise<Pipeline> {
-    this.#pipeline ??= this.#place.open()
+    this.#pipeline ??= this.#host.open()
     return this.#pipeline
   }
 
@@ -407,7 +407,7 @@ export class ProjectControl implements Control {
 
   /** Throws `not-found` if no run can exist. */
   async #pipelineOf(run: string): Promise<Pipeline> {
-    if (!this.#place.hasHistory) throw unknownRun(run)
+    if (!this.#host.hasHistory) throw unknownRun(run)
     return await this.#open()
   }
 
@@ -417,7 +417,7 @@ export class ProjectControl implements Control {
   }
 
   async #openHistory(signal: AbortSignal): Promise<RunHistory> {
-    if (!this.#place.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
+    if (!this.#host.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
     const pipeline = await this.#open()
     const known: Catalog['syncs'] = ending => this.#catalog.syncs(ending)
     const open = { waits: this.#waitsOf(pipeline), untaken: this.#untaken }
@@ -431,7 +431,7 @@ export class ProjectControl implements Control {
 
   async #definitionOf(sync: string, signal: AbortSignal): Promise<Definition> {
     const definition = await this.#catalog.definition(sync, signal)
-    await this.#place.assertSecrets(definition, () => this.#open())
+    await this.#host.assertSecrets(definition, () => this.#open())
     return definition
   }
 
@@ -444,7 +444,7 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(sync, following.cancel)
     const command = runCommand(await this.#open(), sync, {
       ...more,
-      by: following.by ?? this.#place.by ?? null,
+      by: following.by ?? this.#host.by ?? null,
     })
     return await this.#follow({ command, runId: command.id, definition, publishes: true }, following)
   }
@@ -481,7 +481,7 @@ export class ProjectControl implements Control {
    * aborts.
    */
   async #follow(
-    { after, command, publishes, runId, definition, beyond }: Asked,
+    { after, command, publishes, runId, definition, beyond }: AskedRun,
     following: Following,
     late = new AbortController().signal,
   ): Promise<FollowedRun> {

@@ -196,7 +196,7 @@ export class History {
     const wanted = expected.map(({ change }) => change)
     expect(shown).toEqual(wanted.map(change => ({ ...change, muted: change.muted && 'muted' })))
     expect(diff.undecided).toBe(
-      KEYS.filter(key => this.#isLeft(key, { leavesUndecided, upTo, purpose })).length,
+      KEYS.filter(key => this.#isLeftOut(key, { leavesUndecided, upTo, purpose })).length,
     )
     expect(diff.muted).toBe(expected.filter(({ mutes }) => mutes).length)
     expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
@@ -267,7 +267,7 @@ export class History {
     return entry?.outcome === 'unknown' && entry.run === known?.run && entry.seq === known.seq
   }
 
-  #isLeft(key: string, looking: Pick<Looking, 'leavesUndecided' | 'upTo' | 'purpose'>): boolean {
+  #isLeftOut(key: string, looking: Pick<Looking, 'leavesUndecided' | 'upTo' | 'purpose'>): boolean {
     const { leavesUndecided, upTo, purpose } = looking
     if (leavesUndecided === 'none' || purpose?.kind === 'discard' || !this.#isUndecided(key)) return false
     return leavesUndecided === 'all' || (this.#known(key)?.run ?? 0) > (upTo ?? Infinity)
@@ -275,7 +275,7 @@ export class History {
 
   #expectedOf(key: string, looking: Looking): Expected | null {
     const { compare, sent, purpose, giveUpAfter, upTo } = looking
-    if (this.#isLeft(key, looking)) return null
+    if (this.#isLeftOut(key, looking)) return null
     const nothing = { kind: 'absent', row: null, muted: null, partition: null, run: -1, seq: -1 } as const
     const believed = this.#known(key) ?? nothing
     const { partition } = believed
@@ -308,8 +308,8 @@ export class History {
           purpose.status === (purpose.status < 10 ? Math.floor((entry.status ?? 0) / 100) : entry.status))
       return isMeant && (isCurrent || wasMuted || op === null) ? stays(mute) : null
     }
-    const isLeft = op === null && kind === 'absent' && this.#captured.has(place)
-    if (op === null || wasMuted) return entry === undefined && !isLeft ? null : stays(mute)
+    const leavesValues = op === null && kind === 'absent' && this.#captured.has(place)
+    if (op === null || wasMuted) return entry === undefined && !leavesValues ? null : stays(mute)
     if (isCurrent && !isResync && giveUpAfter !== null && entry.runs >= giveUpAfter) return stays(mute)
     if (!sent.has(op)) return settle(transition(kind, op, 'delivered').state, row, null)
     const retried = isCurrent ? retriedOf(entry) : null

@@ -115,7 +115,7 @@ describe('the owners of a partition', () => {
     it('have a marker of their own in every partition, whose offsets their records name', async () => {
       await world.append(ATTEMPTS, [attempt(0, -1)])
       await using owner = await own()
-      expect([owner.owner(ATTEMPTS), owner.owner(RETRY)]).toEqual([1, 0])
+      expect([owner.markerOffset(ATTEMPTS), owner.markerOffset(RETRY)]).toEqual([1, 0])
       expect((await world.read(RETRY))[0]?.record).toMatchObject({
         name: 'sluice.Marker',
         value: { kind: 'takeover', incarnation: INCARNATION, owner: -1 },
@@ -125,15 +125,15 @@ describe('the owners of a partition', () => {
     it('shut their predecessor out of it', async () => {
       await using first = await own()
       await using second = await own()
-      const late = first.append(ATTEMPTS, [attempt(1, first.owner(ATTEMPTS))], { signal })
+      const late = first.append(ATTEMPTS, [attempt(1, first.markerOffset(ATTEMPTS))], { signal })
       await expect(late).rejects.toMatchObject({ code: 'fenced' })
-      await second.append(ATTEMPTS, [attempt(2, second.owner(ATTEMPTS))], { signal })
+      await second.append(ATTEMPTS, [attempt(2, second.markerOffset(ATTEMPTS))], { signal })
       expect(seqs(await world.read(ATTEMPTS))).toEqual([2])
     })
 
     it('know nothing of partitions that they did not take', async () => {
       await using owner = await own()
-      expect(() => owner.owner(at('another', 0))).toThrow('nobody took over another/0')
+      expect(() => owner.markerOffset(at('another', 0))).toThrow('nobody took over another/0')
     })
 
     it('own nothing if the log refuses a marker, and may try again', async () => {
@@ -142,17 +142,17 @@ describe('the owners of a partition', () => {
       })
       await expect(own({ log })).rejects.toMatchObject({ code: 'unreachable' })
       await using owner = await own()
-      await owner.append(ATTEMPTS, [attempt(0, owner.owner(ATTEMPTS))], { signal })
+      await owner.append(ATTEMPTS, [attempt(0, owner.markerOffset(ATTEMPTS))], { signal })
     })
   })
 
   describe('to a reader', () => {
     it('are passed over once a later one has its marker there, though a log that forgot its fence took their records', async () => {
       await using first = await own()
-      await first.append(ATTEMPTS, [attempt(0, first.owner(ATTEMPTS))], { signal })
+      await first.append(ATTEMPTS, [attempt(0, first.markerOffset(ATTEMPTS))], { signal })
       await using second = await own()
-      await world.append(ATTEMPTS, [attempt(1, first.owner(ATTEMPTS))])
-      await second.append(ATTEMPTS, [attempt(2, second.owner(ATTEMPTS))], { signal })
+      await world.append(ATTEMPTS, [attempt(1, first.markerOffset(ATTEMPTS))])
+      await second.append(ATTEMPTS, [attempt(2, second.markerOffset(ATTEMPTS))], { signal })
       expect(seqs(await owned())).toEqual([0, 2])
     })
 
@@ -163,10 +163,10 @@ describe('the owners of a partition', () => {
 
     it('are passed over where they are of another incarnation, their markers too', async () => {
       await using before = await own({ incarnation: 'before' })
-      await before.append(ATTEMPTS, [attempt(0, before.owner(ATTEMPTS), 'before')], { signal })
+      await before.append(ATTEMPTS, [attempt(0, before.markerOffset(ATTEMPTS), 'before')], { signal })
       await using now = await own()
-      await now.append(ATTEMPTS, [attempt(1, now.owner(ATTEMPTS))], { signal })
-      await world.append(ATTEMPTS, [attempt(2, 1000, 'before'), attempt(3, now.owner(ATTEMPTS))])
+      await now.append(ATTEMPTS, [attempt(1, now.markerOffset(ATTEMPTS))], { signal })
+      await world.append(ATTEMPTS, [attempt(2, 1000, 'before'), attempt(3, now.markerOffset(ATTEMPTS))])
       expect(seqs(await owned())).toEqual([1, 3])
       expect(seqs(await owned('attempts', 'before'))).toEqual([0, 2])
     })
@@ -174,8 +174,8 @@ describe('the owners of a partition', () => {
     it('of another stage end nobody, since two stages write some topics', async () => {
       await using delivery = await own()
       await using detector = await own({ stage: 'changes' })
-      await delivery.append(ATTEMPTS, [attempt(0, delivery.owner(ATTEMPTS))], { signal })
-      expect(detector.owner(ATTEMPTS)).toBeGreaterThan(delivery.owner(ATTEMPTS))
+      await delivery.append(ATTEMPTS, [attempt(0, delivery.markerOffset(ATTEMPTS))], { signal })
+      expect(detector.markerOffset(ATTEMPTS)).toBeGreaterThan(delivery.markerOffset(ATTEMPTS))
       expect(seqs(await owned())).toEqual([0])
     })
 
@@ -195,7 +195,7 @@ describe('the owners of a partition', () => {
 
     it('find the last record, past takeovers, tombstones and other incarnations', async () => {
       await using first = await own()
-      await first.append(ATTEMPTS, [attempt(5, first.owner(ATTEMPTS))], { signal })
+      await first.append(ATTEMPTS, [attempt(5, first.markerOffset(ATTEMPTS))], { signal })
       await using _second = await own()
       await world.append(ATTEMPTS, [{ key: textKey('gone'), value: null }, attempt(6, 2, 'before')])
       expect(await last()).toMatchObject({ offset: 1, record: { value: { seq: 5 } } })
@@ -203,9 +203,9 @@ describe('the owners of a partition', () => {
 
     it('find markers of runs, which are no takeovers', async () => {
       await using owner = await own()
-      const marker = plainMarker('release', INCARNATION, owner.owner(ATTEMPTS))
+      const marker = plainMarker('release', INCARNATION, owner.markerOffset(ATTEMPTS))
       const record = { key: markerKey('release', '0'), value: world.io.encode('Marker', marker) }
-      await owner.append(ATTEMPTS, [attempt(5, owner.owner(ATTEMPTS)), record], { signal })
+      await owner.append(ATTEMPTS, [attempt(5, owner.markerOffset(ATTEMPTS)), record], { signal })
       expect(await last()).toMatchObject({ record: { name: 'sluice.Marker', value: { kind: 'release' } } })
     })
   })

@@ -67,7 +67,7 @@ export class Ownership implements AsyncDisposable {
    * Returns the offset of this owner's takeover marker in the partition. Each record of the owner has it as
    * `owner`.
    */
-  owner(target: TopicPartition): number {
+  markerOffset(target: TopicPartition): number {
     const marker = this.#markers.get(nameOf(target))
     if (marker === undefined) throw new SluiceError('internal', `nobody took over ${nameOf(target)}`)
     return marker

@@ -10,7 +10,7 @@ export interface Admission {
   schedule(job: () => Promise<void>): void
 }
 
-/** The front of a lane has places for this many waiters. */
+/** The front of a lane has room for this many waiters. */
 export const FRONT_PLACES = 16
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -55,14 +55,14 @@ export class Waiter {
 }
 
 /**
- * The first waiters stand in the front. Bottleneck queues the others, and admits them as places in the front
+ * The first waiters stand in the front. Bottleneck queues the others, and admits them as slots of the front
  * become free. It spends two timer turns on a job (about 415 a second), so it must not stand between a free
  * slot and the next waiter. Behind a full front its delay does not matter. The head is the waiter in the
  * front whose turn it is. It is either due, and asks the limit at the next occasion, or asleep until a time.
  */
 export class Lane {
-  /** The head's place among the heads of all lanes. The waiter that became head first has the lowest. */
-  place = 0
+  /** The head's order among the heads of all lanes. The waiter that became head first has the lowest. */
+  order = 0
   /** True if the head is to ask the limit. */
   isDue = false
   /** When the head stops sleeping (performance.now()). */
@@ -80,13 +80,13 @@ export class Lane {
   } | null = null
   readonly #front: Waiter[] = []
   readonly #onHead: () => void
-  readonly #admit: (places: number) => Admission
+  readonly #admit: (maxConcurrent: number) => Admission
   #overflow: Admission | null = null
   #overflowing = 0
   #timer: NodeJS.Timeout | undefined
 
   /** Calls `onHead` when another waiter has become head, or none is left. */
-  constructor(admit: (places: number) => Admission, onHead: () => void) {
+  constructor(admit: (maxConcurrent: number) => Admission, onHead: () => void) {
     this.#admit = admit
     this.#onHead = onHead
   }

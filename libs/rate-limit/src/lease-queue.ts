@@ -64,7 +64,9 @@ export type { Lease, LeaseWant } from './lease-lane.ts'
 
 /** Each partition has one waiter, so more than this in all lanes are a bug. */
 const MAX_WAITING = 10_000
-/** Heads whose sleeps end within this time ask in the order of their places, not of their timers. */
+/**
+ * Heads whose sleeps end within this time ask in the order in which they became heads, not of their timers.
+ */
 const SAME_MOMENT_MS = 2
 
 export interface LimitWait {
@@ -102,12 +104,12 @@ export interface LeaseQueue extends AsyncDisposable {
 }
 
 /**
- * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters without a place in
+ * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters outside
  * a lane's front. Disposing rejects the requests that still wait, and leaves the limit open.
  */
 export function createLeaseQueue(
   limit: RateLimit,
-  admit: (places: number) => Admission,
+  admit: (maxConcurrent: number) => Admission,
   onBreaker: OnBreaker = () => undefined,
 ): LeaseQueue {
   return new FairLeaseQueue(new WatchedLimit(limit, onBreaker), admit)
@@ -162,7 +164,7 @@ class FairLeaseQueue implements LeaseQueue {
   readonly #limit: WatchedLimit
   /** The destinations with waiters, by the name of the destination's scope. */
   readonly #groups = new Map<string, LaneGroup>()
-  readonly #admit: (places: number) => Admission
+  readonly #admit: (maxConcurrent: number) => Admission
   readonly #waiters = new Set<Waiter>()
   /**
    * Destinations that served a request in this turn of the event loop, and at which none has failed since.
@@ -171,7 +173,7 @@ class FairLeaseQueue implements LeaseQueue {
   readonly #served = new Set<string>()
   #closed = false
 
-  constructor(limit: WatchedLimit, admit: (places: number) => Admission) {
+  constructor(limit: WatchedLimit, admit: (maxConcurrent: number) => Admission) {
     this.#limit = limit
     this.#admit = admit
   }
@@ -248,21 +250,21 @@ class FairLeaseQueue implements LeaseQueue {
 }
 
 /**
- * The lanes of one destination. All due heads ask together, in the order of their places, once per turn of
- * the event loop. So permits that came back in that turn go into as few leases as possible, and no waiter
- * overtakes another by asking more often.
+ * The lanes of one destination. All due heads ask together, in the order in which they became heads, once per
+ * turn of the event loop. So permits that came back in that turn go into as few leases as possible, and no
+ * waiter overtakes another by asking more often.
  */
 class LaneGroup {
   readonly #limit: WatchedLimit
-  readonly #admit: (places: number) => Admission
+  readonly #admit: (maxConcurrent: number) => Admission
   readonly #onEmpty: () => void
   readonly #lanes = new Map<string, Lane>()
-  #places = 0
+  #heads = 0
   #round: 'none' | 'planned' | 'running' = 'none'
   /** Counts the returns of slots and of permits, and the reports on the destination. */
   readonly #returns = { slots: 0, permits: 0, evidence: 0 }
 
-  constructor(limit: WatchedLimit, admit: (places: number) => Admission, onEmpty: () => void) {
+  constructor(limit: WatchedLimit, admit: (maxConcurrent: number) => Admission, onEmpty: () => void) {
     this.#limit = limit
     this.#admit = admit
     this.#onEmpty = onEmpty
@@ -301,8 +303,8 @@ class LaneGroup {
 
   #onHead(id: string, lane: Lane): void {
     if (lane.head !== undefined) {
-      this.#places += 1
-      lane.place = this.#places
+      this.#heads += 1
+      lane.order = this.#heads
       this.#planRound()
       return
     }
@@ -325,7 +327,7 @@ class LaneGroup {
       if (lane.sleepsFor !== null && lane.sleepsUntilMs <= momentMs) lane.wake()
       if (lane.isDue && lane.head !== undefined) heads.push([lane, lane.head])
     }
-    heads.sort(([a], [b]) => a.place - b.place)
+    heads.sort(([a], [b]) => a.order - b.order)
     await Promise.all(heads.map(([lane, head]) => this.#take(lane, head)))
     this.#round = 'none'
     for (const lane of this.#lanes.values()) if (lane.isDue && lane.head !== undefined) this.#planRound()

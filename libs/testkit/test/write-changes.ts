@@ -27,7 +27,7 @@ export async function writeChanges({ log, io, prefix }: TestLog, run: WrittenRun
   const target = at(syncTopics(prefix, SYNC).changes, partition)
   const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition, signal }
   await using ownership = await takeOver({ ...of, stage: 'changes', targets: [target] })
-  const owner = ownership.owner(target)
+  const owner = ownership.markerOffset(target)
   const schema = changeSchema(columns)
   const encoder = await io.changeEncoder({ sync: SYNC, incarnation: INCARNATION, schema }, { signal })
   const marker = (kind: 'run-begin' | 'run-end', count: number | null) => ({

@@ -30,7 +30,7 @@ export async function writeRequests(
   const target = at(syncTopics(prefix, SYNC).requests, partition)
   const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition, signal }
   await using ownership = await takeOver({ ...of, stage: 'requests', targets: [target] })
-  const owned = { incarnation: INCARNATION, owner: ownership.owner(target) }
+  const owned = { incarnation: INCARNATION, owner: ownership.markerOffset(target) }
   const append = async (key: Uint8Array, value: Uint8Array): Promise<number> =>
     (await ownership.append(target, [{ key, value }], { signal })).baseOffset
   const { begin, keys } = run

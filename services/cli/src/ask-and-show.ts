@@ -88,7 +88,7 @@ const NO_PROGRESS: RunProgress = {
   end: () => undefined,
 }
 
-interface Asked {
+interface FinishedRun {
   readonly exitCode: ExitCode
   readonly view: RunView
 }
@@ -106,7 +106,7 @@ async function followAndPrint(
     readonly wants?: RunStatus | undefined
     readonly isAmongOthers?: boolean
   },
-): Promise<Asked> {
+): Promise<FinishedRun> {
   const { json, stdout, stderr, errorColor, signal: cancel } = context
   const progress = isAmongOthers ? NO_PROGRESS : runProgress(stderr, { color: errorColor, now: Date.now })
   const onCancel = (): void => progress.ending()

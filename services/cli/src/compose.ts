@@ -13,7 +13,7 @@ import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
 import type { Control } from '@sluice/control/port'
-import type { Place } from '@sluice/control/project-control'
+import type { ProjectHost } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -138,16 +138,19 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
   if (isDistributed(env)) {
     const { ProjectControl } = await import('@sluice/control/project-control')
     const open = (): Promise<Pipeline> => openDistributed(options)
-    const openNext: Place['openNextRun'] = (definition, signal) =>
+    const openNext: ProjectHost['openNextRun'] = (definition, signal) =>
       openNextRun({ ...options, definition, signal })
     // The services have the secrets, and this process need not have them.
-    const place = {
+    const host = {
       ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
       assertSecrets: () => Promise.resolve(),
-      ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
+      ...{
+        samples: lazySamples(options),
+        openNoticeSenders: (kept: Vault | null) => openNoticeSenders(options, kept),
+      },
       onPublished: publishedIn(dataDirHere(options), options.tell),
     }
-    return new ProjectControl(catalog, place)
+    return new ProjectControl(catalog, host)
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
   const { mask } = await import('./cli-logger.ts')
@@ -162,7 +165,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       (await import('@sluice/embedded/compose')).openEmbedded({ ...embedded, expected }),
     openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
     askHolder: path => askServer({ kind: 'socket', path }),
-    placeOf: place => folderPlaceOf(options, place),
+    hostOf: state => folderHost(options, state),
   })
 }
 
@@ -171,11 +174,14 @@ async function askServer(address: ServerAddress): Promise<Control> {
   return createServerControl(address)
 }
 
-/** The part of a `Place` for syncs that run in their folder. */
-function folderPlaceOf(
+/** The part of a `ProjectHost` for syncs that run in their folder. */
+function folderHost(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'> {
+): Pick<
+  ProjectHost,
+  'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openNoticeSenders' | 'samples'
+> {
   return {
     by: userName(),
     onPublished: publishedIn(dataDirHere(options), options.tell),
@@ -192,7 +198,7 @@ function folderPlaceOf(
     },
     openNextRun: (definition, signal) =>
       openNextRun({ ...options, definition, isAtWork, serves: isAtWork, signal }),
-    openTelling: kept => openTelling(options, kept),
+    openNoticeSenders: kept => openNoticeSenders(options, kept),
   }
 }
 
@@ -238,7 +244,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     dataDir,
     openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
     openPipeline: metrics => openEmbedded({ ...opening, newRunId: newUlid, mask, metrics }),
-    place: folderPlaceOf(opening, { isAtWork: true }),
+    projectHost: folderHost(opening, { isAtWork: true }),
     logIn: login => logInWith(opening, login),
     checks: async () =>
       (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
@@ -287,15 +293,15 @@ export async function openTesting(
 }
 
 /** Opens what sends the notices of alerts. */
-async function openTelling(
+async function openNoticeSenders(
   { env }: Pick<ProjectOptions, 'env'>,
   kept: KeptSecrets | null,
-): ReturnType<Place['openTelling']> {
+): ReturnType<ProjectHost['openNoticeSenders']> {
   const [embedded, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
   ])
-  return embedded.tellingOf({ env, mask }, kept ?? { find: () => null })
+  return embedded.noticeSenders({ env, mask }, kept ?? { find: () => null })
 }
 
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */

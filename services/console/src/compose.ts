@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
 import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
 import { keepAlerts } from '@sluice/alerts/keep/keep-alerts'
-import type { TellingDeps } from '@sluice/alerts/tell/send-notice'
+import type { SendNoticeDeps } from '@sluice/alerts/send/send-notice'
 import { SluiceError } from '@sluice/contracts/errors'
 import { storedCatalog, type Catalog } from '@sluice/control/catalog'
 import { kafkaChecks } from '@sluice/control/health/kafka-checks'
@@ -71,13 +71,14 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>
       samplesOf(previewing, null),
     ))
-  const openTelling = (kept: Vault | null): TellingDeps & AsyncDisposable => tellingOf(env, kept, mask)
+  const openNoticeSenders = (kept: Vault | null): SendNoticeDeps & AsyncDisposable =>
+    noticeSenders(env, kept, mask)
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
     documents: documentsApart(),
-    openTelling: kept => Promise.resolve(openTelling(kept)),
+    openNoticeSenders: kept => Promise.resolve(openNoticeSenders(kept)),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
       return await openNextRun({ ...previewing, definition, signal: ending })
@@ -101,9 +102,8 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       pages: await WebPages.read(),
     }),
   )
-  const telling = opening.use(openTelling(vault))
   const watching = {
-    ...{ ...stage, ...telling, logger, locks: createLocalLocks() },
+    ...{ ...stage, ...opening.use(openNoticeSenders(vault)), logger, locks: createLocalLocks() },
     ...{ publicUrl: config.publicUrl, alertMetrics: createAlertMetrics(metrics) },
     errorsOf: runErrors.bind(null, stage),
   }
@@ -188,11 +188,11 @@ function loginsOf(
   return new PendingLogins({ catalog, begin })
 }
 
-function tellingOf(
+function noticeSenders(
   env: ConsoleConfig['env'],
   kept: Vault | null,
   mask: StartContext['mask'],
-): TellingDeps & AsyncDisposable {
+): SendNoticeDeps & AsyncDisposable {
   const reach = reachOf(env)
   const sender = createUndiciSender({ connections: 1, ...reach })
   // An alert's author may not be the operator of this process, so secrets go only to granted hosts.

@@ -29,7 +29,7 @@ import { runDelivery } from './delivery.ts'
 import { DestinationTokens } from './destination/destination-tokens.ts'
 import { patientTargets } from './destination/patient-targets.ts'
 import { lateAfterTakeover } from './run/maybe-sent.ts'
-import { Places } from './send/places.ts'
+import { UnrecordedRequests } from './send/unrecorded-requests.ts'
 import { reportBreakers } from './send/destination-gate.ts'
 import { Throttles } from './send/throttles.ts'
 
@@ -97,8 +97,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   // A predecessor may still live, frozen, and hold its slots until then.
   const lateSends = lateAfterTakeover(target => target.slotLifeMs)
   const { render: renderElsewhere } = opening.use(new SlowRenders())
-  const working = { throttles: new Throttles(), places: new Places(), memory, onError, renderElsewhere }
-  const sending = { ...working, sender, leases, resolveTarget, lateSends }
+  const shared = { throttles: new Throttles(), unrecorded: new UnrecordedRequests(), memory }
+  const sending = { ...shared, onError, renderElsewhere, sender, leases, resolveTarget, lateSends }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => locksReadiness(locks) },

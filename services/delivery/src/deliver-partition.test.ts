@@ -30,7 +30,7 @@ import { lateAfterTakeover } from './run/maybe-sent.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { earlierKey, requestHash } from './ledger/request-history.ts'
 import { resolveTarget } from './destination/target.ts'
-import { Places } from './send/places.ts'
+import { UnrecordedRequests } from './send/unrecorded-requests.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 20_000 })
@@ -135,7 +135,7 @@ describe('the delivery of a partition', () => {
       },
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
-      places: new Places(),
+      unrecorded: new UnrecordedRequests(),
       memory: new DeliveryMemory(128_000_000),
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,

@@ -85,7 +85,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     run: checkpoint.run,
     counts: checkpoint.counts,
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
-    attemptsEnd: ownership.owner(attempts) + 1,
+    attemptsEnd: ownership.markerOffset(attempts) + 1,
     abort: worker.abort,
     onMarked: () => backlog.now(),
     onFurther: () => worker.entry?.cameFurther(),

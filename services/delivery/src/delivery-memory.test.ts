@@ -13,7 +13,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { deliverPartition } from './deliver-partition.ts'
 import { resolveTarget } from './destination/target.ts'
 import { lateAfterTakeover } from './run/maybe-sent.ts'
-import { Places } from './send/places.ts'
+import { UnrecordedRequests } from './send/unrecorded-requests.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -104,7 +104,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
       sender: api,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
-      places: new Places(),
+      unrecorded: new UnrecordedRequests(),
       lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),

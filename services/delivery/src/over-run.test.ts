@@ -30,7 +30,7 @@ import type { DeliverDeps } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { ScriptedDelivery } from '../test/scripted-delivery.ts'
 import { resolveTarget } from './destination/target.ts'
-import { Places } from './send/places.ts'
+import { UnrecordedRequests } from './send/unrecorded-requests.ts'
 import { Throttles } from './send/throttles.ts'
 
 const never = new AbortController().signal
@@ -100,7 +100,7 @@ function live({
         onError: () => undefined,
       },
       throttles: new Throttles(),
-      places: new Places(),
+      unrecorded: new UnrecordedRequests(),
       memory: new DeliveryMemory(128_000_000),
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       resolveTarget: async of => resolveTarget(await definitions.get(of, { signal: never }), () => ''),

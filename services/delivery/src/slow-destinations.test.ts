@@ -24,7 +24,7 @@ import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
 import { lateAfterTakeover } from './run/maybe-sent.ts'
-import { Places } from './send/places.ts'
+import { UnrecordedRequests } from './send/unrecorded-requests.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -72,7 +72,7 @@ async function deliver(
     {
       ...{ log, io, runs, definitions, prefix, sender, leases },
       throttles: new Throttles({ firstPauseMs: 100 }),
-      places: new Places(),
+      unrecorded: new UnrecordedRequests(),
       memory: new DeliveryMemory(128_000_000),
       lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,

@@ -149,7 +149,7 @@ export class BatchDelivery implements AsyncDisposable {
     const target = at(topics.requests, 0)
     const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition: 0, signal: never }
     await using ownership = await takeOver({ ...of, stage: 'requests', targets: [target] })
-    const owner = ownership.owner(target)
+    const owner = ownership.markerOffset(target)
     const marker = (kind: 'run-begin' | 'run-end', count: number | null) => ({
       key: markerKey(kind, '0'),
       value: io.encode('Marker', { ...plainMarker(kind, INCARNATION, owner), begin, count, position: 0 }),

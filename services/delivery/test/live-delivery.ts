@@ -12,7 +12,7 @@ import { deliverPartition } from '../src/deliver-partition.ts'
 import { DeliveryMemory } from '../src/delivery-memory.ts'
 import { lateAfterTakeover } from '@sluice/delivery/run/maybe-sent'
 import type { DeliverDeps } from '../src/run/open-run.ts'
-import { Places } from '../src/send/places.ts'
+import { UnrecordedRequests } from '../src/send/unrecorded-requests.ts'
 import { Throttles } from '../src/send/throttles.ts'
 
 export interface Life {
@@ -61,7 +61,7 @@ export function depsOf(
     onError: () => undefined,
     leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
     throttles: new Throttles({ firstPauseMs: 5 }),
-    places: new Places(),
+    unrecorded: new UnrecordedRequests(),
     memory: new DeliveryMemory(128_000_000),
     random: () => 0,
   }

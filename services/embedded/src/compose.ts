@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { MailSender } from '@sluice/alerts/port'
-import type { TellingDeps } from '@sluice/alerts/tell/send-notice'
+import type { SendNoticeDeps } from '@sluice/alerts/send/send-notice'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
 import type { Wait } from '@sluice/contracts/run-records'
@@ -119,9 +119,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
       { ...deps, ...(only === null ? { runsSchedules: true } : { only }) },
       { ...options, ...ends },
     )
-    const openTelling = () => tellingOf(options, vault)
+    const openNoticeSenders = () => noticeSenders(options, vault)
     const running = runServices(services, ends, to =>
-      watchAlerts({ ...options, ...deps, only, openTelling }, to),
+      watchAlerts({ ...options, ...deps, only, openNoticeSenders }, to),
     )
     startWait = null
     await running
@@ -134,10 +134,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
 }
 
 /** Opens what sends the notices of alerts, with the secrets of the environment and of `kept`. */
-export function tellingOf(
+export function noticeSenders(
   { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
   kept: KeptSecrets,
-): TellingDeps & AsyncDisposable {
+): SendNoticeDeps & AsyncDisposable {
   const sender = senderOf({ connections: 1, ...networkOf(env) })
   // The client is loaded with the first mail, since most processes send none.
   const mailer: MailSender = {

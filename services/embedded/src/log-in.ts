@@ -84,7 +84,7 @@ export async function beginLogin(
   const grants = [...new Set(uses.map(grantFor))].join(', ')
   return {
     url,
-    codeTo: placeOf(atTokens[0]),
+    codeTo: originOf(atTokens[0]),
     grants,
     grantOf,
     finish: async (grant, { signal, by }) => {
@@ -112,7 +112,7 @@ export async function beginLogin(
 function assertEncrypted({ name, tls }: DestinationSpec, field: string, url: string | undefined): void {
   const use = url === undefined ? null : useByDestination({ baseUrl: url, tls })
   if (use === null || !grantFor(use).endsWith(' plain')) return
-  const message = `the \`${field}\` of a login has to be https://, or to lead to this machine, and leads to ${placeOf(use)}`
+  const message = `the \`${field}\` of a login has to be https://, or to lead to this machine, and leads to ${originOf(use)}`
   const insecure =
     tls?.insecure === true ? ', whose certificate is not checked (`tls: { insecure: true }`)' : ''
   throw new SluiceError('config', `Destination \`${name}\`: ${message}${insecure}.`, {
@@ -120,6 +120,6 @@ function assertEncrypted({ name, tls }: DestinationSpec, field: string, url: str
   })
 }
 
-function placeOf(use: SecretUse | undefined): string {
+function originOf(use: SecretUse | undefined): string {
   return use === undefined ? '' : (grantFor(use).split(' ')[0] ?? '')
 }

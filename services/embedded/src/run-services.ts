@@ -1,7 +1,7 @@
 /** All services at work in one process. */
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { runDelivery } from '@sluice/delivery/delivery'
-import { Places } from '@sluice/delivery/send/places'
+import { UnrecordedRequests } from '@sluice/delivery/send/unrecorded-requests'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import type { Ends } from '@sluice/flow/ends'
 import { newSuspects } from '@sluice/partition/deaths/entry'
@@ -13,7 +13,7 @@ type DeliveryDeps = Parameters<typeof runDelivery>[0]
 /** The ports that the caller opens. The other dependencies are the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'runsAfterDeaths' | 'isOneProcess'> &
   Omit<Parameters<typeof runRenderer>[0], 'suspects'> &
-  Omit<DeliveryDeps, 'throttles' | 'places' | 'suspects' | 'onError'>
+  Omit<DeliveryDeps, 'throttles' | 'unrecorded' | 'suspects' | 'onError'>
 
 /**
  * Runs all services and `beside` until they are drained. If one fails, the others drain, too.
@@ -28,7 +28,12 @@ export async function runServices(
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
   // A command that is started again after a death meets the same row, or the same answer, again.
   const [rendering, delivering] = [newSuspects(), newSuspects()]
-  const sending = { throttles: new Throttles(), places: new Places(), suspects: delivering, onError }
+  const sending = {
+    throttles: new Throttles(),
+    unrecorded: new UnrecordedRequests(),
+    suspects: delivering,
+    onError,
+  }
   const services = [
     runChangeDetector({ ...deps, now: Date.now, isOneProcess: true }, all),
     runRenderer({ ...deps, suspects: rendering }, all),

@@ -1,5 +1,5 @@
 /** Alerts in the process that works in a folder. */
-import type { TellingDeps } from '@sluice/alerts/tell/send-notice'
+import type { SendNoticeDeps } from '@sluice/alerts/send/send-notice'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Ends } from '@sluice/flow/ends'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
@@ -13,7 +13,7 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
   readonly metrics?: Metrics
   /** The syncs that are run; null for all. The set may grow. */
   readonly only: ReadonlySet<string> | null
-  readonly openTelling: () => TellingDeps & AsyncDisposable
+  readonly openNoticeSenders: () => SendNoticeDeps & AsyncDisposable
 }
 
 /**
@@ -33,10 +33,10 @@ export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<vo
       import('@sluice/alerts/keep/alert-metrics'),
       import('@sluice/control/history/run-errors'),
     ])
-    await using telling = deps.openTelling()
+    await using senders = deps.openNoticeSenders()
     const alertMetrics = metrics === undefined ? NO_ALERT_METRICS : createAlertMetrics(metrics)
     const kept = {
-      ...{ ...deps, ...telling, alertMetrics, publicUrl: publicUrlOf(env) },
+      ...{ ...deps, ...senders, alertMetrics, publicUrl: publicUrlOf(env) },
       ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
     }
     const { only: _, ...all } = kept

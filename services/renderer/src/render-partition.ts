@@ -280,7 +280,7 @@ class PartitionRenderer {
       },
       records: new RequestRecords(this.#deps.io, this.#output.partition, {
         incarnation,
-        owner: this.#owned().owner(this.#output),
+        owner: this.#owned().markerOffset(this.#output),
         run: begin.run,
         begin: runBeginOffset,
       }),
@@ -371,7 +371,7 @@ class PartitionRenderer {
       throw new SluiceError('corrupt', `run ${begin.run} begins inside run ${run}, at offset ${offset}`)
     }
     const ownership = this.#owned()
-    const owner = ownership.owner(this.#output)
+    const owner = ownership.markerOffset(this.#output)
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
     await this.#requests.append()
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
@@ -392,7 +392,7 @@ class PartitionRenderer {
     }
     this.#requests.push(
       this.#markerRecord({
-        ...plainMarker('run-end', ownership.incarnation, ownership.owner(this.#output)),
+        ...plainMarker('run-end', ownership.incarnation, ownership.markerOffset(this.#output)),
         begin: context.begin,
         count: context.records.nextSeq,
         sealed: end.sealed,

@@ -19,7 +19,7 @@ import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 import type { AlertState, Trouble } from '../evaluate/alert-state.ts'
 import { evaluate, mustBeStored } from '../evaluate/evaluate.ts'
-import { sendNotice, type TellingDeps } from '../tell/send-notice.ts'
+import { sendNotice, type SendNoticeDeps } from '../send/send-notice.ts'
 import type { AlertMetrics } from './alert-metrics.ts'
 import { readAlertStates, stateRecord, watchKey, type AlertLog, type KeptState } from './alert-records.ts'
 import { Courier, type NoticeAttempt } from './courier.ts'
@@ -37,7 +37,7 @@ const AFTER_A_PAUSE = 'alerts are watched again after a pause'
 /** A command that has done its work waits this long for its notices. */
 const LAST_LOOK_MS = 10_000
 
-export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
+export interface KeepAlertsDeps extends AlertLog, SendNoticeDeps, KnownFactsDeps {
   readonly locks: Locks
   readonly logger: {
     info(fields: object, message: string): void
@@ -355,11 +355,11 @@ class AlertKeeper {
     const { logger, alertMetrics } = this.#deps
     const { id, sync, condition, state } = notice
     alertMetrics.tried(alert, trouble === null ? 'told' : 'failed')
-    if (trouble === null) logger.info({ alert, sync, condition, state, id }, 'an alert was told')
+    if (trouble === null) logger.info({ alert, sync, condition, state, id }, 'a notice was sent')
     else
       logger.warn(
         { alert, sync, condition, state, id, tries: trouble.tries, why: trouble.error },
-        'an alert cannot be told for now',
+        'a notice cannot be sent for now',
       )
   }
 

@@ -604,9 +604,12 @@ export type InputOf<Name extends OperationName> = Flat<
 
 /** The input as a client passes it: a query's field may also be text from a URL, or null for no value. */
 export type AskedOf<Name extends OperationName> = Flat<
-  Part<Name, 'params'> & Asked<Name, 'query', string | null> & Asked<Name, 'body', never> & DocumentPart<Name>
+  Part<Name, 'params'> &
+    AskedPart<Name, 'query', string | null> &
+    AskedPart<Name, 'body', never> &
+    DocumentPart<Name>
 >
-type Asked<Name extends OperationName, Where extends 'query' | 'body', None> = Shapes[Name] extends {
+type AskedPart<Name extends OperationName, Where extends 'query' | 'body', None> = Shapes[Name] extends {
   readonly [W in Where]: infer Schema extends z.ZodType
 }
   ? {

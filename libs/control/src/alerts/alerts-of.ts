@@ -7,11 +7,11 @@ import { shownTarget } from '@sluice/contracts/specs/alert-specs'
 import { nearestName } from '@sluice/domain/nearest-name'
 import { readAlertStates, alertsViewOf } from '@sluice/alerts/keep/alert-records'
 import { testNotice } from '@sluice/alerts/notice/notice-of'
-import { sendNotice, type TellingDeps } from '@sluice/alerts/tell/send-notice'
+import { sendNotice, type SendNoticeDeps } from '@sluice/alerts/send/send-notice'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import type { Pipeline } from '../pipeline.ts'
 
-export type OpenTelling = (vault: Vault | null) => Promise<TellingDeps & AsyncDisposable>
+export type OpenNoticeSenders = (vault: Vault | null) => Promise<SendNoticeDeps & AsyncDisposable>
 
 /** The alerts among the resources. `pipeline` is null where nothing ever ran. */
 export async function alertsOf(
@@ -28,22 +28,22 @@ export async function testAlert(
   name: string,
   options: {
     readonly resources: readonly ResourceSpec[]
-    readonly openTelling: OpenTelling
+    readonly openNoticeSenders: OpenNoticeSenders
     readonly vault: Vault | null
     readonly signal: AbortSignal
   },
 ): Promise<AlertTestedView> {
-  const { resources, openTelling, vault, signal } = options
+  const { resources, openNoticeSenders, vault, signal } = options
   const alerts = alertsIn(resources)
   const alert = alerts.find(each => each.name === name)
   if (alert === undefined) throw unknownAlert(name, alerts)
-  await using telling = await openTelling(vault)
+  await using senders = await openNoticeSenders(vault)
   const id = `msg_${randomBytes(16).toString('hex')}`
-  const notice = testNotice({ id, alert: name, link: null, now: telling.now() })
-  const why = await sendNotice(alert, notice, telling, { signal })
+  const notice = testNotice({ id, alert: name, link: null, now: senders.now() })
+  const why = await sendNotice(alert, notice, senders, { signal })
   const to = shownTarget(alert.to)
   if (why === null) return { alert: name, to, id }
-  throw new SluiceError('unreachable', `The alert \`${name}\` could not be told to ${to}: ${why}`)
+  throw new SluiceError('unreachable', `The alert \`${name}\` could not be sent to ${to}: ${why}`)
 }
 
 function alertsIn(resources: readonly ResourceSpec[]): AlertSpec[] {

@@ -11,7 +11,7 @@ import type { Pipeline } from '../pipeline.ts'
 import type { RunWaits } from '../waits/run-waits.ts'
 
 /** A command, and the run that it is about. */
-export interface Asked {
+export interface AskedRun {
   readonly command: Command
   /** A command for the same sync that is sent before: an approval that resets the sync. */
   readonly after?: Command

@@ -28,11 +28,11 @@ export function parseAsWritten(text: string, seen?: () => void): unknown {
   })
 }
 
-/** The JSON of a body. `untold`: it cannot be read, with the reason. */
+/** The JSON of a body. `unclear`: it cannot be read, with the reason. */
 type BodyJson =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'none' }
-  | { readonly kind: 'untold'; readonly why: string }
+  | { readonly kind: 'unclear'; readonly why: string }
 
 export class AnswerBody {
   readonly text: string
@@ -50,7 +50,7 @@ export class AnswerBody {
 
   /** The JSON, which is parsed at the first call. */
   get json(): BodyJson {
-    this.#json ??= this.cut === null ? parsed(this.text, this.#paths) : { kind: 'untold', why: this.cut }
+    this.#json ??= this.cut === null ? parsed(this.text, this.#paths) : { kind: 'unclear', why: this.cut }
     return this.#json
   }
 }
@@ -64,10 +64,10 @@ function parsed(text: string, paths: number): BodyJson {
     const value = parseAsWritten(text, () => (values += 1))
     if (values * paths <= MAX_LOOKS) return { kind: 'json', value }
     const most = Math.floor(MAX_LOOKS / paths)
-    return { kind: 'untold', why: `the answer has ${values} values, and ${paths} JSONPaths look at ${most}` }
+    return { kind: 'unclear', why: `the answer has ${values} values, and ${paths} JSONPaths look at ${most}` }
   } catch (error) {
     // The reviver recurses, so deep nesting exhausts the stack.
-    if (error instanceof RangeError) return { kind: 'untold', why: "the answer's JSON is nested too deep" }
+    if (error instanceof RangeError) return { kind: 'unclear', why: "the answer's JSON is nested too deep" }
     return { kind: 'none' }
   }
 }

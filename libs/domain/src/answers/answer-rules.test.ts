@@ -4,7 +4,7 @@ import { AnswerBody } from './answer-body.ts'
 import { parseJsonPath } from './json-path.ts'
 import { compileAnswerRules, meaningOf, reasonAt } from './answer-rules.ts'
 
-/** What the rules make of an answer: the outcome of the rule that fits, or `default`, or `untold`. */
+/** What the rules make of an answer: the outcome of the rule that fits, or `default`, or `unclear`. */
 function meaning(
   rules: readonly AnswerRuleSpec[],
   status: number,
@@ -69,28 +69,28 @@ describe('a rule for answers', () => {
     expect(meaning(rules, 404, 'other')).toBe('default')
   })
 
-  it('leaves untold what may stand in the part of a body that was not read', () => {
+  it('leaves unclear what may stand in the part of a body that was not read', () => {
     const cut = 'the answer is longer'
     const json: AnswerRuleSpec = { status: 200, json: '$.errors[0]', as: 'rejected' }
     const body: AnswerRuleSpec = { status: 200, body: 'oops', as: 'rejected' }
-    expect(meaning([json], 200, '{"errors":[1],"rest":"', cut)).toBe('untold')
-    expect(meaning([json], 200, '12', cut)).toBe('untold')
-    expect(meaning([body], 200, 'some', cut)).toBe('untold')
+    expect(meaning([json], 200, '{"errors":[1],"rest":"', cut)).toBe('unclear')
+    expect(meaning([json], 200, '12', cut)).toBe('unclear')
+    expect(meaning([body], 200, 'some', cut)).toBe('unclear')
     expect(meaning([body], 200, 'some oops', cut)).toBe('rejected')
     // Another part of the rule tells that it cannot fit, whatever is in the rest.
     expect(meaning([json, body], 404, 'x', cut)).toBe('default')
     // An earlier rule that fits needs no look at it.
     expect(meaning([{ status: 200, as: 'delivered' }, json], 200, 'x', cut)).toBe('delivered')
     expect(meaningOf(compileAnswerRules([json]), 200, new AnswerBody('x', cut))).toEqual({
-      kind: 'untold',
+      kind: 'unclear',
       why: cut,
     })
   })
 
-  it('leaves untold what is nested deeper than can be read', () => {
+  it('leaves unclear what is nested deeper than can be read', () => {
     const deep = '['.repeat(200_000) + ']'.repeat(200_000)
     const rules: AnswerRuleSpec[] = [{ status: 200, json: '$[0]', as: 'rejected' }]
-    expect(meaning(rules, 200, deep)).toBe('untold')
+    expect(meaning(rules, 200, deep)).toBe('unclear')
   })
 
   it('with a wrong path is refused', () => {

@@ -22,7 +22,7 @@ export type AnswerMeaning =
   /** No rule fits. */
   | { readonly kind: 'default' }
   /** A rule may fit, but the body could not be read. So the meaning is unknown. */
-  | { readonly kind: 'untold'; readonly why: string }
+  | { readonly kind: 'unclear'; readonly why: string }
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileAnswerRules(specs: readonly AnswerRuleSpec[]): readonly AnswerRule[] {
@@ -54,7 +54,7 @@ export function meaningOf(rules: readonly AnswerRule[], status: number, body: An
     const json = findsValue(rule.json, body)
     if (text === 'no' || json === 'no') continue
     if (text === 'yes' && json === 'yes') return { kind: 'rule', rule }
-    return { kind: 'untold', why: body.cut ?? (body.json.kind === 'untold' ? body.json.why : '') }
+    return { kind: 'unclear', why: body.cut ?? (body.json.kind === 'unclear' ? body.json.why : '') }
   }
   return { kind: 'default' }
 }
@@ -63,15 +63,15 @@ function hasStatus(wanted: AnswerStatus, status: number): boolean {
   return typeof wanted === 'number' ? wanted === status : wanted[0] === String(status)[0]
 }
 
-function containsText(wanted: string | null, body: AnswerBody): 'yes' | 'no' | 'untold' {
+function containsText(wanted: string | null, body: AnswerBody): 'yes' | 'no' | 'unclear' {
   if (wanted === null || body.text.includes(wanted)) return 'yes'
-  return body.cut === null ? 'no' : 'untold'
+  return body.cut === null ? 'no' : 'unclear'
 }
 
-function findsValue(path: JsonPath | null, body: AnswerBody): 'yes' | 'no' | 'untold' {
+function findsValue(path: JsonPath | null, body: AnswerBody): 'yes' | 'no' | 'unclear' {
   if (path === null) return 'yes'
   const { json } = body
-  if (json.kind !== 'json') return json.kind === 'none' ? 'no' : 'untold'
+  if (json.kind !== 'json') return json.kind === 'none' ? 'no' : 'unclear'
   return isThere(firstAt(path, json.value, isThere)) ? 'yes' : 'no'
 }
 

@@ -53,7 +53,7 @@ type JsonAt =
   { readonly kind: 'found'; readonly json: string } | { readonly kind: 'none'; readonly why: string }
 
 function jsonAt(path: JsonPath, { json }: Pick<AnswerBody, 'json'>): JsonAt {
-  if (json.kind === 'untold') return { kind: 'none', why: json.why }
+  if (json.kind === 'unclear') return { kind: 'none', why: json.why }
   if (json.kind === 'none') return { kind: 'none', why: 'the answer is no JSON' }
   const found = valuesAt(path, json.value)
   const value: unknown = path.many && found.length > 0 ? found : found[0]

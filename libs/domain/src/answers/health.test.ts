@@ -8,8 +8,8 @@ it.each([
   [200, 'served'],
   [400, 'refused'],
   [404, 'refused'],
-  [408, 'untold'],
-  [429, 'untold'],
+  [408, 'unclear'],
+  [429, 'unclear'],
   [500, 'failed'],
   [503, 'failed'],
 ] as const)('an answer %d counts as %s', (status, health) => {
@@ -17,14 +17,14 @@ it.each([
 })
 
 it('a 503 that asks for a pause is no failure of the destination', () => {
-  expect(healthOf(503, verdictOfAnswer(answer(503, '3'), 0))).toBe('untold')
+  expect(healthOf(503, verdictOfAnswer(answer(503, '3'), 0))).toBe('unclear')
 })
 
 it.each([
   ['timeout', 'failed'],
   ['broken', 'failed'],
   ['not-sent', 'failed'],
-  ['invalid', 'untold'],
+  ['invalid', 'unclear'],
 ] as const)('no answer, because of %s, counts as %s', (reason, health) => {
   expect(healthOf(null, verdictOfFailure(reason))).toBe(health)
 })
@@ -34,7 +34,7 @@ it.each([
   [500, 'delivered', 'served'],
   [409, 'exists', 'served'],
   [404, 'missing', 'served'],
-  [200, 'unknown', 'untold'],
+  [200, 'unknown', 'unclear'],
   [200, 'rejected', 'refused'],
   [502, 'unknown', 'failed'],
 ] as const)('an answer %d that a rule takes as %s counts as %s', (status, outcome, health) => {

@@ -3,10 +3,10 @@ import type { Verdict } from './outcome.ts'
 
 /**
  * `served`: the destination took the request, or knew the row already. `failed`: no answer came, or the
- * destination failed. `refused`: it answered, and rejected this request. `untold`: the attempt shows nothing,
- * since the destination asked for a pause, say, or was never reached.
+ * destination failed. `refused`: it answered, and rejected this request. `unclear`: the attempt shows
+ * nothing, since the destination asked for a pause, say, or was never reached.
  */
-export type Health = 'served' | 'failed' | 'refused' | 'untold'
+export type Health = 'served' | 'failed' | 'refused' | 'unclear'
 
 /** Returns the health by the status of the answer, null if none came, and its verdict. */
 export function healthOf(status: number | null, { outcome, answered }: Verdict): Health {
@@ -17,13 +17,13 @@ export function healthOf(status: number | null, { outcome, answered }: Verdict):
       return 'served'
     case 'unknown':
       // A rule of the sync may take a 2xx as unknown, and 408 is the client's fault.
-      return status === null || status >= 500 ? 'failed' : 'untold'
+      return status === null || status >= 500 ? 'failed' : 'unclear'
     case 'unsent':
       return 'failed'
     case 'rejected':
-      return answered ? 'refused' : 'untold'
+      return answered ? 'refused' : 'unclear'
     case 'throttled':
-      return 'untold'
+      return 'unclear'
     default:
       return outcome satisfies never
   }

@@ -9,7 +9,7 @@ function told(body: unknown, ...rules: readonly object[]): string {
   const compiled = compileRowRules(rules.map(rule => rowRule.parse(rule)))
   const rows = ['a', 'b', 'a'].map((mail, index) => ({ named: JSON.stringify({ mail, n: `${index + 1}` }) }))
   const answers = rowAnswersOf(compiled, new AnswerBody(JSON.stringify(body), null), rows)
-  if (answers.kind === 'untold') return answers.why
+  if (answers.kind === 'unclear') return answers.why
   const found = [...answers.rows].toSorted(([a], [b]) => a - b)
   return found.map(([row, { as, error }]) => `${row}:${as}${error === null ? '' : `(${error})`}`).join(' ')
 }
@@ -69,17 +69,17 @@ describe('what an answer says of rows', () => {
   it('is nothing where the body is no JSON, and cannot be told where it is cut', () => {
     const rules = compileRowRules([rowRule.parse(byIndex)])
     const rows = [{ named: null }]
-    expect(rowAnswersOf(rules, new AnswerBody('<p>', null), rows)).toMatchObject({ kind: 'told', odd: null })
-    expect(rowAnswersOf(rules, new AnswerBody('{', 'cut'), rows)).toEqual({ kind: 'untold', why: 'cut' })
-    expect(rowAnswersOf([], new AnswerBody('{', 'cut'), rows)).toMatchObject({ kind: 'told' })
+    expect(rowAnswersOf(rules, new AnswerBody('<p>', null), rows)).toMatchObject({ kind: 'known', odd: null })
+    expect(rowAnswersOf(rules, new AnswerBody('{', 'cut'), rows)).toEqual({ kind: 'unclear', why: 'cut' })
+    expect(rowAnswersOf([], new AnswerBody('{', 'cut'), rows)).toMatchObject({ kind: 'known' })
   })
 
   it('keeps the digits of numbers', () => {
     const rules = compileRowRules([rowRule.parse({ items: '$[*]', row: { id: '$' }, as: 'rejected' })])
     const rows = ['12345678901234567890', '1.50'].map(id => ({ named: JSON.stringify({ id }) }))
     const answers = rowAnswersOf(rules, new AnswerBody('[12345678901234567890, 1.50]', null), rows)
-    expect(answers).toMatchObject({ kind: 'told', odd: null })
-    expect(answers.kind === 'told' && [...answers.rows.keys()]).toEqual([0, 1])
+    expect(answers).toMatchObject({ kind: 'known', odd: null })
+    expect(answers.kind === 'known' && [...answers.rows.keys()]).toEqual([0, 1])
   })
 
   it('tells of an item that names no row', () => {

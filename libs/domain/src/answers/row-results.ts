@@ -37,7 +37,7 @@ export interface RowAnswer {
 
 export type RowAnswers =
   | {
-      readonly kind: 'told'
+      readonly kind: 'known'
       /** The results by the row's position in the request. */
       readonly rows: ReadonlyMap<number, RowAnswer>
       /** A message about an item that names no row; null if there is none. */
@@ -46,7 +46,7 @@ export type RowAnswers =
       readonly strays: ReadonlySet<RowRuleSpec['as']>
     }
   /** The body could not be read, so its results are unknown. */
-  | { readonly kind: 'untold'; readonly why: string }
+  | { readonly kind: 'unclear'; readonly why: string }
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule[] {
@@ -92,10 +92,10 @@ export function rowAnswersOf(
   body: AnswerBody,
   rows: readonly { readonly named: string | null }[],
 ): RowAnswers {
-  if (rules.length === 0) return NOTHING_TOLD
+  if (rules.length === 0) return NOTHING_KNOWN
   const { json } = body
-  if (json.kind === 'none') return NOTHING_TOLD
-  if (json.kind === 'untold') return json
+  if (json.kind === 'none') return NOTHING_KNOWN
+  if (json.kind === 'unclear') return json
   const found = new Map<number, RowAnswer>()
   const places = new NamedRows(rows)
   let odd: string | null = null
@@ -115,10 +115,10 @@ export function rowAnswersOf(
       for (const position of free) found.set(position, answer)
     }
   }
-  return { kind: 'told', rows: found, odd, strays }
+  return { kind: 'known', rows: found, odd, strays }
 }
 
-const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: new Set() }
+const NOTHING_KNOWN: RowAnswers = { kind: 'known', rows: new Map(), odd: null, strays: new Set() }
 
 function isOf({ json, body }: RowRule, item: unknown): boolean {
   if (json !== null && !isThere(firstAt(json, item, isThere))) return false

@@ -75,7 +75,11 @@ describe('a partition whose owners die', () => {
     for (let done = 1; done <= finishes; done += 1) {
       entry.cameFurther()
       const checkpoint = { offset: from + done, from: 0, run: run.run ?? 0, counts: {} }
-      const attempt = sampleAttempt({ owner: owner.owner(ATTEMPTS), incarnation: INCARNATION, checkpoint })
+      const attempt = sampleAttempt({
+        owner: owner.markerOffset(ATTEMPTS),
+        incarnation: INCARNATION,
+        checkpoint,
+      })
       await owner.append(ATTEMPTS, [{ key: textKey('a'), value: io.encode('Attempt', attempt) }], {
         signal: never,
       })

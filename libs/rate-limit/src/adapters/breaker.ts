@@ -33,7 +33,7 @@ interface Opening {
   holder: string | null
 }
 
-type Asked =
+type BreakerState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'probe' }
   | { readonly kind: 'open'; readonly leftMs: number; readonly broken: Broken }
@@ -63,7 +63,7 @@ export class Breaker {
     return { failures: this.#failures, openedAt, pausedUntil, failedProbes, lastProbeAt }
   }
 
-  ask(rule: BreakerRule, nowMs: number): Asked {
+  ask(rule: BreakerRule, nowMs: number): BreakerState {
     this.#forget(rule, nowMs)
     const opening = this.#opening
     if (opening === null) return { kind: 'closed' }

@@ -109,8 +109,8 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
     ['closed', { kind: 'closed' }],
     ['begun', { kind: 'begun', definition: 'd' }],
     ['detected: nothing', { kind: 'detected', found: NOTHING, records: 0, toApprove: null, to: TO }],
-    ['awaits approval', { kind: 'awaits-approval', toApprove: HELD, at: 20 }],
-    ['awaits approval of the destination', { kind: 'awaits-approval', toApprove: HELD_ELSEWHERE, at: 20 }],
+    ['awaits approval', { kind: 'held', toApprove: HELD, at: 20 }],
+    ['awaits approval of the destination', { kind: 'held', toApprove: HELD_ELSEWHERE, at: 20 }],
     ['detected: changes', { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO }],
     ['publishing', { kind: 'publishing', at: 20 }],
     ['published', { kind: 'published', at: 20 }],
@@ -125,7 +125,7 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
   // A run that has ended, or awaits approval, fails no more but for a bug; one that is cancelled awaits none.
   const cannot = (kind: Fact['kind']): boolean =>
     (kind === 'failed' && ['done', 'reported'].includes(atWork.phase)) ||
-    (kind === 'awaits-approval' && atWork.run.cancelling)
+    (kind === 'held' && atWork.run.cancelling)
   // The cause of a run makes no difference to why it is held, and there are too many lives to try each.
   const isTried = (name: string): boolean =>
     name !== 'awaits approval of the destination' || (atWork.run.cause === 'manual' && life.fired === null)

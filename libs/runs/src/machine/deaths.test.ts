@@ -255,7 +255,7 @@ describe('no death counts', () => {
   it.each<readonly [string, readonly Fact[]]>([
     ['of a process that awaits the reports of a run', published],
     ['of a process that has let go of the run', [BEGUN, { kind: 'let-go' }]],
-    ['before a run that awaits approval', [BEGUN, { kind: 'awaits-approval', toApprove: HELD, at: 20 }]],
+    ['before a run that awaits approval', [BEGUN, { kind: 'held', toApprove: HELD, at: 20 }]],
     ['of a process that died before the run had begun', []],
   ])('%s, and those before it do', (_, facts) => {
     const sync = new Sync()

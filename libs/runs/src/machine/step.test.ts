@@ -55,7 +55,7 @@ const FACTS: { readonly [fact: string]: Fact } = {
     toApprove: null,
     to: HELD_ELSEWHERE.destination.to,
   },
-  'awaits-approval': { kind: 'awaits-approval', toApprove: HELD, at: 20 },
+  held: { kind: 'held', toApprove: HELD, at: 20 },
   prepared: { kind: 'prepared', at: 20 },
   publishing: { kind: 'publishing', at: 20 },
   published: { kind: 'published', at: 20 },
@@ -79,9 +79,9 @@ detecting   → restoring: detecting; RUN running; go-on
 detecting   → restored: detecting; ; go-on
 detecting   → detected: nothing: reported; ; end
 detecting   → detected: changes: detecting; ; publish
-detecting   → detected: too many removals: detecting; ; await-approval
+detecting   → detected: too many removals: detecting; ; hold
 detecting   → detected: another destination: detecting; RUN running; publish
-detecting   → awaits-approval: done; RUN held; release
+detecting   → held: done; RUN held; release
 detecting   → prepared: detecting; RUN running; go-on
 detecting   → publishing: publishing; ; go-on
 detecting   → let-go: detecting; RUN running; go-on

@@ -43,7 +43,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   restoring: ['detecting'],
   restored: ['detecting'],
   detected: ['detecting'],
-  'awaits-approval': ['detecting'],
+  held: ['detecting'],
   prepared: ['detecting'],
   publishing: ['detecting'],
   published: ['publishing'],
@@ -131,7 +131,7 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
       return stepOf(withRun(life, atWork, { restoring: null }), [], 'go-on')
     case 'detected':
       return detected(life, atWork, fact)
-    case 'awaits-approval':
+    case 'held':
       return awaitApproval(life, atWork, fact)
     case 'prepared':
       return reportRun(atPhase(run, { publishingFrom: fact.at }))
@@ -189,7 +189,7 @@ function detected(
   { found, records, toApprove, to }: Extract<WorkFact, { kind: 'detected' }>,
 ): Step {
   const run = { ...atWork.run, ...found }
-  const next = toApprove !== null ? 'await-approval' : records > 0 ? 'publish' : 'end'
+  const next = toApprove !== null ? 'hold' : records > 0 ? 'publish' : 'end'
   // Renderer and delivery never hear of a run that publishes nothing, so no report will come.
   const phase = next === 'end' ? 'reported' : 'detecting'
   const deliveredTo = toApprove === null ? deliveredToNow(life, to) : life.deliveredTo
@@ -201,7 +201,7 @@ function detected(
 function awaitApproval(
   life: SyncLife,
   atWork: AtWork,
-  { toApprove: held, at }: Extract<WorkFact, { kind: 'awaits-approval' }>,
+  { toApprove: held, at }: Extract<WorkFact, { kind: 'held' }>,
 ): Step {
   // An approval gives the number back. Then the count of the run before is that of the sync again.
   const deaths = deathsWithout(atWork.run)

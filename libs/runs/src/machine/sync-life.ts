@@ -155,7 +155,7 @@ export type WorkFact =
       readonly to: DeliveredTo
     }
   /** The run is to await approval. */
-  | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals; readonly at: number }
+  | { readonly kind: 'held'; readonly toApprove: HeldRemovals; readonly at: number }
   /** All is ready to be published. People who watch the run may see the results of its diff. */
   | { readonly kind: 'prepared'; readonly at: number }
   /** The first record is about to be written. */
@@ -199,7 +199,7 @@ export type Next =
   | 'wait' // for a command [asked].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
-  | 'await-approval' // Let somebody approve it first [awaits-approval].
+  | 'hold' // Let somebody approve it first [held].
   | 'publish' // [prepared, publishing, then published, publishing-cancelled or failed]
   | 'close' // Write the missing markers [closed].
   | 'await-reports' // Wait until all partitions have reported [reported].

@@ -92,7 +92,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
   }
   const complete = await publishChanges(diff, {
     io: await RecordIo.open(codec, 'sluice', { signal }),
-    ownership: { incarnation: 'i', partitions: PARTITIONS, topics, owner: () => owner },
+    ownership: { incarnation: 'i', partitions: PARTITIONS, topics, of: () => owner },
     begin: { run: 7, runId: 'r', definition: 'd', startedAt: 0, first: false },
     encoder,
     blockRows: () => blockRows,

@@ -27,7 +27,7 @@ const NEW_ROW = { op: 'added', partition: null } as const
 
 interface PublishOptions {
   readonly io: RecordIo
-  readonly ownership: Pick<SyncOwnership, 'incarnation' | 'owner' | 'partitions' | 'topics'>
+  readonly ownership: Pick<SyncOwnership, 'incarnation' | 'of' | 'partitions' | 'topics'>
   readonly begin: RunBegin
   /** Encodes this sync's changes. */
   readonly encoder: Encoder
@@ -148,7 +148,7 @@ class Publisher {
     const value = encoder.encode({
       ...change,
       incarnation: ownership.incarnation,
-      owner: ownership.owner(partition).owner(target),
+      owner: ownership.of(partition).markerOffset(target),
       run: begin.run,
       seq: part.seq,
       replayed: null,
@@ -176,7 +176,7 @@ class Publisher {
     const target = at(ownership.topics.changes, partition)
     return encoder.frame({
       incarnation: ownership.incarnation,
-      owner: ownership.owner(partition).owner(target),
+      owner: ownership.of(partition).markerOffset(target),
       run: begin.run,
       ...{ op: 'added', before: null, beforeState: 'absent', settledState: null, muted: null },
       ...{ captured: null, retried: null, replayed: null, unfit: null },
@@ -201,7 +201,7 @@ class Publisher {
     const target = at(ownership.topics.changes, REPLAY_PARTITION)
     const place = {
       incarnation: ownership.incarnation,
-      owner: ownership.owner(REPLAY_PARTITION).owner(target),
+      owner: ownership.of(REPLAY_PARTITION).markerOffset(target),
       run: begin.run,
       seq: part.seq,
     }
@@ -281,7 +281,7 @@ class Publisher {
   async #appendSome(partition: number, records: NewRecords, settled = () => {}): Promise<void> {
     const { ownership, abort: signal } = this.#options
     const append = ownership
-      .owner(partition)
+      .of(partition)
       .append(at(ownership.topics.changes, partition), records, { signal })
       .then(settled)
       .catch((error: unknown) => {
@@ -302,9 +302,9 @@ export async function appendMarker(
 ): Promise<void> {
   const { io, ownership, signal } = options
   const target = at(ownership.topics.changes, partition)
-  const owner = ownership.owner(partition)
+  const owner = ownership.of(partition)
   const value = io.encode('Marker', {
-    ...plainMarker(kind, ownership.incarnation, owner.owner(target)),
+    ...plainMarker(kind, ownership.incarnation, owner.markerOffset(target)),
     ...marker,
   })
   await owner.append(target, [{ key: markerKey(kind, `${partition}`), value }], { signal })
@@ -312,7 +312,7 @@ export async function appendMarker(
 
 /** Writes a tombstone for each key. Resolves once they are acknowledged. */
 export async function endKeys(
-  ownership: Pick<SyncOwnership, 'owner' | 'topics'>,
+  ownership: Pick<SyncOwnership, 'of' | 'topics'>,
   topic: keyof Pick<SyncTopics, 'changes' | 'retry' | 'captured'>,
   { keys, signal }: { readonly keys: readonly EndedKey[]; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -323,5 +323,5 @@ export async function endKeys(
     byPartition.set(partition, records)
   }
   for (const [partition, records] of byPartition)
-    await ownership.owner(partition).append(at(ownership.topics[topic], partition), records, { signal })
+    await ownership.of(partition).append(at(ownership.topics[topic], partition), records, { signal })
 }

@@ -35,6 +35,6 @@ export async function endReplayed({ deps, ownership, life, ends }: OwnedSync): P
   const changes = at(topics.changes, REPLAY_PARTITION)
   for (let from = 0; from < count; from += APPEND_RECORDS) {
     const records = keys.slice(from, from + APPEND_RECORDS).map(key => ({ key, value: null }))
-    await ownership.owner(REPLAY_PARTITION).append(changes, records, { signal })
+    await ownership.of(REPLAY_PARTITION).append(changes, records, { signal })
   }
 }

@@ -40,7 +40,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     done.push(`${marker.replace(/\/.*/, '')} in ${partition}`)
   }
   const owner = (partition: number): object => ({
-    owner: () => 0,
+    markerOffset: () => 0,
     append: async (_: unknown, records: readonly { readonly key: Uint8Array }[]) => {
       for (const { key } of records) append(partition, key)
     },
@@ -69,7 +69,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       incarnation: 'i',
       topics: syncTopics('p', 's'),
       tails: async () => tails,
-      owner,
+      of: owner,
     },
     ends: { drain: signal, abort: signal },
     startedHere: new Set(),

@@ -83,7 +83,7 @@ export class RunExecution {
         await owned.step({ kind: 'ended', endsBefore: [], at: deps.now() })
       } else if (toApprove !== null) {
         this.#waits.throwIfAborted()
-        await owned.step({ kind: 'awaits-approval', toApprove, at: deps.now() })
+        await owned.step({ kind: 'held', toApprove, at: deps.now() })
       }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
@@ -178,7 +178,7 @@ export class RunExecution {
       const findings = { definition: hash, ends, isModelUnchanged: isUnchanged, at: deps.now(), found }
       owned.lastIdle = { ...findings, run: number ?? 0 }
     }
-    if (next === 'await-approval') signal.throwIfAborted()
+    if (next === 'hold') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
     const published = await this.#publish(definition, { detected, replay }, detecting)

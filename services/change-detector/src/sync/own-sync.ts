@@ -40,7 +40,7 @@ export class SyncOwnership implements AsyncDisposable {
     this.topics = syncTopics(deps.prefix, sync)
   }
 
-  owner(partition: number): Ownership {
+  of(partition: number): Ownership {
     const owner = this.#owners[partition]
     if (owner === undefined)
       throw new SluiceError('internal', `${this.sync} has no partition ${partition}, only ${this.partitions}`)
@@ -49,7 +49,7 @@ export class SyncOwnership implements AsyncDisposable {
 
   /** Offset of the takeover marker in partition 0 of `changes`. Run events name it as their writer. */
   get marker(): number {
-    return this.owner(0).owner(at(this.topics.changes, 0))
+    return this.of(0).markerOffset(at(this.topics.changes, 0))
   }
 
   /** Writes a run event; resolves once it is acknowledged. */
@@ -60,14 +60,14 @@ export class SyncOwnership implements AsyncDisposable {
     const { sync, incarnation, marker } = this
     const record = runEventRecord(this.#deps.io, { ...event, sync, incarnation, marker })
     const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(sync))
-    await this.owner(0).append(target, [record], { signal })
+    await this.of(0).append(target, [record], { signal })
   }
 
   /** Writes a tombstone for each of these runs. Resolves once they are acknowledged. */
   async forgetRuns(runIds: readonly string[], signal: AbortSignal): Promise<void> {
     const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(this.sync))
     const records = runIds.map(runId => ({ key: runKey(this.sync, runId), value: null }))
-    await this.owner(0).append(target, records, { signal })
+    await this.of(0).append(target, records, { signal })
   }
 
   /** Reads what the last run left in each partition of `changes`. */

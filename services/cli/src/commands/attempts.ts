@@ -160,7 +160,7 @@ function pathOf(url: string, { columns }: OutputOptions): string {
   return parsed === null ? url : `${parsed.pathname}${parsed.search}`
 }
 
-function placeOf({ run, requestId, attempt, test }: AttemptView): string {
+function titleOf({ run, requestId, attempt, test }: AttemptView): string {
   return test === true
     ? `test ${run}, which changed no state`
     : `run ${run} · request ${requestId} · attempt ${attempt}`
@@ -172,7 +172,7 @@ export function attemptDetails(attempt: AttemptView, options: OutputOptions, pai
   const lines = [
     `${paint('bold', safe(`${attempt.method} ${attempt.url}`))}`,
     `${paintOutcome(attempt.outcome, attempt.outcome, paint)} · ${answer} · ${when}`,
-    paint('dim', safe(`${placeOf(attempt)} · ${attempt.sync} ${attempt.trigger}`)),
+    paint('dim', safe(`${titleOf(attempt)} · ${attempt.sync} ${attempt.trigger}`)),
     `rows: ${attempt.keys.map(safe).join(', ')}`,
   ]
   if (attempt.error !== null) lines.push(paint('red', safe(attempt.error)))

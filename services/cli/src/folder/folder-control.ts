@@ -170,13 +170,13 @@ export class FolderControl implements Control {
 
   async #holderOrSelf(about: About): Promise<Control> {
     if (this.#held !== null) return this.#held.control
-    const { catalog, placeOf, hasHistory, askHolder } = this.#options
+    const { catalog, hostOf, hasHistory, askHolder } = this.#options
     // It throws for mistakes in the project before anything is opened.
     let expected: SourceSpec | null = null
     if (typeof about === 'object') {
       const { signal } = new AbortController()
       const definition = await catalog.definition(about.sync, signal)
-      await placeOf({ isAtWork: true }).assertSecrets(definition, null)
+      await hostOf({ isAtWork: true }).assertSecrets(definition, null)
       expected = definition.source
     } else if (about === 'past' && !hasHistory()) return this.#reader()
     try {
@@ -202,9 +202,9 @@ export class FolderControl implements Control {
   }
 
   #reader(): Control {
-    const { catalog, placeOf, hasHistory, openToRead } = this.#options
+    const { catalog, hostOf, hasHistory, openToRead } = this.#options
     return new ProjectControl(catalog, {
-      ...placeOf({ isAtWork: false }),
+      ...hostOf({ isAtWork: false }),
       ...{ hasHistory: hasHistory(), runsSchedules: false },
       open: openToRead,
     })

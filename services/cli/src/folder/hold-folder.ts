@@ -5,7 +5,7 @@ import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { unloadedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
-import { type Place, ProjectControl } from '@sluice/control/project-control'
+import { type ProjectHost, ProjectControl } from '@sluice/control/project-control'
 import type { Project } from '@sluice/project/project'
 import type { Logger } from '@sluice/runtime/logger'
 import { SharedServices } from './shared-services.ts'
@@ -33,9 +33,12 @@ export interface FolderOptions {
   /** Rejects with `conflict` if another process works in the folder. */
   readonly openToRead: () => Promise<Pipeline>
   readonly askHolder: (socket: string) => Promise<Control>
-  readonly placeOf: (options: {
+  readonly hostOf: (options: {
     readonly isAtWork: boolean
-  }) => Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'>
+  }) => Pick<
+    ProjectHost,
+    'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openNoticeSenders' | 'samples'
+  >
   /** If set, first runs differ from what another process knows, so this command asks no other process. */
   readonly firstRun?: object | undefined
   readonly patienceMs?: number
@@ -50,7 +53,7 @@ export interface Held extends AsyncDisposable {
  * Takes the lock and listens for other commands. Disposing it first waits for the runs that these asked for.
  */
 export async function holdFolder(options: FolderOptions, expected: SourceSpec | null): Promise<Held> {
-  const { catalog, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
+  const { catalog, dataDir, logger, signal, tell, loadProject, openPipeline, hostOf } = options
   await using opening = new AsyncDisposableStack()
   const pipeline = opening.use(await openPipeline(expected))
   const services = new SharedServices(pipeline.start)
@@ -60,13 +63,13 @@ export async function holdFolder(options: FolderOptions, expected: SourceSpec | 
     start: services.start,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
-  const place = {
-    ...placeOf({ isAtWork: true }),
+  const host = {
+    ...hostOf({ isAtWork: true }),
     hasHistory: true,
     runsSchedules: false,
     open: () => Promise.resolve(shared),
   }
-  const controlOf = (resources: Catalog): ProjectControl => new ProjectControl(resources, place)
+  const controlOf = (resources: Catalog): ProjectControl => new ProjectControl(resources, host)
   const asked = new AskedRuns({ logger, cancel: signal })
   const load = async () => {
     const { createApi } = await import('@sluice/console/api/create-api')

@@ -17,7 +17,7 @@ import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { writeResources } from '@sluice/resources/change-resources'
 import { leftText } from '@sluice/control/resources/resource-plan'
-import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { ProjectControl, type ProjectHost } from '@sluice/control/project-control'
 import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
@@ -56,7 +56,10 @@ export interface ServeFolderOptions {
   readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
-  readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
+  readonly projectHost: Pick<
+    ProjectHost,
+    'assertSecrets' | 'by' | 'openNextRun' | 'openNoticeSenders' | 'samples'
+  >
   /** Begins a login to a destination. */
   readonly logIn: (login: {
     readonly destination: DestinationSpec
@@ -81,7 +84,7 @@ export interface Up extends AsyncDisposable {
  * `conflict` if another process has the folder open.
  */
 export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
-  const { dir, dataDir, env, logger, signal, tell, openPipeline, openIndex, place } = options
+  const { dir, dataDir, env, logger, signal, tell, openPipeline, openIndex, projectHost } = options
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
   const access = readAccess(env, host)
@@ -102,7 +105,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const indexed = opening.use(await openIndex(pipeline))
   const served = { ...servedPipeline(pipeline), indexed }
   const control = new ProjectControl(catalog, {
-    ...place,
+    ...projectHost,
     health: healthOf(options),
     hasHistory: true,
     documents: documentsApart(),

@@ -7,7 +7,7 @@ import { destinationsPage } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
-import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { ProjectControl, type ProjectHost } from '@sluice/control/project-control'
 import type { LimitUsage } from '@sluice/rate-limit/port'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
@@ -29,14 +29,14 @@ const catalog: Catalog = {
   publish: () => Promise.resolve(null),
 }
 /** Its operations need topics, which it cannot open. */
-const place: Place = {
+const host: ProjectHost = {
   hasHistory: false,
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new Error('the password is hunter2')),
-  openTelling: () => Promise.reject(new Error('no alert is told here')),
+  openNoticeSenders: () => Promise.reject(new Error('no alert is told here')),
 }
-const control = new ProjectControl(catalog, place)
+const control = new ProjectControl(catalog, host)
 
 const described = z.object({
   paths: z.record(
@@ -140,7 +140,7 @@ describe('answers', () => {
       },
     }
     const open = (): Promise<Pipeline> => Promise.resolve({ usage } as Pipeline)
-    const knowing = new ProjectControl(catalog, { ...place, hasHistory: true, open })
+    const knowing = new ProjectControl(catalog, { ...host, hasHistory: true, open })
     await using other = await serve({ kind: 'loopback', host: '127.0.0.1' }, knowing)
     expect(await told(other)).toEqual({
       ...unknown,
@@ -339,12 +339,12 @@ describe('a token', () => {
 it('requests in a row on a connection that breaks off end, and give back their places', async () => {
   const begun: AbortSignal[] = []
   const started = Promise.withResolvers<void>()
-  const openNextRun: Place['openNextRun'] = (_definition, signal) => {
+  const openNextRun: ProjectHost['openNextRun'] = (_definition, signal) => {
     begun.push(signal)
     if (begun.length === 2) started.resolve()
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   }
-  const hanging = new ProjectControl(catalog, { ...place, openNextRun })
+  const hanging = new ProjectControl(catalog, { ...host, openNextRun })
   await using busy = await serve({ kind: 'loopback', host: '127.0.0.1' }, hanging)
   const path = `/api/v1/preview?sync=${SYNC}`
   const socket = connect(busy.port, '127.0.0.1')

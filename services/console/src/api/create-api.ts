@@ -18,7 +18,7 @@ import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
 import { headersOf } from './headers.ts'
 import { openApiDocument } from './open-api.ts'
-import { Busy, Places, Turns } from '../access/places.ts'
+import { Busy, RequestLimit, Turns } from '../access/request-limits.ts'
 import { Refusals } from '../access/refusals.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
@@ -128,7 +128,7 @@ type Serving = ApiOptions & { readonly gate: Gate; readonly turns: Turns; readon
 
 function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   const { gate, turns, asked, openControl, ending, logger } = serving
-  const places = new Places(route)
+  const limit = new RequestLimit(route)
   const principals = new WeakMap<FastifyRequest, Principal>()
   const gones = new WeakMap<FastifyRequest, ReturnType<typeof goneOf>>()
   app.route({
@@ -141,7 +141,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
       assertMayUse(route, principal.roles)
-      const giveBack = places.take(principal.name)
+      const giveBack = limit.take(principal.name)
       const gone = goneOf(reply)
       void gone.promise.then(giveBack)
       gones.set(request, gone)

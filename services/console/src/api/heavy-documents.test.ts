@@ -21,7 +21,7 @@ const catalog: Catalog = { syncs: nothing, definition: nothing, resources: nothi
 it('a heavy preview and heavy checks hold up no other answer, and end', { timeout: 60_000 }, async () => {
   const control = new ProjectControl(catalog, {
     ...{ hasHistory: false, open: nothing, assertSecrets: nothing, openNextRun: nothing },
-    ...{ openTelling: nothing, documents: documentsApart() },
+    ...{ openNoticeSenders: nothing, documents: documentsApart() },
   })
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(control)

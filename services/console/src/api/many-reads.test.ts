@@ -63,7 +63,7 @@ beforeAll(async () => {
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
     openNextRun: () => Promise.reject(new Error('nothing runs here')),
-    openTelling: () => Promise.reject(new Error('no alert is told here')),
+    openNoticeSenders: () => Promise.reject(new Error('no alert is told here')),
   })
   const asked = new AskedRuns({ logger, cancel: signal })
   const access = { kind: 'tokens', tokens: TOKENS } as const

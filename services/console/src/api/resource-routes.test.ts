@@ -39,7 +39,7 @@ beforeAll(async () => {
   const control = new ProjectControl(storedCatalog(log), {
     ...{ hasHistory: true, open: () => Promise.resolve(pipeline), assertSecrets: () => Promise.resolve() },
     openNextRun: () => Promise.reject(new Error('no source is here')),
-    openTelling: () => Promise.reject(new Error('no alert is told of here')),
+    openNoticeSenders: () => Promise.reject(new Error('no alert is told of here')),
   })
   const access = { kind: 'tokens', tokens: TOKENS } as const
   const asked = new AskedRuns({ logger, cancel: signal })

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import { runEvents } from './run-events.ts'
-import { Places } from '../access/places.ts'
+import { RequestLimit } from '../access/request-limits.ts'
 import { ROUTES } from './routes.ts'
 
 const RUN: RunView = {
@@ -75,20 +75,20 @@ it('rejects before it begins if there is no such run', async () => {
   await expect(nothing).rejects.toMatchObject({ code: 'not-found' })
 })
 
-it('one caller cannot take all places for streams', () => {
+it('one caller cannot use up the limit of streams', () => {
   const streams = ROUTES.filter(({ streams: does }) => does === true)
   expect(streams).not.toEqual([])
   for (const { id, atOnce = 0, atOncePerCaller = atOnce } of streams) {
-    const places = new Places({ atOnce, atOncePerCaller })
-    const taken = [...Array(atOnce).keys()].filter(() => isTaken(places, 'reader'))
+    const limit = new RequestLimit({ atOnce, atOncePerCaller })
+    const taken = [...Array(atOnce).keys()].filter(() => isTaken(limit, 'reader'))
     expect([id, taken.length]).toEqual([id, 100])
-    expect(isTaken(places, 'operator')).toBe(true)
+    expect(isTaken(limit, 'operator')).toBe(true)
   }
 })
 
-function isTaken(places: Places, caller: string): boolean {
+function isTaken(limit: RequestLimit, caller: string): boolean {
   try {
-    places.take(caller)
+    limit.take(caller)
     return true
   } catch {
     return false

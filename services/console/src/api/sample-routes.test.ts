@@ -22,7 +22,7 @@ beforeAll(async () => {
     open: () => Promise.reject(new Error('nothing is opened here')),
     assertSecrets: () => Promise.resolve(),
     openNextRun: () => Promise.reject(new Error('no run is wanted')),
-    openTelling: () => Promise.reject(new Error('no alert is told here')),
+    openNoticeSenders: () => Promise.reject(new Error('no alert is told here')),
   })
   const serve = async (of: { readonly ownUrl?: () => string }): Promise<number> => {
     const asked = new AskedRuns({ logger, cancel: new AbortController().signal })

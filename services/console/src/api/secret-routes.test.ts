@@ -50,7 +50,7 @@ beforeAll(async () => {
       open,
       assertSecrets: () => Promise.resolve(),
       openNextRun: wrong,
-      openTelling: wrong,
+      openNoticeSenders: wrong,
     },
   })
   const access = { kind: 'tokens', tokens: TOKENS } as const

@@ -31,7 +31,7 @@ const control = new ProjectControl(catalog, {
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new SluiceError('internal', 'no run is wanted')),
-  openTelling: () => Promise.reject(new Error('no alert is told here')),
+  openNoticeSenders: () => Promise.reject(new Error('no alert is told here')),
 })
 const RUNS = `/api/v1/syncs/${DEFINITION.sync.name}/runs`
 

@@ -32,7 +32,13 @@ const ACCESS: Access = {
 const nothing = (): Promise<never> => Promise.reject(new SluiceError('unreachable', 'there is nothing'))
 const catalog: Catalog = { syncs: nothing, definition: nothing, resources: nothing, publish: nothing }
 const control = new ProjectControl(catalog, {
-  ...{ hasHistory: false, open: nothing, assertSecrets: nothing, openNextRun: nothing, openTelling: nothing },
+  ...{
+    hasHistory: false,
+    open: nothing,
+    assertSecrets: nothing,
+    openNextRun: nothing,
+    openNoticeSenders: nothing,
+  },
 })
 
 let opened: AsyncDisposableStack

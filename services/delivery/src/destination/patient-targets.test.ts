@@ -9,7 +9,7 @@ import { patientTargets } from './patient-targets.ts'
 const definition = sampleDefinition({ destination: { headers: { Authorization: '${secret:TOKEN}' } } })
 
 it('waits for a secret, counts the partitions that do, and uses it once it is there', async () => {
-  const places: number[] = []
+  const counts: number[] = []
   const told: string[] = []
   let token: string | null = null
   const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
@@ -23,7 +23,7 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
       ...NO_STAGE_METRICS,
       suspended: (stage, sync, now) => {
         expect([stage, sync]).toEqual(['attempts', SYNC])
-        places.push(now)
+        counts.push(now)
         if (now === 2) token = 's3cret'
       },
     },
@@ -33,7 +33,7 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
   const options = { signal, waitsFor: (what: WaitNow | null) => void waits.push(what) }
   const both = await Promise.all([targets('h', options), targets('h', options)])
   expect(both.map(({ headers }) => headers['authorization'])).toEqual(['s3cret', 's3cret'])
-  expect(places).toEqual([1, 2, 1, 0])
+  expect(counts).toEqual([1, 2, 1, 0])
   expect(told[0]).toContain('the secret TOKEN is not set')
   expect(waits[0]).toMatchObject({ kind: 'secret', detail: 'the secret TOKEN is not set' })
   expect(waits.at(-1)).toBeNull()
@@ -41,7 +41,7 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
 
 it('stops waiting when the run ends, and is counted no more', async () => {
   const ends = new AbortController()
-  const places: number[] = []
+  const counts: number[] = []
   const missing = new SluiceError('config', 'not set')
   const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
     profile: { allowPrivateNetwork: true },
@@ -49,12 +49,12 @@ it('stops waiting when the run ends, and is counted no more', async () => {
       throw missing
     },
     logger: { error: () => ends.abort(new Error('the run ends')) } as never,
-    stageMetrics: { ...NO_STAGE_METRICS, suspended: (_stage, _sync, now) => void places.push(now) },
+    stageMetrics: { ...NO_STAGE_METRICS, suspended: (_stage, _sync, now) => void counts.push(now) },
   })
   await expect(targets('h', { signal: ends.signal, waitsFor: () => undefined })).rejects.toThrow(
     'the run ends',
   )
-  expect(places).toEqual([1, 0])
+  expect(counts).toEqual([1, 0])
 })
 
 it('gives up once it has waited long enough, and names the secret', async () => {

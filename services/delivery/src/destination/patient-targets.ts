@@ -40,11 +40,11 @@ export function patientTargets(
   const { secrets, profile, caughtUp, logger, stageMetrics, patienceMs = PATIENCE_MS } = deps
   /** The number of waiting partitions of each sync. */
   const waiting = new Map<string, number>()
-  const count = (sync: string, change: 1 | -1): void => {
-    const places = (waiting.get(sync) ?? 0) + change
-    if (places === 0) waiting.delete(sync)
-    else waiting.set(sync, places)
-    stageMetrics?.suspended('attempts', sync, places)
+  const note = (sync: string, change: 1 | -1): void => {
+    const count = (waiting.get(sync) ?? 0) + change
+    if (count === 0) waiting.delete(sync)
+    else waiting.set(sync, count)
+    stageMetrics?.suspended('attempts', sync, count)
   }
   return async (hash, { signal, waitsFor }) => {
     const definition = await definitions.get(hash, { signal })
@@ -61,7 +61,7 @@ export function patientTargets(
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
           const until = Date.now() + sinceMs + patienceMs - performance.now()
           waitsFor({ kind: 'secret', until, detail: error.message })
-          if (!waits) count(sync.name, 1)
+          if (!waits) note(sync.name, 1)
           waits = true
           const context = { sync: sync.name, destination: destination.name, nextTryMs: pauseMs }
           logger.error(context, `the sync cannot be delivered: ${error.message}`)
@@ -70,7 +70,7 @@ export function patientTargets(
       }
     } finally {
       waitsFor(null)
-      if (waits) count(sync.name, -1)
+      if (waits) note(sync.name, -1)
     }
   }
 }

@@ -19,7 +19,7 @@ function ledgerAt5(): {
       return new Uint8Array()
     },
   }
-  const ownership = { incarnation: 'i', owner: () => 0, append: async () => ({ baseOffset: 20 }) }
+  const ownership = { incarnation: 'i', markerOffset: () => 0, append: async () => ({ baseOffset: 20 }) }
   const target = { topic: 't', partition: 0 }
   const ledger = new AttemptLedger({
     ...{ io: io as RecordIo, ownership: ownership as unknown as Ownership },

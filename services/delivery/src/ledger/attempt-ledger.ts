@@ -260,7 +260,7 @@ export class AttemptLedger {
     const value = io.encode('Marker', {
       ...marker,
       incarnation: ownership.incarnation,
-      owner: ownership.owner(attempts),
+      owner: ownership.markerOffset(attempts),
       checkpoint: this.#checkpoint(),
     })
     const record = { key: markerKey(marker.kind, `${attempts.partition}`), value }
@@ -335,7 +335,7 @@ export class AttemptLedger {
    */
   #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
     const { io, attempts, ownership } = this.#options
-    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(attempts) }
+    const owned = { incarnation: ownership.incarnation, owner: ownership.markerOffset(attempts) }
     const records: NewRecord[] = []
     entries.forEach(({ attempt }, index) => {
       if (attempt === null) return
@@ -349,7 +349,7 @@ export class AttemptLedger {
 
   async #writeRetry(entries: readonly LedgerEntry[]): Promise<void> {
     const { io, retry, ownership, abort: signal } = this.#options
-    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(retry) }
+    const owned = { incarnation: ownership.incarnation, owner: ownership.markerOffset(retry) }
     const encode = (entry: UnownedEntry | null): Uint8Array | null =>
       entry === null ? null : io.encode('RetryEntry', { ...entry, ...owned })
     const records = entries.flatMap(({ effects }) =>
@@ -360,7 +360,7 @@ export class AttemptLedger {
 
   async #writeCaptured(entries: readonly LedgerEntry[]): Promise<void> {
     const { io, captured, ownership, abort: signal } = this.#options
-    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(captured) }
+    const owned = { incarnation: ownership.incarnation, owner: ownership.markerOffset(captured) }
     const records = entries.flatMap(({ effects }) =>
       (effects?.captured ?? []).map(({ key, values }) => ({
         key: textKey(key),

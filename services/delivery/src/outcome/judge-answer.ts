@@ -58,7 +58,7 @@ export function judge(result: SendResult, request: AnsweredRequest, target: Targ
   }
   const body = new AnswerBody(result.body, result.cut === true ? cutText(target) : null, target.answerPaths)
   const rowAnswers = rowAnswersOf(target.rowRules, body, request.rows)
-  const meaning = rowAnswers.kind === 'untold' ? rowAnswers : meaningOf(target.answers, result.status, body)
+  const meaning = rowAnswers.kind === 'unclear' ? rowAnswers : meaningOf(target.answers, result.status, body)
   const own = verdictOf(meaning, result, request)
   const verdict = meaning.kind === 'default' ? withStrays(own, rowAnswers) : own
   const judging = { request, target, body, status: result.status, outcome: verdict.outcome }
@@ -78,7 +78,7 @@ function cutText({ answerLimitBytes }: Target): string {
  */
 function withStrays(verdict: Verdict, rowAnswers: RowAnswers): Verdict {
   const { outcome } = verdict
-  const strays = rowAnswers.kind === 'told' ? [...rowAnswers.strays] : []
+  const strays = rowAnswers.kind === 'known' ? [...rowAnswers.strays] : []
   const isContradicted =
     outcome === 'delivered'
       ? strays.some(as => as !== 'delivered')
@@ -98,7 +98,7 @@ function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, reques
         ...verdictAs(meaning.rule.as, answer, Date.now()),
         waitsForNextRun: meaning.rule.waitsForNextRun,
       }
-    case 'untold':
+    case 'unclear':
       return verdictAs('unknown', answer, Date.now())
     case 'default':
       return defaultVerdict(answer, request)
@@ -140,7 +140,7 @@ function errorOfRequest(
     return `HTTP ${status}: ${redirectText(headers['location'], target)}`
   const said = meaning.kind === 'rule' ? reasonAt(meaning.rule.error, body)?.trim() : undefined
   if (said !== undefined && said !== '') return `HTTP ${status}: ${shownReason(said, target)}`
-  if (meaning.kind === 'untold') return `HTTP ${status}: no rule for answers can be tried: ${meaning.why}`
+  if (meaning.kind === 'unclear') return `HTTP ${status}: no rule for answers can be tried: ${meaning.why}`
   const reason = reasonText(body, cut)
   const shown = redactText(reason.text, target.secrets, { cut: reason.cut })
   const excerpt = shown.slice(0, MAX_EXCERPT_LENGTH).toWellFormed().trim()
@@ -184,8 +184,8 @@ function judgeRows(
   judging: Judging,
 ): { readonly rows: ReadonlyMap<number, RowJudgement>; readonly odd: string | null } {
   const { request, target } = judging
-  const named = rowAnswers.kind === 'told' ? rowAnswers.rows : NONE_NAMED
-  const odd = rowAnswers.kind === 'told' ? rowAnswers.odd : null
+  const named = rowAnswers.kind === 'known' ? rowAnswers.rows : NONE_NAMED
+  const odd = rowAnswers.kind === 'known' ? rowAnswers.odd : null
   if (named.size === 0 && target.captures[request.trigger].length === 0) return { rows: NO_ROWS, odd }
   const rows = new Map<number, RowJudgement>()
   let errorBytes = 0
@@ -248,7 +248,7 @@ function capturedOf(
     return status < 200 || status > 299 ? NOTHING : captureFrom(captures, body, isHidden)
   const json =
     answer === undefined
-      ? ({ kind: 'untold', why: 'no item of the answer names the row' } as const)
+      ? ({ kind: 'unclear', why: 'no item of the answer names the row' } as const)
       : ({ kind: 'json', value: answer.item } as const)
   return captureFrom(captures, { json }, isHidden)
 }

@@ -31,7 +31,7 @@ import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Neighbours } from '../destination/neighbours.ts'
 import type { Throttles } from '../send/throttles.ts'
-import type { Places } from '../send/places.ts'
+import type { UnrecordedRequests } from '../send/unrecorded-requests.ts'
 
 /**
  * Resolves a definition's destination with its secrets. It calls `waitsFor` with each wait, and with null
@@ -53,9 +53,9 @@ export interface DeliverDeps {
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue
-  /** All partitions of this process share throttles, places and memory. */
+  /** All partitions of this process share throttles, unrecorded and memory. */
   readonly throttles: Throttles
-  readonly places: Places
+  readonly unrecorded: UnrecordedRequests
   readonly memory: DeliveryMemory
   /** Absent if syncs are taken to have no neighbours. */
   readonly neighbours?: Neighbours
@@ -132,14 +132,14 @@ export async function openRun(
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const shared = (await deps.neighbours?.has(target, { signal })) ?? false
     const partition = partitionName(parts)
-    const owner = { partition, marker: ownership.owner(attempts) }
+    const owner = { partition, marker: ownership.markerOffset(attempts) }
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
       target,
       ledger,
       sender: notedSender(deps, partition),
       throttles: deps.throttles,
-      places: deps.places,
+      unrecorded: deps.unrecorded,
       ...{ retryPolicy: retryPolicyOf({ errors, delivery }), precautions },
       removalsFirst: begin.removalsFirst === true,
       read: range => readAgain(parts, range),

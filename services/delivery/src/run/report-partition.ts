@@ -234,7 +234,7 @@ export class PartitionReporter {
       sync: run.sync,
       incarnation: run.incarnation,
       partition,
-      marker: ownership.owner(attempts),
+      marker: ownership.markerOffset(attempts),
       attemptsEnd: ledger.attemptsEnd,
     })
     const target = at(sharedTopics(prefix).runs, homePartition(run.sync))

@@ -175,7 +175,7 @@ export class DestinationGate {
       burstEnds(end)
       const isUsed = end !== 'unused' && end !== 'late'
       // The health goes first, since a free slot is taken at once.
-      if (isUsed || lease.isProbe) this.#report(lease, isUsed ? end : 'untold')
+      if (isUsed || lease.isProbe) this.#report(lease, isUsed ? end : 'unclear')
       this.#giveBack(lease, isUsed ? ONE_FINISHED : { unused: 1, finished: 0, late: end === 'late' })
     }
     if (count < lease.permits) this.#giveBack(lease, { unused: lease.permits - count, finished: 0 })

@@ -17,7 +17,7 @@ import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { type DestinationGate, brokenText, isDead } from './destination-gate.ts'
-import type { Places } from './places.ts'
+import type { UnrecordedRequests } from './unrecorded-requests.ts'
 import type { PartRenderer } from './render-part.ts'
 import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
 import { type WaitingOptions, WaitingRequests, type DuePart } from './waiting-requests.ts'
@@ -53,7 +53,7 @@ export interface SendQueueOptions extends Ends {
   readonly sender: HttpSender
   readonly gate: DestinationGate
   readonly throttles: Throttles
-  readonly places: Places
+  readonly unrecorded: UnrecordedRequests
   readonly stageMetrics: StageMetrics
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
@@ -85,7 +85,10 @@ export interface SendQueueOptions extends Ends {
   readonly early: AbortSignal
 }
 
-/** If fewer than this share of the places is free, answers are recorded at once. */
+/**
+ * If there is room for fewer unrecorded requests than this share of the concurrency, answers are recorded at
+ * once.
+ */
 const HURRIED_BELOW = 0.5
 
 const NO_RETRIES: AllowedRetries = { pauseMs: () => null, splits: false }
@@ -247,8 +250,8 @@ export class SendQueue {
   }
 
   #wanted(): number {
-    const { places, target } = this.#options
-    return Math.max(0, Math.min(this.#queue.length, this.#room, places.left(target.scopes)))
+    const { unrecorded, target } = this.#options
+    return Math.max(0, Math.min(this.#queue.length, this.#room, unrecorded.room(target.scopes)))
   }
 
   /** The number of further requests that may be under way, with regard to throttling and deaths. */
@@ -264,12 +267,12 @@ export class SendQueue {
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
-    const { places, ledger } = this.#options
-    const { version } = places.changes
-    const lacksPlace = this.#queue.length > 0 && this.#room > 0
-    if (lacksPlace) ledger.hurry()
-    // The places were read in this turn of the event loop, so none can have become free since.
-    if (lacksPlace) await places.changes.after(version, { signal: this.#interrupted })
+    const { unrecorded, ledger } = this.#options
+    const { version } = unrecorded.changes
+    const lacksRoom = this.#queue.length > 0 && this.#room > 0
+    if (lacksRoom) ledger.hurry()
+    // The room was read in this turn of the event loop, so it cannot have become larger since.
+    if (lacksRoom) await unrecorded.changes.after(version, { signal: this.#interrupted })
     else await this.#changes.after(seen, { signal: ending })
   }
 
@@ -298,16 +301,16 @@ export class SendQueue {
     permits.forEach((permit, index) => {
       const ready = taken[index]
       if (ready === undefined) permit.end('unused')
-      else void this.#sendOne(ready, permit, this.#options.places.take(scopes))
+      else void this.#sendOne(ready, permit, this.#options.unrecorded.add(scopes))
     })
   }
 
-  async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+  async #sendOne(ready: Ready, permit: Permit, onRecorded: () => void): Promise<void> {
     try {
-      await this.#attempt(ready, permit, freePlace)
+      await this.#attempt(ready, permit, onRecorded)
     } catch (error) {
-      permit.end('untold')
-      freePlace()
+      permit.end('unclear')
+      onRecorded()
       this.#options.ledger.fail(error)
     } finally {
       this.#underWay -= 1
@@ -316,20 +319,20 @@ export class SendQueue {
     }
   }
 
-  async #attempt(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+  async #attempt(ready: Ready, permit: Permit, onRecorded: () => void): Promise<void> {
     const { lateMs } = ready
     const { target, sender, abort: signal } = this.#options
     const needsIntent = target.atMostOnce || this.#isOneByOne
     if (needsIntent && ready.hasIntent !== true) await this.#recordIntent(ready)
     const hasIntent = needsIntent || ready.hasIntent === true
     if (hasIntent && signal.aborted) {
-      freePlace()
+      onRecorded()
       return permit.end('unused')
     }
     const credential = target.credentials?.current ?? null
     // The token expired, or was refused, while the intent was recorded.
     if (target.credentials !== null && credential === null) {
-      freePlace()
+      onRecorded()
       permit.end('unused')
       return this.#sendAgain({ ...ready, hasIntent })
     }
@@ -344,21 +347,21 @@ export class SendQueue {
     } finally {
       this.#metrics.inFlight(-1)
     }
-    if (sent === null || sent.kind === 'late') freePlace()
+    if (sent === null || sent.kind === 'late') onRecorded()
     if (sent?.kind === 'late') {
       permit.end('late')
       this.#sendAgain({ ...ready, hasIntent, lateMs: lateMs + Math.max(sent.lateMs, MIN_LATENESS_MS) })
       return
     }
-    // The slot is free with the answer, the place once the attempt is acknowledged.
-    permit.end(sent?.health ?? 'untold')
+    // The slot is free with the answer. The request is unrecorded until its attempt is acknowledged.
+    permit.end(sent?.health ?? 'unclear')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
     if (sent.throttles) this.#pause(sent, taken.attempt, sentAtMs)
     else this.#unthrottled(taken.attempt)
     if (taken.attempt.outcome === 'throttled' && taken.attempt.parts === null)
-      this.#throttled(ready, taken.attempt, freePlace)
-    else this.#record(ready, taken, freePlace)
+      this.#throttled(ready, taken.attempt, onRecorded)
+    else this.#record(ready, taken, onRecorded)
   }
 
   #retriesOf({ trigger }: { readonly trigger: Op }): AllowedRetries {
@@ -402,7 +405,7 @@ export class SendQueue {
   #record(
     { open, request, whole, memory }: Ready,
     { attempt, parts, isFinished }: TakenAttempt,
-    freePlace: (() => void) | null,
+    onRecorded: (() => void) | null,
   ): void {
     const { ledger } = this.#options
     const atMs = performance.now()
@@ -410,7 +413,7 @@ export class SendQueue {
     this.#metrics.attempted(attempt)
     let isAcknowledged = false
     const release = (): void => {
-      freePlace?.()
+      onRecorded?.()
       if (isAcknowledged) return
       isAcknowledged = true
       if (memory !== open.memory) memory.done()
@@ -426,10 +429,10 @@ export class SendQueue {
     this.#hurryIfShort()
   }
 
-  /** Writes attempts at once if few places are left, so that requests seldom wait for a place. */
+  /** Writes attempts at once if few more may be unrecorded, so that requests seldom wait for that. */
   #hurryIfShort(): void {
-    const { places, target, ledger } = this.#options
-    if (places.left(target.scopes) < target.concurrency * HURRIED_BELOW) ledger.hurry()
+    const { unrecorded, target, ledger } = this.#options
+    if (unrecorded.room(target.scopes) < target.concurrency * HURRIED_BELOW) ledger.hurry()
   }
 
   /**
@@ -494,10 +497,10 @@ export class SendQueue {
   }
 
   /** Records an attempt all of whose rows were throttled. The request goes to the head of the queue. */
-  #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
+  #throttled(ready: Ready, attempt: UnownedAttempt, onRecorded: () => void): void {
     const { ledger } = this.#options
     this.#metrics.attempted(attempt)
-    ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
+    ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: onRecorded })
     this.#hurryIfShort()
     this.#sendAgain({ ...ready, lateMs: 0, hasIntent: false })
   }

@@ -139,7 +139,7 @@ function controlOf(catalog: Catalog, pipeline: Pipeline): ProjectControl {
   const held = { ...pipeline, [Symbol.asyncDispose]: () => Promise.resolve() }
   return new ProjectControl(catalog, {
     ...{ hasHistory: true, by: userName(), runsSchedules: false, open: () => Promise.resolve(held) },
-    ...{ assertSecrets: () => Promise.resolve(), openNextRun: unused, openTelling: unused },
+    ...{ assertSecrets: () => Promise.resolve(), openNextRun: unused, openNoticeSenders: unused },
   })
 }
 

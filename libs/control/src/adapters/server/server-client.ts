@@ -88,8 +88,8 @@ export class ServerClient {
     { body, silenceMs }: { readonly body: string | undefined; readonly silenceMs: number },
   ): Promise<IncomingMessage> {
     const address = this.#address
-    const { headers, ...place } = placeOf(address, target)
-    const all = { ...options, ...place, headers: { ...options.headers, ...headers }, agent: false }
+    const { headers, ...own } = optionsFor(address, target)
+    const all = { ...options, ...own, headers: { ...options.headers, ...headers }, agent: false }
     return new Promise((resolve, reject) => {
       const send = address.kind === 'url' && address.url.startsWith('https:') ? requestHttps : requestHttp
       const request = send(all, resolve)
@@ -166,7 +166,7 @@ export class ServerClient {
   }
 }
 
-function placeOf(
+function optionsFor(
   address: ServerAddress,
   target: string,
 ): RequestOptions & { readonly headers: OutgoingHttpHeaders } {

@@ -277,7 +277,7 @@ export async function findChanges(
   const { leavesUndecided = 'none' } = request
   const leaves = leavesUndecided !== 'none' && !isOfSome
   const isDecided = leavesUndecided === 'after-asked' ? isUpTo : 'false'
-  const isLeft = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
+  const isLeftOut = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (${rows})${clear}),
@@ -294,12 +294,12 @@ export async function findChanges(
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
           op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
           -- Known for nothing but captured values that nobody has ended yet.
-          op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS is_left FROM muting)
+          op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS leaves_values FROM muting)
     SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE (${wantedSql(purpose, isUpTo)}) AND NOT (${isLeft})`)
+    FROM needs WHERE (${wantedSql(purpose, isUpTo)}) AND NOT (${isLeftOut})`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -362,7 +362,7 @@ function wantedSql(purpose: RunPurpose | undefined, isUpTo: string): string {
     case 'retry':
       return `has_entry AND ${meantSql(purpose, isUpTo)}`
     default:
-      return 'has_need OR has_entry OR adopts OR is_left'
+      return 'has_need OR has_entry OR adopts OR leaves_values'
   }
 }
 

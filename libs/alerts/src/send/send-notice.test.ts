@@ -8,7 +8,7 @@ import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Mail } from '../port.ts'
-import { sendNotice, type TellingDeps } from './send-notice.ts'
+import { sendNotice, type SendNoticeDeps } from './send-notice.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 const SECRETS: { readonly [name: string]: string } = {
@@ -58,7 +58,11 @@ function alertTo(to: unknown, more: object = {}): AlertSpec {
   return alertSchema.parse({ kind: 'alert', name: 'team', syncs: 'all', when: ['held'], to, ...more })
 }
 
-async function tell(to: unknown, deps: Partial<TellingDeps> = {}, more: object = {}): Promise<string | null> {
+async function tell(
+  to: unknown,
+  deps: Partial<SendNoticeDeps> = {},
+  more: object = {},
+): Promise<string | null> {
   const mailer = { send: (mail: Mail) => Promise.resolve(void mails.push(mail)).then(() => null) }
   const all = { sender, mailer, secretFor, allowPrivateNetwork: true, now: () => 1_700_000_000_000, ...deps }
   return await sendNotice(alertTo(to, more), NOTICE, all, { signal })
@@ -113,7 +117,7 @@ describe('a webhook', () => {
   it('that does not answer is given up when the caller aborts', async () => {
     api.on({}, { fault: 'hang' })
     const giving = new AbortController()
-    const telling = sendNotice(
+    const sending = sendNotice(
       alertTo(webhook()),
       NOTICE,
       {
@@ -126,7 +130,7 @@ describe('a webhook', () => {
       { signal: giving.signal },
     )
     giving.abort(new Error('the process ends'))
-    await expect(telling).rejects.toThrow('the process ends')
+    await expect(sending).rejects.toThrow('the process ends')
   })
 })
 

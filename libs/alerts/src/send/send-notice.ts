@@ -57,7 +57,7 @@ const TIMEOUT_MS = 20_000
 const MAX_CHARACTERS = 300
 const USER_AGENT = 'sluice'
 
-export interface TellingDeps {
+export interface SendNoticeDeps {
   readonly sender: HttpSender
   readonly mailer: MailSender
   readonly secretFor: SecretFor
@@ -76,7 +76,7 @@ export interface TellingDeps {
 export async function sendNotice(
   { to, allowPrivateNetwork }: Pick<AlertSpec, 'to' | 'allowPrivateNetwork'>,
   notice: AlertNotice,
-  deps: TellingDeps,
+  deps: SendNoticeDeps,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<string | null> {
   const used: string[] = []
@@ -106,7 +106,7 @@ interface Refusal {
 async function sentTo(
   to: AlertTarget,
   notice: AlertNotice,
-  deps: TellingDeps,
+  deps: SendNoticeDeps,
   signal: AbortSignal,
 ): Promise<Refusal | null> {
   if ('email' in to) {
@@ -133,7 +133,7 @@ interface Post {
 
 async function posted(
   { url, body, headers }: Post,
-  { sender, allowPrivateNetwork }: TellingDeps,
+  { sender, allowPrivateNetwork }: SendNoticeDeps,
   signal: AbortSignal,
 ): Promise<Refusal | null> {
   const result = await sender.send({
@@ -150,7 +150,7 @@ async function posted(
 async function mailed(
   { smtp, from, to }: Extract<AlertTarget, { email: unknown }>['email'],
   notice: AlertNotice,
-  { mailer, secretFor, allowPrivateNetwork }: TellingDeps,
+  { mailer, secretFor, allowPrivateNetwork }: SendNoticeDeps,
   signal: AbortSignal,
 ): Promise<string | null> {
   const address = smtpAddress(smtp)

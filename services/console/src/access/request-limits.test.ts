@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
-import { Places, Turns } from './places.ts'
+import { RequestLimit, Turns } from './request-limits.ts'
 
-it('places are limited for each caller and for all, and a place that is given back may be taken again', () => {
-  const places = new Places({ atOnce: 3, atOncePerCaller: 2 })
-  const [first] = [places.take('ann'), places.take('ann')]
-  expect(() => places.take('ann')).toThrow('2 such requests of yours')
-  places.take('bob')
-  expect(() => places.take('bob')).toThrow('3 such requests are under way')
+it('limit are limited for each caller and for all, and a place that is given back may be taken again', () => {
+  const limit = new RequestLimit({ atOnce: 3, atOncePerCaller: 2 })
+  const [first] = [limit.take('ann'), limit.take('ann')]
+  expect(() => limit.take('ann')).toThrow('2 such requests of yours')
+  limit.take('bob')
+  expect(() => limit.take('bob')).toThrow('3 such requests are under way')
   first?.()
-  places.take('bob')
-  expect(() => places.take('bob')).toThrow('2 such requests of yours')
+  limit.take('bob')
+  expect(() => limit.take('bob')).toThrow('2 such requests of yours')
 })
 
 it('the reads of a caller have their turns a few at a time, and those of another do not wait for them', async () => {
@@ -32,6 +32,6 @@ it('the reads of a caller have their turns a few at a time, and those of another
   expect(most).toBeLessThanOrEqual(4)
   await Promise.all(all)
   expect(most).toBe(4)
-  // All places are free again.
+  // All limit are free again.
   await Promise.all(Array.from({ length: 200 }, () => read('ann')))
 })

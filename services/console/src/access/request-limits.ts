@@ -1,4 +1,4 @@
-/** Limits of the requests under way: `Places` for one route, `Turns` for the reads of one caller. */
+/** Limits of the requests under way: `RequestLimit` for one route, `Turns` for the reads of one caller. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { nextTurn } from '@sluice/flow/sleep'
 import { Slots } from '@sluice/flow/slots'
@@ -10,7 +10,7 @@ export class Busy extends SluiceError {
   }
 }
 
-export class Places {
+export class RequestLimit {
   readonly #max: number
   readonly #maxPerCaller: number
   readonly #taken = new Map<string, number>()
@@ -27,7 +27,9 @@ export class Places {
     this.#maxPerCaller = atOncePerCaller
   }
 
-  /** Takes a place. Returns a function that gives it back. Throws `Busy` if none is free. */
+  /**
+   * Counts a request of the caller. Returns a function that ends this. Throws `Busy` if the limit is reached.
+   */
   take(caller: string): () => void {
     const own = this.#taken.get(caller) ?? 0
     if (own >= this.#maxPerCaller)
