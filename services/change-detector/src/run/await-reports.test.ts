@@ -84,7 +84,7 @@ describe('the end of a run whose partitions are all reported', () => {
     const written = await endedWhile(trim, { faultedFrom: 0, error: 'refused', requestsEnd: 0 })
     expect(trims).toBe(4)
     const [, other] = written[0]?.ends ?? []
-    expect(written).toMatchObject([{ status: 'failed', error: 'partition 1: refused' }])
+    expect(written).toMatchObject([{ status: 'failed', error: 'refused' }])
     expect(other).toBeUndefined()
     trims = 0
     await endedWhile(trim, { partition: 0, faultedFrom: 0, error: 'refused', requestsEnd: 0 })

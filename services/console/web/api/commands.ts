@@ -21,12 +21,17 @@ export async function ask<Name extends AskName>(name: Name, input: AskedOf<Name>
   return run
 }
 
+/** Renews the queries that show secrets. */
+async function secretsChanged(): Promise<void> {
+  await Promise.all(['secrets', 'audit'].map(key => queryClient.invalidateQueries({ queryKey: [key] })))
+}
+
 export async function setSecret(secret: AskedOf<'setSecret'>): Promise<void> {
   await call('setSecret', secret)
-  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
+  await secretsChanged()
 }
 
 export async function removeSecret(secret: AskedOf<'removeSecret'>): Promise<void> {
   await call('removeSecret', secret)
-  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
+  await secretsChanged()
 }

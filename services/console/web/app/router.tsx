@@ -27,6 +27,7 @@ const requestsSearch = textsOf(
 )
 const auditSearch = textsOf('by', 'name')
 const rowSearch = textsOf('key')
+const secretsSearch = textsOf('set')
 const editSearch = textsOf('step', 'view')
 
 const RESOURCE_KINDS = ['source', 'model', 'destination', 'sync', 'alert'] as const
@@ -110,7 +111,7 @@ const routes = [
     component: loaded(() => import('../resources/resource-page.tsx'), 'ResourcePage'),
   }),
   createRoute({
-    ...{ ...at, path: '/secrets' },
+    ...{ ...at, path: '/secrets', validateSearch: secretsSearch },
     component: loaded(() => import('../secrets/secrets-page.tsx'), 'SecretsPage'),
   }),
   createRoute({

@@ -55,8 +55,8 @@ export function AuditPage(): ReactElement {
             title={(by ?? name) === undefined ? 'Nothing was done yet.' : 'No action fits these filters.'}
           >
             <p>
-              Each change of a resource is listed here, and each run and discard that a person or a token
-              asked for.
+              Each change of a resource or a secret is listed here, and each run and discard that a person or
+              a token asked for.
             </p>
           </Empty>
         ) : (

@@ -6,6 +6,7 @@ import { totalsOf } from '../runs/totals.ts'
 import { count, rows, waitInWords } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Section } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { RunStatus } from '../ui/status.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
@@ -31,7 +32,9 @@ export const NeedsAttention = memo(function NeedsAttention({
               <Link to="/syncs/$name" params={{ name: sync.name }}>
                 {sync.name}
               </Link>
-              <small>{need}</small>
+              <small>
+                <ServerMessage text={need} />
+              </small>
             </span>
             <Link to="/runs/$id" params={{ id: run.id }} className="button small">
               {run.status === 'held' ? 'Look and decide' : 'See why'}

@@ -5,10 +5,11 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useDeferredValue, useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
-import { count, rows, waitInWords } from '../ui/format.ts'
+import { count, rows } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, RunStatus } from '../ui/status.tsx'
+import { WaitLine } from '../ui/wait-line.tsx'
 import { RunButton } from '../runs/run-button.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { RunBars } from './run-bars.tsx'
@@ -121,14 +122,9 @@ const SyncLine = memo(function SyncLine({ sync }: { readonly sync: SyncView }): 
       <div className="sync-actions">
         <RunButton sync={name} lastRun={lastRun} small />
       </div>
-      {waiting.map(({ kind, since, until, detail }) => (
-        <p key={`${kind} ${since}`} className="sync-wait">
-          {waitInWords({ kind, detail })}, since <Time at={since} />
-          {until === null ? null : (
-            <>
-              , until <Time at={until} exact />
-            </>
-          )}
+      {waiting.map(wait => (
+        <p key={`${wait.kind} ${wait.since}`} className="sync-wait">
+          <WaitLine wait={wait} />
         </p>
       ))}
     </li>

@@ -7,6 +7,7 @@ import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
 import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { BodyView } from './body-view.tsx'
@@ -39,7 +40,7 @@ export function OpenRequest({ open }: { readonly open: string }): ReactElement {
     retry: false,
   })
   const attempt = data?.attempts.find(each => each.attempt === number) ?? data?.attempts.at(-1)
-  if (error !== null) return <Trouble error={error} />
+  if (error !== null && data === undefined) return <Trouble error={error} />
   if (attempt === undefined || data === undefined) return <Loading lines={8} />
   return <RequestDetail attempt={attempt} others={data.attempts} />
 }
@@ -104,7 +105,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       />
       {error === null ? null : (
         <p className="group-error" role="note">
-          {error}
+          <ServerMessage text={error} quotes />
         </p>
       )}
       <Attempts attempt={attempt} others={others} />

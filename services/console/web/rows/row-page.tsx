@@ -11,6 +11,7 @@ import { useGoToRun } from '../runs/go-to-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Confirm } from '../ui/dialog.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
 import { duration, many, pathOf } from '../ui/format.ts'
 import { toastError } from '../ui/toast.tsx'
@@ -143,7 +144,8 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
         />
         {retry === null ? null : (
           <p className="group-error pad">
-            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} /> {retry.error}
+            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} />{' '}
+            <ServerMessage text={retry.error ?? ''} quotes />
           </p>
         )}
         {state === null || state.row === null ? null : (
@@ -200,7 +202,11 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
                   label="Before and after"
                 />
               )}
-              {change.failed === null ? null : <p className="group-error bad">{change.failed.error}</p>}
+              {change.failed === null ? null : (
+                <p className="group-error bad">
+                  <ServerMessage text={change.failed.error ?? ''} quotes />
+                </p>
+              )}
             </li>
           ))}
         </ol>
@@ -243,7 +249,11 @@ function Attempts({ attempts, sync, rowKey }: AttemptsProps): ReactElement {
                     <Time at={startedAt} /> · {duration(durationMs)}
                   </small>
                 </div>
-                {error === null ? null : <p className="group-error">{error}</p>}
+                {error === null ? null : (
+                  <p className="group-error">
+                    <ServerMessage text={error} quotes />
+                  </p>
+                )}
               </li>
             ),
           )}

@@ -9,6 +9,7 @@ import { failedQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { rows } from '../ui/format.ts'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
 import { useGoToRun } from './go-to-run.ts'
@@ -163,7 +164,9 @@ function Group({ group, sync, run, isWhole }: GroupProps): ReactElement {
         <Outcome outcome={group.outcome} />
         <strong>{isWhole ? rows(group.count) : `${rows(group.count)} and more`}</strong>
       </div>
-      <p className="group-error">{group.error}</p>
+      <p className="group-error">
+        <ServerMessage text={group.error} quotes />
+      </p>
       <p className="quiet">
         for example{' '}
         <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: group.key }}>

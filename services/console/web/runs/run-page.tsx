@@ -8,10 +8,11 @@ import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { count, duration, localTime, utcTime, waitInWords } from '../ui/format.ts'
+import { count, duration, localTime, utcTime } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
+import { WaitLine } from '../ui/wait-line.tsx'
 import { placeOf } from '../ui/places.ts'
 import { RunStatus } from '../ui/status.tsx'
 import { Held } from './held-run.tsx'
@@ -139,14 +140,9 @@ function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   return (
     <div className="banner" role="status">
       <ul>
-        {waiting.map(({ kind, detail, since, until }) => (
-          <li key={`${kind} ${detail}`}>
-            <ServerMessage text={waitInWords({ kind, detail })} />, since <Time at={since} />
-            {until === null ? null : (
-              <>
-                , until <Time at={until} exact />
-              </>
-            )}
+        {waiting.map(wait => (
+          <li key={`${wait.kind} ${wait.detail}`}>
+            <WaitLine wait={wait} />
           </li>
         ))}
         {state === null ? null : <li>{state}</li>}
@@ -272,7 +268,7 @@ function Notices({ run }: { readonly run: RunView }): ReactElement | null {
         ))}
         {invalidRows.map(({ key, reason }, index) => (
           <li key={index}>
-            {key === null ? 'A row without a key' : <code>{key}</code>}: {reason}
+            {key === null ? 'A row without a key' : <code>{key}</code>}: <ServerMessage text={reason} />
           </li>
         ))}
       </ul>

@@ -1,6 +1,7 @@
 /** The secrets of the vault, and the hosts that they may go to. No page ever shows a value. */
 import type { SecretsView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
@@ -15,7 +16,15 @@ type SecretView = SecretsView['secrets'][number]
 export function SecretsPage(): ReactElement {
   const { data, error, isPending } = useQuery(secretsQuery)
   const may = useMay('secrets')
-  const [edits, setEdits] = useState<{ name: string } | null>(null)
+  // A message about a missing secret leads here with its name.
+  const { set: wanted } = useSearch({ from: '/secrets' })
+  const navigate = useNavigate()
+  const [edited, setEdits] = useState<{ name: string } | null>(null)
+  const edits = edited ?? (wanted === undefined || !may ? null : { name: wanted })
+  const closeEdits = (): void => {
+    setEdits(null)
+    void navigate({ to: '/secrets', search: {}, replace: true })
+  }
   const [removes, setRemoves] = useState<SecretView | null>(null)
   return (
     <Page
@@ -42,7 +51,7 @@ export function SecretsPage(): ReactElement {
           <SecretTable secrets={data.secrets} onEdit={name => setEdits({ name })} onRemove={setRemoves} />
         )}
       </Section>
-      {edits === null ? null : <EditSecret name={edits.name} onClose={() => setEdits(null)} />}
+      {edits === null ? null : <EditSecret name={edits.name} onClose={closeEdits} />}
       {removes === null ? null : (
         <Confirm
           title={`Remove the ${removes.kind} ${removes.name}?`}

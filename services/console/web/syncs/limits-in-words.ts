@@ -1,5 +1,6 @@
 /** Limits in words: "100 requests per second, 10 at once". */
 import { fieldsOf } from '../ui/fields-of.ts'
+import { writtenDuration } from '../ui/format.ts'
 
 const DEFAULT_RATE = '1000 requests per second'
 const DEFAULT_CONCURRENCY = '100 at once'
@@ -19,7 +20,7 @@ export function limitsInWords(value: unknown): string {
 function rateInWords(rate: unknown): string | null {
   const { requests, per } = fieldsOf(rate)
   if (!isNumber(requests) || typeof per !== 'string') return null
-  return `${requests} requests ${UNITS.has(per) ? `per ${per}` : `in ${per}`}`
+  return `${requests} requests ${UNITS.has(per) ? `per ${per}` : `in ${writtenDuration(per)}`}`
 }
 
 function isMap(value: unknown): boolean {

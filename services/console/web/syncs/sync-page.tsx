@@ -12,8 +12,8 @@ import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { waitInWords } from '../ui/format.ts'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { scheduleInWords } from './schedule-in-words.ts'
 
@@ -65,14 +65,9 @@ export function SyncPage(): ReactElement {
     >
       {sync.waiting.length === 0 ? null : (
         <div className="banner" role="status">
-          {sync.waiting.map(({ kind, since, until, detail }) => (
-            <p key={`${kind} ${since}`}>
-              {waitInWords({ kind, detail })}, since <Time at={since} />
-              {until === null ? null : (
-                <>
-                  , until <Time at={until} exact />
-                </>
-              )}
+          {sync.waiting.map(wait => (
+            <p key={`${wait.kind} ${wait.since}`}>
+              <WaitLine wait={wait} />
             </p>
           ))}
         </div>

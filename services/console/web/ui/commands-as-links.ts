@@ -30,14 +30,33 @@ export function placeOfCommand(code: string): NamedPlace | null {
   if (command === 'runs') return placeOfRuns(more)
   if (command === 'attempts') return { href: '/requests', text: 'the page Requests' }
   if (command === 'doctor') return { href: '/system', text: 'the page System' }
-  if (command === 'secret')
-    return { href: '/secrets', text: object === 'set' ? '“Set a secret”' : 'the page Secrets' }
+  if (command === 'alerts') return { href: '/alerts', text: 'the page Alerts' }
+  if (command === 'secret') return placeOfSecrets(more)
   // A name in capitals is a placeholder, or the id of a run.
   if (object === undefined || object !== object.toLowerCase()) return placeOfRun(command, object)
   if (command === 'auth')
     return { href: `/resources/destination/${at(object)}`, text: `“Log in” of ${object}` }
+  if (command === 'row') return placeOfRow(object, more)
+  if (command === 'preview')
+    return { href: `/syncs/${at(object)}/edit?step=review`, text: `the review of ${object}` }
+  if (command === 'replay')
+    return { href: `/requests?sync=${at(object)}`, text: `“Replay…” at the requests of ${object}` }
   const what = OF_SYNC[command]
   return what === undefined ? null : { href: `/syncs/${at(object)}`, text: `${what} of ${object}` }
+}
+
+function placeOfSecrets([what, name]: readonly string[]): NamedPlace {
+  if (what !== 'set') return { href: '/secrets', text: 'the page Secrets' }
+  // A name in capitals is a placeholder.
+  if (name === undefined || name !== name.toLowerCase()) return { href: '/secrets', text: '“Set a secret”' }
+  return { href: `/secrets?set=${at(name)}`, text: `“Set the secret ${name}”` }
+}
+
+function placeOfRow(sync: string, words: readonly string[]): NamedPlace | null {
+  const key = words[words.indexOf('--key') + 1]
+  // A key in quotes may have blanks, at which the command was split.
+  if (key === undefined || !words.includes('--key') || /['"]/.test(key)) return null
+  return { href: `/syncs/${at(sync)}/row?key=${at(key)}`, text: `the row ${key} of ${sync}` }
 }
 
 const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/

@@ -26,7 +26,7 @@ export function rows(value: number): string {
 export const many = (value: number, one: string, several: string): string =>
   `${count(value)} ${value === 1 ? one : several}`
 
-/** A wait of a sync or a run, as a sentence. */
+/** The reason for a wait of a sync or a run, as a sentence without its full stop. */
 export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly detail: string }): string =>
   kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
 
@@ -72,6 +72,17 @@ export function duration(ms: number): string {
   if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.round((ms % MINUTE) / SECOND)} s`
   return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`
+}
+
+const UNITS: { readonly [unit: string]: string } = {
+  ...{ ms: 'millisecond', s: 'second', m: 'minute', h: 'hour', d: 'day' },
+}
+
+/** A duration as users write it, in words: `15m` as `15 minutes`. Any other text stays. */
+export function writtenDuration(text: string): string {
+  const [, amount = '', unit = ''] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? []
+  const name = UNITS[unit]
+  return name === undefined ? text : many(Number(amount), name, `${name}s`)
 }
 
 export function bytes(size: number): string {

@@ -1,21 +1,40 @@
-/** Messages of the server, with commands shown as code or as links. */
+/**
+ * Messages of the server, with names and commands shown as code or as links, and times as people read them.
+ */
 import { useRouter } from '@tanstack/react-router'
-import { Fragment, type MouseEvent, type ReactElement, type ReactNode } from 'react'
+import type { MouseEvent, ReactElement, ReactNode } from 'react'
 import { placeOfCommand, type NamedPlace } from './commands-as-links.ts'
+import { localTime, utcTime } from './format.ts'
+import { messageParts } from './message-parts.ts'
+
+interface MessageProps {
+  readonly text: string
+  /**
+   * True for the error of an attempt, which may have words of the API. Times in these stay as they were said.
+   */
+  readonly quotes?: boolean
+}
 
 /**
  * A message of the server. Text in backticks is shown as code. A command that a page can do, too, becomes a
  * link to that page.
  */
-export function ServerMessage({ text }: { readonly text: string }): ReactNode {
-  const parts = text.split('`')
-  // A single backtick is a plain character.
-  if (parts.length % 2 === 0) return text
-  return parts.map((part, index) => {
-    if (index % 2 === 0) return <Fragment key={index}>{part}</Fragment>
-    const place = placeOfCommand(part)
-    return place === null ? <code key={index}>{part}</code> : <ToPlace key={index} place={place} />
+export function ServerMessage({ text, quotes = false }: MessageProps): ReactNode {
+  return messageParts(text).map((part, index) => {
+    if (part.kind === 'text') return part.text
+    if (part.kind === 'time') return <MessageTime key={index} at={part.text} isQuoted={quotes} />
+    const place = placeOfCommand(part.text)
+    return place === null ? <code key={index}>{part.text}</code> : <ToPlace key={index} place={place} />
   })
+}
+
+function MessageTime({ at, isQuoted }: { readonly at: string; readonly isQuoted: boolean }): ReactNode {
+  if (isQuoted) return at
+  return (
+    <time dateTime={at} title={utcTime(at)}>
+      {localTime(at)}
+    </time>
+  )
 }
 
 function ToPlace({ place: { href, text } }: { readonly place: NamedPlace }): ReactElement {

@@ -14,12 +14,16 @@ describe('words of the console', () => {
       { requests: 10, per: 'second' },
       { requests: 300, per: '10s' },
     ]
-    expect(limitsInWords({ rate: two })).toBe('10 requests per second and 300 requests in 10s, 100 at once')
+    expect(limitsInWords({ rate: two })).toBe(
+      '10 requests per second and 300 requests in 10 seconds, 100 at once',
+    )
   })
 
   it('show schedules', () => {
     expect(scheduleInWords(undefined)).toBe('when somebody asks')
-    expect(scheduleInWords({ every: '15m' })).toBe('every 15m')
+    expect(scheduleInWords({ every: '15m' })).toBe('every 15 minutes')
+    expect(scheduleInWords({ every: '1h' })).toBe('every hour')
+    expect(scheduleInWords({ every: '${EVERY}' })).toBe('every ${EVERY}')
     expect(scheduleInWords({ cron: '0 5 * * *', timezone: 'Europe/Paris' })).toBe(
       'cron 0 5 * * * (Europe/Paris)',
     )
