@@ -325,6 +325,8 @@ const runTotals = z.object({
 /** A sync and its state. */
 export const syncView = z.object({
   name: z.string(),
+  /** A name for people. Absent if its author gave none. */
+  title: z.string().optional(),
   model: z.string(),
   destination: z.string(),
   /** The schedule as its author wrote it, such as `{ "every": "15m" }`. */

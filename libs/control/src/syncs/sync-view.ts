@@ -17,13 +17,13 @@ export function syncView(
     runsSchedules = true,
   }: { readonly at: number; readonly hasFigures: boolean; readonly runsSchedules?: boolean },
 ): SyncView {
-  const { name, model, destination, paused = false } = spec
+  const { name, title, model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
   const { schedule, next } = scheduleOf(spec, at)
   const nextAt = paused || !runsSchedules ? null : next
   const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
-    ...{ name, model, destination, paused, schedule },
+    ...{ name, ...(title === undefined ? {} : { title }), model, destination, paused, schedule },
     state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
     nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),

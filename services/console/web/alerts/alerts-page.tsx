@@ -4,8 +4,9 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { Badge } from '../ui/status.tsx'
+import { ForRole } from '../ui/for-role.tsx'
 import { many } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
@@ -15,9 +16,11 @@ import { ALERT_EXAMPLE } from './alert-example.ts'
 const EVERY_MS = 5_000
 
 const NEW_ALERT = (
-  <Link to="/alerts/new" className="button primary">
-    New alert
-  </Link>
+  <ForRole role="edit" label="New alert" className="primary">
+    <Link to="/alerts/new" className="button primary">
+      New alert
+    </Link>
+  </ForRole>
 )
 
 export function AlertsPage(): ReactElement {
@@ -72,6 +75,11 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
     >
       <div className="pad">
         <p className="quiet">
+          {title === null ? null : (
+            <>
+              <code>{name}</code> ·{' '}
+            </>
+          )}
           {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · notifies {to.kind}{' '}
           {to.address}
           {lastNotice === null ? '' : ' · last notice '}
@@ -84,7 +92,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
                 <Link to="/syncs/$name" params={{ name: sync }}>
                   {sync}
                 </Link>
-                : {text} <Time at={since} />
+                : <ServerMessage text={text} quotes /> <Time at={since} />
                 {run === null ? null : (
                   <>
                     {' '}
@@ -125,7 +133,13 @@ function TestAlert({ name }: { readonly name: string }): ReactElement {
     }
   }
   return (
-    <button type="button" className="small" disabled={busy || !may} onClick={() => void test()}>
+    <button
+      type="button"
+      className="small"
+      disabled={busy || !may}
+      title={may ? undefined : whyOff('edit')}
+      onClick={() => void test()}
+    >
       {busy ? 'Sending…' : 'Send a test notice'}
     </button>
   )

@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Fragment, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { nameIn } from '../editor/draft.ts'
 import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
@@ -57,7 +57,13 @@ export function NewAlertPage(): ReactElement {
           <Link to="/alerts" className="button">
             Leave
           </Link>
-          <button type="button" className="primary" disabled={!may || busy} onClick={() => void save()}>
+          <button
+            type="button"
+            className="primary"
+            disabled={!may || busy}
+            title={may ? undefined : whyOff('edit')}
+            onClick={() => void save()}
+          >
             {busy ? 'Saving…' : 'Save the alert'}
           </button>
         </>

@@ -29,6 +29,20 @@ export async function signOut(): Promise<void> {
   await call('logOut', {})
 }
 
+const MAY_NOT: { readonly [role in Role]: string } = {
+  view: 'see runs',
+  read: 'see rows, requests and answers',
+  edit: 'change syncs and other resources',
+  run: 'start or end runs',
+  approve: 'approve held runs',
+  operate: 'send all rows again, replay or discard rows, or reset a sync',
+  secrets: 'set or remove secrets',
+}
+
+/** The reason for a button that is off because the user lacks the role. */
+export const whyOff = (role: Role): string =>
+  `Your token may not ${MAY_NOT[role]}: it lacks the role ${role}.`
+
 /** True if the user has the role. The server checks it again with each request. */
 export function useMay(role: Role): boolean {
   const { data } = useQuery(sessionQuery)

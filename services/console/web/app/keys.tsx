@@ -4,6 +4,7 @@
  */
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useRef, type ReactElement } from 'react'
+import { useMay } from '../api/session.ts'
 import { Dialog } from '../ui/dialog.tsx'
 
 export interface Place {
@@ -70,6 +71,7 @@ export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
   const navigate = useNavigate()
   const wentAt = useRef(0)
   const placeOf = useFocus()
+  const mayEdit = useMay('edit')
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       const isPalette = event.key === 'k' && (event.ctrlKey || event.metaKey)
@@ -82,14 +84,14 @@ export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
       else if (event.key === 'g') wentAt.current = Date.now()
       else if (event.key === 'k') onPalette()
       else if (event.key === '?') onHelp()
-      else if (event.key === 'n') void navigate({ to: '/new' })
+      else if (event.key === 'n' && mayEdit) void navigate({ to: '/new' })
       else if (event.key === '/') focusSearch()
       else return
       event.preventDefault()
     }
     addEventListener('keydown', pressed)
     return () => removeEventListener('keydown', pressed)
-  }, [navigate, onHelp, onPalette, placeOf, places])
+  }, [mayEdit, navigate, onHelp, onPalette, placeOf, places])
 }
 
 function focusSearch(): void {

@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { syncsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
@@ -92,24 +93,26 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
   const navigate = useNavigate()
   const follow = useGoToRun()
   const { data } = useQuery(syncsQuery)
+  const [mayEdit, mayRun] = [useMay('edit'), useMay('run')]
   return useMemo(() => {
     const syncs = data?.syncs ?? []
+    const [runnable, editable] = [mayRun ? syncs : [], mayEdit ? syncs : []]
     return [
       ...places.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
-      { name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) },
-      ...syncs.map(({ name }) => ({
-        ...{ name, what: 'sync' },
+      ...(mayEdit ? [{ name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) }] : []),
+      ...syncs.map(({ name, title }) => ({
+        ...{ name, what: title === undefined ? 'sync' : `sync · ${title}` },
         choose: () => navigate({ to: '/syncs/$name', params: { name } }),
       })),
-      ...syncs.map(({ name }) => ({
+      ...runnable.map(({ name }) => ({
         name,
         what: 'run',
         choose: () => follow(ask('run', { name })).catch(toastError),
       })),
-      ...syncs.map(({ name }) => ({
+      ...editable.map(({ name }) => ({
         ...{ name, what: 'edit' },
         choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
       })),
     ]
-  }, [data, follow, navigate, places])
+  }, [data, follow, mayEdit, mayRun, navigate, places])
 }

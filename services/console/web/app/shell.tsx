@@ -4,6 +4,7 @@ import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, noAnswer, whenSignedOut } from '../api/client.ts'
 import { useLostSince } from '../api/connection.ts'
+import { ForRole } from '../ui/for-role.tsx'
 import { Loading, Trouble } from '../ui/parts.tsx'
 import { Connection, useHeartbeat } from './connection.tsx'
 import { KeysHelp, useKeys } from './keys.tsx'
@@ -98,9 +99,11 @@ function Frame({ session }: { readonly session: SessionView }): ReactElement {
               {name}
             </Link>
           ))}
-          <Link to="/new" className="new">
-            New sync
-          </Link>
+          <ForRole role="edit" label="New sync">
+            <Link to="/new" className="new">
+              New sync
+            </Link>
+          </ForRole>
         </nav>
         <div className="side-foot">
           <button type="button" className="plain wide-button" onClick={() => setShown('palette')}>

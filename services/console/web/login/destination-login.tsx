@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { secretsQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Section, Time } from '../ui/parts.tsx'
 import { toastError } from '../ui/toast.tsx'
@@ -31,7 +31,13 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
     <Section
       title="Login"
       aside={
-        <button type="button" className="primary small" disabled={!may} onClick={() => void begin()}>
+        <button
+          type="button"
+          className="primary small"
+          disabled={!may}
+          title={may ? undefined : whyOff('operate')}
+          onClick={() => void begin()}
+        >
           {login === undefined ? 'Log in…' : 'Log in again…'}
         </button>
       }

@@ -5,6 +5,7 @@ import { memo, type ReactElement } from 'react'
 import { totalsOf } from '../runs/totals.ts'
 import { count, rows, waitInWords } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
+import { Named } from '../ui/named.tsx'
 import { Section } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { RunStatus } from '../ui/status.tsx'
@@ -30,7 +31,7 @@ export const NeedsAttention = memo(function NeedsAttention({
             <RunStatus status={run.status} />
             <span>
               <Link to="/syncs/$name" params={{ name: sync.name }}>
-                {sync.name}
+                <Named name={sync.name} title={sync.title} />
               </Link>
               <small>
                 <ServerMessage text={need} />

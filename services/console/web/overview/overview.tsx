@@ -5,8 +5,10 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useDeferredValue, useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
+import { ForRole } from '../ui/for-role.tsx'
 import { count, rows } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
+import { Named } from '../ui/named.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, RunStatus } from '../ui/status.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
@@ -44,15 +46,17 @@ export function Overview(): ReactElement {
       </Frame>
     )
   const wanted = searched.toLowerCase()
-  const shown = data.syncs.filter(({ name, model, destination }) =>
-    `${name} ${model} ${destination}`.toLowerCase().includes(wanted),
+  const shown = data.syncs.filter(({ name, title = '', model, destination }) =>
+    `${name} ${title} ${model} ${destination}`.toLowerCase().includes(wanted),
   )
   return (
     <Frame
       actions={
-        <Link to="/new" className="button primary">
-          New sync
-        </Link>
+        <ForRole role="edit" label="New sync" className="primary">
+          <Link to="/new" className="button primary">
+            New sync
+          </Link>
+        </ForRole>
       }
     >
       <NeedsAttention syncs={data.syncs} />
@@ -91,12 +95,12 @@ function Frame(props: { readonly children: React.ReactNode; readonly actions?: R
 }
 
 const SyncLine = memo(function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
-  const { name, model, destination, lastRun, state, waiting, rows: open, runs = [] } = sync
+  const { name, title, model, destination, lastRun, state, waiting, rows: open, runs = [] } = sync
   return (
     <li className="sync-line">
       <div className="sync-name">
         <Link to="/syncs/$name" params={{ name }}>
-          {name}
+          <Named name={name} title={title} />
         </Link>
         <small>
           {model} → {destination}

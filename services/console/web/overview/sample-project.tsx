@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { Section } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
@@ -59,7 +59,12 @@ export function OfferSample(): ReactElement | null {
           Three rows, an API that answers, and the sync between them. It reads no file, and you can remove it.
         </p>
         <p>
-          <button type="button" disabled={!may} onClick={() => setAsks(true)}>
+          <button
+            type="button"
+            disabled={!may}
+            title={may ? undefined : whyOff('edit')}
+            onClick={() => setAsks(true)}
+          >
             Make the sample project…
           </button>
         </p>
@@ -120,7 +125,13 @@ export function RemoveSample(): ReactElement | null {
     <Section
       title="The sample project"
       aside={
-        <button type="button" className="small" disabled={!may} onClick={() => setAsks(true)}>
+        <button
+          type="button"
+          className="small"
+          disabled={!may}
+          title={may ? undefined : whyOff('edit')}
+          onClick={() => setAsks(true)}
+        >
           Remove the sample…
         </button>
       }

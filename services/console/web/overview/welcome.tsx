@@ -1,6 +1,7 @@
 /** The overview of a server without syncs. */
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
+import { ForRole } from '../ui/for-role.tsx'
 import { Empty, Section } from '../ui/parts.tsx'
 import { OfferSample } from './sample-project.tsx'
 
@@ -22,9 +23,11 @@ export function Welcome(): ReactElement {
             </li>
           </ol>
           <p>
-            <Link to="/new" className="button primary">
-              Set up a sync
-            </Link>
+            <ForRole role="edit" label="Set up a sync" className="primary">
+              <Link to="/new" className="button primary">
+                Set up a sync
+              </Link>
+            </ForRole>
           </p>
         </Empty>
       </Section>

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef, useState, type ComponentProps, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
 import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
@@ -119,7 +119,13 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
         >
           <span className="actions">
             <CopyButton text={() => asCurl(attempt)} label="Copy as curl" />
-            <button type="button" className="small" disabled={!mayOperate} onClick={() => setReplays(true)}>
+            <button
+              type="button"
+              className="small"
+              disabled={!mayOperate}
+              title={mayOperate ? undefined : whyOff('operate')}
+              onClick={() => setReplays(true)}
+            >
               Replay…
             </button>
           </span>

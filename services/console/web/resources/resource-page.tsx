@@ -6,14 +6,17 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { ConflictDialog } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
+import { ForRole } from '../ui/for-role.tsx'
 import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { titleIn } from '../ui/named.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 
@@ -39,6 +42,7 @@ export function ResourcePage(): ReactElement {
 
 function Resource({ resource }: { readonly resource: ResourceView }): ReactElement {
   const { kind, name, project = '' } = resource
+  const may = useMay('edit')
   const [removes, setRemoves] = useState(false)
   const navigate = useNavigate()
   const client = useQueryClient()
@@ -51,21 +55,35 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
   }
   return (
     <Page
-      title={name}
+      title={titleIn(resource.spec) ?? name}
       lead={
         <>
           {kind}
+          {titleIn(resource.spec) === undefined ? null : (
+            <>
+              {' '}
+              <code>{name}</code>
+            </>
+          )}
           {project === '' ? '' : ` · from the project ${project}`}
         </>
       }
       actions={
         <>
           {kind === 'sync' ? (
-            <Link to="/syncs/$name/edit" params={{ name }} className="button">
-              Edit step by step
-            </Link>
+            <ForRole role="edit" label="Edit step by step">
+              <Link to="/syncs/$name/edit" params={{ name }} className="button">
+                Edit step by step
+              </Link>
+            </ForRole>
           ) : null}
-          <button type="button" className="danger" onClick={() => setRemoves(true)}>
+          <button
+            type="button"
+            className="danger"
+            disabled={!may}
+            title={may ? undefined : whyOff('edit')}
+            onClick={() => setRemoves(true)}
+          >
             Remove…
           </button>
         </>
@@ -102,6 +120,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
 
 function EditYaml({ resource }: { readonly resource: ResourceView }): ReactElement {
   const { kind, name, version, project = '' } = resource
+  const may = useMay('edit')
   const client = useQueryClient()
   const stored = textOf(resource)
   const place = `${kind}.${name}`
@@ -150,12 +169,24 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
             <button type="button" className="small" disabled={!differs} onClick={() => setThrows(true)}>
               Throw it away…
             </button>
-            <button type="button" className="primary small" disabled={!differs} onClick={() => void save()}>
+            <button
+              type="button"
+              className="primary small"
+              disabled={!differs || !may}
+              title={may ? undefined : whyOff('edit')}
+              onClick={() => void save()}
+            >
               Save
             </button>
           </div>
         ) : (
-          <button type="button" className="small" onClick={() => setTaken(true)}>
+          <button
+            type="button"
+            className="small"
+            disabled={!may}
+            title={may ? undefined : whyOff('edit')}
+            onClick={() => setTaken(true)}
+          >
             Take it over from the project
           </button>
         )
@@ -168,7 +199,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
           value={text}
           marks={marks}
           onSave={() => void save()}
-          {...(taken ? { onChange: setText } : {})}
+          {...(taken && may ? { onChange: setText } : {})}
         />
         {error === null ? null : <Trouble error={error} onRetry={() => void save()} />}
       </div>
@@ -260,6 +291,7 @@ function VersionLine({
   before,
   isPresent,
 }: VersionProps): ReactElement {
+  const may = useMay('edit')
   const [asks, setAsks] = useState(false)
   const client = useQueryClient()
   const yamlAt = (at: Version | undefined): string =>
@@ -288,7 +320,13 @@ function VersionLine({
           label={`What version ${version.version} changed`}
         />
         {isPresent || version.spec === null ? null : (
-          <button type="button" className="small" onClick={() => setAsks(true)}>
+          <button
+            type="button"
+            className="small"
+            disabled={!may}
+            title={may ? undefined : whyOff('edit')}
+            onClick={() => setAsks(true)}
+          >
             Go back to this version
           </button>
         )}

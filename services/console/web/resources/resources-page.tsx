@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
+import { Named, titleIn } from '../ui/named.tsx'
 import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
@@ -52,11 +53,11 @@ function KindTable(props: {
   return (
     <Section title={title}>
       <ListTable label={title} className="even" items={resources} columns={['Name', 'From', 'Changed']}>
-        {({ kind, name, project, version, changedAt, changedBy }) => (
+        {({ kind, name, spec, project, version, changedAt, changedBy }) => (
           <tr key={name}>
             <td>
               <Link to="/resources/$kind/$name" params={{ kind, name }}>
-                {name}
+                <Named name={name} title={titleIn(spec)} />
               </Link>
             </td>
             <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>

@@ -5,7 +5,7 @@ import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
@@ -66,16 +66,27 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
   const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]
   return (
     <>
-      <button type="button" disabled={!mayOperate} onClick={() => setReplays(true)}>
+      <button
+        type="button"
+        disabled={!mayOperate}
+        title={mayOperate ? undefined : whyOff('operate')}
+        onClick={() => setReplays(true)}
+      >
         Replay…
       </button>
-      <button type="button" disabled={!mayOperate || retry === null} onClick={() => setDiscards(true)}>
+      <button
+        type="button"
+        disabled={!mayOperate || retry === null}
+        title={mayOperate ? undefined : whyOff('operate')}
+        onClick={() => setDiscards(true)}
+      >
         Discard…
       </button>
       <button
         type="button"
         className="primary"
         disabled={!mayRun || retry === null}
+        title={mayRun ? undefined : whyOff('run')}
         onClick={() => void follow(ask('retry', { name: sync, key })).catch(toastError)}
       >
         Retry now

@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -31,7 +31,13 @@ export function SecretsPage(): ReactElement {
       title="Secrets"
       lead="Encrypted, and never shown again. A resource names one as ${secret:name}."
       actions={
-        <button type="button" className="primary" disabled={!may} onClick={() => setEdits({ name: '' })}>
+        <button
+          type="button"
+          className="primary"
+          disabled={!may}
+          title={may ? undefined : whyOff('secrets')}
+          onClick={() => setEdits({ name: '' })}
+        >
           Set a secret
         </button>
       }
@@ -48,7 +54,12 @@ export function SecretsPage(): ReactElement {
             </p>
           </Empty>
         ) : (
-          <SecretTable secrets={data.secrets} onEdit={name => setEdits({ name })} onRemove={setRemoves} />
+          <SecretTable
+            secrets={data.secrets}
+            may={may}
+            onEdit={name => setEdits({ name })}
+            onRemove={setRemoves}
+          />
         )}
       </Section>
       {edits === null ? null : <EditSecret name={edits.name} onClose={closeEdits} />}
@@ -69,11 +80,12 @@ export function SecretsPage(): ReactElement {
 
 interface TableProps {
   readonly secrets: readonly SecretView[]
+  readonly may: boolean
   readonly onEdit: (name: string) => void
   readonly onRemove: (secret: SecretView) => void
 }
 
-function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
+function SecretTable({ secrets, may, onEdit, onRemove }: TableProps): ReactElement {
   return (
     <ListTable
       label="In the vault"
@@ -92,7 +104,13 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
           </td>
           <td className="row-actions">
             {secret.kind === 'secret' ? (
-              <button type="button" className="small" onClick={() => onEdit(secret.name)}>
+              <button
+                type="button"
+                className="small"
+                disabled={!may}
+                title={may ? undefined : whyOff('secrets')}
+                onClick={() => onEdit(secret.name)}
+              >
                 Set again
               </button>
             ) : null}{' '}
@@ -100,6 +118,8 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
               type="button"
               className="small"
               aria-label={`Remove ${secret.name}`}
+              disabled={!may}
+              title={may ? undefined : whyOff('secrets')}
               onClick={() => onRemove(secret)}
             >
               Remove

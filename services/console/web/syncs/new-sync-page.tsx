@@ -4,12 +4,23 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import type { ResourceView } from '@sluice/contracts/api'
 import { resourcesQuery } from '../api/queries.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
 import { startingFrom } from '../editor/reused.ts'
-import { Loading, Page, Trouble } from '../ui/parts.tsx'
+import { Empty, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
 
 export function NewSyncPage(): ReactElement {
   const { data, error } = useQuery(resourcesQuery)
+  if (!useMay('edit'))
+    return (
+      <Page title="New sync">
+        <Section title="Not with this token">
+          <Empty title={whyOff('edit')}>
+            <p>The administrator of this server gives roles to tokens.</p>
+          </Empty>
+        </Section>
+      </Page>
+    )
   if (data === undefined)
     return <Page title="New sync">{error === null ? <Loading lines={8} /> : <Trouble error={error} />}</Page>
   return <NewSync resources={data.resources} />

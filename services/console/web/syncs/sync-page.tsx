@@ -6,12 +6,13 @@ import { useState, type ReactElement } from 'react'
 import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
+import { ForRole } from '../ui/for-role.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
@@ -42,9 +43,14 @@ export function SyncPage(): ReactElement {
     )
   return (
     <Page
-      title={name}
+      title={sync.title ?? name}
       lead={
         <>
+          {sync.title === undefined ? null : (
+            <>
+              <code>{name}</code> ·{' '}
+            </>
+          )}
           <Link to="/resources/$kind/$name" params={{ kind: 'model', name: sync.model }}>
             {sync.model}
           </Link>{' '}
@@ -56,9 +62,11 @@ export function SyncPage(): ReactElement {
       }
       actions={
         <>
-          <Link to="/syncs/$name/edit" params={{ name }} className="button">
-            Edit
-          </Link>
+          <ForRole role="edit" label="Edit">
+            <Link to="/syncs/$name/edit" params={{ name }} className="button">
+              Edit
+            </Link>
+          </ForRole>
           <RunButton sync={name} lastRun={sync.lastRun} />
         </>
       }
@@ -175,7 +183,12 @@ function Grave({ name }: { readonly name: string }): ReactElement {
             <strong>Send every row again.</strong> What was delivered stays known, so removals are still
             found.
           </span>
-          <button type="button" disabled={!may} onClick={() => setAsks('resync')}>
+          <button
+            type="button"
+            disabled={!may}
+            title={may ? undefined : whyOff('operate')}
+            onClick={() => setAsks('resync')}
+          >
             Resync…
           </button>
         </li>
@@ -184,7 +197,13 @@ function Grave({ name }: { readonly name: string }): ReactElement {
             <strong>Forget what was delivered.</strong> The next run takes every row for new. Captured values
             are lost.
           </span>
-          <button type="button" className="danger" disabled={!may} onClick={() => setAsks('reset')}>
+          <button
+            type="button"
+            className="danger"
+            disabled={!may}
+            title={may ? undefined : whyOff('operate')}
+            onClick={() => setAsks('reset')}
+          >
             Reset…
           </button>
         </li>

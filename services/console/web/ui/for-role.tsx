@@ -1,0 +1,22 @@
+/** Links to what only some people may do. */
+import type { ReactElement, ReactNode } from 'react'
+import { useMay, whyOff, type Role } from '../api/session.ts'
+
+interface ForRoleProps {
+  readonly role: Role
+  /** The text of the link, for the button that stands in its place. */
+  readonly label: string
+  readonly className?: string
+  readonly children: ReactNode
+}
+
+/** Shows the link to people with the role, and a button that is off, with the reason, to others. */
+export function ForRole({ role, label, className, children }: ForRoleProps): ReactElement {
+  const may = useMay(role)
+  if (may) return <>{children}</>
+  return (
+    <button type="button" className={className} disabled title={whyOff(role)}>
+      {label}
+    </button>
+  )
+}

@@ -1,0 +1,91 @@
+/** Messages, titles and roles as a person in a browser meets them. */
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { peopleYaml } from '../e2e/people-project.ts'
+import { consoleSuite } from './console-suite.ts'
+
+const TOKEN = 'a-token-that-may-do-all'
+const READ_TOKEN = 'a-token-that-may-only-read'
+/** Written from right to left. */
+const TITLE = 'לקוחות (1)'
+
+const suite = consoleSuite({
+  files: {
+    'project.yaml': peopleYaml({
+      destination: `headers: { Authorization: 'Bearer \${secret:api-key}' }`,
+      triggers: `
+  added: { method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name }}}' } }`,
+    }).replace('kind: sync\n', `kind: sync\ntitle: ${TITLE}\n`),
+    'people.csv': 'id,name\n1,Ann\n',
+  },
+  env: { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN },
+  prepare: async ({ page, served }) => {
+    await page.goto(served.url)
+    await signIn(page, TOKEN)
+  },
+})
+
+async function signIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel('Token', { exact: true }).fill(token)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+describe('a secret that is missing', () => {
+  it('is set by the link in the message of the refused run, and listed in the audit', async () => {
+    const { page } = suite
+    await page.getByRole('button', { name: 'Run people now' }).click()
+    const refused = page.locator('.toast')
+    await refused.getByText('The secret').waitFor()
+    expect(await refused.innerText()).not.toContain('`')
+    await refused.getByRole('link', { name: '“Set the secret api-key”' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Set a secret' })
+    expect(await dialog.getByLabel('Name').inputValue()).toBe('api-key')
+    await dialog.getByLabel('Value').fill('a-value-that-nobody-sees')
+    await dialog.getByLabel('Hosts that it may go to').fill('127.0.0.1')
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    await page.getByRole('link', { name: 'Audit' }).click()
+    await page.getByRole('row', { name: /operator.* set the secret api-key/ }).waitFor()
+  })
+})
+
+describe('a title', () => {
+  it('stands with its name wherever the sync is listed, and turns no words around it', async () => {
+    const { page, served } = suite
+    for (const path of ['/', '/resources']) {
+      await page.goto(`${served.url}${path}`)
+      await page.locator('bdi', { hasText: TITLE }).first().waitFor()
+    }
+    await page.goto(`${served.url}/syncs/people`)
+    await page.getByRole('heading', { level: 1, name: TITLE }).waitFor()
+    await page.locator('.lead code', { hasText: 'people' }).waitFor()
+  })
+})
+
+describe('a person who may only look', () => {
+  it('finds each button off that the server would refuse, with the reason', async () => {
+    const page = await suite.browser.open()
+    await page.goto(suite.served.url)
+    await signIn(page, READ_TOKEN)
+    const off = async (name: string | RegExp) => {
+      const button = page.getByRole('button', { name }).first()
+      await button.waitFor()
+      expect(await button.isDisabled(), String(name)).toBe(true)
+      expect(await button.getAttribute('title')).toMatch(/^Your token may not/)
+    }
+    await off('New sync')
+    await off('Run people now')
+    await page.keyboard.press('n')
+    expect(new URL(page.url()).pathname).toBe('/')
+    for (const [path, names] of [
+      ['/syncs/people', ['Edit', 'Resync…', 'Reset…']],
+      ['/resources/destination/api', ['Remove…']],
+      ['/secrets', ['Set a secret', 'Remove api-key']],
+      ['/alerts', ['New alert']],
+    ] as const) {
+      await page.goto(`${suite.served.url}${path}`)
+      for (const name of names) await off(name)
+    }
+    await page.context().close()
+  })
+})
