@@ -6,13 +6,13 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
-import { useMay, whyOff } from '../api/session.ts'
+import { useMay } from '../api/session.ts'
 import { ConflictDialog } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { ForRole } from '../ui/for-role.tsx'
+import { ForRole, RoleButton } from '../ui/for-role.tsx'
 import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -42,7 +42,6 @@ export function ResourcePage(): ReactElement {
 
 function Resource({ resource }: { readonly resource: ResourceView }): ReactElement {
   const { kind, name, project = '' } = resource
-  const may = useMay('edit')
   const [removes, setRemoves] = useState(false)
   const navigate = useNavigate()
   const client = useQueryClient()
@@ -77,15 +76,9 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
               </Link>
             </ForRole>
           ) : null}
-          <button
-            type="button"
-            className="danger"
-            disabled={!may}
-            title={may ? undefined : whyOff('edit')}
-            onClick={() => setRemoves(true)}
-          >
+          <RoleButton role="edit" className="danger" onClick={() => setRemoves(true)}>
             Remove…
-          </button>
+          </RoleButton>
         </>
       }
     >
@@ -169,26 +162,14 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
             <button type="button" className="small" disabled={!differs} onClick={() => setThrows(true)}>
               Throw it away…
             </button>
-            <button
-              type="button"
-              className="primary small"
-              disabled={!differs || !may}
-              title={may ? undefined : whyOff('edit')}
-              onClick={() => void save()}
-            >
+            <RoleButton role="edit" className="primary small" disabled={!differs} onClick={() => void save()}>
               Save
-            </button>
+            </RoleButton>
           </div>
         ) : (
-          <button
-            type="button"
-            className="small"
-            disabled={!may}
-            title={may ? undefined : whyOff('edit')}
-            onClick={() => setTaken(true)}
-          >
+          <RoleButton role="edit" className="small" onClick={() => setTaken(true)}>
             Take it over from the project
-          </button>
+          </RoleButton>
         )
       }
     >
@@ -291,7 +272,6 @@ function VersionLine({
   before,
   isPresent,
 }: VersionProps): ReactElement {
-  const may = useMay('edit')
   const [asks, setAsks] = useState(false)
   const client = useQueryClient()
   const yamlAt = (at: Version | undefined): string =>
@@ -320,15 +300,9 @@ function VersionLine({
           label={`What version ${version.version} changed`}
         />
         {isPresent || version.spec === null ? null : (
-          <button
-            type="button"
-            className="small"
-            disabled={!may}
-            title={may ? undefined : whyOff('edit')}
-            onClick={() => setAsks(true)}
-          >
+          <RoleButton role="edit" className="small" onClick={() => setAsks(true)}>
             Go back to this version
-          </button>
+          </RoleButton>
         )}
       </details>
       {asks ? (

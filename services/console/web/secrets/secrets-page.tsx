@@ -5,8 +5,9 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
-import { useMay, whyOff } from '../api/session.ts'
+import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { EditSecret } from './edit-secret.tsx'
@@ -31,15 +32,9 @@ export function SecretsPage(): ReactElement {
       title="Secrets"
       lead="Encrypted, and never shown again. A resource names one as ${secret:name}."
       actions={
-        <button
-          type="button"
-          className="primary"
-          disabled={!may}
-          title={may ? undefined : whyOff('secrets')}
-          onClick={() => setEdits({ name: '' })}
-        >
+        <RoleButton role="secrets" className="primary" onClick={() => setEdits({ name: '' })}>
           Set a secret
-        </button>
+        </RoleButton>
       }
     >
       <Section title="In the vault">
@@ -56,7 +51,7 @@ export function SecretsPage(): ReactElement {
         ) : (
           <SecretTable
             secrets={data.secrets}
-            may={may}
+
             onEdit={name => setEdits({ name })}
             onRemove={setRemoves}
           />
@@ -80,12 +75,11 @@ export function SecretsPage(): ReactElement {
 
 interface TableProps {
   readonly secrets: readonly SecretView[]
-  readonly may: boolean
   readonly onEdit: (name: string) => void
   readonly onRemove: (secret: SecretView) => void
 }
 
-function SecretTable({ secrets, may, onEdit, onRemove }: TableProps): ReactElement {
+function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
   return (
     <ListTable
       label="In the vault"
@@ -104,26 +98,18 @@ function SecretTable({ secrets, may, onEdit, onRemove }: TableProps): ReactEleme
           </td>
           <td className="row-actions">
             {secret.kind === 'secret' ? (
-              <button
-                type="button"
-                className="small"
-                disabled={!may}
-                title={may ? undefined : whyOff('secrets')}
-                onClick={() => onEdit(secret.name)}
-              >
+              <RoleButton role="secrets" className="small" onClick={() => onEdit(secret.name)}>
                 Set again
-              </button>
+              </RoleButton>
             ) : null}{' '}
-            <button
-              type="button"
+            <RoleButton
+              role="secrets"
               className="small"
               aria-label={`Remove ${secret.name}`}
-              disabled={!may}
-              title={may ? undefined : whyOff('secrets')}
               onClick={() => onRemove(secret)}
             >
               Remove
-            </button>
+            </RoleButton>
           </td>
         </tr>
       )}

@@ -1,5 +1,5 @@
-/** Links to what only some people may do. */
-import type { ReactElement, ReactNode } from 'react'
+/** Links and buttons for what only some people may do. */
+import type { ComponentProps, ReactElement, ReactNode } from 'react'
 import { useMay, whyOff, type Role } from '../api/session.ts'
 
 interface ForRoleProps {
@@ -18,5 +18,17 @@ export function ForRole({ role, label, className, children }: ForRoleProps): Rea
     <button type="button" className={className} disabled title={whyOff(role)}>
       {label}
     </button>
+  )
+}
+
+interface RoleButtonProps extends ComponentProps<'button'> {
+  readonly role: Role
+}
+
+/** A button that is off, with the reason, for people without the role. */
+export function RoleButton({ role, disabled = false, ...props }: RoleButtonProps): ReactElement {
+  const may = useMay(role)
+  return (
+    <button type="button" {...props} disabled={disabled || !may} title={may ? undefined : whyOff(role)} />
   )
 }
