@@ -99,6 +99,13 @@ export const CASES: readonly Case[] = [
   { command: 'alerts', exits: 0, prints: alertsView },
   { command: 'alerts test nothing', exits: 2, prints: errorBody },
   { command: 'doctor', exits: 0, prints: doctorView },
+  {
+    command: 'backup copies',
+    exits: 0,
+    prints: z.strictObject({ dir: z.string(), at: z.iso.datetime(), key: z.literal(false) }),
+    in: ['a folder'],
+  },
+  { command: 'restore nowhere', exits: 2, prints: errorBody },
   { command: 'nonsense', exits: 2, prints: errorBody },
 ]
 

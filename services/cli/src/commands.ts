@@ -158,6 +158,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/auth.ts')).command,
   },
   {
+    name: 'backup',
+    summary: 'copy the log of the project, also while it is at work',
+    load: async () => (await import('./commands/backup.ts')).backupCommand,
+  },
+  {
+    name: 'restore',
+    summary: 'put a backup in the place of the log',
+    load: async () => (await import('./commands/backup.ts')).restoreCommand,
+  },
+  {
     name: 'doctor',
     summary: 'check what Sluice needs, and say what to change',
     load: async () => (await import('./commands/doctor.ts')).command,

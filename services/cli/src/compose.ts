@@ -17,6 +17,7 @@ import type { ProjectHost } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type * as backups from '@sluice/embedded/backup/compose'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
@@ -281,6 +282,11 @@ async function openNextRun(
     import('./cli-logger.ts'),
   ])
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
+}
+
+/** Loads what backs up and restores the log of a folder. */
+export async function openBackup(): Promise<typeof backups> {
+  return await import('@sluice/embedded/backup/compose')
 }
 
 /** Opens the pipeline in which tests of syncs run. */
