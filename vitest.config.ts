@@ -100,7 +100,7 @@ const SUITES: readonly Suite[] = [
 ]
 const SETUPS: { readonly [suite: string]: readonly string[] } = {
   ...Object.fromEntries(['contract', 'e2e', 'fault', 'outage'].map(name => [name, ['test/services.ts']])),
-  console: ['services/console/web/build-web.mjs'],
+  console: ['services/console/web/build-web.mjs', 'test/services.ts'],
 }
 
 function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {

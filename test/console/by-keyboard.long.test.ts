@@ -71,7 +71,7 @@ describe('somebody with a keyboard alone', () => {
   it('says where the rows are, and which', async () => {
     await keys.write(field('Name'), 'shop')
     await keys.write(field('Folder, or .duckdb file'), './data')
-    await keys.press(button('Test the connection'))
+    await keys.press(button('Test connection'))
     await page.getByText('The source answers').waitFor()
     await keys.press(button('Model →'))
     await keys.write(field('Name'), 'synonyms')

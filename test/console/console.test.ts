@@ -21,7 +21,7 @@ describe('a person with an empty server', () => {
   })
 
   it('tests the source, sees rows while typing SQL, and has the key checked', async () => {
-    await suite.page.getByRole('button', { name: 'Test the connection' }).click()
+    await suite.page.getByRole('button', { name: 'Test connection' }).click()
     await suite.page.getByText('The source answers').waitFor()
     await suite.page.getByRole('button', { name: 'Model', exact: true }).click()
     await writeInto(suite.page, 'SQL of the model', "select id, name, email from 'customers.csv'")

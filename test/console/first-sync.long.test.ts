@@ -34,6 +34,8 @@ describe('a first sync', () => {
           .count(),
       ).toBe(0)
     }
+    await step('Model').click()
+    await page().getByRole('button', { name: 'customers.csv' }).click()
     await step('Review').click()
     await page().getByText('2 rows will count as added').waitFor()
     expect(await page().locator('summary').allInnerTexts()).toEqual([

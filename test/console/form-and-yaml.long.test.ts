@@ -142,6 +142,10 @@ it('takes the place of the form on a narrow screen, and gives it back', async ()
 
 it('is what its author wrote once it is saved, comments too, and where a form changed it since', async () => {
   const page = await open(1280)
+  const steps = page.getByRole('navigation', { name: 'Steps' })
+  await steps.getByRole('button', { name: 'Model' }).click()
+  await page.getByRole('button', { name: 'customers.csv' }).click()
+  await steps.getByRole('button', { name: 'Destination' }).click()
   await page.getByRole('button', { name: 'Show the YAML' }).click()
   await writeInto(page, LABEL, DESTINATION)
   const save = async (): Promise<void> => {

@@ -107,9 +107,26 @@ export function nameIn(text: string): string {
   return textAt(text, ['name'])
 }
 
-/** A draft in the form of the API. */
+/** The wanted name, with a number behind it if it is taken. */
+export function freeName(wanted: string, taken: readonly string[]): string {
+  if (!taken.includes(wanted)) return wanted
+  for (let number = 2; ; number += 1) if (!taken.includes(`${wanted}-${number}`)) return `${wanted}-${number}`
+}
+
+const MAX_NAME = 60
+
+/** The name of a resource for something that people call by this text. Empty if no letter of it may stay. */
+export function nameFor(text: string): string {
+  const plain = text.normalize('NFD').replaceAll(/\p{M}/gu, '').toLowerCase()
+  return plain
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .slice(0, MAX_NAME)
+    .replaceAll(/^-+|-+$/g, '')
+}
+
+/** A draft in the form of the API. A kind that is not chosen yet has no document. */
 export function documentsOf(draft: Draft): readonly { readonly file: string; readonly yaml: string }[] {
-  return KINDS.map(kind => ({ file: fileOf(kind), yaml: draft[kind] }))
+  return KINDS.filter(kind => draft[kind] !== '').map(kind => ({ file: fileOf(kind), yaml: draft[kind] }))
 }
 
 /** Writes the fields of a resource as YAML. */
@@ -135,7 +152,7 @@ export const OF_DRAFT = { of: 'draft' } as const
 
 export const STARTING_DRAFT: Draft = {
   source: 'kind: source\nname: files\ntype: duckdb\npath: .\n',
-  model: "kind: model\nname: customers\nsource: files\nsql: select * from 'customers.csv'\nprimaryKey: id\n",
+  model: 'kind: model\nname: customers\nsource: files\nprimaryKey: id\n',
   destination:
     'kind: destination\nname: api\nbaseUrl: https://api.example.com\nlimits:\n  rate: { requests: 100, per: second }\n  concurrency: 10\n',
   sync: [

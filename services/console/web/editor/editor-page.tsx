@@ -24,7 +24,8 @@ import {
   type Stored,
 } from './reused.ts'
 import { ReviewStep } from './steps/review-step.tsx'
-import { ModelStep, SourceStep } from './steps/rows-steps.tsx'
+import { ModelStep } from './steps/model-step.tsx'
+import { SourceStep } from './steps/source-step.tsx'
 import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
 import { useModelRows } from './model-rows.ts'
 import {
@@ -82,8 +83,8 @@ function Editor(props: EditorProps): ReactElement {
   const [trigger, setTrigger] = useState<Trigger>('added')
   const yaml = useYamlShown()
   const movedOn = useMovedOn(step.id)
-  const example = props.stored.sync === undefined && !movedOn ? start : null
-  const previewed = usePreview(draft, trigger, example)
+  const isFresh = props.stored.sync === undefined && !movedOn
+  const previewed = usePreview(draft, trigger, isFresh)
   const syntax = useSyntaxProblems(draft)
   const stored = useMemo(
     () => atVersions({ ...reusedBy(draft, resources), ...props.stored }, pins),
@@ -151,7 +152,7 @@ function Editor(props: EditorProps): ReactElement {
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
                   <StepForm
-                    {...{ id: step.id, editings: inForms, draft, example, columns, trigger, onSave }}
+                    {...{ id: step.id, editings: inForms, draft, columns, trigger, onSave }}
                     onTrigger={setTrigger}
                   />
                 </>
@@ -268,7 +269,6 @@ interface StepFormProps {
   readonly id: StepId
   readonly editings: { readonly [kind in Kind]: Editing }
   readonly draft: Draft
-  readonly example: Draft | null
   readonly columns: readonly string[]
   readonly trigger: Trigger
   readonly onTrigger: (trigger: Trigger) => void
@@ -279,14 +279,13 @@ function StepForm({
   id,
   editings,
   draft,
-  example,
   columns,
   trigger,
   onTrigger,
   onSave,
 }: StepFormProps): ReactElement | null {
-  if (id === 'source') return <SourceStep editing={editings.source} draft={draft} />
-  if (id === 'model') return <ModelStep editing={editings.model} {...{ draft, example }} />
+  if (id === 'source') return <SourceStep editing={editings.source} />
+  if (id === 'model') return <ModelStep editing={editings.model} source={draft.source} />
   if (id === 'destination') return <DestinationStep editing={editings.destination} />
   if (id === 'requests')
     return <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, onSave }} />

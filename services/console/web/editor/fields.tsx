@@ -21,7 +21,8 @@ export function problemAt({ problems }: Editing, path: Path): string | undefined
   return problems.find(problem => problem.field === field)?.message
 }
 
-function Labelled(props: {
+/** A field with its label, its mistake and its hint. */
+export function Labelled(props: {
   readonly label: string
   readonly hint?: ReactNode
   readonly problem?: string | undefined

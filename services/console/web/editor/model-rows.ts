@@ -2,44 +2,61 @@
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState } from 'react'
-import { ApiError, call } from '../api/client.ts'
+import { call } from '../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
-import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
+import { fileOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
+import { isServerType, serverParts } from './server-url.ts'
 import { useRested } from './use-editing.ts'
 
 /** A query is sent once nobody has typed for this time. */
 export const TYPED_MS = 400
 
-/**
- * True while source and query are still those of the example that a new sync begins with. An existing sync
- * has no example.
- */
-export function isUntouched(draft: Draft, example: Draft | null): boolean {
-  if (example === null) return false
-  return draft.source === example.source && textAt(draft.model, ['sql']) === textAt(example.model, ['sql'])
+/** The query of a model, or the table that it names in place of one. */
+export interface ModelQuery {
+  readonly sql?: string | undefined
+  readonly table?: string | undefined
 }
 
-/** True if the error comes from the texts of a draft, and not from the server. */
-export function isOfTexts(error: Error | null): boolean {
-  return error instanceof ApiError && error.details.length > 0
+/** Null for a model that has neither a query nor a table yet. */
+export function queryOf(model: string): ModelQuery | null {
+  const [sql, table] = [textAt(model, ['sql']), textAt(model, ['table'])]
+  if (sql.trim() !== '') return { sql }
+  return table === '' ? null : { table }
 }
 
-/** Reads rows of a query through the draft's source. */
-export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
-  const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
-  return await call('sampleRows', { name: nameIn(draft.source), sql, documents: source }, { signal })
+/** True for the text of a source that can be asked for rows: it says where the rows are. */
+export function isReachable(source: string): boolean {
+  const parts = serverParts(textAt(source, ['url']))
+  if (source === '') return false
+  if (!isServerType(textAt(source, ['type'])) || parts === null) return true
+  return parts.host !== '' && parts.user !== '' && parts.database !== ''
+}
+
+/** True as long as nobody has said where the rows are, and which. Then there is no mistake to tell of. */
+export function hasNoRowsYet({ source, model }: Pick<Draft, 'source' | 'model'>): boolean {
+  return !isReachable(source) || queryOf(model) === null
+}
+
+/** Reads the first rows of a query through a source, which need not be stored. Throws like `call`. */
+export async function queriedRows(
+  source: string,
+  query: ModelQuery & { readonly limit?: number },
+  signal?: AbortSignal,
+): Promise<RowsView> {
+  const documents = [{ file: fileOf('source'), yaml: source }]
+  return await call('sampleRows', { name: nameIn(source), ...query, documents }, { signal })
 }
 
 /**
  * The first rows of the model, which also give its columns. The last ones stay while the next are loading.
  */
-export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
-  const sql = useRested(textAt(draft.model, ['sql']), TYPED_MS)
+export function useModelRows(draft: Pick<Draft, 'source' | 'model'>): UseQueryResult<RowsView> {
+  const query = queryOf(useRested(draft.model, TYPED_MS))
   const source = useRested(draft.source, TYPED_MS)
   return useQuery({
-    queryKey: ['rows', source, sql],
-    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
-    enabled: sql.trim() !== '',
+    queryKey: ['rows', source, query],
+    queryFn: ({ signal }) => queriedRows(source, query ?? {}, signal),
+    enabled: query !== null && isReachable(source),
     placeholderData: before => before,
     ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,

@@ -10,7 +10,7 @@ import { Loading } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
-import { isOfTexts, isUntouched } from './model-rows.ts'
+import { hasNoRowsYet } from './model-rows.ts'
 import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
@@ -22,7 +22,7 @@ export interface Previewed {
   readonly preview: PreviewView | undefined
   readonly error: Error | null
   readonly isAsking: boolean
-  /** True while the draft still has the example's source and model, which give no rows. */
+  /** True while nobody has said which rows the sync sends. */
   readonly waits: boolean
   /** True if the sync has no such trigger. */
   readonly isOff: boolean
@@ -31,14 +31,15 @@ export interface Previewed {
 }
 
 /**
- * Previews the draft. The last preview stays while the next one loads, and while there is an error. As long
- * as the draft has the source and model of `example`, their errors are not shown.
+ * Previews the draft. The last preview stays while the next one loads, and while there is an error. A draft
+ * that `isFresh` has no mistakes as long as nobody has said which rows it sends.
  */
-export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null): Previewed {
+export function usePreview(draft: Draft, trigger: Trigger, isFresh: boolean): Previewed {
   const rested = useRested(draft, TYPED_MS)
   const isOn = (each: Trigger): boolean => valueAt(rested.sync, ['triggers', each]) !== undefined
   // The preview of another trigger finds the same problems in the texts.
   const asked = isOn(trigger) ? trigger : (TRIGGERS.find(isOn) ?? trigger)
+  const waits = isFresh && hasNoRowsYet(rested)
   const { data, error, isFetching } = useQuery({
     queryKey: ['draft-preview', rested, asked],
     queryFn: ({ signal }) =>
@@ -50,6 +51,7 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
         },
         { signal },
       ),
+    enabled: !waits,
     placeholderData: before => before,
     // The source may change without the draft.
     refetchInterval: AGAIN_MS,
@@ -57,17 +59,24 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
     gcTime: 60_000,
     meta: OF_DRAFT,
   })
-  const waits = isOfTexts(error) && isUntouched(rested, example)
   const shown = waits ? null : error
-  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofModel) : []), [shown])
+  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofForms) : []), [shown])
   return { preview: data, error: shown, isAsking: isFetching, waits, isOff: !isOn(trigger), problems }
 }
 
-/** The server reports an error of the model's query as one of the sync. It belongs to the model. */
-function ofModel(problem: Problem['errors'][number]): Problem['errors'][number] {
-  const { field = '', message } = problem
-  const isOfModel = field === '' && /^sync `[^`]*`: Model /.test(message)
-  return isOfModel ? { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') } : problem
+/**
+ * A problem at the field that its form has for it. The server reports an error of the model's query as one of
+ * the sync, and speaks of fields of the YAML that a form does not have.
+ */
+function ofForms(problem: Problem['errors'][number]): Problem['errors'][number] {
+  const { file, field = '', message } = problem
+  if (field === '' && /^sync `[^`]*`: Model /.test(message))
+    return { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') }
+  if (file === fileOf('model') && message.includes('either `sql` or `table`, found neither'))
+    return { file, field: 'sql', message: 'Choose a table or a file, or write a query.' }
+  if (file === fileOf('source') && field === 'url' && message.includes('wanted a URL'))
+    return { ...problem, message: 'Type the host, the database and the user of the server.' }
+  return problem
 }
 
 export function PreviewPane({
@@ -100,8 +109,8 @@ export function PreviewPane({
       {error === null ? null : <PreviewError error={error} />}
       {waits ? (
         <p className="quiet pad">
-          The requests that your rows become appear here. Choose a source, then a file or a query in the step
-          “Model”.
+          The requests that your rows become appear here. Choose a source, then a table, a file or a query in
+          the step “Model”.
         </p>
       ) : null}
       {preview === undefined && error === null && !waits ? <Loading lines={6} /> : null}
@@ -147,7 +156,7 @@ export function PreviewPane({
 }
 
 function PreviewError({ error }: { readonly error: Error }): ReactElement {
-  const details = error instanceof ApiError ? error.details.map(ofModel) : []
+  const details = error instanceof ApiError ? error.details.map(ofForms) : []
   const isFileMissing =
     error instanceof ApiError &&
     error.problem?.code === 'missing-file' &&

@@ -2,6 +2,7 @@
 import type { Problem, ResourceView } from '@sluice/contracts/api'
 import {
   fileOf,
+  freeName,
   KINDS,
   nameIn,
   STARTING_DRAFT,
@@ -98,12 +99,8 @@ export function startingFrom(resources: Resources): Draft {
 }
 
 function freelyNamed(kind: Kind, resources: Resources): string {
-  const taken = new Set(namesOf(resources, kind))
   const text = STARTING_DRAFT[kind]
-  const wanted = nameIn(text)
-  if (!taken.has(wanted)) return text
-  for (let number = 2; ; number += 1)
-    if (!taken.has(`${wanted}-${number}`)) return text.replace(`name: ${wanted}`, `name: ${wanted}-${number}`)
+  return withValue(text, ['name'], freeName(nameIn(text), namesOf(resources, kind)))
 }
 
 /** The problem of a new sync that has the name of an existing one. */

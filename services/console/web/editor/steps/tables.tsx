@@ -1,51 +1,164 @@
-/** The tables of a database, and the files of a folder. */
-import { useQuery } from '@tanstack/react-query'
+/**
+ * The browser of what a source holds: the schemas, tables and columns of a database, or the files of a
+ * folder.
+ */
+import { useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useState, type ReactElement } from 'react'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
-import type { ReactElement } from 'react'
-import { OF_DRAFT, textAt, type Draft } from '../draft.ts'
-import { rowsOf } from '../model-rows.ts'
+import { many } from '../../ui/format.ts'
+import { OF_DRAFT, textAt } from '../draft.ts'
+import { isReachable, queriedRows } from '../model-rows.ts'
+import { isServerType } from '../server-url.ts'
+import { queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
+import { connectionFault } from './connection-fault.ts'
 
-/** The tables of a database, for completion. */
-export function useTables(draft: Draft): { readonly [table: string]: readonly string[] } {
-  const type = textAt(draft.source, ['type'])
-  const list = type === 'postgres' ? "string_agg(column_name, ',')" : 'group_concat(column_name)'
-  const sql = `select concat(table_schema, '.', table_name) as name, ${list} as columns from information_schema.columns where table_schema not in ('information_schema', 'pg_catalog', 'mysql', 'sys', 'performance_schema') group by table_schema, table_name limit 100`
-  const { data } = useQuery({
-    queryKey: ['tables', draft.source],
-    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
-    enabled: type === 'postgres' || type === 'mysql',
-    ...ONCE_WHEN_THERE_IS_ROOM,
-    staleTime: Infinity,
-  })
-  const entries =
-    data?.rows.map(row => [String(row['name']), String(row['columns']).split(',')] as const) ?? []
-  return Object.fromEntries(entries)
+/** Rows that somebody chose: their query, and the key of the table if it is known. */
+export interface ChosenRows {
+  readonly sql: string
+  readonly key?: readonly string[]
+  /** The name of the table or file, without its ending. */
+  readonly name: string
+}
+
+interface BrowserProps {
+  readonly source: string
+  readonly onChoose: (rows: ChosenRows) => void
+}
+
+/** What the source holds, each by one click. */
+export function SourceBrowser(props: BrowserProps): ReactElement | null {
+  if (isServerType(textAt(props.source, ['type']))) return <Tables {...props} />
+  return isFolder(props.source) ? <Files {...props} /> : null
+}
+
+/** Below this many tables nobody has to search. */
+const FEW = 9
+
+function Tables({ source, onChoose }: BrowserProps): ReactElement {
+  const [search, setSearch] = useState('')
+  const { data, error, isFetching } = useSourceTables(source, search)
+  if (!isReachable(source))
+    return <p className="quiet">The tables appear here once the source has a host, a database and a user.</p>
+  if (data === undefined)
+    return error === null ? (
+      <p className="quiet" aria-busy="true">
+        Looking for tables…
+      </p>
+    ) : (
+      <p className="field-error" role="alert">
+        {connectionFault(error, source).words} The step “Source” has a test of the connection.
+      </p>
+    )
+  const schemas = [...new Set(data.tables.map(({ schema }) => schema))]
+  const mayHide = data.more || data.tables.length > FEW || search !== ''
+  return (
+    <section className="tables" aria-label="Tables of the source" aria-busy={isFetching}>
+      <header>
+        <h3>Tables</h3>
+        {mayHide ? (
+          <input
+            type="search"
+            aria-label="Search for a table"
+            placeholder="Search"
+            value={search}
+            onChange={({ target }) => setSearch(target.value)}
+          />
+        ) : null}
+      </header>
+      <div className="tables-list" tabIndex={0} role="group" aria-label="Tables">
+        {schemas.map(schema => (
+          <div key={schema}>
+            {schemas.length === 1 ? null : <h4>{schema}</h4>}
+            <ul>
+              {data.tables
+                .filter(table => table.schema === schema)
+                .map(table => (
+                  <TableLine key={table.name} {...{ source, table, onChoose }} />
+                ))}
+            </ul>
+          </div>
+        ))}
+        {data.tables.length > 0 ? null : search === '' ? (
+          <p className="quiet">
+            This user may read no table. A grant of SELECT at the database shows it here.
+          </p>
+        ) : (
+          <p className="quiet">No table has this name.</p>
+        )}
+        {data.more ? <p className="quiet">There are more tables. The search finds them.</p> : null}
+      </div>
+    </section>
+  )
+}
+
+interface LineProps extends BrowserProps {
+  readonly table: SourceTable
+}
+
+function TableLine({ source, table, onChoose }: LineProps): ReactElement {
+  const { name, key, columns } = table
+  const [isOpen, setOpen] = useState(false)
+  return (
+    <li>
+      <div className="table-line">
+        <button
+          type="button"
+          className="plain"
+          aria-expanded={isOpen}
+          aria-label={`Columns of ${name}`}
+          onClick={() => setOpen(!isOpen)}
+        >
+          {isOpen ? '▾' : '▸'}
+        </button>
+        <span className="table-name">{name}</span>
+        <small>{many(columns.length, 'column', 'columns')}</small>
+        <button
+          type="button"
+          className="small"
+          aria-label={`Use ${name}`}
+          onClick={() => onChoose({ sql: queryOfTable(source, table), key, name })}
+        >
+          Use
+        </button>
+      </div>
+      {isOpen ? (
+        <ul className="table-columns" aria-label={`Columns of ${name}`}>
+          {columns.map(column => (
+            <li key={column.name}>
+              {column.name} <small>{column.type}</small>
+              {key.includes(column.name) ? <small className="good"> primary key</small> : null}
+            </li>
+          ))}
+        </ul>
+      ) : null}
+    </li>
+  )
 }
 
 const ENDINGS = ['csv', 'parquet', 'json', 'ndjson']
 const MAX_FILES = 24
 const FILES_SQL = `${ENDINGS.map(ending => `select file from glob('*.${ending}')`).join(' union all ')} order by file limit ${MAX_FILES}`
 
-interface FilesProps {
-  readonly draft: Draft
-  /** Called with a query that reads the chosen file. */
-  readonly onChoose: (sql: string) => void
-}
+const isFolder = (source: string): boolean =>
+  (textAt(source, ['type']) || 'duckdb') === 'duckdb' && !/[.](?:duck)?db$/.test(textAt(source, ['path']))
 
-/** The files of a folder. A click on one gives a query that reads it. Empty for a database. */
-export function Files({ draft, onChoose }: FilesProps): ReactElement | null {
-  const isFolder =
-    (textAt(draft.source, ['type']) || 'duckdb') === 'duckdb' &&
-    !/[.](?:duck)?db$/.test(textAt(draft.source, ['path']))
-  const { data } = useQuery({
-    queryKey: ['files', draft.source],
-    queryFn: ({ signal }) => rowsOf(draft, FILES_SQL, signal),
-    enabled: isFolder,
+/** The names of the files in the folder of a source. Asks nothing for any other source. */
+export function useFiles(source: string): UseQueryResult<readonly string[]> {
+  return useQuery({
+    queryKey: ['files', source],
+    queryFn: async ({ signal }) => {
+      const { rows } = await queriedRows(source, { sql: FILES_SQL, limit: MAX_FILES }, signal)
+      return rows.map(row => String(row['file']).replace(/^.*[/]/, ''))
+    },
+    enabled: isFolder(source),
     ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
   })
-  if (!isFolder || data === undefined) return null
-  const files = data.rows.map(row => String(row['file']).replace(/^.*[/]/, ''))
+}
+
+function Files({ source, onChoose }: BrowserProps): ReactElement | null {
+  const { data: files } = useFiles(source)
+  if (files === undefined) return null
   if (files.length === 0)
     return <p className="quiet">No CSV, Parquet or JSON file stands in the folder of the source.</p>
   return (
@@ -56,7 +169,12 @@ export function Files({ draft, onChoose }: FilesProps): ReactElement | null {
           key={file}
           type="button"
           className="small"
-          onClick={() => onChoose(`select * from '${file.replaceAll("'", "''")}'`)}
+          onClick={() =>
+            onChoose({
+              sql: `select * from '${file.replaceAll("'", "''")}'`,
+              name: file.replace(/[.][^.]*$/, ''),
+            })
+          }
         >
           {file}
         </button>

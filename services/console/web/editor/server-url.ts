@@ -1,0 +1,82 @@
+/**
+ * The address of a database server, as the parts that people know it by. A source stores them as its `url`.
+ */
+
+export const SERVER_TYPES = ['postgres', 'mysql'] as const
+export type ServerType = (typeof SERVER_TYPES)[number]
+
+export const isServerType = (type: string): type is ServerType => SERVER_TYPES.some(each => each === type)
+
+export const DEFAULT_PORTS: { readonly [type in ServerType]: string } = { postgres: '5432', mysql: '3306' }
+
+/** The parts as people type them. A part that is missing is empty. */
+export interface ServerParts {
+  /** An IPv6 address stands without its brackets. */
+  readonly host: string
+  readonly port: string
+  readonly database: string
+  readonly user: string
+}
+
+const NOTHING: ServerParts = { host: '', port: '', database: '', user: '' }
+
+const SERVER_URL =
+  /^(?:postgres(?:ql)?|mysql|mariadb):\/\/(?:([^@/:]*|\$\{secret:[^}]*\})@)?(\[[^\]]*\]|[^:/@?#[\]]*)(?::(\d*))?(?:\/([^/?#]*))?$/
+
+/** Reads a URL, which may lack parts. Null for a text that these parts cannot express, such as a password. */
+export function serverParts(url: string): ServerParts | null {
+  if (url === '') return NOTHING
+  const found = SERVER_URL.exec(url)
+  if (found === null) return null
+  const [, user = '', host = '', port = '', database = ''] = found
+  return {
+    ...{ host: host.replaceAll(/[[\]]/g, ''), port },
+    ...{ user: decoded(user), database: decoded(database) },
+  }
+}
+
+/** Writes the parts as a URL. Empty if there is none. */
+export function serverUrl(type: ServerType, { host, port, database, user }: ServerParts): string {
+  if (`${host}${port}${database}${user}` === '') return ''
+  const place = host.includes(':') ? `[${host}]` : host
+  const login = user === '' ? '' : `${encoded(user)}@`
+  return `${type}://${login}${place}${port === '' ? '' : `:${port}`}/${encoded(database)}`
+}
+
+/**
+ * The parts with what somebody typed or pasted as the host: a name, `name:port`, or a whole URL, whose
+ * password stays out.
+ */
+export function withHost(parts: ServerParts, typed: string): ServerParts {
+  const whole = serverParts(
+    typed
+      .trim()
+      .replace(/^(\w+:\/\/[^@/:]*):[^@/]*@/, '$1@')
+      .replace(/\?.*$/, ''),
+  )
+  if (typed.includes('://') && whole !== null) return { ...parts, ...filledIn(whole) }
+  const text = typed.replaceAll(/[\s/@?#[\]]/g, '')
+  const [, host, port] = /^([^:]+):(\d+)$/.exec(text) ?? []
+  return host === undefined ? { ...parts, host: text } : { ...parts, host, port: port ?? '' }
+}
+
+function filledIn(parts: ServerParts): Partial<ServerParts> {
+  return Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== ''))
+}
+
+/** The grant that lets the password of a source go to its server, at any port: a port is often mistyped. */
+export function grantFor({ host }: ServerParts, isChecked: boolean): string {
+  const isOwn = /^(localhost|127\.[\d.]+|::1)$/.test(host)
+  return `${host.includes(':') ? `[${host}]` : host} source${isChecked || isOwn ? '' : ' plain'}`
+}
+
+const isSecret = (text: string): boolean => /^\$\{secret:[^}]*\}$/.test(text)
+const encoded = (text: string): string => (isSecret(text) ? text : encodeURIComponent(text))
+
+function decoded(text: string): string {
+  try {
+    return isSecret(text) ? text : decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,200 @@
+/** The form of a model: its rows, from a table, a file or a query, and their key. */
+import { useQuery } from '@tanstack/react-query'
+import { useState, type ReactElement } from 'react'
+import { ApiError } from '../../api/client.ts'
+import { resourcesQuery } from '../../api/queries.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
+import { count, many } from '../../ui/format.ts'
+import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
+import { Trouble } from '../../ui/parts.tsx'
+import { marksOf } from '../../ui/places.ts'
+import { ServerMessage } from '../../ui/server-message.tsx'
+import { freeName, nameFor, nameIn, STARTING_DRAFT, textAt, valueAt, withValue } from '../draft.ts'
+import { NAME_HINT, problemAt, TextField } from '../fields.tsx'
+import { isReachable, queriedRows, queryOf, TYPED_MS, useKnownColumns, useModelRows } from '../model-rows.ts'
+import { RowsTable } from '../rows-table.tsx'
+import { columnsNamedIn, completions, useSourceTables } from '../source-tables.ts'
+import { useRested, type Editing } from '../use-editing.ts'
+import { SourceBrowser, type ChosenRows } from './tables.tsx'
+
+interface ModelStepProps {
+  readonly editing: Editing
+  /** The text of the source that the rows come from. */
+  readonly source: string
+}
+
+export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
+  const { text, change } = editing
+  const table = textAt(text, ['table'])
+  const sql = textAt(text, ['sql'])
+  const waits = useRested(queryOf(text) === null, TYPED_MS)
+  const rows = useModelRows({ source, model: text })
+  const tables = useSourceTables(source).data?.tables ?? []
+  const columns = useKnownColumns(source, rows.data)
+  const marks = rows.error instanceof ApiError ? marksOf(rows.error.details).slice(0, 1) : []
+  const choose = useChoose(editing)
+  const lacks = problemAt(editing, ['sql'])
+  return (
+    <>
+      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      {editing.readOnly ? null : <SourceBrowser source={source} onChoose={choose} />}
+      {table === '' ? (
+        <div className="field">
+          <span className="field-label">SQL</span>
+          <LazyCodeEditor
+            label="SQL of the model"
+            language="sql"
+            value={sql}
+            tables={completions(source, tables)}
+            words={[...new Set([...columns.seen, ...columnsNamedIn(sql, tables)])]}
+            {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
+            marks={marks}
+          />
+          {sql.trim() === '' && lacks !== undefined ? (
+            <p className="field-error">
+              <ServerMessage text={lacks} />
+            </p>
+          ) : null}
+        </div>
+      ) : (
+        <TextField
+          editing={editing}
+          path={['table']}
+          label="Table"
+          hint="All columns of this table, as schema.name. Emptied, it makes room for a query."
+        />
+      )}
+      <KeyField editing={editing} columns={columns.last} />
+      {waits || !isReachable(source) ? (
+        <p className="quiet">The first rows appear here.</p>
+      ) : rows.error !== null ? (
+        <Trouble error={rows.error} brief onRetry={() => void rows.refetch()} />
+      ) : rows.data === undefined ? (
+        <p className="quiet" aria-busy="true">
+          Asking the source…
+        </p>
+      ) : (
+        <RowsTable rows={rows.data} />
+      )}
+      <KeyCheck source={source} model={text} />
+    </>
+  )
+}
+
+/**
+ * Writes the chosen rows into the model. A model that nobody has named yet takes their name, and a key that
+ * the table has becomes the model's.
+ */
+function useChoose(editing: Editing): (rows: ChosenRows) => void {
+  const { data } = useQuery(resourcesQuery)
+  return ({ sql, key = [], name }) => {
+    const taken = data?.resources.filter(({ kind }) => kind === 'model').map(each => each.name) ?? []
+    const present = nameIn(editing.text)
+    const isUnnamed =
+      present.replace(/-\d+$/, '') === nameIn(STARTING_DRAFT.model) && !taken.includes(present)
+    let text = withValue(editing.text, ['table'], undefined)
+    text = withValue(text, ['sql'], sql)
+    if (key.length > 0) text = withKeys(text, key)
+    if (isUnnamed) text = withValue(text, ['name'], freeName(nameFor(name) || present, taken))
+    editing.change(text)
+  }
+}
+
+const keysIn = (text: string): readonly string[] => {
+  const value = valueAt(text, ['primaryKey'])
+  if (Array.isArray(value)) return value.map(String)
+  return typeof value === 'string' && value !== '' ? [value] : []
+}
+
+function withKeys(text: string, chosen: readonly string[]): string {
+  const [first, ...more] = chosen
+  return withValue(text, ['primaryKey'], more.length === 0 ? first : chosen)
+}
+
+function KeyField({
+  editing,
+  columns,
+}: {
+  readonly editing: Editing
+  readonly columns: readonly string[]
+}): ReactElement {
+  const keys = keysIn(editing.text)
+  const unknown = keys.filter(key => columns.length > 0 && !columns.includes(key))
+  const write = (chosen: readonly string[]): void => editing.change(withKeys(editing.text, chosen))
+  return (
+    <fieldset className="checks">
+      <legend>Primary key: the columns that tell rows apart</legend>
+      {[...new Set([...columns, ...keys])].map(column => (
+        <label key={column}>
+          <input
+            type="checkbox"
+            disabled={editing.readOnly}
+            checked={keys.includes(column)}
+            onChange={() =>
+              write(keys.includes(column) ? keys.filter(key => key !== column) : [...keys, column])
+            }
+          />
+          {column}
+        </label>
+      ))}
+      {columns.length === 0 && keys.length === 0 ? (
+        <small>The columns appear here with the rows.</small>
+      ) : null}
+      {unknown.length > 0 ? (
+        <p className="field-error">The query has no column {unknown.join(', ')}.</p>
+      ) : keys.length === 0 && columns.length > 0 ? (
+        <p className="field-error">Tick at least one column.</p>
+      ) : null}
+    </fieldset>
+  )
+}
+
+/** Counts rows with a null key or a duplicate one, which a run would leave out as invalid. */
+function KeyCheck({
+  source,
+  model,
+}: {
+  readonly source: string
+  readonly model: string
+}): ReactElement | null {
+  const keys = keysIn(model)
+  const { sql, table } = queryOf(model) ?? {}
+  const quote = textAt(source, ['type']) === 'mysql' ? '`' : '"'
+  const named = keys.map(key => `${quote}${key.replaceAll(quote, quote + quote)}${quote}`)
+  const rows = `(${sql?.trim().replace(/;+$/, '') ?? `select * from ${table ?? ''}`}) model`
+  const check = [
+    `select count(*) as n, sum(case when ${named.map(key => `${key} is null`).join(' or ')} then 1 else 0 end) as nulls,`,
+    `(select count(*) from (select ${named.join(', ')} from ${rows} group by ${named.join(', ')} having count(*) > 1) doubled) as doubled`,
+    `from ${rows}`,
+  ].join(' ')
+  const [asked, setAsked] = useState<string | null>(null)
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['key-check', source, asked],
+    queryFn: ({ signal }) => queriedRows(source, { sql: asked ?? '' }, signal),
+    enabled: asked !== null && asked === check,
+    ...ONCE_WHEN_THERE_IS_ROOM,
+  })
+  if (keys.length === 0 || queryOf(model) === null) return null
+  const found = asked === check ? data?.rows[0] : undefined
+  const numberOf = (name: string): number => Number(found?.[name] ?? 0)
+  const bad = numberOf('nulls') + numberOf('doubled')
+  return (
+    <div className="test-line">
+      <button type="button" disabled={isFetching} onClick={() => setAsked(check)}>
+        {isFetching ? 'Counting…' : 'Check the key'}
+      </button>
+      <span role="status">
+        {error !== null && asked === check ? <span className="bad">{error.message}</span> : null}
+        {found === undefined ? null : bad === 0 ? (
+          <span className="good">✓ Each of the {count(numberOf('n'))} rows has a key of its own.</span>
+        ) : (
+          <span className="bad">
+            {many(numberOf('nulls'), 'row has', 'rows have')} no key,{' '}
+            {many(numberOf('doubled'), 'key stands', 'keys stand')} in more than one row. A run leaves these
+            rows out.
+          </span>
+        )}
+      </span>
+    </div>
+  )
+}

@@ -1,0 +1,331 @@
+/** The form of a source: files, or a database server. */
+import { useQuery } from '@tanstack/react-query'
+import { useRef, useState, type ReactElement } from 'react'
+import { ApiError } from '../../api/client.ts'
+import { resourcesQuery } from '../../api/queries.ts'
+import { freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import {
+  ChoiceField,
+  Labelled,
+  NAME_HINT,
+  problemAt,
+  SecretField,
+  SwitchField,
+  TextField,
+} from '../fields.tsx'
+import {
+  DEFAULT_PORTS,
+  grantFor,
+  isServerType,
+  serverParts,
+  serverUrl,
+  withHost,
+  type ServerParts,
+  type ServerType,
+} from '../server-url.ts'
+import { UploadCertificate } from '../upload-certificate.tsx'
+import { TYPED_MS } from '../model-rows.ts'
+import { useRested, type Editing } from '../use-editing.ts'
+import { useFiles } from './tables.tsx'
+import { PasswordField, type KeepPassword } from './password-field.tsx'
+import { TestConnection } from './test-connection.tsx'
+
+/** The names that a source has until somebody gives it another one. */
+const FIRST_NAMES: { readonly [type: string]: string } = {
+  duckdb: 'files',
+  postgres: 'postgres',
+  mysql: 'mysql',
+}
+
+export function SourceStep({ editing }: { readonly editing: Editing }): ReactElement {
+  const type = textAt(editing.text, ['type']) || 'duckdb'
+  const keep = useRef<KeepPassword | null>(null)
+  return (
+    <>
+      <TypeField editing={editing} />
+      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      {isServerType(type) ? (
+        <ServerFields editing={editing} type={type} keep={keep} />
+      ) : (
+        <FolderField editing={editing} />
+      )}
+      <TestConnection text={editing.text} keep={keep} />
+    </>
+  )
+}
+
+/** The folder, with the files in it, or why they cannot be read. */
+function FolderField({ editing }: { readonly editing: Editing }): ReactElement {
+  const { data, error } = useFiles(useRested(editing.text, TYPED_MS))
+  const [detail] = error instanceof ApiError ? error.details : []
+  const problem = detail?.field === 'path' || detail?.field === undefined ? error?.message : undefined
+  const own = problem === undefined ? [] : [{ file: 'source.yaml', field: 'path', message: problem }]
+  return (
+    <TextField
+      editing={{ ...editing, problems: [...own, ...editing.problems] }}
+      path={['path']}
+      label="Folder, or .duckdb file"
+      hint={
+        data === undefined || data.length === 0
+          ? 'File names in the SQL start from this folder. A server reads only below the folders that its operator allows.'
+          : `Here are ${data.join(', ')}.`
+      }
+    />
+  )
+}
+
+/** The choice of the type. The fields that another type does not have go with it. */
+function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
+  const { data } = useQuery(resourcesQuery)
+  const change = (text: string): void => {
+    const others = data?.resources.filter(({ kind }) => kind === 'source').map(({ name }) => name) ?? []
+    editing.change(ofType(editing.text, textAt(text, ['type']), others))
+  }
+  return (
+    <ChoiceField
+      editing={{ ...editing, change }}
+      path={['type']}
+      label="Where the rows are"
+      isWritten
+      choices={[
+        ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
+        ['postgres', 'PostgreSQL'],
+        ['mysql', 'MySQL or MariaDB'],
+      ]}
+    />
+  )
+}
+
+/** The source as one of another type: it keeps only what fits the type, and a name that somebody chose. */
+export function ofType(text: string, type: string, taken: readonly string[]): string {
+  const before = textAt(text, ['type']) || 'duckdb'
+  let changed = withValue(text, ['type'], type)
+  if (isServerType(type)) {
+    changed = withValue(changed, ['path'], undefined)
+    const parts = serverParts(textAt(text, ['url']))
+    if (isServerType(before) && parts !== null)
+      changed = withValue(changed, ['url'], serverUrl(type, parts) || undefined)
+  } else {
+    for (const field of ['url', 'password', 'tls', 'allowPrivateNetwork'])
+      changed = withValue(changed, [field], undefined)
+    changed = withValue(changed, ['path'], '.')
+  }
+  const name = nameIn(text)
+  const isFirst = name.replace(/-\d+$/, '') === FIRST_NAMES[before] && !taken.includes(name)
+  return isFirst ? withValue(changed, ['name'], freeName(FIRST_NAMES[type] ?? name, taken)) : changed
+}
+
+interface ServerProps {
+  readonly editing: Editing
+  readonly type: ServerType
+  readonly keep: { current: KeepPassword | null }
+}
+
+function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
+  const { text } = editing
+  const name = nameIn(text)
+  const parts = serverParts(textAt(text, ['url']))
+  const tls = valueAt(text, ['tls'])
+  const isChecked = tls !== undefined && valueAt(text, ['tls', 'insecure']) !== true
+  return (
+    <>
+      {parts === null ? (
+        <TextField
+          editing={editing}
+          path={['url']}
+          label="Address"
+          hint={`For example ${type}://reader@db.example.com/crm: with the user, and without the password.`}
+        />
+      ) : (
+        <PartFields editing={editing} type={type} parts={parts} />
+      )}
+      <PasswordField
+        editing={editing}
+        suggested={`${name}-password`}
+        grant={parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)}
+        keep={keep}
+      />
+      <TlsFields editing={editing} hosts={parts === null || parts.host === '' ? '' : grantFor(parts, true)} />
+      <details>
+        <summary>More</summary>
+        <TextField
+          editing={editing}
+          path={['timeout']}
+          label="Longest time of a query"
+          placeholder="no limit"
+          hint="For example 30s, 5m or 2h."
+        />
+        <SwitchField
+          editing={editing}
+          path={['allowPrivateNetwork']}
+          label="Never connect to a private network"
+          hint="Refuses addresses of private networks and of this machine, whatever the host’s name leads to."
+          on={false}
+          off={undefined}
+          isOn={valueAt(text, ['allowPrivateNetwork']) === false}
+        />
+      </details>
+    </>
+  )
+}
+
+interface PartsProps {
+  readonly editing: Editing
+  readonly type: ServerType
+  readonly parts: ServerParts
+}
+
+/** The words for a part that is missing. */
+const MISSING = {
+  host: 'Type the name or the address of the server.',
+  database: 'Type the name of the database.',
+  user: 'Type the user that Sluice logs in as.',
+} as const
+
+function PartFields({ editing, type, parts }: PartsProps): ReactElement {
+  const problem = problemAt(editing, ['url'])
+  const missing = (['host', 'database', 'user'] as const).filter(part => parts[part] === '')
+  const set = (changed: ServerParts): void =>
+    editing.change(withValue(editing.text, ['url'], serverUrl(type, changed) || undefined))
+  const field = (part: keyof ServerParts, label: string, more: { hint?: string; placeholder?: string }) => {
+    // The server has one message for the whole URL. It belongs to the parts that are missing, or to the host.
+    const isMissing = part !== 'port' && missing.includes(part)
+    const own =
+      problem === undefined
+        ? undefined
+        : isMissing
+          ? MISSING[part]
+          : missing.length === 0 && part === 'host'
+            ? problem
+            : undefined
+    return (
+      <Labelled label={label} hint={more.hint} problem={own}>
+        {({ id, describedBy }) => (
+          <input
+            id={id}
+            value={parts[part]}
+            placeholder={more.placeholder}
+            inputMode={part === 'port' ? 'numeric' : undefined}
+            autoComplete="off"
+            spellCheck={false}
+            aria-invalid={own !== undefined}
+            aria-describedby={describedBy}
+            readOnly={editing.readOnly}
+            onChange={({ target: { value } }) =>
+              set(
+                part === 'host'
+                  ? withHost(parts, value)
+                  : { ...parts, [part]: part === 'port' ? value.replaceAll(/\D/g, '') : value },
+              )
+            }
+          />
+        )}
+      </Labelled>
+    )
+  }
+  return (
+    <>
+      <div className="columns host-and-port">
+        {field('host', 'Host', { placeholder: 'db.example.com', hint: 'A whole URL can be pasted, too.' })}
+        {field('port', 'Port', { placeholder: DEFAULT_PORTS[type] })}
+      </div>
+      {field('database', 'Database', { placeholder: 'crm' })}
+      {field('user', 'User', { placeholder: 'reader', hint: 'A user that may only read is enough.' })}
+    </>
+  )
+}
+
+/** The ways to encrypt, each with the value of `tls` that it begins with. */
+const TLS = [
+  ['none', 'Not encrypted', undefined],
+  ['known', 'TLS, checked by the known authorities', {}],
+  ['own', 'TLS, checked by an authority of our own', { ca: '' }],
+  ['unchecked', 'TLS, whose certificate nobody checks', { insecure: true }],
+] as const
+type TlsWay = (typeof TLS)[number][0]
+
+function TlsFields({ editing, hosts }: { readonly editing: Editing; readonly hosts: string }): ReactElement {
+  const { text, change, readOnly } = editing
+  const name = nameIn(text)
+  const [uploads, setUploads] = useState(false)
+  const way = tlsWay(text)
+  const choose = (chosen: string): void => {
+    const [, , value] = TLS.find(([each]) => each === chosen) ?? TLS[0]
+    const client = ['cert', 'key'].flatMap(field => {
+      const kept = valueAt(text, ['tls', field])
+      return kept === undefined ? [] : [[field, kept] as const]
+    })
+    change(withValue(text, ['tls'], value && { ...Object.fromEntries(client), ...value }))
+  }
+  return (
+    <>
+      <Labelled label="Encryption" problem={problemAt(editing, ['tls'])}>
+        {({ id, describedBy }) => (
+          <select
+            id={id}
+            value={way}
+            disabled={readOnly}
+            aria-describedby={describedBy}
+            onChange={({ target }) => choose(target.value)}
+          >
+            {TLS.map(([each, label]) => (
+              <option key={each} value={each}>
+                {label}
+              </option>
+            ))}
+          </select>
+        )}
+      </Labelled>
+      {way === 'own' ? (
+        <>
+          <SecretField
+            editing={editing}
+            path={['tls', 'ca']}
+            label="Certificate of the authority (PEM)"
+            suggested={`${name}-ca`}
+            hosts={hosts}
+          />
+          <p className="actions">
+            <button type="button" disabled={readOnly} onClick={() => setUploads(true)}>
+              Upload an authority…
+            </button>
+          </p>
+        </>
+      ) : null}
+      {uploads ? (
+        <UploadCertificate
+          owner="authority"
+          name={name}
+          hosts={hosts}
+          onDone={({ ca = '' }) => change(withValue(text, ['tls', 'ca'], ca))}
+          onClose={() => setUploads(false)}
+        />
+      ) : null}
+      {way === 'none' ? null : (
+        <details>
+          <summary>Client certificate</summary>
+          <SecretField
+            editing={editing}
+            path={['tls', 'cert']}
+            label="Client certificate (PEM)"
+            suggested={`${name}-cert`}
+            hosts={hosts}
+          />
+          <SecretField
+            editing={editing}
+            path={['tls', 'key']}
+            label="Its key (PEM)"
+            suggested={`${name}-key`}
+            hosts={hosts}
+          />
+        </details>
+      )}
+    </>
+  )
+}
+
+function tlsWay(text: string): TlsWay {
+  if (valueAt(text, ['tls']) === undefined) return 'none'
+  if (valueAt(text, ['tls', 'insecure']) === true) return 'unchecked'
+  return valueAt(text, ['tls', 'ca']) === undefined ? 'known' : 'own'
+}
