@@ -11,7 +11,6 @@ import { many } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { toast, toastError } from '../ui/toast.tsx'
-import { ALERT_EXAMPLE } from './alert-example.ts'
 
 const EVERY_MS = 5_000
 
@@ -42,10 +41,10 @@ export function AlertsPage(): ReactElement {
       ) : data.alerts.length === 0 ? (
         <Section title="None yet">
           <Empty title="No alert watches your syncs yet.">
-            <p>An alert is a resource like any other. For example:</p>
-            <pre className="code" tabIndex={0}>
-              {ALERT_EXAMPLE.trim()}
-            </pre>
+            <p>
+              An alert tells Slack, a webhook or people by e-mail when a run fails, when rows are not
+              delivered, or when a sync stays silent.
+            </p>
             <p>{NEW_ALERT}</p>
           </Empty>
         </Section>
@@ -66,7 +65,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
       aside={
         <div className="actions">
           <Badge tone={STATE[state]} text={state} />
-          <Link to="/resources/$kind/$name" params={{ kind: 'alert', name }} className="button small">
+          <Link to="/resources/$kind/$name/edit" params={{ kind: 'alert', name }} className="button small">
             Edit<span className="hidden"> {name}</span>
           </Link>
           <TestAlert name={name} />

@@ -100,6 +100,10 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
     return [
       ...places.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
       ...(mayEdit ? [{ name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) }] : []),
+      ...(mayEdit ? (['source', 'model', 'destination', 'alert'] as const) : []).map(kind => ({
+        ...{ name: `New ${kind}`, what: 'page' },
+        choose: () => navigate({ to: '/new/$kind', params: { kind } }),
+      })),
       ...syncs.map(({ name, title }) => ({
         ...{ name, what: title === undefined ? 'sync' : `sync · ${title}` },
         choose: () => navigate({ to: '/syncs/$name', params: { name } }),

@@ -69,6 +69,25 @@ async function isGone(): Promise<boolean> {
   }
 }
 
+/** The kinds that have a form of their own. A sync has its steps. */
+const FORM_KINDS = ['source', 'model', 'destination', 'alert'] as const
+type FormKind = (typeof FORM_KINDS)[number]
+
+function formKind(kind: string): FormKind {
+  const known = FORM_KINDS.find(each => each === kind)
+  if (known === undefined) throw new Error(`There is no form for the kind ${kind}.`)
+  return known
+}
+
+const formParams = {
+  parse: ({ kind, name }: { kind: string; name: string }) => ({ kind: formKind(kind), name }),
+  stringify: (params: { kind: FormKind; name: string }) => params,
+}
+const newParams = {
+  parse: ({ kind }: { kind: string }) => ({ kind: formKind(kind) }),
+  stringify: (params: { kind: FormKind }) => params,
+}
+
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = { getParentRoute: () => root } as const
 
@@ -111,6 +130,14 @@ const routes = [
     component: loaded(() => import('../resources/resource-page.tsx'), 'ResourcePage'),
   }),
   createRoute({
+    ...{ ...at, path: '/resources/$kind/$name/edit', params: formParams },
+    component: loaded(() => import('../resources/resource-form.tsx'), 'EditResourcePage'),
+  }),
+  createRoute({
+    ...{ ...at, path: '/new/$kind', params: newParams },
+    component: loaded(() => import('../resources/resource-form.tsx'), 'NewResourcePage'),
+  }),
+  createRoute({
     ...{ ...at, path: '/secrets', validateSearch: secretsSearch },
     component: loaded(() => import('../secrets/secrets-page.tsx'), 'SecretsPage'),
   }),
@@ -120,7 +147,7 @@ const routes = [
   }),
   createRoute({
     ...{ ...at, path: '/alerts/new' },
-    component: loaded(() => import('../alerts/new-alert-page.tsx'), 'NewAlertPage'),
+    component: loaded(() => import('../resources/resource-form.tsx'), 'NewAlertPage'),
   }),
   createRoute({
     ...{ ...at, path: '/login/callback' },

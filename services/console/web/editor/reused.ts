@@ -103,6 +103,21 @@ function freelyNamed(kind: Kind, resources: Resources): string {
   return withValue(text, ['name'], freeName(nameIn(text), namesOf(resources, kind)))
 }
 
+/** The names of the syncs that use a resource. A source is used through its models. */
+export function syncsThatUse(
+  kind: ResourceView['kind'],
+  name: string,
+  resources: Resources,
+): readonly string[] {
+  const naming = (by: Kind, field: string, names: readonly string[]): readonly string[] =>
+    resources
+      .filter(each => each.kind === by && names.includes(String(each.spec[field])))
+      .map(each => each.name)
+  if (kind === 'destination') return naming('sync', 'destination', [name])
+  if (kind === 'model') return naming('sync', 'model', [name])
+  return kind === 'source' ? naming('sync', 'model', naming('model', 'source', [name])) : []
+}
+
 /** The problem of a new sync that has the name of an existing one. */
 export function takenName(draft: Draft, resources: Resources): Problem['errors'] {
   const name = nameIn(draft.sync)

@@ -10,7 +10,7 @@ type Detail = Problem['errors'][number]
 
 /** One text of a draft, as its form sees it. */
 export interface Editing {
-  readonly kind: Kind
+  readonly kind: Kind | 'alert'
   readonly text: string
   readonly change: (text: string) => void
   /** The problems of this text. */

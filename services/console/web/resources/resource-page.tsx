@@ -75,7 +75,13 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
                 Edit step by step
               </Link>
             </ForRole>
-          ) : null}
+          ) : (
+            <ForRole role="edit" label="Edit">
+              <Link to="/resources/$kind/$name/edit" params={{ kind, name }} className="button">
+                Edit
+              </Link>
+            </ForRole>
+          )}
           <RoleButton role="edit" className="danger" onClick={() => setRemoves(true)}>
             Remove…
           </RoleButton>

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { Named, titleIn } from '../ui/named.tsx'
 import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -16,12 +17,27 @@ const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] =
   ['alert', 'Alerts'],
 ]
 
+/** Each kind can be made on its own, before any sync. */
+function NewResources(): ReactElement {
+  return (
+    <>
+      {(['source', 'model', 'destination'] as const).map(kind => (
+        <Link key={kind} to="/new/$kind" params={{ kind }} className="button">
+          New {kind}
+        </Link>
+      ))}
+    </>
+  )
+}
+
 export function ResourcesPage(): ReactElement {
+  const may = useMay('edit')
   const { data, error, isPending } = useQuery(resourcesQuery)
   return (
     <Page
       title="Resources"
       lead="Syncs, and what they stand on. The same as the YAML files of a project: each can come from Git or from here."
+      {...(may ? { actions: <NewResources /> } : {})}
     >
       {isPending ? (
         <Loading lines={8} />

@@ -23,11 +23,11 @@ import {
   type ServerParts,
   type ServerType,
 } from '../server-url.ts'
+import { KeptSecretField, type KeepSecret } from '../kept-secret-field.tsx'
 import { UploadCertificate } from '../upload-certificate.tsx'
 import { TYPED_MS } from '../model-rows.ts'
 import { useRested, type Editing } from '../use-editing.ts'
 import { useFiles } from './tables.tsx'
-import { PasswordField, type KeepPassword } from './password-field.tsx'
 import { TestConnection } from './test-connection.tsx'
 
 /** The names that a source has until somebody gives it another one. */
@@ -39,7 +39,7 @@ const FIRST_NAMES: { readonly [type: string]: string } = {
 
 export function SourceStep({ editing }: { readonly editing: Editing }): ReactElement {
   const type = textAt(editing.text, ['type']) || 'duckdb'
-  const keep = useRef<KeepPassword | null>(null)
+  const keep = useRef<KeepSecret | null>(null)
   return (
     <>
       <TypeField editing={editing} />
@@ -115,10 +115,12 @@ export function ofType(text: string, type: string, taken: readonly string[]): st
   return isFirst ? withValue(changed, ['name'], freeName(FIRST_NAMES[type] ?? name, taken)) : changed
 }
 
+const SECRET = /^\$\{secret:([^}]+)\}$/
+
 interface ServerProps {
   readonly editing: Editing
   readonly type: ServerType
-  readonly keep: { current: KeepPassword | null }
+  readonly keep: { current: KeepSecret | null }
 }
 
 function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
@@ -127,6 +129,7 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
   const parts = serverParts(textAt(text, ['url']))
   const tls = valueAt(text, ['tls'])
   const isChecked = tls !== undefined && valueAt(text, ['tls', 'insecure']) !== true
+  const grant = parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)
   return (
     <>
       {parts === null ? (
@@ -139,10 +142,18 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
       ) : (
         <PartFields editing={editing} type={type} parts={parts} />
       )}
-      <PasswordField
+      <KeptSecretField
         editing={editing}
+        label="Password"
+        problem={problemAt(editing, ['password'])}
+        hint="The vault keeps it for this server alone, and no page shows it again. A server that asks for none needs none."
+        withoutPlace="Type the host first: the vault keeps a password for its server alone."
         suggested={`${name}-password`}
-        grant={parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)}
+        secret={SECRET.exec(textAt(text, ['password']))?.[1]}
+        read={typed => ({ value: typed, grant })}
+        write={(into, secret) =>
+          withValue(into, ['password'], secret === undefined ? undefined : `\${secret:${secret}}`)
+        }
         keep={keep}
       />
       <TlsFields editing={editing} hosts={parts === null || parts.host === '' ? '' : grantFor(parts, true)} />

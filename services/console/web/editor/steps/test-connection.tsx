@@ -5,7 +5,7 @@ import { textAt } from '../draft.ts'
 import { queriedRows } from '../model-rows.ts'
 import { isServerType } from '../server-url.ts'
 import { connectionFault, type ConnectionFault } from './connection-fault.ts'
-import type { KeepPassword } from './password-field.tsx'
+import type { KeepSecret } from '../kept-secret-field.tsx'
 
 /** The result of a test, and the text of the source that was tested. */
 type Tested = { readonly source: string } & (
@@ -15,7 +15,7 @@ type Tested = { readonly source: string } & (
 interface TestProps {
   readonly text: string
   /** Stores a password that is typed and not kept yet. */
-  readonly keep: { current: KeepPassword | null }
+  readonly keep: { current: KeepSecret | null }
 }
 
 export function TestConnection({ text, keep }: TestProps): ReactElement {

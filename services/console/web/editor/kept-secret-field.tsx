@@ -1,54 +1,65 @@
-/** The password of a source. The vault keeps it as soon as it is typed, and the source names its secret. */
+/** A field for a value that only the vault may hold. The vault keeps it as soon as it is typed. */
 import { messageOf } from '@sluice/contracts/errors'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
-import { setSecret } from '../../api/commands.ts'
-import { secretsQuery } from '../../api/queries.ts'
-import { useMay } from '../../api/session.ts'
-import { freeName, textAt, withValue } from '../draft.ts'
-import { Labelled, problemAt } from '../fields.tsx'
-import type { Editing } from '../use-editing.ts'
+import { setSecret } from '../api/commands.ts'
+import { secretsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
+import { freeName } from './draft.ts'
+import { Labelled } from './fields.tsx'
+import type { Editing } from './use-editing.ts'
 
-const PATH = ['password']
-const SECRET = /^\$\{secret:([^}]+)\}$/
+/** Stores a value that was typed and not stored yet. Returns the text, which then names its secret. */
+export type KeepSecret = () => Promise<string>
 
-/**
- * Stores a password that was typed and not stored yet. Returns the source's text, which then names its
- * secret.
- */
-export type KeepPassword = () => Promise<string>
-
-interface PasswordProps {
-  readonly editing: Editing
-  /** The name of a new secret. */
-  readonly suggested: string
-  /** The grant of the server. Empty while the server is unknown. */
+/** A typed value, taken apart: the secret itself, and the grant of the place that it goes to. */
+export interface TypedSecret {
+  readonly value: string
+  /** Empty while the place is unknown. */
   readonly grant: string
-  /** Filled with a function that stores what is typed. It rejects if that fails. */
-  readonly keep: { current: KeepPassword | null }
 }
 
-export function PasswordField(props: PasswordProps): ReactElement {
-  const { editing, grant } = props
+export interface KeptSecretProps {
+  readonly editing: Editing
+  readonly label: string
+  readonly problem: string | undefined
+  /** What the field is for, while there is no secret. */
+  readonly hint: ReactNode
+  /** Said if the place that the secret goes to is not known. */
+  readonly withoutPlace: string
+  /** The name of a new secret. */
+  readonly suggested: string
+  /** The name of the secret that the text has. */
+  readonly secret: string | undefined
+  /** Takes apart what was typed. */
+  readonly read: (typed: string) => TypedSecret
+  /** The text with another secret, or with none. `typed` is what stands in the field, if anything does. */
+  readonly write: (text: string, secret: string | undefined, typed: string) => string
+  /** Filled with a function that stores what is typed. It rejects if that fails. */
+  readonly keep?: { current: KeepSecret | null }
+}
+
+export function KeptSecretField(props: KeptSecretProps): ReactElement {
+  const { editing, label, secret, read, write, withoutPlace } = props
   const { text, change, readOnly } = editing
   const mayKeep = useMay('secrets')
   const [chooses, setChooses] = useState(false)
-  const { typed, type, keepTyped, secret, names, failure } = useKeeping(props)
-  const problem = failure ?? (typed === '' ? problemAt(editing, PATH) : undefined)
+  const { typed, type, keepTyped, names, failure } = useKeeping(props)
+  const problem = failure ?? (typed === '' ? props.problem : undefined)
   const hint: ReactNode =
-    typed !== '' && grant === '' ? (
-      'Type the host first: the vault keeps a password for its server alone.'
+    typed !== '' && read(typed).grant === '' ? (
+      withoutPlace
     ) : secret !== undefined ? (
       <>
         It stands in the vault as the secret <strong>{secret}</strong>. Type another one to replace it.
       </>
     ) : mayKeep ? (
-      'The vault keeps it for this server alone, and no page shows it again. A server that asks for none needs none.'
+      props.hint
     ) : (
       'Your role may not set secrets. Once somebody else has, you can choose one here.'
     )
   return (
-    <Labelled label="Password" problem={problem} hint={hint}>
+    <Labelled label={label} problem={problem} hint={hint}>
       {({ id, describedBy }) => (
         <div className="with-button">
           {chooses ? (
@@ -58,11 +69,11 @@ export function PasswordField(props: PasswordProps): ReactElement {
               disabled={readOnly}
               aria-describedby={describedBy}
               onChange={({ target }) => {
-                change(withValue(text, PATH, target.value === '' ? undefined : `\${secret:${target.value}}`))
+                change(write(text, target.value === '' ? undefined : target.value, typed))
                 setChooses(false)
               }}
             >
-              <option value="">No password</option>
+              <option value="">None</option>
               {[...new Set([...(secret === undefined ? [] : [secret]), ...names])].map(name => (
                 <option key={name}>{name}</option>
               ))}
@@ -96,40 +107,38 @@ export function PasswordField(props: PasswordProps): ReactElement {
 interface Keeping {
   readonly typed: string
   readonly type: (text: string) => void
-  readonly keepTyped: KeepPassword
-  /** The name of the secret that the source names. */
-  readonly secret: string | undefined
+  readonly keepTyped: KeepSecret
   /** The names of all secrets. */
   readonly names: readonly string[]
   /** Why the vault has not kept what is typed. Null if nothing failed. */
   readonly failure: string | null
 }
 
-function useKeeping({ editing, suggested, grant, keep }: PasswordProps): Keeping {
+function useKeeping({ editing, suggested, secret, read, write, keep }: KeptSecretProps): Keeping {
   const { data } = useQuery(secretsQuery)
   const [typed, type] = useState('')
   const [failure, setFailure] = useState<string | null>(null)
   const running = useRef<Promise<string> | null>(null)
-  // The user may type on while the vault stores the password.
+  // The user may type on while the vault stores the secret.
   const latest = useRef(editing)
   latest.current = editing
-  const secret = SECRET.exec(textAt(editing.text, PATH))?.[1]
   const secrets = data?.secrets.filter(({ kind }) => kind === 'secret') ?? []
   const names = secrets.map(({ name }) => name)
-  const store = async (): Promise<string> => {
+  const store = async ({ value, grant }: TypedSecret): Promise<string> => {
     const name = secret ?? freeName(suggested, names)
     const present = secrets.find(each => each.name === name)?.for ?? null
     const grants = [...(present === null ? [] : present.split(/,\s*/)), grant]
-    await setSecret({ name, value: typed, for: [...new Set(grants)].join(', ') })
+    await setSecret({ name, value, for: [...new Set(grants)].join(', ') })
     type('')
-    const changed = withValue(latest.current.text, PATH, `\${secret:${name}}`)
+    const changed = write(latest.current.text, name, typed)
     latest.current.change(changed)
     return changed
   }
-  const keepTyped: KeepPassword = async () => {
-    if (typed === '' || grant === '') return latest.current.text
+  const keepTyped: KeepSecret = async () => {
+    const apart = read(typed)
+    if (typed === '' || apart.grant === '') return latest.current.text
     setFailure(null)
-    running.current ??= store().finally(() => (running.current = null))
+    running.current ??= store(apart).finally(() => (running.current = null))
     try {
       return await running.current
     } catch (error) {
@@ -138,8 +147,9 @@ function useKeeping({ editing, suggested, grant, keep }: PasswordProps): Keeping
     }
   }
   useEffect(() => {
+    if (keep === undefined) return undefined
     keep.current = keepTyped
     return () => void (keep.current = null)
   })
-  return { typed, type, keepTyped, secret, names, failure }
+  return { typed, type, keepTyped, names, failure }
 }
