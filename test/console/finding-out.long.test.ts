@@ -72,24 +72,44 @@ describe('a run that is held', () => {
 })
 
 describe('an alert', () => {
-  it('is written from an example, and what is wrong with it is told', async () => {
+  it('is set up by a form, which tells what is missing at its field', async () => {
     await suite.page.goto(`${suite.served.url}/alerts`)
     await suite.page.getByRole('link', { name: 'New alert' }).click()
-    const editor = suite.page.locator('[data-label="The alert as YAML"] .cm-content')
-    const write = async (text: string): Promise<void> => {
-      await editor.click()
-      await suite.page.keyboard.press('ControlOrMeta+a')
-      await suite.page.keyboard.insertText(text)
-    }
-    await write('kind: alert\nname: on-call\nsyncs: all\nwhen: [run-faild]\nto: { webhook: { url: x } }\n')
-    await suite.page.getByRole('button', { name: 'Save the alert' }).click()
-    await suite.page.getByRole('alert').getByText(/when/).first().waitFor()
-    await write(
-      `kind: alert\nname: on-call\nsyncs: all\nwhen: [held]\nto: { webhook: { url: 'https://alerts.example.com/told', secret: '\${secret:alerts}' } }\n`,
-    )
-    await suite.page.getByRole('button', { name: 'Save the alert' }).click()
+    const save = suite.page.getByRole('button', { name: 'Save', exact: true })
+    await save.click()
+    await suite.page.getByText('Paste the URL that Slack shows.').waitFor()
+    await suite.page.getByLabel('Target').selectOption('webhook')
+    await suite.page.getByLabel('Address').fill('https://alerts.example.com/told')
+    await suite.page.getByText('Make a secret, or type one.').waitFor()
+    await expectAccessible(suite.page, 'the form of an alert')
+    await suite.page.getByRole('button', { name: 'Make a secret' }).click()
+    const made = suite.page.getByText(/^whsec_/)
+    expect((await made.innerText()).length).toBe('whsec_'.length + 44)
+    await save.click()
     await suite.page.getByRole('heading', { name: 'on-call' }).waitFor()
     await suite.page.getByRole('link', { name: 'Edit on-call' }).waitFor()
+    expect(await suite.page.getByText('whsec_').count()).toBe(0)
+  })
+
+  it('goes to Slack or by mail, with its credentials in the vault', async () => {
+    const { page } = suite
+    await page.getByRole('link', { name: 'Edit on-call' }).click()
+    await page.getByLabel('Target').selectOption('slack')
+    await page.getByLabel('Incoming webhook').fill('https://hooks.slack.com/services/T0/B0/hush')
+    await page.keyboard.press('Enter')
+    await page.getByText('on-call-slack').waitFor()
+    await page.getByRole('button', { name: 'Show the YAML' }).click()
+    const yaml = page.locator('[data-label="The alert as YAML"] .cm-content')
+    await yaml.getByText('https://hooks.slack.com/services/${secret:on-call-slack}').waitFor()
+    await page.getByLabel('Target').selectOption('email')
+    const fields = { 'Mail server': 'mail.example.com', User: 'me', Password: 'hush', From: 'me@example.com' }
+    for (const [name, value] of Object.entries(fields))
+      await page.getByLabel(name, { exact: true }).fill(value)
+    await page.getByLabel('To', { exact: true }).fill('a@example.com, b@example.com')
+    await yaml.getByText('smtps://me:${secret:on-call-smtp}@mail.example.com').waitFor()
+    await page.getByRole('checkbox', { name: 'A run takes too long' }).check()
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByText('notifies email a@example.com, b@example.com').waitFor()
   })
 })
 

@@ -215,6 +215,7 @@ function TargetFields({ editing }: { readonly editing: Editing }): ReactElement 
 function SlackFields({ editing }: { readonly editing: Editing }): ReactElement {
   const path = ['to', 'slack', 'url']
   const url = textAt(editing.text, path)
+  const missing = problemAt(editing, path)
   const start = (typed: string): string => {
     const { origin = '', pathname = '' } = URL.parse(typed.trim()) ?? {}
     return typed.trim().startsWith(SLACK) ? SLACK : pathname.length > 1 ? `${origin}/` : ''
@@ -223,7 +224,7 @@ function SlackFields({ editing }: { readonly editing: Editing }): ReactElement {
     <KeptSecretField
       editing={editing}
       label="Incoming webhook"
-      problem={url === '' ? undefined : problemAt(editing, path)}
+      problem={url === '' ? missing && 'Paste the URL that Slack shows.' : missing}
       hint="Slack shows it as “Webhook URL” of an app with incoming webhooks. Paste all of it."
       withoutPlace={`Paste the whole URL, such as ${SLACK}T000/B000/XXXX.`}
       suggested={`${nameIn(editing.text)}-slack`}
@@ -247,6 +248,7 @@ function WebhookFields({ editing }: { readonly editing: Editing }): ReactElement
   const host = URL.parse(textAt(editing.text, ['to', 'webhook', 'url']))?.host ?? ''
   const path = ['to', 'webhook', 'secret']
   const value = textAt(editing.text, path)
+  const missing = problemAt(editing, path)
   const suggested = `${nameIn(editing.text)}-signing`
   return (
     <>
@@ -260,7 +262,7 @@ function WebhookFields({ editing }: { readonly editing: Editing }): ReactElement
       <KeptSecretField
         editing={editing}
         label="Signing secret"
-        problem={value === '' ? undefined : problemAt(editing, path)}
+        problem={value === '' ? missing && 'Make a secret, or type one.' : missing}
         hint="Notices are signed with it (Standard Webhooks): `whsec_` and Base64. Make one here, or type yours."
         withoutPlace="Type the address first: the vault keeps the secret for its host alone."
         suggested={suggested}
@@ -322,7 +324,12 @@ function EmailFields({ editing }: { readonly editing: Editing }): ReactElement {
   const set = (changed: Partial<SmtpParts>): void =>
     change(withValue(text, path, smtpUrl({ ...parts, ...changed })))
   const field = (part: 'host' | 'port' | 'user', label: string, placeholder: string): ReactElement => {
-    const own = part === 'host' && parts.host !== '' ? problem : undefined
+    const own =
+      part !== 'host' || problem === undefined
+        ? undefined
+        : parts.host === ''
+          ? 'Type the name of the mail server.'
+          : problem
     return (
       <Labelled label={label} problem={own}>
         {({ id, describedBy }) => (

@@ -105,7 +105,8 @@ function ResourceForm(props: FormProps): ReactElement {
   const { text, setText, differs, kept, leave } = useKeptText(props)
   const project = stored?.project ?? ''
   const [taken, setTaken] = useState(project === '' || kept)
-  const problems = useProblems({ kind, text, isFresh: stored === null && !differs })
+  const [tried, setTried] = useState(false)
+  const problems = useProblems({ kind, text, isFresh: stored === null && !differs && !tried })
   const saving = useSaving({ ...props, stored, text, onSaved: leave })
   const yaml = useYamlShown()
   const readOnly = !taken || !may
@@ -115,7 +116,10 @@ function ResourceForm(props: FormProps): ReactElement {
   const editing: Editing = { kind, text, change: setText, problems, readOnly }
   const inForm = broken === null ? editing : { ...editing, text: readable.current, readOnly: true }
   const isYaml = yaml.shown || broken !== null
-  const onSave = (): void => void saving.ask()
+  const onSave = (): void => {
+    setTried(true)
+    if (problems.length === 0) void saving.ask()
+  }
   return (
     <Page
       title={stored === null ? `New ${kind}` : `Edit ${stored.name}`}
