@@ -158,7 +158,6 @@ export default defineConfig(
     name: 'sluice/speaks-to-people',
     files: [
       'services/cli/**',
-      'libs/runtime/bundle/build-bundle.mjs',
       'services/console/web/build-web.mjs',
       'test/{bench,tooling}/**',
       'test/*.ts',

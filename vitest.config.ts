@@ -1,29 +1,30 @@
 import { globSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import type { Plugin, TestProjectInlineConfiguration } from 'vitest/config'
-import { compileCacheFolder } from './libs/runtime/bin/compile-cache.mjs'
-import { startsElsewhere } from './libs/runtime/bundle/fresh-bundle.mjs'
+import { startedAs, withAddresses } from './deploy/package/bundle.ts'
+import { linkedBundle } from './deploy/package/linked-bundle.ts'
+import { environmentOf } from './libs/runtime/bin/node-settings.mjs'
 import { SlowFilesFirst } from './test/slow-files-first.ts'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 // For the processes of the tests, and those that they start: what was compiled once is not compiled again.
-process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder(process.env) ?? ''
+process.env['NODE_COMPILE_CACHE'] ??= environmentOf({})['NODE_COMPILE_CACHE'] ?? ''
 
-const FRESH_BUNDLE = fileURLToPath(new URL('libs/runtime/bundle/fresh-bundle.mjs', import.meta.url))
 /**
- * Processes and threads that the process of a test starts run from a bundle as long as no source has changed,
- * as those of a command do. That halves what the process of a query costs.
+ * Processes and threads that tests start run from the bundle that the package has. It is made when the first
+ * test wants it, and halves what the process of a query costs.
  */
 const FROM_BUNDLE: Plugin = {
   name: 'from-bundle',
   enforce: 'pre',
-  transform(code, id) {
-    const bundled = (_name: string, source: string): string => `startUrl(${source})`
-    const elsewhere = startsElsewhere(code, id, bundled)
-    return elsewhere === null
-      ? null
-      : `${elsewhere}\nimport { startUrl } from ${JSON.stringify(FRESH_BUNDLE)}\n`
+  async transform(code, id) {
+    if (withAddresses(code, id, startedAs) === code) return null
+    const folder = pathToFileURL(`${await linkedBundle()}/`).href
+    return withAddresses(code, id, path => {
+      const file = startedAs(path)
+      return file === null ? null : folder + file
+    })
   },
 }
 

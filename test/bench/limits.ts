@@ -18,9 +18,10 @@ import { benchProject, CONCURRENCY, type BenchOptions } from './bench-project.ts
 import { median } from './median.ts'
 import { writeRows } from './rows.ts'
 import { startReceiver, type Receiver, type ReceiverStats } from './start-receiver.ts'
+import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
-const SLUICE = here('../../services/cli/bin/sluice.mjs')
+const SLUICE = join(await linkedBundle(), 'sluice.mjs')
 const DELAY_MS = 20
 const RATES = [40, 400]
 const NEIGHBOURS = 9

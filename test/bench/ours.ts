@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { startDistributed, type Distributed } from '../e2e/distributed.ts'
 import { kafkaAt, type BenchData } from './bench-data.ts'
 import { benchProject, type BenchOptions } from './bench-project.ts'
 import type { Contestant, Used, Work } from './contestants.ts'
 import { runTimed, usageOf, type Usage } from './usage.ts'
+import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 
-const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
+const SLUICE = join(await linkedBundle(), 'sluice.mjs')
 const GUARANTEES = 'at least once, in order by key; diff, limits, retries, audit'
 
 /** The surroundings of a contestant of ours. */

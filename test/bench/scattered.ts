@@ -8,7 +8,6 @@
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { startServices } from '../../deploy/local/services.ts'
@@ -18,8 +17,9 @@ import { benchProject } from './bench-project.ts'
 import { startReceiver } from './start-receiver.ts'
 import { runIn, usagesOf, usedSince } from './ours.ts'
 import { runTimed, type Usage } from './usage.ts'
+import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 
-const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
+const SLUICE = join(await linkedBundle(), 'sluice.mjs')
 const PROJECT = { columns: ['id', 'name', 'email', 'amount', 'note'], batch: 1000, changed: true }
 const HEAD = ['changes', 'run', 'seconds', 'CPU s', 'peak MB', 'state, MB', 'log, MB']
 

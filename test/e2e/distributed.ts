@@ -6,7 +6,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +13,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const START_WITHIN_MS = 60_000
 const STOP_WITHIN_MS = 40_000
 const LOG_LINES_KEPT = 5_000
@@ -190,17 +189,14 @@ export class ServiceProcess implements AsyncDisposable {
   /** Starts it without waiting. */
   spawn(): void {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
-    const { PATH, HOME, XDG_CACHE_HOME } = process.env
-    const folder = join(ROOT, 'services', this.name)
+    const { PATH, HOME } = process.env
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
     // Flags of the process come after those that it starts itself again with, and the last one counts.
-    const child = spawn(process.execPath, [...heap, ...startArguments(folder)], {
-      cwd: folder,
+    const child = spawn(process.execPath, [...heap, SLUICE, 'service', this.name], {
       // Sources of tests lie in temporary folders, and in databases of this machine.
       env: {
         PATH,
         HOME,
-        XDG_CACHE_HOME,
         SLUICE_SOURCE_ROOTS: '/',
         SLUICE_SOURCE_PRIVATE_NETWORKS: 'allowed',
         ...this.#env,
@@ -292,16 +288,6 @@ export class ServiceProcess implements AsyncDisposable {
     }
     for (const watch of this.#watchers) watch()
   }
-}
-
-/** The arguments that the start script of a service gives to Node. */
-function startArguments(folder: string): readonly string[] {
-  const manifest: { scripts: { start: string } } = JSON.parse(
-    readFileSync(join(folder, 'package.json'), 'utf8'),
-  )
-  const [, args] = /exec node (.*)$/.exec(manifest.scripts.start) ?? []
-  if (args === undefined) throw new Error(`the start script of ${folder} does not end in \`exec node …\``)
-  return args.split(' ')
 }
 
 /** A log line, or other text on stderr. */

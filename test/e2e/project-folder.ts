@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import type { AttemptsPage, ErrorBody, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
+const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 
 export interface Finished {
   readonly exitCode: number | null

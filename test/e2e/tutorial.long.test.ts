@@ -8,11 +8,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
-const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
+const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 /** The sections during which the page says that the receiver is running. */
 const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
 /** Some thirty commands, one after the other. */

@@ -18,8 +18,8 @@ export interface CommandLine extends AsyncDisposable {
 }
 
 function fullEnv(env: Env): NodeJS.ProcessEnv {
-  const { PATH, HOME, XDG_CACHE_HOME } = process.env
-  return environmentOf({ PATH, HOME, XDG_CACHE_HOME, ...env })
+  const { PATH, HOME } = process.env
+  return environmentOf({ PATH, HOME, ...env })
 }
 
 /** A process for each command line, as users start it. */

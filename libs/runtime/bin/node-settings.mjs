@@ -4,7 +4,6 @@
  * read it.
  */
 import { fileURLToPath } from 'node:url'
-import { compileCacheFolder } from './compile-cache.mjs'
 
 /**
  * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
@@ -25,10 +24,15 @@ export const MEMORY = {
   DUCKDB_JE_MALLOC_CONF: 'dirty_decay_ms:0,muzzy_decay_ms:0',
 }
 
+/**
+ * Node keeps compiled code here between starts, and runs what it finds here. Only a user who may change the
+ * packages may write to it: it stands among them.
+ */
+const COMPILED = fileURLToPath(new URL('../../../node_modules/.cache/sluice', import.meta.url))
+
 /** The environment of a Node that runs Sluice, where `env` leaves something open. */
 export function environmentOf(env) {
-  const compiled = compileCacheFolder(env)
-  return { ...MEMORY, ...env, ...(compiled === null ? {} : { NODE_COMPILE_CACHE: compiled }) }
+  return { NODE_COMPILE_CACHE: COMPILED, ...MEMORY, ...env }
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Runs `sluice` on the Node 24 that is installed beside the project as the npm package `node`. Plain
- * JavaScript, since an older Node reads it.
+ * Runs `sluice` on the Node 24 that npm has installed beside it, where an older one was called. Plain
+ * JavaScript, since that one reads it.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -10,18 +10,24 @@ import { environmentOf, FLAGS } from '../../../libs/runtime/bin/node-settings.mj
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
-/** The path of the bundled Node, or a message and the exit code for wrong usage. */
-export function bundledNode() {
-  const file = process.platform === 'win32' ? 'node.exe' : 'node'
-  try {
-    const require = createRequire(import.meta.url)
-    const path = join(dirname(require.resolve('node/package.json')), 'bin', file)
-    if (existsSync(path)) return path
-  } catch {
-    // The package is not installed; told below.
+/** The path of a Node that npm has installed beside Sluice. Without one, the process ends with a message. */
+export function nodeBeside() {
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  const prefix = `${platform}-${process.arch}` === 'darwin-arm64' ? 'node-bin' : 'node'
+  const ofPlatform = `${prefix}-${platform}-${process.arch}`
+  const file = platform === 'win' ? 'node.exe' : 'node'
+  const require = createRequire(import.meta.url)
+  for (const name of ['node', ofPlatform]) {
+    try {
+      const path = join(dirname(require.resolve(`${name}/package.json`)), 'bin', file)
+      if (existsSync(path)) return path
+    } catch {
+      // This package is not installed.
+    }
   }
   console.error(
-    `sluice needs Node 24, found ${process.version}, and the bundled one is not installed: run \`npm ci\`, or start sluice with Node 24.`,
+    `sluice needs Node 24 or later, and this is Node ${process.versions.node}.\n` +
+      `Install it from https://nodejs.org, or beside sluice for this folder alone: npm install ${ofPlatform}@24`,
   )
   process.exit(2)
 }

@@ -38,6 +38,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/up.ts')).command,
   },
   {
+    name: 'service',
+    summary: 'run one service of a distributed Sluice',
+    load: async () => (await import('./commands/service.ts')).command,
+  },
+  {
     name: 'diff',
     summary: 'show what apply would change',
     load: async () => (await import('./commands/apply.ts')).diffCommand,

@@ -222,7 +222,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
   if (isDistributed(options.env))
     throw new SluiceError(
       'usage',
-      '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
+      '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `sluice service console`.',
     )
   const [{ openEmbedded }, { serveFolder }, { openHistory }, index, { historySettings }, { mask }] =
     await Promise.all([

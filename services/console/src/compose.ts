@@ -1,6 +1,5 @@
 /** The console on Kafka and the schema registry. The one place of this service that names adapters. */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
 import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
@@ -35,7 +34,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
-import { z } from 'zod'
+import manifest from '../package.json' with { type: 'json' }
 import { createApi } from './api/create-api.ts'
 import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
@@ -121,7 +120,7 @@ function healthOf(config: ConsoleConfig): HealthSource {
   const doctor = () => import('@sluice/embedded/doctor/compose')
   const { prefix, kafka, env } = config
   return {
-    ...{ profile: 'distributed', version: ownVersion(), startedAt: Date.now(), host: hostname() },
+    ...{ profile: 'distributed', version: manifest.version, startedAt: Date.now(), host: hostname() },
     checks: async signal => {
       const { openInspection } = await doctor()
       const wanted = topicsNeeded([], { prefix, replication: kafka.replication ?? null, creates: false })
@@ -143,13 +142,6 @@ function usageOf({ redis, prefix }: ConsoleConfig): LimitUsage & AsyncDisposable
     slotsTaken: async destination => await (await (opened ??= open())).slotsTaken(destination),
     [Symbol.asyncDispose]: async () => await (await opened)?.[Symbol.asyncDispose](),
   }
-}
-
-const packageJson = z.object({ version: z.string() })
-
-function ownVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return packageJson.parse(JSON.parse(text)).version
 }
 
 /** Opens the index of the history, in files that no other user of the machine may read. */

@@ -9,7 +9,7 @@ export function versionChecks(sluice: string, node: string): readonly Check[] {
   const isNew = Number.parseInt(node, 10) >= MIN_NODE
   const found = `sluice ${sluice} on Node ${node}`
   if (isNew) return [ok('versions', found)]
-  return [problem('versions', found, `use Node ${MIN_NODE} or later: \`npm ci\` in the clone brings it`)]
+  return [problem('versions', found, `install Node ${MIN_NODE} or later from https://nodejs.org`)]
 }
 
 /**

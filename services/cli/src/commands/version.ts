@@ -1,15 +1,11 @@
 /** `sluice version`. */
-import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import manifest from '../../package.json' with { type: 'json' }
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 
-const packageJson = z.object({ version: z.string() })
-
 /** The version of Sluice, from its package. */
 export function sluiceVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return packageJson.parse(JSON.parse(text)).version
+  return manifest.version
 }
 
 export const command: Command = {

@@ -30,7 +30,7 @@ export function calledCommand(env: Environment, cwd: string): string {
 }
 
 /** Commands that name a folder of their own, or need none. */
-const WITHOUT_DIR: readonly string[] = ['init', 'help', 'schema', 'version', 'completion']
+const WITHOUT_DIR: readonly string[] = ['init', 'help', 'schema', 'version', 'completion', 'service']
 
 /** A command such as `sluice runs`, as one types it here. */
 export function asTyped(command: string, called: Called | undefined): string {

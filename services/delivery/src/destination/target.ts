@@ -2,8 +2,7 @@
  * Resolves the target of a definition's requests: base URL, headers and query with their secrets filled in,
  * limits, and the rules for answers.
  */
-import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import manifest from '../../package.json' with { type: 'json' }
 import { SluiceError } from '@sluice/contracts/errors'
 import {
   type Definition,
@@ -58,11 +57,8 @@ export class ShownCertificates {
   }
 }
 
-const packageJson = z.object({ version: z.string() })
-const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-
 /** The default `User-Agent` of requests. */
-const USER_AGENT = `sluice/${packageJson.parse(JSON.parse(text)).version}`
+const USER_AGENT = `sluice/${manifest.version}`
 
 interface Merged {
   readonly target: Target

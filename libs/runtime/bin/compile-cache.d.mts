@@ -1,2 +1,0 @@
-/** See compile-cache.mjs. */
-export function compileCacheFolder(env: { readonly [name: string]: string | undefined }): string | null

@@ -1,2 +1,0 @@
-/** See build-bundle.mjs. */
-export function buildBundle(bundle: 'command' | 'services', bundles?: string): Promise<string>
