@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { isLoopback, withBrackets } from '@sluice/contracts/specs/http-texts'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { answerBrokenRequest } from './broken-request.ts'
 import type { Metrics } from './metrics.ts'
@@ -105,17 +106,12 @@ function isPage({ headers }: IncomingMessage, { host, metricsToken }: HealthServ
   return metricsToken === undefined && isLoopback(host) && !isOwnName(headers.host, host)
 }
 
-/** True if only this machine reaches the address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-}
-
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** True if a header `Host` names this machine, or the address that its server listens on. */
 export function isOwnName(header: string | undefined, listening: string): boolean {
   const name = hostnameOf(`http://${header ?? ''}`)
-  const own = hostnameOf(`http://${listening.includes(':') ? `[${listening}]` : listening}`)
+  const own = hostnameOf(`http://${withBrackets(listening)}`)
   return name !== null && (LOOPBACK_NAMES.has(name) || name === own)
 }
 

@@ -1,4 +1,5 @@
 /** Collects the secrets in this process' own variables, so that no log line shows one. */
+import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import { DISTRIBUTED_SECRETS } from './settings/distributed.ts'
 import { secretOf, type Environment } from './environment.ts'
 
@@ -55,7 +56,7 @@ function tokensIn(entries: string): string[] {
 
 function headerValuesIn(list: string): string[] {
   const values = list.split(',').map(pair => pair.slice(pair.indexOf('=') + 1).trim())
-  return [...values, ...values.map(decoded)]
+  return [...values, ...values.map(percentDecoded)]
 }
 
 /** Returns the passwords in an address. `URL` cannot read an address with several hosts. */
@@ -64,13 +65,5 @@ function passwordsIn(url: string): string[] {
   const colon = login.indexOf(':')
   const query = new URLSearchParams(url.split('?')[1] ?? '')
   const written = colon === -1 ? [] : [login.slice(colon + 1)]
-  return [...written, ...written.map(decoded), query.get('sentinelPassword') ?? '']
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return [...written, ...written.map(percentDecoded), query.get('sentinelPassword') ?? '']
 }

@@ -14,7 +14,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { SecretUse } from '@sluice/contracts/secret-references'
-import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
+import { isLoopback, withBrackets, withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 /** One place that a secret may go to. */
 export interface Grant {
@@ -69,7 +69,7 @@ function parseGrant(text: string): Grant | null {
 /** Returns a host in the form in which hosts are compared; null for a text that is none. */
 function canonicalHost(host: string): string | null {
   if (host === '') return null
-  const url = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}/`)
+  const url = URL.parse(`http://${withBrackets(host)}/`)
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '') return null
   return withoutBrackets(url.hostname).replace(/\.$/, '') || null
 }
@@ -90,16 +90,10 @@ export function isGranted(grants: readonly Grant[], use: SecretUse): boolean {
 /** Returns the text of the grant that a use needs. */
 export function grantFor({ as, host, port, tls }: SecretUse): string {
   const plainHost = canonicalHost(host) ?? host
-  const shown = plainHost.includes(':') ? `[${plainHost}]` : plainHost
   const plain = tls || isLoopback(plainHost) ? '' : ' plain'
-  return `${shown}:${port} ${as}${plain}`
+  return `${withBrackets(plainHost)}:${port} ${as}${plain}`
 }
 
 function isAddress(host: string): boolean {
   return isIPv4(host) || isIPv6(host)
-}
-
-/** True for a host on this machine. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

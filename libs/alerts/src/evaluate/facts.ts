@@ -1,4 +1,5 @@
 /** The facts about a sync with which its alerts are evaluated. */
+import { isoTime } from '@sluice/domain/iso-time'
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
@@ -129,9 +130,4 @@ function figuresOf({ runId: id, status, startedAt, endedAt, rowsInvalid, counts 
     sum.notDelivered += rejected + unknown + unsent
   }
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...sum, rowsInvalid }
-}
-
-/** Returns null, too, for a number that is no date, since foreign programs may write to the topic. */
-function isoTime(ms: number | null): string | null {
-  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

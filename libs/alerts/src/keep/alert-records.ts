@@ -92,7 +92,7 @@ function viewOf(alert: AlertSpec, states: readonly KeptState[]): AlertView {
     when.flatMap((condition: AlertConditionName) => {
       const { since, run, text } = state.firing[condition] ?? {}
       if (since === undefined || run === undefined || text === undefined) return []
-      return [{ sync, condition, since: isoTime(since), run, text }]
+      return [{ sync, condition, since: new Date(since).toISOString(), run, text }]
     }),
   )
   const [lastSent] = states.flatMap(({ state }) => state.lastSent ?? []).sort((a, b) => b.at - a.at)
@@ -104,13 +104,14 @@ function viewOf(alert: AlertSpec, states: readonly KeptState[]): AlertView {
     to: { kind: kindOf(alert), address: shownTarget(alert.to) },
     state: states.length === 0 ? 'unwatched' : firing.length > 0 ? 'firing' : 'ok',
     firing,
-    lastNotice: lastSent === undefined ? null : { id: lastSent.id, at: isoTime(lastSent.at) },
+    lastNotice: lastSent === undefined ? null : { id: lastSent.id, at: new Date(lastSent.at).toISOString() },
     undelivered:
       trouble === undefined || notices === 0
         ? null
         : {
             ...{ notices, tries: trouble.tries, error: trouble.error },
-            ...{ since: isoTime(trouble.since), nextTryAt: isoTime(trouble.nextAt) },
+            since: new Date(trouble.since).toISOString(),
+            nextTryAt: new Date(trouble.nextAt).toISOString(),
           },
   }
 }
@@ -118,8 +119,4 @@ function viewOf(alert: AlertSpec, states: readonly KeptState[]): AlertView {
 function kindOf({ to }: AlertSpec): AlertView['to']['kind'] {
   if ('email' in to) return 'email'
   return 'slack' in to ? 'slack' : 'webhook'
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
 }

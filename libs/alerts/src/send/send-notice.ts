@@ -5,7 +5,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { smtpAddress, type AlertTarget } from '@sluice/contracts/specs/alert-specs'
-import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
+import { isLoopback, withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import { htmlText, plainText, slackText, subjectOf } from '../notice/notice-texts.ts'
@@ -179,8 +179,4 @@ function useOf(text: string): SecretUse {
   if (url === null) throw new SluiceError('config', 'The URL of the alert is not valid.')
   const port = url.port === '' ? (PORTS[url.protocol] ?? 0) : Number(url.port)
   return { as: 'alert', host: withoutBrackets(url.hostname), port, tls: url.protocol === 'https:' }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

@@ -189,3 +189,23 @@ function codeOf(character: string): string {
 export function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1')
 }
+
+/** The host as URLs write it: with brackets around an IPv6 address. */
+export function withBrackets(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
+
+/** True if the host, with brackets or without, is this machine. */
+export function isLoopback(host: string): boolean {
+  const bare = withoutBrackets(host)
+  return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
+}
+
+/** Decodes a percent-encoded text. Returns a text that is not encoded as it is. */
+export function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -17,7 +17,7 @@ import type { Catalog } from '../catalog.ts'
 import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { KeptRead } from '../resources/kept-read.ts'
-import { isoTime } from '../history/run-views.ts'
+import { isoTime } from '@sluice/domain/iso-time'
 import { differences } from '../resources/resource-plan.ts'
 import { specOf } from '../resources/written-resource.ts'
 

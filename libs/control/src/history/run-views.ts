@@ -1,4 +1,5 @@
 /** Runs as people see them, made from the events and reports in the topic `runs`. */
+import { isoTime } from '@sluice/domain/iso-time'
 import type { RunView, SyncView, WaitView } from '@sluice/contracts/api'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -227,9 +228,4 @@ function onceEach(waits: readonly Wait[]): Iterable<Wait> {
 function waitView({ kind, since, until, detail }: Wait): readonly WaitView[] {
   const from = isoTime(since)
   return from === null ? [] : [{ kind, since: from, until: isoTime(until), detail }]
-}
-
-/** An instant as text; null for none, and for a number that is no date, as a stranger may write it. */
-export function isoTime(ms: number | null): string | null {
-  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

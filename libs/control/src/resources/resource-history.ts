@@ -4,7 +4,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { differences } from './resource-plan.ts'
-import { isoTime } from '../history/run-views.ts'
+import { isoTime } from '@sluice/domain/iso-time'
 import { specOf, textView, writtenFields } from './written-resource.ts'
 
 type Version = ResourceHistoryView['versions'][number]

@@ -9,7 +9,7 @@ import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources
 import { parseResource } from '@sluice/resources/parse-documents'
 import { versionOf } from '@sluice/resources/stored-resources'
 import { z } from 'zod'
-import { isoTime } from '../history/run-views.ts'
+import { isoTime } from '@sluice/domain/iso-time'
 import type { WrittenDocument } from '../port.ts'
 
 const resourceFields = resourceView.pick({ kind: true, name: true }).catchall(z.json())

@@ -4,7 +4,7 @@ import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { z } from 'zod'
-import { isoTime } from '../history/run-views.ts'
+import { isoTime } from '@sluice/domain/iso-time'
 import type { SyncPast } from '../port.ts'
 
 /** `at` is now, in ms since 1970. With `hasFigures`, the view has the counts of the last runs. */

@@ -5,6 +5,7 @@
  * States: open (nothing fed) ⇄ fed (records are staged, to be committed); disposed. A diff that was found
  * while open stays readable until the next call.
  */
+import { interruptible } from '@sluice/flow/interruptible'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type {
@@ -46,7 +47,6 @@ import { TWIN_TABLES } from './diff/twin-keys.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
 import { Shapes } from './state/shapes.ts'
 import { quoteText } from './sql/sql-types.ts'
-import { interruptible } from './state/interruptible.ts'
 import { FeedStaging } from './feed/stage-feed.ts'
 import {
   asStateError,

@@ -1,7 +1,7 @@
 /** Opens tunnels through an HTTP proxy, as `HTTPS_PROXY` and `NO_PROXY` define them. */
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
+import { withBrackets, withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { Pool, type buildConnector } from 'undici'
 import { basicAuthorization } from './split-url.ts'
 
@@ -51,12 +51,12 @@ export class ProxyTunnels {
 
   /** Opens a connection to `host:port`. Rejects with an error that names the proxy. */
   async open(host: string, port: number): Promise<Socket> {
-    const place = `${host.includes(':') ? `[${host}]` : host}:${port}`
-    const { socket, statusCode } = await this.#connect(place)
+    const server = `${withBrackets(host)}:${port}`
+    const { socket, statusCode } = await this.#connect(server)
     if (statusCode === 200 && socket instanceof Socket) return socket
     socket.on('error', () => undefined).destroy()
     const why = statusCode === 407 ? 'it wants another user name and password' : 'it does not let it through'
-    throw new Error(`the proxy ${this.#proxy.host} answered ${statusCode} for ${place}: ${why}`)
+    throw new Error(`the proxy ${this.#proxy.host} answered ${statusCode} for ${server}: ${why}`)
   }
 
   async #connect(place: string): Promise<{ readonly socket: Duplex; readonly statusCode: number }> {

@@ -2,6 +2,7 @@
  * Waits for the URL that a browser is sent back to after a login: on a loopback port, or pasted on stdin by a
  * person whose browser runs on another machine.
  */
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -27,7 +28,7 @@ export async function listenForCallback(configured: string | null, port: number)
   if (own !== null && !['127.0.0.1', 'localhost', '[::1]'].includes(own.hostname))
     return callbackOf(configured ?? '', null)
   const server = createServer()
-  const host = own?.hostname.replace(/^\[|\]$/g, '') ?? '127.0.0.1'
+  const host = withoutBrackets(own?.hostname ?? '127.0.0.1')
   server.listen(own === null ? port : Number(own.port || 80), host)
   try {
     await once(server, 'listening')

@@ -1,4 +1,5 @@
 /** `sluice replay`. */
+import { keysText } from '../output/preview-text.ts'
 import { attemptOutcome, type ReplayView } from '@sluice/contracts/api'
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -112,9 +113,6 @@ function replayInput({ args }: CommandContext): Replayed {
   return asked
 }
 
-/** The output shows this many keys of a request. */
-const MAX_KEYS = 5
-
 function replayText(view: ReplayView, options: OutputOptions): string {
   const paint = painter(options.color)
   const { sync, requests, rows, first, notRecorded } = view
@@ -164,10 +162,4 @@ function replayText(view: ReplayView, options: OutputOptions): string {
     )
   for (const notice of view.notices) lines.push(paint('dim', `note: ${safe(notice)}`))
   return `${lines.join('\n')}\n`
-}
-
-function keysText(keys: readonly string[]): string {
-  const shown = keys.slice(0, MAX_KEYS).map(key => safe(key))
-  const more = keys.length - shown.length
-  return more > 0 ? `${shown.join(', ')} and ${number(more)} more` : shown.join(', ')
 }

@@ -1,4 +1,5 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
+import { withBrackets } from '@sluice/contracts/specs/http-texts'
 import { readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -125,7 +126,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
   listening = server.port
-  const url = `http://${inUrl(host)}:${server.port}`
+  const url = `http://${withBrackets(host)}:${server.port}`
   const note = join(dataDir, URL_FILE)
   opening.defer(() => rmSync(note, { force: true }))
   rmSync(note, { force: true })
@@ -176,11 +177,7 @@ function healthOf({ checks }: ServeFolderOptions): HealthSource {
 
 /** Returns the host under which this machine reaches an address that it listens on. */
 function ownName(host: string): string {
-  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : inUrl(host)
-}
-
-function inUrl(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
+  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : withBrackets(host)
 }
 
 /** The pipeline as control sees it: the services run already, and go on when control is done. */

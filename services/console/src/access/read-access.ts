@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { ALL_ROLES, isRole, type Role } from '@sluice/control/roles'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
-import { isLoopback } from '@sluice/runtime/health-server'
+import { isLoopback } from '@sluice/contracts/specs/http-texts'
 import { z } from 'zod'
 import type { Access } from '../api/access.ts'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { isLoopback } from '@sluice/runtime/health-server'
+import { isLoopback } from '@sluice/contracts/specs/http-texts'
 import { Gate, type Access, type Caller } from './access.ts'
 import type { Scope } from './route.ts'
 

@@ -11,6 +11,7 @@ import {
   type SyncSpec,
   DEFAULT_CONCURRENCY,
 } from '@sluice/contracts/resources'
+import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import type { Op, ShownCertificate } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
@@ -263,15 +264,7 @@ function answersOf(sync: SyncSpec) {
 function partsOfPath(value: string): readonly string[] {
   const bare = withoutEnd(value).replace(/^\/+/, '')
   const parts = [bare, bare.split('/').at(-1) ?? '']
-  return [...new Set([...parts, ...parts.map(decoded)])].filter(part => part !== value && part !== '')
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return [...new Set([...parts, ...parts.map(percentDecoded)])].filter(part => part !== value && part !== '')
 }
 
 function withoutEnd(url: string): string {

@@ -9,6 +9,7 @@ import { request as requestHttps } from 'node:https'
 import { problem } from '@sluice/contracts/api'
 import { ANSWERS, type AnswerOf } from '@sluice/contracts/api/operation-shapes'
 import { requestOf, type OperationName } from '@sluice/contracts/api/operations'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
@@ -176,7 +177,7 @@ function optionsFor(
   const { token } = address
   return {
     ...{ protocol, path: `${base}${target}`, port: port === '' ? null : port },
-    hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+    hostname: withoutBrackets(hostname),
     headers: token === null ? {} : { authorization: `Bearer ${token}` },
   }
 }

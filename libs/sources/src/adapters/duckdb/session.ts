@@ -2,6 +2,7 @@
  * A DuckDB instance for one query of a user. It holds nothing else and loads no extension. Its memory and
  * threads are limited, and its configuration is locked before it gets the user's SQL.
  */
+import { interruptible } from '@sluice/flow/interruptible'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from './types.ts'
 
@@ -110,28 +111,11 @@ export class DuckdbSession implements AsyncDisposable {
 
   /**
    * Waits for work on this session's connection. When the signal aborts, this interrupts the work, and
-   * rejects with the signal's reason once DuckDB has stopped. DuckDB ignores an interrupt before a statement
-   * begins, so this repeats it.
+   * rejects with the signal's reason once DuckDB has stopped.
    */
   async interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()
-    let timer: NodeJS.Timeout | undefined
-    const interrupt = () => {
-      this.connection.interrupt()
-      timer ??= setInterval(() => this.connection.interrupt(), 20)
-    }
-    signal.addEventListener('abort', interrupt, { once: true })
-    try {
-      const result = await work()
-      signal.throwIfAborted()
-      return result
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      signal.removeEventListener('abort', interrupt)
-      clearInterval(timer)
-    }
+    return await interruptible(this.connection, signal, work)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { KeyFault, openPrivateKey } from '@sluice/http-sender/private-keys'
 import { useBySource } from '@sluice/domain/secret-uses'
 import type { MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import { withBrackets } from '@sluice/contracts/specs/http-texts'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
 
 export interface ServerAccess {
@@ -102,5 +103,5 @@ function guardOf(
 
 /** Returns `host:port`, the server's name in messages. */
 export function addressOf({ host, port }: ServerAccess): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return `${withBrackets(host)}:${port}`
 }

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
+import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
@@ -197,20 +198,12 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     const noting: SecretFor = (name, use) => {
       const secret = secretFor(name, use)
       // A secret in a URL is percent-encoded.
-      secrets.push(secret, decoded(secret))
+      secrets.push(secret, percentDecoded(secret))
       return secret
     }
     const access = serverAccess(spec, noting, privateNetworks)
     secrets.push(access.password)
     const server = masked(`${product} at ${addressOf(access)}`, secrets)
     return { access, names: { source: spec.name, server, secrets } }
-  }
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
   }
 }

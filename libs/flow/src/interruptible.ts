@@ -1,12 +1,14 @@
-/** Work of DuckDB that ends when a signal aborts. */
-import type { DuckDBConnection } from '@duckdb/node-api'
+/** Work on a connection of a database that ends when a signal aborts. */
 
 /** DuckDB ignores an interrupt before a statement has begun, so the interrupt is repeated. */
 const REPEAT_MS = 20
 
-/** Does the work. Rejects with the signal's reason once it aborts, even if the work has succeeded. */
+/**
+ * Does the work on the connection. Interrupts it when the signal aborts, and rejects with the signal's reason
+ * once the work has stopped, even if it has succeeded.
+ */
 export async function interruptible<T>(
-  connection: DuckDBConnection,
+  connection: { interrupt(): void },
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
