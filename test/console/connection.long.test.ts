@@ -17,7 +17,7 @@ const PAGES = [
   ['/', 'people → api'],
   ['/runs', 'success'],
   ['/requests', '/people/1'],
-  ['/resources', 'Destinations'],
+  ['/resources', 'people'],
   ['/system', 'Partitions'],
   ['/syncs/people/edit?step=requests', 'What added rows send'],
 ] as const

@@ -125,17 +125,19 @@ async function takePicture(page: Page, name: string): Promise<void> {
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
+/** The lists of landmarks that screen readers offer are of use if each has a name of its own. */
+const ALSO = 'landmark-unique'
 /** Those of them that ask for colours. */
 const RULES_OF_COLOURS = ['color-contrast', 'link-in-text-block']
 
-/** Expects that axe finds nothing serious on the page. */
+/** Expects that axe finds nothing serious on the page, and no two landmarks of one name. */
 export async function expectAccessible(page: Page, what: string, rules = RULES): Promise<void> {
   // The page's policy allows no script of others, so the browser's own way in is used.
   if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(await readFile(AXE, 'utf8'))
   const found: unknown = await page.evaluate(
-    `axe.run(document, { runOnly: ${JSON.stringify(rules)} }).then(({ violations }) =>
+    `axe.run(document, { runOnly: ${JSON.stringify(rules)}, rules: { '${ALSO}': { enabled: true } } }).then(({ violations }) =>
       violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .filter(({ id, impact }) => id === '${ALSO}' || impact === 'serious' || impact === 'critical')
         .map(({ id, nodes }) => id + ': ' + nodes.map(node => node.target.join(' ')).slice(0, 4).join(', ')))`,
   )
   expect(found, what).toEqual([])

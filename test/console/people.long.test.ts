@@ -191,7 +191,7 @@ describe('somebody without a mouse', () => {
     await page.getByRole('heading', { name: 'Overview' }).waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('nothing like it')
-    await page.getByText('No sync has these letters.').waitFor()
+    await page.getByText('No sync fits these filters.').waitFor()
     await page.context().close()
   })
 })

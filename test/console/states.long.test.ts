@@ -26,7 +26,7 @@ const SCREENS = [
   ['the requests', () => '/requests', '/people/2'],
   ['a sync', () => '/syncs/people', 'What happened to a row?'],
   ['a row', () => '/syncs/people/row?key=2', 'Waits for a retry'],
-  ['the resources', () => '/resources', 'Destinations'],
+  ['the resources', () => '/resources', 'people'],
   ['a resource', () => '/resources/sync/people', 'Version 1'],
   ['the secrets', () => '/secrets', 'The vault is empty.'],
   ['the alerts', () => '/alerts', 'No alert watches your syncs yet.'],

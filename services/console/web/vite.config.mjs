@@ -6,6 +6,9 @@ export default {
   publicDir: 'public',
   build: {
     target: 'es2022',
+    // Browsers of 2024 know `light-dark()`. What stands in for it in older ones does not know the library's
+    // colours.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // An image in the page itself would need a looser policy than the server sends.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

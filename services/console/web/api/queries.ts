@@ -51,9 +51,7 @@ export const figuresQuery = (id: string, isOver: boolean) =>
     retry: false,
   })
 
-export interface RunsFilter {
-  readonly sync?: string | undefined
-}
+export type RunsFilter = Pick<AskedOf<'listRuns'>, 'sync' | 'status' | 'cause'>
 
 export const runsQuery = (filter: RunsFilter) =>
   infiniteQueryOptions({

@@ -6,17 +6,9 @@ import { useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useRef, type ReactElement } from 'react'
 import { useMay } from '../api/session.ts'
 import { Dialog } from '../ui/dialog.tsx'
-
-export interface Place {
-  readonly to:
-    '/' | '/runs' | '/requests' | '/resources' | '/secrets' | '/alerts' | '/tokens' | '/audit' | '/system'
-  readonly name: string
-  /** The key to press after `g`. */
-  readonly key: string
-}
+import { PLACES } from './places.ts'
 
 interface KeysProps {
-  readonly places: readonly Place[]
   readonly onPalette: () => void
   readonly onHelp: () => void
 }
@@ -67,7 +59,7 @@ function useFocus(): (event: KeyboardEvent) => 'field' | 'form' | 'page' {
   }, [])
 }
 
-export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
+export function useKeys({ onPalette, onHelp }: KeysProps): void {
   const navigate = useNavigate()
   const wentAt = useRef(0)
   const placeOf = useFocus()
@@ -77,9 +69,9 @@ export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
       const isPalette = event.key === 'k' && (event.ctrlKey || event.metaKey)
       const at = placeOf(event)
       if (!isPalette && (event.ctrlKey || event.metaKey || event.altKey || at === 'field')) return
-      if (document.querySelector('dialog[open]') !== null) return
+      if (document.querySelector('[role=dialog]') !== null) return
       if (at === 'form' && !['k', '?', '/'].includes(event.key)) return
-      const place = places.find(({ key }) => key === event.key)
+      const place = PLACES.find(({ key }) => key === event.key)
       if (place !== undefined && Date.now() - wentAt.current < SEQUENCE_MS) void navigate({ to: place.to })
       else if (event.key === 'g') wentAt.current = Date.now()
       else if (event.key === 'k') onPalette()
@@ -91,7 +83,7 @@ export function useKeys({ places, onPalette, onHelp }: KeysProps): void {
     }
     addEventListener('keydown', pressed)
     return () => removeEventListener('keydown', pressed)
-  }, [mayEdit, navigate, onHelp, onPalette, placeOf, places])
+  }, [mayEdit, navigate, onHelp, onPalette, placeOf])
 }
 
 function focusSearch(): void {
@@ -99,16 +91,12 @@ function focusSearch(): void {
   if (search instanceof HTMLElement) search.focus()
 }
 
-export function KeysHelp(props: {
-  readonly places: readonly Place[]
-  readonly onClose: () => void
-}): ReactElement {
-  const { places, onClose } = props
+export function KeysHelp({ onClose }: { readonly onClose: () => void }): ReactElement {
   const keys: readonly (readonly [readonly string[], string])[] = [
     [['k'], 'Find a sync, a page or something to do'],
     [['/'], 'Search on this page'],
     [['n'], 'Set up a new sync'],
-    ...places.map(({ key, name }) => [['g', key], `Go to ${name}`] as const),
+    ...PLACES.map(({ key, name }) => [['g', key], `Go to ${name}`] as const),
     [['Ctrl', 'Enter'], 'In an editor: save'],
     [['Esc'], 'Close what is open'],
     [['?'], 'This list'],

@@ -1,14 +1,14 @@
-/** The dialog that finds pages, syncs and actions by a few letters. */
+/** The dialog that finds pages, resources and actions by a few letters. */
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
+import { useId, useMemo, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
-import { syncsQuery } from '../api/queries.ts'
+import { resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
-import type { Place } from './keys.tsx'
+import { PLACES } from './places.ts'
 
 interface Choice {
   readonly name: string
@@ -29,17 +29,11 @@ export function matches(name: string, letters: string): boolean {
   return true
 }
 
-export function Palette(props: {
-  readonly places: readonly Place[]
-  readonly onClose: () => void
-}): ReactElement {
-  const { places, onClose } = props
+export function Palette({ onClose }: { readonly onClose: () => void }): ReactElement {
   const [letters, setLetters] = useState('')
   const [at, setAt] = useState(0)
   const list = useId()
-  const input = useRef<HTMLInputElement>(null)
-  useEffect(() => input.current?.focus(), [])
-  const all = useChoices(places)
+  const all = useChoices()
   const choices = all.filter(({ name, what }) => matches(`${what} ${name}`, letters)).slice(0, MAX_CHOICES)
   const choose = (choice: Choice | undefined): void => {
     if (choice === undefined) return
@@ -56,10 +50,9 @@ export function Palette(props: {
   return (
     <Dialog title="Find" onClose={onClose}>
       <input
-        ref={input}
         type="text"
         role="combobox"
-        aria-label="Find a page, a sync or something to do"
+        aria-label="Find a page, a sync, a destination or something to do"
         aria-expanded="true"
         aria-controls={list}
         aria-activedescendant={choices.length === 0 ? undefined : `${list}-${at}`}
@@ -89,16 +82,18 @@ export function Palette(props: {
   )
 }
 
-function useChoices(places: readonly Place[]): readonly Choice[] {
+function useChoices(): readonly Choice[] {
   const navigate = useNavigate()
   const follow = useGoToRun()
   const { data } = useQuery(syncsQuery)
+  const { data: stored } = useQuery(resourcesQuery)
   const [mayEdit, mayRun] = [useMay('edit'), useMay('run')]
   return useMemo(() => {
     const syncs = data?.syncs ?? []
+    const others = stored?.resources.filter(({ kind }) => kind !== 'sync') ?? []
     const [runnable, editable] = [mayRun ? syncs : [], mayEdit ? syncs : []]
     return [
-      ...places.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
+      ...PLACES.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
       ...(mayEdit ? [{ name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) }] : []),
       ...(mayEdit ? (['source', 'model', 'destination', 'alert'] as const) : []).map(kind => ({
         ...{ name: `New ${kind}`, what: 'page' },
@@ -107,6 +102,10 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
       ...syncs.map(({ name, title }) => ({
         ...{ name, what: title === undefined ? 'sync' : `sync · ${title}` },
         choose: () => navigate({ to: '/syncs/$name', params: { name } }),
+      })),
+      ...others.map(({ kind, name }) => ({
+        ...{ name, what: kind },
+        choose: () => navigate({ to: '/resources/$kind/$name', params: { kind, name } }),
       })),
       ...runnable.map(({ name }) => ({
         name,
@@ -118,5 +117,5 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
         choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
       })),
     ]
-  }, [data, follow, mayEdit, mayRun, navigate, places])
+  }, [data, follow, mayEdit, mayRun, navigate, stored])
 }

@@ -1,10 +1,11 @@
 /** The addresses of the pages. Each page but the overview is loaded when it is opened. */
 import type { ResourceView } from '@sluice/contracts/api'
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { ApiError, call, noAnswer } from '../api/client.ts'
 import { CHECK_LIMIT_MS } from '../api/connection.ts'
 import { Overview } from '../overview/overview.tsx'
+import { ButtonLink } from '../ui/button.tsx'
 import { Empty, Page } from '../ui/parts.tsx'
 import { PageError } from './page-error.tsx'
 import { Shell } from './shell.tsx'
@@ -21,7 +22,9 @@ function textsOf<Name extends string>(...names: readonly Name[]) {
   }
 }
 
-const runsSearch = textsOf('sync')
+const overviewSearch = textsOf('state', 'source', 'destination', 'sort')
+const runsSearch = textsOf('sync', 'status', 'cause')
+const resourcesSearch = textsOf('kind', 'sort')
 const requestsSearch = textsOf(
   ...(['run', 'sync', 'key', 'status', 'since', 'until', 'outcome', 'trigger', 'search', 'open'] as const),
 )
@@ -92,7 +95,7 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = { getParentRoute: () => root } as const
 
 const routes = [
-  createRoute({ ...at, path: '/', component: Overview }),
+  createRoute({ ...at, path: '/', validateSearch: overviewSearch, component: Overview }),
   createRoute({
     ...{ ...at, path: '/runs', validateSearch: runsSearch },
     component: loaded(() => import('../runs/runs-page.tsx'), 'RunsPage'),
@@ -122,7 +125,7 @@ const routes = [
     component: loaded(() => import('../rows/row-page.tsx'), 'RowPage'),
   }),
   createRoute({
-    ...{ ...at, path: '/resources' },
+    ...{ ...at, path: '/resources', validateSearch: resourcesSearch },
     component: loaded(() => import('../resources/resources-page.tsx'), 'ResourcesPage'),
   }),
   createRoute({
@@ -183,13 +186,13 @@ declare module '@tanstack/react-router' {
 function NotFound(): ReactElement {
   return (
     <Page title="Nothing is here">
-      <section className="card">
+      <section>
         <Empty title="There is no page at this address.">
           <p>It may have been renamed or removed. The overview has all syncs.</p>
           <p>
-            <Link to="/" className="button primary">
+            <ButtonLink to="/" variant="filled">
               To the overview
-            </Link>
+            </ButtonLink>
           </p>
         </Empty>
       </section>

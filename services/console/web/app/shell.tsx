@@ -1,28 +1,18 @@
 /** The frame around each page: the menu, the keys, and the banner of the connection. */
 import type { SessionView } from '@sluice/contracts/api'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { useEffect, useState, type ReactElement } from 'react'
+import { useEffect, useId, useState, type ReactElement } from 'react'
 import { ApiError, noAnswer, whenSignedOut } from '../api/client.ts'
 import { useLostSince } from '../api/connection.ts'
 import { ForRole } from '../ui/for-role.tsx'
+import { Icon } from '../ui/icons.tsx'
 import { Loading, Trouble } from '../ui/parts.tsx'
 import { Connection, useHeartbeat } from './connection.tsx'
 import { KeysHelp, useKeys } from './keys.tsx'
 import { Palette } from './palette.tsx'
+import { AT_HAND, GROUPS, type Place } from './places.ts'
 import { SignIn, SignOut } from './sign-in.tsx'
 import { ThemeSwitch } from './theme.tsx'
-
-const PLACES = [
-  { to: '/', name: 'Overview', key: 'o' },
-  { to: '/runs', name: 'Runs', key: 'r' },
-  { to: '/requests', name: 'Requests', key: 'q' },
-  { to: '/resources', name: 'Resources', key: 's' },
-  { to: '/secrets', name: 'Secrets', key: 'v' },
-  { to: '/alerts', name: 'Alerts', key: 'a' },
-  { to: '/tokens', name: 'Tokens', key: 't' },
-  { to: '/audit', name: 'Audit', key: 'u' },
-  { to: '/system', name: 'System', key: 'y' },
-] as const
 
 export function Shell(): ReactElement {
   const session = useHeartbeat()
@@ -66,62 +56,82 @@ function Frame({ session }: { readonly session: SessionView }): ReactElement {
   const path = useRouterState({ select: ({ location }) => location.pathname })
   const [menu, setMenu] = useState(false)
   useEffect(() => setMenu(false), [path])
-  useKeys({ places: PLACES, onPalette: () => setShown('palette'), onHelp: () => setShown('keys') })
+  useKeys({ onPalette: () => setShown('palette'), onHelp: () => setShown('keys') })
   return (
     <div className="shell">
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <aside className="side" data-open={menu}>
+      <aside className="side">
         <div className="brand">
           <Link to="/" aria-label="Sluice, overview">
-            <img src="/icon.svg" alt="" width="26" height="26" />
+            <img src="/icon.svg" alt="" width="24" height="24" />
             <strong>Sluice</strong>
           </Link>
-          <button
-            type="button"
-            className="menu-button"
-            aria-expanded={menu}
-            aria-controls="places"
-            onClick={() => setMenu(!menu)}
-          >
-            Menu
-          </button>
         </div>
-        <nav id="places" aria-label="Pages">
-          {PLACES.map(({ to, name }) => (
-            <Link
-              key={to}
-              to={to}
-              activeOptions={{ exact: to === '/' }}
-              activeProps={{ 'aria-current': 'page' }}
-            >
-              {name}
-            </Link>
-          ))}
-          <ForRole role="edit" label="New sync">
-            <Link to="/new" className="new">
-              New sync
+        <button type="button" className="find" onClick={() => setShown('palette')}>
+          <Icon name="find" /> Find… <kbd>k</kbd>
+        </button>
+        <div id="menu" className="menu" data-open={menu}>
+          <ForRole role="edit" label="New sync" className="new">
+            <Link to="/new" className="button new">
+              <Icon name="add" /> New sync
             </Link>
           </ForRole>
-        </nav>
-        <div className="side-foot">
-          <button type="button" className="plain wide-button" onClick={() => setShown('palette')}>
-            Find… <kbd>k</kbd>
-          </button>
-          <button type="button" className="plain wide-button" onClick={() => setShown('keys')}>
-            Keys <kbd>?</kbd>
-          </button>
-          <ThemeSwitch />
-          <SignOut session={session} />
+          <nav aria-label="Pages">
+            {GROUPS.map(({ name, places }) => (
+              <PlaceGroup key={name} name={name} places={places} />
+            ))}
+          </nav>
+          <div className="side-foot">
+            <button type="button" className="plain wide-button keys-button" onClick={() => setShown('keys')}>
+              <Icon name="keys" /> Keys <kbd>?</kbd>
+            </button>
+            <SignOut session={session} />
+            <ThemeSwitch />
+          </div>
         </div>
       </aside>
       <main id="main" tabIndex={-1}>
         <Connection />
         <Outlet />
       </main>
-      {shown === 'palette' ? <Palette places={PLACES} onClose={() => setShown(null)} /> : null}
-      {shown === 'keys' ? <KeysHelp places={PLACES} onClose={() => setShown(null)} /> : null}
+      <div className="at-hand">
+        <nav aria-label="First pages">
+          {AT_HAND.map(place => (
+            <PlaceLink key={place.to} place={place} />
+          ))}
+        </nav>
+        <button type="button" aria-expanded={menu} aria-controls="menu" onClick={() => setMenu(!menu)}>
+          <Icon name={menu ? 'close' : 'menu'} /> Menu
+        </button>
+      </div>
+      {shown === 'palette' ? <Palette onClose={() => setShown(null)} /> : null}
+      {shown === 'keys' ? <KeysHelp onClose={() => setShown(null)} /> : null}
     </div>
+  )
+}
+
+function PlaceGroup({ name, places }: (typeof GROUPS)[number]): ReactElement {
+  const id = useId()
+  return (
+    <>
+      <h2 id={id}>{name}</h2>
+      <ul aria-labelledby={id}>
+        {places.map(place => (
+          <li key={place.to}>
+            <PlaceLink place={place} />
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+function PlaceLink({ place: { to, name, icon } }: { readonly place: Place }): ReactElement {
+  return (
+    <Link to={to} activeOptions={{ exact: to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+      <Icon name={icon} /> {name}
+    </Link>
   )
 }

@@ -1,39 +1,96 @@
-/** The choice of light or dark colours, or the system's. */
-import { useState, type ReactElement } from 'react'
+/** The library of components with the console's look, and the choice of light or dark colours. */
+import {
+  Button,
+  MantineProvider,
+  SegmentedControl,
+  useMantineColorScheme,
+  type MantineColorScheme,
+  type MantineColorSchemeManager,
+  type MantineThemeOverride,
+  type VariantColorsResolver,
+} from '@mantine/core'
+import type { ReactElement, ReactNode } from 'react'
 import { storedText, storeText } from '../ui/storage.ts'
 
 const KEY = 'sluice.theme'
-const CHOICES = ['system', 'light', 'dark'] as const
-type Theme = (typeof CHOICES)[number]
 
-function storedTheme(): Theme {
+/**
+ * The system's colours are stored as `system`, and called `auto` by the library. `first.js` reads them, too.
+ */
+function storedScheme(): MantineColorScheme {
   const stored = storedText(KEY)
-  return CHOICES.find(choice => choice === stored) ?? 'system'
+  return stored === 'light' || stored === 'dark' ? stored : 'auto'
 }
 
-function show(theme: Theme): void {
-  if (theme === 'system') delete document.documentElement.dataset['theme']
-  else document.documentElement.dataset['theme'] = theme
-  storeText(KEY, theme)
+const schemes: MantineColorSchemeManager = {
+  get: storedScheme,
+  set: scheme => storeText(KEY, scheme === 'auto' ? 'system' : scheme),
+  subscribe: () => undefined,
+  unsubscribe: () => undefined,
+  clear: () => storeText(KEY, null),
 }
+
+const NO_BORDER = '1px solid transparent'
+
+/** The looks of buttons by variant, and those of badges by tone, in the colours of `tokens.css`. */
+const variantColorResolver: VariantColorsResolver = ({ variant, color = 'calm' }) => {
+  if (variant === 'light')
+    return {
+      ...{ background: `var(--${color}-ground)`, hover: `var(--${color}-ground)`, color: `var(--${color})` },
+      border: NO_BORDER,
+    }
+  const hover = 'var(--raised)'
+  if (variant === 'filled')
+    return {
+      ...{ background: 'var(--accent-ground)', hover: 'var(--accent-hover)', color: 'var(--on-accent)' },
+      border: NO_BORDER,
+    }
+  if (variant === 'subtle') return { background: 'transparent', hover, color: 'inherit', border: NO_BORDER }
+  if (variant === 'outline')
+    return { background: 'var(--card)', hover, color: 'var(--bad)', border: '1px solid var(--bad)' }
+  return { background: 'var(--card)', hover, color: 'var(--text)', border: '1px solid var(--line-button)' }
+}
+
+const theme: MantineThemeOverride = {
+  variantColorResolver,
+  cursorType: 'pointer',
+  components: { Button: Button.extend({ defaultProps: { variant: 'default' } }) },
+}
+
+/** The pages' policy allows no `<style>`, so all styles of the library come from its files. */
+export function Library({ children }: { readonly children: ReactNode }): ReactElement {
+  return (
+    <MantineProvider
+      theme={theme}
+      colorSchemeManager={schemes}
+      defaultColorScheme="auto"
+      withCssVariables={false}
+      withGlobalClasses={false}
+      withStaticClasses={false}
+    >
+      {children}
+    </MantineProvider>
+  )
+}
+
+const CHOICES = [
+  { value: 'light', label: 'Light' },
+  { value: 'dark', label: 'Dark' },
+  { value: 'auto', label: 'System' },
+]
 
 export function ThemeSwitch(): ReactElement {
-  const [theme, setTheme] = useState(storedTheme)
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
   return (
-    <label className="theme">
-      <span className="hidden">Theme</span>
-      <select
-        value={theme}
-        onChange={event => {
-          const chosen = CHOICES.find(choice => choice === event.target.value) ?? 'system'
-          show(chosen)
-          setTheme(chosen)
-        }}
-      >
-        <option value="light">Light</option>
-        <option value="dark">Dark</option>
-        <option value="system">System</option>
-      </select>
-    </label>
+    <SegmentedControl
+      aria-label="Theme"
+      className="theme"
+      size="xs"
+      fullWidth
+      transitionDuration={0}
+      data={CHOICES}
+      value={colorScheme}
+      onChange={chosen => setColorScheme(chosen === 'light' || chosen === 'dark' ? chosen : 'auto')}
+    />
   )
 }

@@ -25,7 +25,7 @@ export const NeedsAttention = memo(function NeedsAttention({
   if (needs.length === 0) return null
   return (
     <Section title="Needs attention">
-      <LongList items={needs} height={62} className="needs">
+      <LongList label="Needs attention" items={needs} height={62} className="needs">
         {({ sync, need, run }) => (
           <li key={sync.name}>
             <RunStatus status={run.status} />

@@ -1,12 +1,15 @@
 // Runs before the page is drawn and while its scripts are on their way.
 
-// The page is not to be drawn in other colours first.
+// The page is not to be drawn in other colours first (app/theme.tsx).
+let chosen = null
 try {
-  const chosen = localStorage.getItem('sluice.theme')
-  if (chosen === 'light' || chosen === 'dark') document.documentElement.dataset.theme = chosen
+  chosen = localStorage.getItem('sluice.theme')
 } catch {
   // Without storage the page follows the system.
 }
+if (chosen !== 'light' && chosen !== 'dark')
+  chosen = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'
+document.documentElement.dataset.mantineColorScheme = chosen
 
 // Asks for what the first screen shows (api/client.ts).
 globalThis.sluiceAsked = new Map(

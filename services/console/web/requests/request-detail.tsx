@@ -6,6 +6,7 @@ import { useEffect, useRef, useState, type ComponentProps, type ReactElement } f
 import { call } from '../api/client.ts'
 import { useMay, whyOff } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
+import { isInDialog } from '../ui/dialog.tsx'
 import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
@@ -62,10 +63,8 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
     <section
       className="card request-detail"
       aria-label="The request"
-      onKeyDown={({ key }) => {
-        // A dialog handles Escape itself.
-        if (key === 'Escape' && document.querySelector('dialog[open]') === null)
-          void close().catch(toastError)
+      onKeyDown={event => {
+        if (event.key === 'Escape' && !isInDialog(event)) void close().catch(toastError)
       }}
     >
       <header className="card-head">

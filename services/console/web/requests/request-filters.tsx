@@ -3,6 +3,7 @@ import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useState, type ReactElement } from 'react'
 import { syncsQuery, type AttemptsFilter } from '../api/queries.ts'
+import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { localField, timeOfField } from '../ui/format.ts'
 
 /** A search starts this long after the last keystroke. */
@@ -140,25 +141,6 @@ function TimeField({ label, value, onChange }: FieldProps): ReactElement {
         title={value === undefined ? undefined : `${value.replace('T', ' ').slice(0, 19)} UTC`}
         onChange={({ target }) => onChange(timeOfField(target.value))}
       />
-    </label>
-  )
-}
-
-function ChosenFilter({
-  label,
-  value,
-  choices,
-  onChange,
-}: FieldProps & { readonly choices: readonly string[] }): ReactElement {
-  return (
-    <label>
-      <span>{label}</span>
-      <select value={value ?? ''} onChange={({ target }) => onChange(target.value || undefined)}>
-        <option value="">All</option>
-        {choices.map(choice => (
-          <option key={choice}>{choice}</option>
-        ))}
-      </select>
     </label>
   )
 }

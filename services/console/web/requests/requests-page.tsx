@@ -4,9 +4,9 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { attemptsQuery, type AttemptsFilter } from '../api/queries.ts'
-import { duration, pathOf } from '../ui/format.ts'
+import { DataTable, type DataColumn } from '../ui/data-table.tsx'
+import { count, duration, pathOf } from '../ui/format.ts'
 import { More } from '../ui/list-table.tsx'
-import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { isFiltered, RequestFilters } from './request-filters.tsx'
@@ -32,8 +32,6 @@ interface FoundProps {
   readonly open: string | undefined
 }
 
-const LINE_HEIGHT = 63
-
 const idOf = ({ requestId, attempt }: AttemptView): string => `${requestId}.${attempt}`
 
 function Found({ filter, open }: FoundProps): ReactElement {
@@ -52,10 +50,15 @@ function Found({ filter, open }: FoundProps): ReactElement {
     )
   return (
     <>
-      <section className="card request-list" aria-label="Requests">
-        <LongList items={attempts} height={LINE_HEIGHT} className="">
-          {attempt => <RequestLine key={idOf(attempt)} attempt={attempt} isOpen={idOf(attempt) === open} />}
-        </LongList>
+      <section className="request-list" aria-label="Requests">
+        <DataTable
+          label="List of requests"
+          className="requests"
+          items={attempts}
+          columns={COLUMNS}
+          idOf={idOf}
+          isChosen={attempt => idOf(attempt) === open}
+        />
         <More query={query}>Older requests</More>
       </section>
       {open === undefined ? null : <OpenRequest open={open} />}
@@ -63,43 +66,52 @@ function Found({ filter, open }: FoundProps): ReactElement {
   )
 }
 
-function RequestLine({
-  attempt,
-  isOpen,
-}: {
-  readonly attempt: AttemptView
-  readonly isOpen: boolean
-}): ReactElement {
+/** The newest come first, and the server has more of them, so no column sorts. */
+const COLUMNS: readonly DataColumn<AttemptView>[] = [
+  { name: 'Request', looks: 'request-what', cell: attempt => <OpenButton attempt={attempt} /> },
+  { name: 'Status', cell: ({ status }) => <HttpStatus status={status} /> },
+  { name: 'Outcome', looks: 'request-more', cell: ({ outcome }) => <Outcome outcome={outcome} /> },
+  { name: 'Sync', looks: 'request-more', cell: ({ sync }) => sync },
+  {
+    name: 'Rows',
+    looks: 'request-more',
+    cell: ({ keys }) => (keys.length === 1 ? keys[0] : `${count(keys.length)} rows`),
+  },
+  { name: 'Took', looks: 'request-more number', cell: ({ durationMs }) => duration(durationMs) },
+  {
+    name: 'Sent',
+    looks: 'request-more',
+    cell: ({ startedAt, attempt }) => (
+      <>
+        <Time at={startedAt} />
+        {attempt > 1 ? <small> attempt {attempt}</small> : null}
+      </>
+    ),
+  },
+]
+
+/** Opens the request, or closes it. A click on any place of its row does the same. */
+function OpenButton({ attempt }: { readonly attempt: AttemptView }): ReactElement {
   const navigate = useNavigate()
-  const { method, url, status, outcome, startedAt, durationMs, keys, sync } = attempt
+  const { open } = useSearch({ from: '/requests' })
+  const { method, url, status, outcome } = attempt
+  const isOpen = idOf(attempt) === open
   return (
-    <li>
-      <button
-        type="button"
-        id={lineId(attempt)}
-        className="request-line"
-        aria-pressed={isOpen}
-        onClick={() =>
-          void navigate({
-            to: '/requests',
-            search: filter => ({ ...filter, open: isOpen ? undefined : idOf(attempt) }),
-            replace: true,
-          })
-        }
-      >
-        <span className="request-what">
-          <b>{method}</b> <span className="path">{pathOf(url)}</span>
-        </span>
-        <span className="request-signs">
-          <HttpStatus status={status} />
-          <Outcome outcome={outcome} />
-        </span>
-        <span className="request-more">
-          {sync} · {keys.length === 1 ? keys[0] : `${keys.length} rows`} · {duration(durationMs)} ·{' '}
-          <Time at={startedAt} />
-          {attempt.attempt > 1 ? ` · attempt ${attempt.attempt}` : ''}
-        </span>
-      </button>
-    </li>
+    <button
+      type="button"
+      id={lineId(attempt)}
+      className="request-line"
+      aria-pressed={isOpen}
+      aria-label={`${method} ${pathOf(url)}, ${status ?? 'no answer'}, ${outcome}`}
+      onClick={() =>
+        void navigate({
+          to: '/requests',
+          search: filter => ({ ...filter, open: isOpen ? undefined : idOf(attempt) }),
+          replace: true,
+        })
+      }
+    >
+      <b>{method}</b> <span className="path">{pathOf(url)}</span>
+    </button>
   )
 }

@@ -1,30 +1,26 @@
 /** All sources, models, destinations, syncs and alerts, each with the project that it comes from. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
-import type { ReactElement } from 'react'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useDeferredValue, useMemo, useState, type ReactElement } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
+import { ButtonLink } from '../ui/button.tsx'
+import { ChosenFilter } from '../ui/chosen-filter.tsx'
+import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { Named, titleIn } from '../ui/named.tsx'
-import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
-const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] = [
-  ['sync', 'Syncs'],
-  ['model', 'Models'],
-  ['source', 'Sources'],
-  ['destination', 'Destinations'],
-  ['alert', 'Alerts'],
-]
+const KINDS = ['sync', 'model', 'source', 'destination', 'alert'] as const
 
 /** Each kind can be made on its own, before any sync. */
 function NewResources(): ReactElement {
   return (
     <>
       {(['source', 'model', 'destination'] as const).map(kind => (
-        <Link key={kind} to="/new/$kind" params={{ kind }} className="button">
+        <ButtonLink key={kind} to="/new/$kind" params={{ kind }}>
           New {kind}
-        </Link>
+        </ButtonLink>
       ))}
     </>
   )
@@ -52,45 +48,84 @@ export function ResourcesPage(): ReactElement {
           </Empty>
         </Section>
       ) : (
-        KINDS.map(([kind, title]) => (
-          <KindTable key={kind} title={title} resources={data.resources.filter(each => each.kind === kind)} />
-        ))
+        <Resources resources={data.resources} />
       )}
     </Page>
   )
 }
 
-function KindTable(props: {
-  readonly title: string
-  readonly resources: readonly ResourceView[]
-}): ReactElement | null {
-  const { title, resources } = props
-  if (resources.length === 0) return null
+function Resources({ resources }: { readonly resources: readonly ResourceView[] }): ReactElement {
+  const { kind, sort } = useSearch({ from: '/resources' })
+  const navigate = useNavigate()
+  const [letters, setLetters] = useState('')
+  // Typing has priority over showing matches.
+  const searched = useDeferredValue(letters).toLowerCase()
+  const set = (changed: { readonly [filter: string]: string | undefined }): void =>
+    void navigate({ to: '/resources', search: filter => ({ ...filter, ...changed }), replace: true })
+  const shown = useMemo(
+    () =>
+      resources
+        .filter(
+          each =>
+            (kind === undefined || each.kind === kind) &&
+            `${each.name} ${titleIn(each.spec) ?? ''}`.toLowerCase().includes(searched),
+        )
+        .sort((one, other) => KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind)),
+    [kind, resources, searched],
+  )
   return (
-    <Section title={title}>
-      <ListTable label={title} className="even" items={resources} columns={['Name', 'From', 'Changed']}>
-        {({ kind, name, spec, project, version, changedAt, changedBy }) => (
-          <tr key={name}>
-            <td>
-              <Link to="/resources/$kind/$name" params={{ kind, name }}>
-                <Named name={name} title={titleIn(spec)} />
-              </Link>
-            </td>
-            <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>
-            <td>
-              {changedAt === undefined || changedAt === null ? (
-                ''
-              ) : (
-                <>
-                  <Time at={changedAt} />
-                  {changedBy === undefined || changedBy === null ? '' : ` by ${changedBy}`}
-                </>
-              )}
-              {version === undefined ? '' : <small> · version {version}</small>}
-            </td>
-          </tr>
-        )}
-      </ListTable>
-    </Section>
+    <section aria-label="All resources">
+      <div className="filters pad">
+        <label>
+          <span>Find</span>
+          <input
+            type="search"
+            placeholder="Name"
+            aria-label="Filter the resources by name"
+            value={letters}
+            onChange={({ target }) => setLetters(target.value)}
+          />
+        </label>
+        <ChosenFilter label="Kind" value={kind} choices={KINDS} onChange={value => set({ kind: value })} />
+      </div>
+      {shown.length === 0 ? (
+        <Empty title="No resource fits these filters." />
+      ) : (
+        <DataTable
+          label="List of resources"
+          items={shown}
+          columns={COLUMNS}
+          idOf={each => `${each.kind} ${each.name}`}
+          sort={sort}
+          onSort={value => set({ sort: value })}
+        />
+      )}
+    </section>
   )
 }
+
+const fromOf = ({ project = '' }: ResourceView): string =>
+  project === '' ? 'this server' : `project ${project}`
+
+const COLUMNS: readonly DataColumn<ResourceView>[] = [
+  {
+    ...{ name: 'Name', value: ({ name }) => name },
+    cell: ({ kind, name, spec }) => (
+      <Link to="/resources/$kind/$name" params={{ kind, name }}>
+        <Named name={name} title={titleIn(spec)} />
+      </Link>
+    ),
+  },
+  { name: 'Kind', value: ({ kind }) => kind, cell: ({ kind }) => kind },
+  { name: 'From', value: fromOf, cell: fromOf },
+  {
+    ...{ name: 'Changed', value: ({ changedAt }) => changedAt ?? null },
+    cell: ({ changedAt, changedBy, version }) => (
+      <>
+        {(changedAt ?? null) === null ? null : <Time at={changedAt ?? ''} />}
+        {(changedBy ?? null) === null ? '' : ` by ${changedBy ?? ''}`}
+        {version === undefined ? '' : <small> · version {version}</small>}
+      </>
+    ),
+  },
+]

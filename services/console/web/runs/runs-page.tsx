@@ -4,39 +4,54 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { runsQuery, syncsQuery, type RunsFilter } from '../api/queries.ts'
+import { ButtonLink } from '../ui/button.tsx'
+import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { count, duration } from '../ui/format.ts'
-import { ListTable, More } from '../ui/list-table.tsx'
-import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { ChosenFilter } from '../ui/chosen-filter.tsx'
+import { More } from '../ui/list-table.tsx'
+import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
 import { RunStatus } from '../ui/status.tsx'
 import { totalsOf } from './totals.ts'
 
+const STATUSES = ['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'] as const
+const CAUSES = ['schedule', 'manual', 'retry', 'resync', 'replay', 'discard', 'reset'] as const
+
 export function RunsPage(): ReactElement {
-  const { sync } = useSearch({ from: '/runs' })
+  const { sync, status, cause } = useSearch({ from: '/runs' })
   const navigate = useNavigate()
   const { data: syncs } = useQuery(syncsQuery)
+  const set = (changed: { readonly [filter: string]: string | undefined }): void =>
+    void navigate({ to: '/runs', search: filter => ({ ...filter, ...changed }), replace: true })
+  const filter = {
+    sync,
+    status: STATUSES.find(each => each === status),
+    cause: CAUSES.find(each => each === cause),
+  }
   return (
     <Page title="Runs" lead="Each run compares the model with what was delivered, and sends what differs.">
-      <Section
-        title={sync === undefined ? 'All syncs' : sync}
-        aside={
-          <label className="inline">
-            <span>Sync</span>
-            <select
-              value={sync ?? ''}
-              onChange={({ target }) =>
-                void navigate({ to: '/runs', search: target.value === '' ? {} : { sync: target.value } })
-              }
-            >
-              <option value="">All</option>
-              {syncs?.syncs.map(({ name }) => (
-                <option key={name}>{name}</option>
-              ))}
-            </select>
-          </label>
-        }
-      >
-        <RunsTable filter={{ sync }} />
-      </Section>
+      <div className="filters">
+        <ChosenFilter
+          label="Sync"
+          value={sync}
+          choices={syncs?.syncs.map(({ name }) => name) ?? []}
+          onChange={value => set({ sync: value })}
+        />
+        <ChosenFilter
+          label="State"
+          value={filter.status}
+          choices={STATUSES}
+          onChange={value => set({ status: value })}
+        />
+        <ChosenFilter
+          label="Cause"
+          value={filter.cause}
+          choices={CAUSES}
+          onChange={value => set({ cause: value })}
+        />
+      </div>
+      <section aria-label="Runs">
+        <RunsTable filter={filter} />
+      </section>
     </Page>
   )
 }
@@ -53,62 +68,65 @@ export function RunsTable({
   if (isPending) return <Loading lines={ofOneSync ? 2 : 6} />
   if (data === undefined) return <Trouble error={error} />
   const runs = data.pages.flatMap(page => page.runs)
+  const isFiltered = !ofOneSync && Object.values(filter).some(value => value !== undefined)
   if (runs.length === 0)
     return (
-      <Empty title="No run yet.">
+      <Empty title={isFiltered ? 'No run fits these filters.' : 'No run yet.'}>
         <p>A run starts when somebody asks for it, or by the schedule of its sync.</p>
         {ofOneSync ? null : (
           <p>
-            <Link to="/" className="button">
-              To the syncs
-            </Link>
+            <ButtonLink to="/">To the syncs</ButtonLink>
           </p>
         )}
       </Empty>
     )
   return (
     <>
-      <ListTable
-        label="Runs"
+      <DataTable
+        label="List of runs"
         items={runs}
-        columns={[
-          ...['State', ...(ofOneSync ? [] : ['Sync']), 'Started'],
-          'Took',
-          ['Delivered', 'number'],
-          ['Not delivered', 'number'],
-          'Cause',
-        ]}
-      >
-        {run => runLine(run, ofOneSync)}
-      </ListTable>
+        columns={ofOneSync ? OF_ONE_SYNC : COLUMNS}
+        idOf={({ id }) => id}
+      />
       <More query={query}>Older runs</More>
     </>
   )
 }
 
-function runLine(run: RunView, ofOneSync: boolean): ReactElement {
-  const { id, sync, status, startedAt, endedAt, cause } = run
-  const { delivered, failed } = totalsOf(run)
-  const tookMs = startedAt === null || endedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt)
-  return (
-    <tr key={id}>
-      <td>
-        <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
-          <RunStatus status={status} />
-        </Link>
-      </td>
-      {ofOneSync ? null : (
-        <td>
-          <Link to="/syncs/$name" params={{ name: sync }}>
-            {sync}
-          </Link>
-        </td>
-      )}
-      <td>{startedAt === null ? 'not yet' : <Time at={startedAt} />}</td>
-      <td>{tookMs === null ? '' : duration(tookMs)}</td>
-      <td className="number">{count(delivered)}</td>
-      <td className="number">{failed === 0 ? '' : <strong className="bad">{count(failed)}</strong>}</td>
-      <td>{cause}</td>
-    </tr>
-  )
+/** The newest come first, and the server has more of them, so no column sorts. */
+const COLUMNS: readonly DataColumn<RunView>[] = [
+  {
+    name: 'State',
+    cell: ({ id, status }) => (
+      <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
+        <RunStatus status={status} />
+      </Link>
+    ),
+  },
+  {
+    name: 'Sync',
+    cell: ({ sync }) => (
+      <Link to="/syncs/$name" params={{ name: sync }}>
+        {sync}
+      </Link>
+    ),
+  },
+  { name: 'Started', cell: ({ startedAt }) => (startedAt === null ? 'not yet' : <Time at={startedAt} />) },
+  { name: 'Took', cell: ({ startedAt, endedAt }) => tookOf(startedAt, endedAt) },
+  { name: 'Delivered', looks: 'number', cell: run => count(totalsOf(run).delivered) },
+  {
+    name: 'Not delivered',
+    looks: 'number',
+    cell: run => {
+      const { failed } = totalsOf(run)
+      return failed === 0 ? null : <strong className="bad">{count(failed)}</strong>
+    },
+  },
+  { name: 'Cause', cell: ({ cause }) => cause },
+]
+
+const OF_ONE_SYNC = COLUMNS.filter(({ name }) => name !== 'Sync')
+
+function tookOf(startedAt: string | null, endedAt: string | null): string | null {
+  return startedAt === null || endedAt === null ? null : duration(Date.parse(endedAt) - Date.parse(startedAt))
 }

@@ -1,10 +1,15 @@
-/**
- * Dialogs on the browser's own `<dialog>`: it keeps the focus inside, closes on Escape, and gives the focus
- * back.
- */
+/** Dialogs: they keep the focus inside, close on Escape, and give the focus back to where it was. */
 import { messageOf } from '@sluice/contracts/errors'
-import { useId, useLayoutEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import { lazy, Suspense, useLayoutEffect, useState, type ReactElement, type ReactNode } from 'react'
+import { Button } from './button.tsx'
 import { ServerMessage } from './server-message.tsx'
+
+/**
+ * No first screen shows a dialog. The first one of a page opens at once, since its script is there by then.
+ */
+const LOAD_AFTER_MS = 1_000
+const Modal = lazy(async () => ({ default: (await import('./modal.tsx')).Modal }))
+setTimeout(() => void import('./modal.tsx').catch(() => undefined), LOAD_AFTER_MS)
 
 interface DialogProps {
   readonly title: string
@@ -13,47 +18,23 @@ interface DialogProps {
   readonly wide?: boolean
 }
 
-export function Dialog({ title, onClose, children, wide = false }: DialogProps): ReactElement {
-  const dialog = useRef<HTMLDialogElement>(null)
-  const id = useId()
-  // The dialog is closed while it is still in the page: only then does the browser give the focus back.
+export function Dialog({ wide = false, ...props }: DialogProps): ReactElement {
   useLayoutEffect(() => {
-    const shown = dialog.current
-    shown?.showModal()
-    firstIn(shown)?.focus()
-    return () => shown?.close()
+    const before = document.activeElement
+    return () => {
+      if (before instanceof HTMLElement) before.focus()
+    }
   }, [])
   return (
-    <dialog
-      ref={dialog}
-      aria-labelledby={id}
-      className={wide ? 'wide' : undefined}
-      onCancel={event => {
-        event.preventDefault()
-        onClose()
-      }}
-      onClick={event => {
-        if (event.target === dialog.current) onClose()
-      }}
-    >
-      <div className="dialog-body">
-        <header>
-          <h2 id={id}>{title}</h2>
-          <button type="button" className="plain" aria-label="Close" onClick={onClose}>
-            ✕
-          </button>
-        </header>
-        {children}
-      </div>
-    </dialog>
+    <Suspense>
+      <Modal wide={wide} {...props} />
+    </Suspense>
   )
 }
 
-/** The element for the first focus: a field, else the button that cancels. The browser would choose Close. */
-function firstIn(dialog: HTMLDialogElement | null): HTMLElement | null {
-  const field = 'input:not([type=file], :disabled), textarea, select'
-  return dialog?.querySelector<HTMLElement>(field) ?? dialog?.querySelector('.dialog-actions button') ?? null
-}
+/** True if the event comes from a dialog, which handles Escape itself. */
+export const isInDialog = ({ target }: { readonly target: EventTarget }): boolean =>
+  target instanceof Element && target.closest('[role=dialog]') !== null
 
 interface ConfirmProps {
   readonly title: string
@@ -111,16 +92,14 @@ export function Confirm(props: ConfirmProps): ReactElement {
           </p>
         )}
         <footer className="dialog-actions">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button
+          <Button onClick={onClose}>Leave it</Button>
+          <Button
             type="submit"
-            className={dangerous ? 'danger' : 'primary'}
+            variant={dangerous ? 'outline' : 'filled'}
             disabled={busy || !isReady || (typed !== undefined && text !== typed)}
           >
             {action}
-          </button>
+          </Button>
         </footer>
       </form>
     </Dialog>

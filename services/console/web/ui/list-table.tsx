@@ -3,7 +3,7 @@
  * their columns, so that nothing scrolls sideways.
  */
 import { Children, cloneElement, isValidElement, type ReactElement, type ReactNode } from 'react'
-import { LongBody, type LongListProps } from './long-list.tsx'
+import { LongTable, type LongListProps } from './long-list.tsx'
 
 /** A column, alone or with its look: `number`, or `hidden` for all but screen readers. */
 export type Column = string | readonly [name: string, looks: string]
@@ -28,25 +28,26 @@ export function ListTable<T>({
 }: ListTableProps<T>): ReactElement {
   const names = columns.map(column => (typeof column === 'string' ? column : column[0]))
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label={label}>
-      <table className={`list ${className}`} data-cards>
-        <thead>
-          <tr>
-            {columns.map(column => {
-              const [name, looks] = typeof column === 'string' ? [column, ''] : column
-              return (
-                <th key={name} scope="col" className={looks === 'hidden' ? '' : looks}>
-                  {looks === 'hidden' ? <span className="hidden">{name}</span> : name}
-                </th>
-              )
-            })}
-          </tr>
-        </thead>
-        <LongBody items={items} height={ROW_HEIGHT}>
-          {item => withNames(children(item), names)}
-        </LongBody>
-      </table>
-    </div>
+    <LongTable
+      label={label}
+      className={className}
+      items={items}
+      height={ROW_HEIGHT}
+      head={
+        <tr>
+          {columns.map(column => {
+            const [name, looks] = typeof column === 'string' ? [column, ''] : column
+            return (
+              <th key={name} scope="col" className={looks === 'hidden' ? '' : looks}>
+                {looks === 'hidden' ? <span className="hidden">{name}</span> : name}
+              </th>
+            )
+          })}
+        </tr>
+      }
+    >
+      {item => withNames(children(item), names)}
+    </LongTable>
   )
 }
 

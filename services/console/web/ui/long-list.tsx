@@ -1,99 +1,140 @@
 /**
- * A list of any length. It is split into groups, and only groups near the window have contents. All others
- * keep their place, with the height that they had.
+ * A list of any length. A long one scrolls within a box, of which only what is in sight is made. The rest
+ * keeps its place, by the heights that its items had, or that they are expected to have.
  */
-import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual'
+import {
+  cloneElement,
+  isValidElement,
+  useRef,
+  type FocusEvent,
+  type ReactElement,
+  type ReactNode,
+  type Ref,
+  type RefObject,
+} from 'react'
 
-const GROUP = 15
-/** The distance from the window, in pixels, within which groups have contents. */
-const NEAR = '900px 0px'
+/** A list that is shorter is made as a whole, so that the browser can search it. */
+const LONG = 40
+/** The items that are made beyond the box, on either side. */
+const BEYOND = 8
 
 export interface LongListProps<T> {
   readonly items: readonly T[]
   /** The estimated height of an item in pixels, until it has been shown. */
   readonly height: number
-  /** One item with its key: a `li`, or the `tr` of a `tbody`. */
+  /** One item with its key: an element `li`, or the `tr` of a `tbody`. */
   readonly children: (item: T) => ReactElement
 }
 
-/** Several lists one after the other, which look like one. */
-export function LongList<T>(props: LongListProps<T> & { readonly className: string }): ReactElement {
-  return <Groups {...props} kind="list" />
+/** By these the library measures an item. */
+interface Placed {
+  readonly 'data-index'?: number
+  readonly ref?: Ref<Element>
 }
 
-/** Several bodies of a table, one after the other. */
-export function LongBody<T>(props: LongListProps<T>): ReactElement {
-  return <Groups {...props} kind="body" className="" />
+interface Shown {
+  readonly items: readonly ReactElement[]
+  /** The heights of what is not made, in pixels. */
+  readonly before: number
+  readonly after: number
+  readonly onFocus: (event: FocusEvent) => void
 }
 
-interface GroupProps<T> extends LongListProps<T> {
-  readonly kind: 'list' | 'body'
-  readonly className: string
+function useShown<T>(box: RefObject<HTMLElement | null>, list: LongListProps<T>): Shown {
+  const { items, height, children } = list
+  // An item with the focus is made, wherever the box is scrolled to.
+  const focused = useRef(-1)
+  const isLong = items.length > LONG
+  const virtual = useVirtualizer({
+    count: items.length,
+    enabled: isLong,
+    getScrollElement: () => box.current,
+    estimateSize: () => height,
+    overscan: BEYOND,
+    useFlushSync: false,
+    rangeExtractor: range => {
+      const near = defaultRangeExtractor(range)
+      const at = focused.current
+      return at < 0 || at >= items.length || near.includes(at) ? near : [...near, at].sort((a, b) => a - b)
+    },
+  })
+  const onFocus = ({ target }: FocusEvent): void => {
+    const item = target.closest('[data-index]')
+    focused.current = item instanceof HTMLElement ? Number(item.dataset['index']) : -1
+  }
+  if (!isLong) return { items: items.map(children), before: 0, after: 0, onFocus }
+  const shown = virtual.getVirtualItems()
+  return {
+    items: shown.flatMap(({ index }) => {
+      const item = items[index]
+      const made = item === undefined ? null : children(item)
+      if (!isValidElement<Placed>(made)) return []
+      return [cloneElement(made, { 'data-index': index, ref: virtual.measureElement })]
+    }),
+    before: shown[0]?.start ?? 0,
+    after: virtual.getTotalSize() - (shown.at(-1)?.end ?? 0),
+    onFocus,
+  }
 }
 
-function Groups<T>({ items, ...more }: GroupProps<T>): ReactElement {
-  const groups = Array.from({ length: Math.ceil(items.length / GROUP) }, (_, at) => at)
+interface BoxProps<T> extends LongListProps<T> {
+  /** The name of the list, for screen readers. */
+  readonly label: string
+  readonly className?: string
+}
+
+export function LongList<T>({ label, className = '', ...list }: BoxProps<T>): ReactElement {
+  const box = useRef<HTMLDivElement>(null)
+  const { items, before, after, onFocus } = useShown(box, list)
+  const isLong = list.items.length > LONG
   return (
-    <>
-      {groups.map(at => (
-        <Group key={at} {...more} isFirst={at === 0} items={items.slice(at * GROUP, (at + 1) * GROUP)} />
-      ))}
-    </>
-  )
-}
-
-function Group<T>({
-  items,
-  height,
-  children,
-  kind,
-  className,
-  isFirst,
-}: GroupProps<T> & { readonly isFirst: boolean }): ReactElement {
-  const list = useRef<HTMLUListElement>(null)
-  const body = useRef<HTMLTableSectionElement>(null)
-  const { isNear, seenHeight } = useIsNear(kind === 'list' ? list : body, isFirst)
-  const kept = seenHeight ?? items.length * height
-  if (kind === 'list')
-    return (
-      <ul ref={list} className={className} style={isNear ? undefined : { height: kept }}>
-        {isNear ? items.map(children) : null}
+    <div
+      ref={box}
+      className="scroll"
+      data-long={isLong}
+      {...(isLong ? { tabIndex: 0, role: 'group', 'aria-label': label } : {})}
+    >
+      <ul className={className} style={{ paddingTop: before, paddingBottom: after }} onFocus={onFocus}>
+        {items}
       </ul>
-    )
-  return (
-    <tbody ref={body}>
-      {isNear ? (
-        items.map(children)
-      ) : (
-        <tr style={{ height: kept }}>
-          <td />
-        </tr>
-      )}
-    </tbody>
+    </div>
   )
 }
 
-function useIsNear(
-  element: RefObject<Element | null>,
-  isFirst: boolean,
-): { readonly isNear: boolean; readonly seenHeight: number | null } {
-  const [isNear, setNear] = useState(isFirst)
-  const [seenHeight, setSeenHeight] = useState<number | null>(null)
-  useEffect(() => {
-    const group = element.current
-    if (group === null) return undefined
-    const observer = new IntersectionObserver(
-      entries => {
-        const entry = entries.at(-1)
-        // A group with the focus keeps its contents, wherever the page is scrolled to.
-        if (entry === undefined || (!entry.isIntersecting && group.contains(document.activeElement))) return
-        if (!entry.isIntersecting) setSeenHeight(entry.boundingClientRect.height)
-        setNear(entry.isIntersecting)
-      },
-      { rootMargin: NEAR },
-    )
-    observer.observe(group)
-    return () => observer.disconnect()
-  }, [element])
-  return { isNear, seenHeight }
+interface TableProps<T> extends BoxProps<T> {
+  readonly head: ReactNode
+}
+
+/** The same as a table. On a narrow screen each row becomes a card. */
+export function LongTable<T>({ label, className = '', head, ...list }: TableProps<T>): ReactElement {
+  const box = useRef<HTMLDivElement>(null)
+  const { items, before, after, onFocus } = useShown(box, list)
+  return (
+    <div
+      ref={box}
+      className="scroll"
+      data-long={list.items.length > LONG}
+      tabIndex={0}
+      role="group"
+      aria-label={label}
+    >
+      <table className={`list ${className}`} data-cards aria-rowcount={list.items.length + 1}>
+        <thead>{head}</thead>
+        <tbody onFocus={onFocus}>
+          {before > 0 ? <Space height={before} /> : null}
+          {items}
+          {after > 0 ? <Space height={after} /> : null}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Space({ height }: { readonly height: number }): ReactElement {
+  return (
+    <tr className="space" style={{ height }}>
+      <td />
+    </tr>
+  )
 }

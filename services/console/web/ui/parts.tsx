@@ -1,7 +1,7 @@
 /** The small parts of all pages. */
+import { Skeleton } from '@mantine/core'
 import { messageOf } from '@sluice/contracts/errors'
 import { useQueryClient } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import {
   useEffect,
   useId,
@@ -12,6 +12,7 @@ import {
   type ReactNode,
 } from 'react'
 import { ApiError } from '../api/client.ts'
+import { Button, ButtonLink } from './button.tsx'
 import { fromNow, localTime, utcTime } from './format.ts'
 import { Late } from './late.tsx'
 import { placeOf } from './places.ts'
@@ -123,7 +124,7 @@ export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElemen
   return (
     <div className="loading" role="status" aria-label="Loading">
       {Array.from({ length: lines }, (_, line) => (
-        <span key={line} />
+        <Skeleton key={line} height={18} />
       ))}
       <Late />
     </div>
@@ -160,14 +161,10 @@ export function Trouble({
         </ul>
       )}
       <div className="actions">
-        <button type="button" onClick={again}>
-          Try again
-        </button>
+        <Button onClick={again}>Try again</Button>
         {/* Another attempt does not help if something does not exist. */}
         {error instanceof ApiError && error.status === 404 ? (
-          <Link to="/" className="button">
-            To the overview
-          </Link>
+          <ButtonLink to="/">To the overview</ButtonLink>
         ) : null}
       </div>
     </div>
@@ -183,9 +180,8 @@ export function CopyButton({
   readonly label?: string
 }): ReactElement {
   return (
-    <button
-      type="button"
-      className="small"
+    <Button
+      size="xs"
       onClick={() => {
         navigator.clipboard.writeText(typeof text === 'string' ? text : text()).then(
           () => toast('done', 'Copied.'),
@@ -194,7 +190,7 @@ export function CopyButton({
       }}
     >
       {label}
-    </button>
+    </Button>
   )
 }
 

@@ -1,4 +1,5 @@
 /** Short messages at the edge of the page. Screen readers read them out. */
+import { Notification } from '@mantine/core'
 import { messageOf } from '@sluice/contracts/errors'
 import { useEffect, useSyncExternalStore, type ReactElement } from 'react'
 import { ServerMessage } from './server-message.tsx'
@@ -58,13 +59,14 @@ function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): Re
     return () => clearTimeout(timer)
   }, [id, kind])
   return (
-    <div className="toast" data-kind={kind}>
-      <span>
-        <ServerMessage text={text} />
-      </span>
-      <button type="button" className="plain" onClick={() => dismiss(id)} aria-label="Close this message">
-        ✕
-      </button>
-    </div>
+    <Notification
+      className="toast"
+      data-kind={kind}
+      role="presentation"
+      onClose={() => dismiss(id)}
+      closeButtonProps={{ 'aria-label': 'Close this message' }}
+    >
+      <ServerMessage text={text} />
+    </Notification>
   )
 }

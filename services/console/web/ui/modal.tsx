@@ -1,0 +1,46 @@
+/** The library's dialog. It is loaded apart from the first screen, which shows none (dialog.tsx). */
+import { Modal as LibraryModal } from '@mantine/core'
+import '@mantine/core/styles/Overlay.layer.css'
+import '@mantine/core/styles/Paper.layer.css'
+import '@mantine/core/styles/ModalBase.layer.css'
+import '@mantine/core/styles/Modal.layer.css'
+import type { ReactElement, ReactNode } from 'react'
+
+export interface ModalProps {
+  readonly title: string
+  readonly onClose: () => void
+  readonly children: ReactNode
+  readonly wide: boolean
+}
+
+export function Modal({ title, onClose, children, wide }: ModalProps): ReactElement {
+  return (
+    <LibraryModal
+      opened
+      onClose={onClose}
+      title={title}
+      className="dialog"
+      size={wide ? 1000 : 520}
+      padding={20}
+      radius="var(--radius)"
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      transitionProps={{ duration: 0 }}
+      overlayProps={{ transitionProps: { duration: 0 } }}
+      // It would lock the page by a `<style>`, and the focus goes back by dialog.tsx.
+      lockScroll={false}
+      returnFocus={false}
+    >
+      <div ref={focusFirst} className="dialog-body">
+        {children}
+      </div>
+    </LibraryModal>
+  )
+}
+
+/** Focuses a field, else the button that cancels. The library would choose the one that closes. */
+function focusFirst(body: HTMLElement | null): void {
+  const field = body?.querySelector<HTMLElement>('input:not([type=file], :disabled), textarea, select')
+  const first = field ?? body?.querySelector<HTMLElement>('.dialog-actions button')
+  first?.setAttribute('data-autofocus', '')
+  first?.focus()
+}
