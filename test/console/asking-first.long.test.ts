@@ -153,7 +153,7 @@ describe('a draft', () => {
     await page.getByLabel('Use this destination').selectOption('A new one')
     await concurrency().fill('77')
     await page.getByRole('button', { name: 'Review' }).click()
-    await page.getByRole('button', { name: 'Throw it away…' }).click()
+    await page.getByRole('button', { name: 'Discard changes…' }).click()
   })
 
   const back = async (): Promise<string> => {
@@ -161,8 +161,8 @@ describe('a draft', () => {
     return await concurrency().inputValue()
   }
 
-  it('is still there for whoever does not throw it away', async () => {
-    const question = page.getByRole('dialog', { name: 'Throw away what you have changed?' })
+  it('is still there for whoever does not discard it', async () => {
+    const question = page.getByRole('dialog', { name: 'Discard what you have changed?' })
     await expectAccessible(page, 'the question before a draft goes')
     await question.getByRole('button', { name: 'Leave it' }).click()
     expect(await back()).toBe('77')
@@ -170,8 +170,8 @@ describe('a draft', () => {
   })
 
   it('goes once somebody has said so, for good', async () => {
-    const question = page.getByRole('dialog', { name: 'Throw away what you have changed?' })
-    await question.getByRole('button', { name: 'Throw it away' }).click()
+    const question = page.getByRole('dialog', { name: 'Discard what you have changed?' })
+    await question.getByRole('button', { name: 'Discard changes' }).click()
     await expect.poll(() => question.count()).toBe(0)
     expect(await back()).not.toBe('77')
     expect(asked).toEqual([])

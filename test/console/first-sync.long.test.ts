@@ -71,7 +71,12 @@ describe('a first sync', () => {
     await page().getByRole('heading', { name: 'Run of customers' }).waitFor()
     await page().getByText('success').first().waitFor()
     const bodies = suite.api.requests.map(({ body }): unknown => JSON.parse(String(body)))
-    expect(bodies).toEqual(expect.arrayContaining([{ id: 1 }, { id: 2 }]))
+    expect(bodies).toEqual(
+      expect.arrayContaining([
+        { id: 1, name: 'Ann' },
+        { id: 2, name: 'Bob' },
+      ]),
+    )
     expect(bodies).toHaveLength(2)
   })
 

@@ -251,7 +251,7 @@ describe('a new sync that is being written', () => {
     await page.getByLabel('Folder, or .duckdb file').fill('./nowhere')
     await page.getByText(/nowhere, which does not exist/).waitFor()
     expect(await page.getByLabel('Folder, or .duckdb file').getAttribute('aria-invalid')).toBe('true')
-    expect(await step(page, 'Requests').innerText()).toBe('Requests')
+    expect(await step(page, 'Requests').innerText()).not.toContain('to mend')
     await page.context().close()
   })
 

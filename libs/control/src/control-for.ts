@@ -12,6 +12,7 @@ const SHOWN: {
   listRuns: (roles, page) => ({ ...page, runs: page.runs.map(view => shownTo(roles, view)) }),
   getRun: shownTo,
   sendTest: attemptShownTo,
+  sendTestOfDocuments: attemptShownTo,
   listSyncs: (roles, page) => ({ ...page, syncs: page.syncs.map(sync => shownSync(roles, sync)) }),
   getSync: shownSync,
 }

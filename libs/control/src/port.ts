@@ -254,7 +254,8 @@ export interface Control extends AsyncDisposable {
    * - `sendTest`: sends one request, as the run of the sync would send it, and records it as an attempt with
    *   the mark `test`. It changes no state. Throws `not-found` for a row that the model does not have,
    *   `usage` for one that cannot become a request, and `unreachable` if no delivery takes it up. Whatever
-   *   else keeps it from being sent makes it `unsent`.
+   *   else keeps it from being sent makes it `unsent`. `sendTestOfDocuments` does the same for a sync that is
+   *   not stored yet.
    * - `testAlert`: resolves once the notice was taken, and throws `unreachable` with the reason if it was
    *   not.
    * - `getHealth`: throws `usage` where there is no server.

@@ -1,5 +1,5 @@
 /** Control of syncs through the topics of a pipeline. */
-import type { RunView } from '@sluice/contracts/api'
+import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -191,16 +191,13 @@ export class ProjectControl implements Control {
       if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
       return found
     },
-    sendTest: async ({ name: sync, trigger: op, key }, { signal }) => {
-      const definition = await this.#definitionOf(sync, signal)
-      assertTrigger(definition, op)
-      await using next = await this.#openNextRun(definition, signal)
-      const request = await requestOf(next, { sync, op, key })
-      const pipeline = await this.#open()
-      // No detector is asked for anything.
-      return await this.#withServices(new Set(), failed =>
-        sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
-      )
+    sendTest: async ({ name: sync, ...row }, { signal }) =>
+      await this.#sendTest(await this.#definitionOf(sync, signal), row, signal),
+    sendTestOfDocuments: async ({ sync, documents, ...row }, { signal }) => {
+      const query = { sync, documents: documents.map(writtenDocument) }
+      const definition = await this.#keeping.definitionIn(query, signal)
+      await this.#place.assertSecrets(definition, () => this.#open())
+      return await this.#sendTest(definition, row, signal)
     },
     listAlerts: async (_, { signal }) => {
       const pipeline = this.#host.hasHistory ? await this.#open() : null
@@ -364,6 +361,21 @@ export class ProjectControl implements Control {
       const query = { sync, op, key, rows, sample, documents: documents.map(writtenDocument) }
       return await this.#keeping.previewDocuments(query, signal)
     },
+  }
+
+  async #sendTest(
+    definition: Definition,
+    { trigger: op, key }: Pick<InputOf<'sendTest'>, 'trigger' | 'key'>,
+    signal: AbortSignal,
+  ): Promise<AttemptView> {
+    assertTrigger(definition, op)
+    await using next = await this.#openNextRun(definition, signal)
+    const request = await requestOf(next, { sync: definition.sync.name, op, key })
+    const pipeline = await this.#open()
+    // No detector is asked for anything.
+    return await this.#withServices(new Set(), failed =>
+      sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
+    )
   }
 
   #termsOf(

@@ -237,6 +237,18 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const all = [...page.attempts, ...rest.attempts]
       expect(all.map(({ test = false }) => test)).toEqual([false, false, true, true, true])
 
+      const documents = [
+        { kind: 'destination', name: 'draft', baseUrl: api.url, headers: { 'x-draft': 'yes' } },
+        {
+          ...{ kind: 'sync', name: 'draft', model: 'people', destination: 'draft' },
+          triggers: { added: { method: 'POST', path: '/drafts/{{ row.id }}' } },
+        },
+      ]
+      const unsaved = { sync: 'draft', documents, trigger: 'added', key: '2' } as const
+      const tried = await control.call('sendTestOfDocuments', unsaved, calling)
+      expect(tried).toMatchObject({ sync: 'draft', keys: ['2'], outcome: 'delivered', test: true })
+      expect(api.requests.at(-1)).toMatchObject({ url: '/drafts/2', headers: { 'x-draft': 'yes' } })
+
       const missing = { ...PEOPLE, trigger: 'added', key: 'x' } as const
       await expect(control.call('sendTest', missing, calling)).rejects.toMatchObject({ code: 'not-found' })
       const without = { ...PEOPLE, trigger: 'changed', key: '1' } as const

@@ -426,6 +426,11 @@ export const SHAPES = {
     }),
     answer: previewView,
   },
+  sendTestOfDocuments: {
+    summary: 'Send the request of one row as a test, with documents that are not stored',
+    body: z.strictObject({ sync: name, key, trigger, documents }),
+    answer: attemptView,
+  },
   sampleRows: {
     summary: 'The first rows of a query, with their columns',
     params: named,

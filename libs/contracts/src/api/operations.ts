@@ -82,6 +82,8 @@ export const OPERATIONS = {
   // A document may name any host and any query, and use the secrets that may go there. So its author needs
   // `edit`, and needs `read` to see rows.
   previewDocuments: { does: 'preview', role: 'edit', also: 'read', method: 'POST', path: '/preview' },
+  // It sends what a document says, with the secrets that may go there.
+  sendTestOfDocuments: { ...change, role: 'edit', also: 'run', path: '/test' },
   sampleRows: { ...read, role: 'edit', also: 'read', method: 'POST', path: '/sources/:name/rows' },
 
   replay: { ...ask, role: 'operate', path: '/syncs/:name/replay' },

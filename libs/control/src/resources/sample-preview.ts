@@ -47,12 +47,19 @@ export interface SampleSize {
 const SAMPLED_ROWS = 3
 const MAX_SAMPLED = 100
 
-export async function previewOf(
-  { documents, sample, sync, ...narrowing }: SampleQuery,
+interface Drafted {
+  readonly definition: Definition
+  /** Gives an error its place in the documents. */
+  readonly placed: (error: unknown) => unknown
+}
+
+/** The definition of a sync as documents have it, together with the stored resources that it uses. */
+export async function definitionIn(
+  { documents, sync }: Pick<SampleQuery, 'documents' | 'sync'>,
   stored: Stored,
-  deps: SampleDeps & SampledAs,
-): Promise<Preview> {
-  const { signal, openNextRun, vault } = deps
+  deps: Pick<SampleDeps, 'documents' | 'samples'> & { readonly signal: AbortSignal },
+): Promise<Drafted> {
+  const { signal } = deps
   const checked = await deps.documents.check(documents, { signal, stored, dir: deps.samples?.dir ?? null })
   assertRight(checked, `What the sync \`${sync}\` uses`)
   const find = (kind: string, name: string): ResourceSpec | undefined => {
@@ -63,6 +70,18 @@ export async function previewOf(
   if (found.kind === 'missing')
     throw new SluiceError('not-found', `There is no ${found.resource} \`${found.name}\`.`)
   const { definition } = found
+  const ofKind = (kind: string, name: string): Origins | undefined =>
+    checked.resources.find(each => each.kind === kind && each.name === name)?.origins
+  return { definition, placed: error => placedError(error, definition, ofKind) }
+}
+
+export async function previewOf(
+  { documents, sample, sync, ...narrowing }: SampleQuery,
+  stored: Stored,
+  deps: SampleDeps & SampledAs,
+): Promise<Preview> {
+  const { signal, openNextRun, vault } = deps
+  const { definition, placed } = await definitionIn({ documents, sync }, stored, deps)
   const { op, rows } = narrowing
   assertTrigger(definition, op)
   try {
@@ -74,9 +93,7 @@ export async function previewOf(
     const next = await samplesIn(deps).openSample(definition, size, { signal, vault })
     return { ...next, requests: shownOf(next.requests(narrowing)) }
   } catch (error) {
-    const ofKind = (kind: string, name: string): Origins | undefined =>
-      checked.resources.find(each => each.kind === kind && each.name === name)?.origins
-    throw placedError(error, definition, ofKind)
+    throw placed(error)
   }
 }
 

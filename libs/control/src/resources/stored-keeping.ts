@@ -10,7 +10,7 @@ import type {
 } from '@sluice/contracts/api/resources'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { ResourceSpec } from '@sluice/contracts/resources'
+import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { assertRight } from '@sluice/project/check-documents'
 import { changeResources, isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
@@ -43,7 +43,7 @@ import {
   type Plan,
   type Stored,
 } from './resource-plan.ts'
-import { previewOf, samplesIn, type SampleDeps } from './sample-preview.ts'
+import { definitionIn, previewOf, samplesIn, type SampleDeps } from './sample-preview.ts'
 import { specOf, storedSpec, storedView, writtenFields } from './written-resource.ts'
 
 export interface KeepingDeps extends SampleDeps {
@@ -203,6 +203,15 @@ export class StoredKeeping {
   async previewDocuments(query: SampleQuery, signal: AbortSignal): Promise<Preview> {
     const vault = await this.#vault()
     return await previewOf(query, await this.#stored(signal), { ...this.#deps, vault, signal })
+  }
+
+  /** The definition of a sync as documents have it, stored or not. */
+  async definitionIn(
+    query: Pick<SampleQuery, 'documents' | 'sync'>,
+    signal: AbortSignal,
+  ): Promise<Definition> {
+    const { definition } = await definitionIn(query, await this.#stored(signal), { ...this.#deps, signal })
+    return definition
   }
 
   async rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView> {

@@ -52,6 +52,7 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   followRun: { atOnce: 200, atOncePerCaller: 100 },
   preview: PREVIEWS,
   sendTest: PREVIEWS,
+  sendTestOfDocuments: { ...DOCUMENTS, ...PREVIEWS },
   previewDocuments: { ...DOCUMENTS, ...PREVIEWS, atOnce: 8 },
   putResource: DOCUMENTS,
   removeResource: { atOnce: 8 },

@@ -2,15 +2,34 @@
  * The editor of a sync and of its source, model and destination. The steps, in any order, are at the left,
  * the live preview is at the right. Form and YAML of a step are the same text; a wide screen shows both.
  */
-import { Link } from '@tanstack/react-router'
 import type { ResourceView } from '@sluice/contracts/api'
-import { useEffect, useId, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
+import {
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactElement,
+  type RefObject,
+} from 'react'
 import { useKeptPlace } from '../ui/kept-place.ts'
 import { Loading, Page } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
+import { ConflictDialog } from './conflict-dialog.tsx'
 import { BehaviourStep } from './steps/behaviour-step.tsx'
 import { DestinationStep } from './steps/destination-step.tsx'
-import { fileOf, KINDS, nameIn, unreadableIn, type Draft, type Kind } from './draft.ts'
+import {
+  fileOf,
+  KINDS,
+  nameIn,
+  textAt,
+  unreadableIn,
+  valueAt,
+  withValue,
+  type Draft,
+  type Kind,
+} from './draft.ts'
 import { PreviewPane, usePreview, type Previewed } from './preview-pane.tsx'
 import {
   isShared,
@@ -26,28 +45,23 @@ import {
 import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep } from './steps/model-step.tsx'
 import { SourceStep } from './steps/source-step.tsx'
-import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
+import { TriggerStep, TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
+import { withColumns } from './starting-requests.ts'
+import { StepFoot, StepList } from './step-list.tsx'
+import { STEPS, type StepId } from './steps.ts'
 import { useModelRows } from './model-rows.ts'
 import {
   pinOf,
   useDraft,
   useEditings,
+  type DraftState,
   type Editing,
   type Pins,
   type StartOf,
   type Versions,
 } from './use-editing.ts'
+import { changedKinds, useSaving } from './use-saving.ts'
 import { useShownInForms, useYamlShown, WaitsForYaml, YamlEditor, YamlPane } from './yaml-pane.tsx'
-
-const STEPS = [
-  { id: 'source', name: 'Source', kind: 'source' },
-  { id: 'model', name: 'Model', kind: 'model' },
-  { id: 'destination', name: 'Destination', kind: 'destination' },
-  { id: 'requests', name: 'Requests', kind: 'sync' },
-  { id: 'behaviour', name: 'Schedule and errors', kind: 'sync' },
-  { id: 'review', name: 'Review', kind: null },
-] as const
-type StepId = (typeof STEPS)[number]['id']
 
 const NO_RESOURCES: readonly ResourceView[] = []
 
@@ -86,28 +100,25 @@ function Editor(props: EditorProps): ReactElement {
   const isFresh = props.stored.sync === undefined && !movedOn
   const previewed = usePreview(draft, trigger, isFresh)
   const syntax = useSyntaxProblems(draft)
-  const stored = useMemo(
-    () => atVersions({ ...reusedBy(draft, resources), ...props.stored }, pins),
-    [draft, resources, props.stored, pins],
-  )
+  const stored = useStoredAt(draft, props, pins)
   const sameName = takenName(draft, resources)
   const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
-  // A resource from a folder in Git is read only until the user takes it over.
-  const [taken, setTaken] = useState<readonly Kind[]>([])
-  const readOnly = useMemo(
-    () =>
-      Object.values(stored).flatMap(({ kind, project }) =>
-        project !== '' && !taken.includes(kind) ? [kind] : [],
-      ),
-    [stored, taken],
-  )
-  const editings = useEditings(state, { problems, readOnly })
+  const { readOnly, taken, take } = useTakingOver(stored)
+  const editings = useEditings(state, { problems, readOnly, stored })
   const inForms = useShownInForms(draft, editings)
   const columns = useModelRows(draft).data?.columns.map(({ name }) => name) ?? []
   useWasKept(state.wasKept)
+  useFilledBody(state, movedOn && props.stored.sync === undefined ? columns : [])
   const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
-  const savedAs = isSaved ? nameIn(draft.sync) : undefined
+  const saving = useSaving({ draft, stored, takeOver: taken, onSaved: state.forget })
+  const visited = useVisited(step.id)
   const onSave = (): void => onStep('review')
+  const onMend = (to: StepId, field: string): void => {
+    setTrigger(triggerOf(field) ?? trigger)
+    onStep(to)
+  }
+  const canSave = problems.length === 0 && !saving.isBusy
+  const onKeyDown = saveKey(() => (step.kind !== null ? onSave() : canSave && void saving.save(false)))
   const stepSection = useFocusOnNext(step.id)
   const isBroken = step.kind !== null && unreadableIn(draft[step.kind]) !== null
   // Only the YAML can show and mend a text that is not valid.
@@ -121,17 +132,21 @@ function Editor(props: EditorProps): ReactElement {
         </button>
       }
     >
-      <StepList shown={step.id} editings={editings} onStep={onStep} />
-      <div className={step.kind === null ? 'editor reviewing' : isYamlBeside ? 'editor with-yaml' : 'editor'}>
+      <StepList
+        shown={step.id}
+        problems={problems}
+        isDone={id => id !== 'review' && (props.stored.sync !== undefined || visited.has(id))}
+        onStep={onStep}
+      />
+      <div
+        onKeyDown={onKeyDown}
+        className={step.kind === null ? 'editor reviewing' : isYamlBeside ? 'editor with-yaml' : 'editor'}
+      >
         <section ref={stepSection} className="card step" aria-label={step.name} tabIndex={-1}>
           {step.kind === null ? (
             <ReviewStep
-              draft={draft}
-              stored={stored}
-              problems={problems}
-              takeOver={taken}
-              onSaved={state.forget}
-              onThrowAway={() => {
+              {...{ draft, stored, problems, saving, onMend }}
+              onDiscard={() => {
                 state.replaceWith(start)
                 state.forget()
               }}
@@ -141,35 +156,78 @@ function Editor(props: EditorProps): ReactElement {
               {isShared(step.kind) && resources.length > 0 ? (
                 <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
               ) : null}
-              <Origin
-                resource={stored[step.kind]}
-                isTaken={taken.includes(step.kind)}
-                onTake={kind => setTaken([...taken, kind])}
-              />
+              <Origin resource={stored[step.kind]} isTaken={taken.includes(step.kind)} onTake={take} />
               {!yaml.beside && (yaml.shown || isBroken) ? (
                 <YamlEditor editing={editings[step.kind]} onSave={onSave} />
               ) : (
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
                   <StepForm
-                    {...{ id: step.id, editings: inForms, draft, columns, trigger, onSave }}
+                    {...{ id: step.id, editings: inForms, draft, columns, trigger }}
                     onTrigger={setTrigger}
                   />
                 </>
               )}
-              <StepFoot id={step.id} onStep={onStep} />
+              <StepFoot
+                id={step.id}
+                onStep={onStep}
+                save={changedKinds(draft, stored).length === 0 ? null : saving}
+                isRight={problems.length === 0}
+              />
             </>
           )}
         </section>
         {step.kind === null ? null : (
           <div className="beside">
             {isYamlBeside ? <YamlPane editing={editings[step.kind]} onSave={onSave} /> : null}
-            <PreviewPane previewed={previewed} trigger={trigger} savedAs={savedAs} />
+            <PreviewPane {...{ previewed, step: step.id, trigger, draft, isSaved, onMend }} />
           </div>
         )}
       </div>
+      {saving.conflict === null ? null : (
+        <ConflictDialog conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
+      )}
     </Page>
   )
+}
+
+/** The trigger that a field belongs to. Undefined for any other field. */
+const triggerOf = (field: string): Trigger | undefined =>
+  TRIGGERS.find(each => field.startsWith(`triggers.${each}.`))
+
+/** The stored resources that the draft names, each with the version that its edit started from. */
+function useStoredAt(
+  draft: Draft,
+  { stored, resources = NO_RESOURCES }: Pick<EditorProps, 'stored' | 'resources'>,
+  pins: Pins,
+): Stored {
+  return useMemo(
+    () => atVersions({ ...reusedBy(draft, resources), ...stored }, pins),
+    [draft, resources, stored, pins],
+  )
+}
+
+/** A resource from a folder in Git is read only until the user takes it over. */
+function useTakingOver(stored: Stored) {
+  const [taken, setTaken] = useState<readonly Kind[]>([])
+  const readOnly = useMemo(
+    () =>
+      Object.values(stored).flatMap(({ kind, project }) =>
+        project !== '' && !taken.includes(kind) ? [kind] : [],
+      ),
+    [stored, taken],
+  )
+  return { readOnly, taken, take: (kind: Kind) => setTaken([...taken, kind]) }
+}
+
+/** Ctrl-Enter in any field. An editor of text, and a dialog, have a meaning of their own for it. */
+function saveKey(save: () => unknown): (event: KeyboardEvent) => void {
+  return event => {
+    const isSave = event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.defaultPrevented
+    if (!isSave || (event.target instanceof Element && event.target.closest('dialog') !== null)) return
+    event.preventDefault()
+    save()
+  }
 }
 
 /** An existing sync has one start. The start of a new one follows from the names in its texts. */
@@ -189,42 +247,6 @@ function atVersions(stored: Stored, pins: Pins): Stored {
       resource.kind,
       { ...resource, version: pinOf(pins, resource.kind, resource.name) ?? resource.version },
     ]),
-  )
-}
-
-/** Two steps share the sync's text. Problems of triggers, and those without a field, belong to "requests". */
-function isAt(id: StepId, { field = '' }: Editing['problems'][number]): boolean {
-  const isOfTriggers = field === '' || field.startsWith('triggers')
-  return id === 'requests' ? isOfTriggers : id !== 'behaviour' || !isOfTriggers
-}
-
-interface StepListProps {
-  readonly shown: StepId
-  readonly editings: { readonly [kind in Kind]: Editing }
-  readonly onStep: (step: StepId) => void
-}
-
-function StepList({ shown, editings, onStep }: StepListProps): ReactElement {
-  return (
-    <nav className="steps" aria-label="Steps">
-      <ol>
-        {STEPS.map(({ id, name, kind }) => {
-          const wrong = kind !== null && editings[kind].problems.some(problem => isAt(id, problem))
-          return (
-            <li key={id}>
-              <button
-                type="button"
-                aria-current={id === shown ? 'step' : undefined}
-                onClick={() => onStep(id)}
-              >
-                {name}
-                {wrong ? <span className="bad"> — to mend</span> : null}
-              </button>
-            </li>
-          )
-        })}
-      </ol>
-    </nav>
   )
 }
 
@@ -272,54 +294,23 @@ interface StepFormProps {
   readonly columns: readonly string[]
   readonly trigger: Trigger
   readonly onTrigger: (trigger: Trigger) => void
-  readonly onSave: () => void
 }
 
-function StepForm({
-  id,
-  editings,
-  draft,
-  columns,
-  trigger,
-  onTrigger,
-  onSave,
-}: StepFormProps): ReactElement | null {
+function StepForm({ id, editings, draft, columns, trigger, onTrigger }: StepFormProps): ReactElement | null {
   if (id === 'source') return <SourceStep editing={editings.source} />
   if (id === 'model') return <ModelStep editing={editings.model} source={draft.source} />
   if (id === 'destination') return <DestinationStep editing={editings.destination} />
   if (id === 'requests')
-    return <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, onSave }} />
-  if (id === 'behaviour') return <BehaviourStep editing={editings.sync} />
+    return (
+      <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, keys: keysIn(draft.model) }} />
+    )
+  if (id === 'behaviour') return <BehaviourStep editing={editings.sync} columns={columns} />
   return null
 }
 
-function StepFoot({
-  id,
-  onStep,
-}: {
-  readonly id: StepId
-  readonly onStep: (step: StepId) => void
-}): ReactElement {
-  const at = STEPS.findIndex(step => step.id === id)
-  const [before, after] = [STEPS[at - 1], STEPS[at + 1]]
-  return (
-    <footer className="step-foot">
-      {before === undefined ? (
-        <Link to="/" className="button">
-          Leave
-        </Link>
-      ) : (
-        <button type="button" onClick={() => onStep(before.id)}>
-          ← {before.name}
-        </button>
-      )}
-      {after === undefined ? null : (
-        <button type="button" className="primary" onClick={() => onStep(after.id)}>
-          {after.name} →
-        </button>
-      )}
-    </footer>
-  )
+const keysIn = (model: string): readonly string[] => {
+  const value = valueAt(model, ['primaryKey'])
+  return Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : []
 }
 
 interface OriginProps {
@@ -370,6 +361,26 @@ function useMovedOn(id: StepId): boolean {
   return moved || isBeyond
 }
 
+/** The steps that somebody has been at since the editor was opened. */
+function useVisited(id: StepId): ReadonlySet<StepId> {
+  const [visited, setVisited] = useState<ReadonlySet<StepId>>(new Set([id]))
+  if (!visited.has(id)) setVisited(new Set([...visited, id]))
+  return visited
+}
+
+/** The body of a new sync has all columns, as long as nobody has written another one. */
+function useFilledBody({ draft, setText }: DraftState, columns: readonly string[]): void {
+  const before = useRef<readonly string[]>([])
+  const names = JSON.stringify(columns)
+  useEffect(() => {
+    if (columns.length === 0) return
+    const path = ['triggers', 'added', 'body', 'json']
+    const body = withColumns(textAt(draft.sync, path), { before: before.current, columns })
+    before.current = columns
+    if (body !== null) setText('sync', withValue(draft.sync, path, body), [])
+  }, [names])
+}
+
 /** Another step begins with the focus at its top, not at the button that led there. */
 function useFocusOnNext(id: StepId): RefObject<HTMLElement | null> {
   const section = useRef<HTMLElement>(null)
@@ -385,6 +396,6 @@ function useFocusOnNext(id: StepId): RefObject<HTMLElement | null> {
 function useWasKept(wasKept: boolean): void {
   useEffect(() => {
     if (wasKept)
-      toast('done', 'What you had typed here before is back. “Throw it away” on the last step forgets it.')
+      toast('done', 'What you had typed here before is back. “Discard changes” on the last step forgets it.')
   }, [wasKept])
 }

@@ -1,38 +1,81 @@
 /**
- * The field mapper: a name of the API on the left, a column on the right. Nested fields are edited as YAML.
+ * The field mapper: a name of the API on the left, and on the right a column, a constant, a text from a
+ * template, an object or a list.
  */
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
+import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { valueAt, withValue } from './draft.ts'
+import {
+  columnOf,
+  columnValue,
+  fieldIn,
+  textIn,
+  freeName,
+  kindOfValue,
+  mappingOf,
+  objectOf,
+  valueAs,
+  whenNullOf,
+  type Mapping,
+  type ValueKind,
+} from './mapped-values.ts'
 import type { Editing } from './use-editing.ts'
 
 interface MapperProps {
   readonly editing: Editing
   readonly path: readonly string[]
   readonly columns: readonly string[]
+  /** The completions of templates. */
+  readonly words: readonly string[]
 }
 
-type Mapping = readonly (readonly [name: string, value: unknown])[]
-
-export function FieldMapper({ editing, path, columns }: MapperProps): ReactElement {
+export function FieldMapper({ editing, path, columns, words }: MapperProps): ReactElement {
   const { text, change, readOnly } = editing
-  const value = valueAt(text, path)
-  const mapping: Mapping = typeof value === 'object' && value !== null ? Object.entries(value) : []
-  const [dragged, setDragged] = useState<number | null>(null)
-  const write = (next: Mapping): void => change(withValue(text, path, Object.fromEntries(next)))
-  const move = (from: number, to: number): void => {
-    const moved = mapping[from]
-    if (moved === undefined || to < 0 || to >= mapping.length) return
-    const rest = mapping.filter((_, index) => index !== from)
-    write([...rest.slice(0, to), moved, ...rest.slice(to)])
-  }
-  const { list, follow } = useFollowingFocus()
-  const unused = columns.filter(column => !mapping.some(([, each]) => each === column))
+  const shared = { columns, words, readOnly }
   return (
     <fieldset className="mapper">
       <legend>Fields</legend>
       <small>Alt with the arrow keys moves a field; so does dragging its handle.</small>
+      <MapFields
+        {...shared}
+        owner=""
+        mapping={mappingOf(valueAt(text, path))}
+        onChange={next => change(withValue(text, path, Object.fromEntries(next)))}
+      />
+    </fieldset>
+  )
+}
+
+interface SharedProps {
+  readonly columns: readonly string[]
+  readonly words: readonly string[]
+  readonly readOnly: boolean
+}
+
+interface MapProps extends SharedProps {
+  /** The number of the field that holds these, such as `2.`. Empty for the body itself. */
+  readonly owner: string
+  readonly mapping: Mapping
+  readonly onChange: (mapping: Mapping) => void
+}
+
+function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElement {
+  const { columns, readOnly } = shared
+  const [dragged, setDragged] = useState<number | null>(null)
+  const move = (from: number, to: number): void => {
+    const moved = mapping[from]
+    if (moved === undefined || to < 0 || to >= mapping.length) return
+    const rest = mapping.filter((_, index) => index !== from)
+    onChange([...rest.slice(0, to), moved, ...rest.slice(to)])
+  }
+  const set = (index: number, entry: Mapping[number]): void =>
+    onChange(mapping.map((each, at) => (at === index ? entry : each)))
+  const { list, follow } = useFollowingFocus()
+  const unused = columns.filter(column => !mapping.some(([, each]) => columnOf(each) === column))
+  return (
+    <>
       <ol ref={list}>
-        {mapping.map(([name, column], index) => (
+        {mapping.map(([name, value], index) => (
           <li
             key={index}
             onDragOver={event => {
@@ -46,6 +89,7 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
               const step = { ArrowUp: -1, ArrowDown: 1 }[event.key]
               if (!event.altKey || step === undefined) return
               event.preventDefault()
+              event.stopPropagation()
               if (readOnly || index + step < 0 || index + step >= mapping.length) return
               follow(event, index + step)
               move(index, index + step)
@@ -60,51 +104,43 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
               ⠿
             </span>
             <FieldName
-              label={`Name of field ${index + 1}`}
+              label={`Name of field ${owner}${index + 1}`}
               name={name}
               taken={mapping.flatMap(([other], at) => (at === index ? [] : [other]))}
               readOnly={readOnly}
-              onChange={next => write(mapping.map((entry, at) => (at === index ? [next, entry[1]] : entry)))}
+              onChange={next => set(index, [next, value])}
             />
-            <span aria-hidden="true">←</span>
             <FieldValue
-              label={`Column of ${name}`}
-              value={column}
-              columns={columns}
-              readOnly={readOnly}
-              onChange={next => write(mapping.map((entry, at) => (at === index ? [entry[0], next] : entry)))}
+              {...shared}
+              name={name}
+              owner={`${owner}${index + 1}.`}
+              value={value}
+              onChange={next => set(index, [name, next])}
+              onRemove={() => onChange(mapping.filter((_, at) => at !== index))}
             />
-            <button
-              type="button"
-              className="small"
-              aria-label={`Remove ${name}`}
-              disabled={readOnly}
-              onClick={() => write(mapping.filter((_, at) => at !== index))}
-            >
-              ✕
-            </button>
           </li>
         ))}
       </ol>
       <div className="actions">
         <button
           type="button"
+          className={owner === '' ? '' : 'small'}
           disabled={readOnly}
-          onClick={() => write([...mapping, [freeName(mapping), unused[0] ?? columns[0] ?? '']])}
+          onClick={() => onChange([...mapping, [freeName(mapping), unused[0] ?? columns[0] ?? '']])}
         >
           Add a field
         </button>
-        {unused.length === 0 ? null : (
+        {unused.length === 0 || owner !== '' ? null : (
           <button
             type="button"
             disabled={readOnly}
-            onClick={() => write([...mapping, ...unused.map(column => [column, column] as const)])}
+            onClick={() => onChange([...mapping, ...unused.map(column => [column, column] as const)])}
           >
             Add all columns
           </button>
         )}
       </div>
-    </fieldset>
+    </>
   )
 }
 
@@ -158,16 +194,155 @@ function FieldName({ label, name, taken, readOnly, onChange }: NameProps): React
   )
 }
 
-interface ValueProps {
-  readonly label: string
+/** The kinds as people choose them. What becomes of a null column stands with the column. */
+const CHOICES: readonly (readonly [choice: string, kind: ValueKind, whenNull: string, name: string])[] = [
+  ['column', 'column', '', 'Column'],
+  ['empty', 'column', 'empty', 'Column; null as empty text'],
+  ['omit', 'column', 'omit', 'Column; left out if null'],
+  ['keep', 'column', 'keep', 'Column; null as null'],
+  ['constant', 'constant', '', 'Constant'],
+  ['template', 'template', '', 'Template'],
+  ['object', 'object', '', 'Object'],
+  ['list', 'list', '', 'List'],
+]
+
+interface ValueProps extends SharedProps {
+  /** For example `address`, or `tags 2` for an item of a list. */
+  readonly name: string
+  readonly owner: string
   readonly value: unknown
-  readonly columns: readonly string[]
-  readonly readOnly: boolean
   readonly onChange: (value: unknown) => void
+  readonly onRemove: () => void
 }
 
-function FieldValue({ label, value, columns, readOnly, onChange }: ValueProps): ReactElement {
-  if (typeof value !== 'string') return <code className="quiet">{JSON.stringify(value)}</code>
+function FieldValue({ name, owner, value, onChange, onRemove, ...shared }: ValueProps): ReactElement {
+  const { columns, words, readOnly } = shared
+  const kind = kindOfValue(value)
+  const nulls = whenNullOf(value)
+  const choice = CHOICES.find(
+    ([, each, whenNull]) => each === kind && (each !== 'column' || whenNull === nulls),
+  )
+  const choose = (chosen: string): void => {
+    const [, next = 'column', whenNull = ''] = CHOICES.find(([each]) => each === chosen) ?? []
+    const start = next === kind ? value : valueAs(next, value, columns)
+    onChange(next === 'column' ? columnValue(columnOf(start), whenNull) : start)
+  }
+  return (
+    <>
+      <select
+        aria-label={`Kind of ${name}`}
+        value={choice?.[0]}
+        disabled={readOnly}
+        onChange={({ target }) => choose(target.value)}
+      >
+        {CHOICES.map(([each, , , label]) => (
+          <option key={each} value={each}>
+            {label}
+          </option>
+        ))}
+      </select>
+      {kind === 'column' ? (
+        <ColumnChoice
+          label={`Column of ${name}`}
+          value={columnOf(value)}
+          {...{ columns, readOnly }}
+          onChange={column => onChange(columnValue(column, nulls))}
+        />
+      ) : kind === 'constant' ? (
+        <Constant
+          label={`Constant of ${name}`}
+          value={fieldIn(value, 'value')}
+          readOnly={readOnly}
+          onChange={constant => onChange({ value: constant })}
+        />
+      ) : kind === 'template' ? (
+        <LazyCodeEditor
+          label={`Template of ${name}`}
+          language="text"
+          oneLine
+          value={textIn(value, 'template')}
+          words={words}
+          {...(readOnly ? {} : { onChange: (template: string) => onChange({ template }) })}
+        />
+      ) : (
+        <span />
+      )}
+      <button
+        type="button"
+        className="small"
+        aria-label={`Remove ${name}`}
+        disabled={readOnly}
+        onClick={onRemove}
+      >
+        ✕
+      </button>
+      {kind === 'object' ? (
+        <div className="nested" role="group" aria-label={`Fields of ${name}`}>
+          <MapFields
+            {...shared}
+            owner={owner}
+            mapping={mappingOf(value)}
+            onChange={next => onChange(objectOf(next))}
+          />
+        </div>
+      ) : null}
+      {kind === 'list' && Array.isArray(value) ? (
+        <div className="nested" role="group" aria-label={`Items of ${name}`}>
+          <ListItems {...shared} name={name} owner={owner} items={value} onChange={onChange} />
+        </div>
+      ) : null}
+    </>
+  )
+}
+
+interface ListProps extends SharedProps {
+  readonly name: string
+  readonly owner: string
+  readonly items: readonly unknown[]
+  readonly onChange: (items: readonly unknown[]) => void
+}
+
+function ListItems({ name, owner, items, onChange, ...shared }: ListProps): ReactElement {
+  const { columns, readOnly } = shared
+  return (
+    <>
+      <ol>
+        {items.map((item, index) => (
+          <li key={index} className="item">
+            <FieldValue
+              {...shared}
+              name={`${name} ${index + 1}`}
+              owner={`${owner}${index + 1}.`}
+              value={item}
+              onChange={next => onChange(items.map((each, at) => (at === index ? next : each)))}
+              onRemove={() => onChange(items.filter((_, at) => at !== index))}
+            />
+          </li>
+        ))}
+      </ol>
+      <div className="actions">
+        <button
+          type="button"
+          className="small"
+          disabled={readOnly}
+          onClick={() => onChange([...items, columns[0] ?? ''])}
+        >
+          Add an item
+        </button>
+      </div>
+    </>
+  )
+}
+
+interface ColumnProps {
+  readonly label: string
+  readonly value: string
+  readonly columns: readonly string[]
+  readonly readOnly: boolean
+  readonly onChange: (column: string) => void
+}
+
+function ColumnChoice({ label, value, columns, readOnly, onChange }: ColumnProps): ReactElement {
   const known = columns.includes(value) ? columns : [...columns, value]
   return (
     <select
@@ -183,9 +358,77 @@ function FieldValue({ label, value, columns, readOnly, onChange }: ValueProps): 
   )
 }
 
-function freeName(mapping: Mapping): string {
-  for (let number = mapping.length + 1; ; number += 1) {
-    const name = `field${number}`
-    if (!mapping.some(([taken]) => taken === name)) return name
+const CONSTANTS = ['text', 'number', 'true', 'false', 'null', 'JSON'] as const
+type ConstantKind = (typeof CONSTANTS)[number]
+
+function kindOfConstant(value: unknown): ConstantKind {
+  if (typeof value === 'number') return 'number'
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
+  if (value === null) return 'null'
+  return typeof value === 'object' ? 'JSON' : 'text'
+}
+
+/** Returns the constant that a text stands for. Undefined if it stands for none of its kind. */
+function constantOf(kind: ConstantKind, text: string): unknown {
+  if (kind === 'text') return text
+  if (kind === 'true' || kind === 'false') return kind === 'true'
+  if (kind === 'null') return null
+  if (kind === 'number') return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
+}
+
+interface ConstantProps {
+  readonly label: string
+  readonly value: unknown
+  readonly readOnly: boolean
+  readonly onChange: (value: unknown) => void
+}
+
+/** While a number or JSON is typed, it may be none for a moment. It is not written then. */
+function Constant({ label, value, readOnly, onChange }: ConstantProps): ReactElement {
+  const written = typeof value === 'string' ? value : JSON.stringify(value)
+  const [kind, setKind] = useState(() => kindOfConstant(value))
+  const [typed, setTyped] = useState(written)
+  useEffect(() => {
+    const present = constantOf(kind, typed)
+    if (present === undefined || JSON.stringify(present) === JSON.stringify(value)) return
+    // The YAML has changed it.
+    setKind(kindOfConstant(value))
+    setTyped(written)
+  }, [kind, typed, value, written])
+  const isNone = constantOf(kind, typed) === undefined
+  const set = (nextKind: ConstantKind, text: string): void => {
+    setKind(nextKind)
+    setTyped(text)
+    const next = constantOf(nextKind, text)
+    if (next !== undefined) onChange(next)
+  }
+  return (
+    <div className="constant">
+      <select
+        aria-label={`Type of the ${label.toLowerCase()}`}
+        value={kind}
+        disabled={readOnly}
+        onChange={({ target }) => set(CONSTANTS.find(each => each === target.value) ?? 'text', typed)}
+      >
+        {CONSTANTS.map(each => (
+          <option key={each}>{each}</option>
+        ))}
+      </select>
+      {kind === 'text' || kind === 'number' || kind === 'JSON' ? (
+        <input
+          aria-label={label}
+          aria-invalid={isNone}
+          title={isNone ? `This is no ${kind}.` : undefined}
+          value={typed}
+          readOnly={readOnly}
+          onChange={({ target }) => set(kind, target.value)}
+        />
+      ) : null}
+    </div>
+  )
 }

@@ -2,6 +2,7 @@
 import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
+import { mistakeInWords } from './mistakes.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
 import type { Editing } from './use-editing.ts'
 
@@ -15,10 +16,11 @@ export interface FieldProps {
   readonly hint?: ReactNode
 }
 
-/** The server's problems with a field of this text. */
+/** The mistake in a field of this text, in words. */
 export function problemAt({ problems }: Editing, path: Path): string | undefined {
   const field = path.join('.')
-  return problems.find(problem => problem.field === field)?.message
+  const found = problems.find(problem => problem.field === field)
+  return found === undefined ? undefined : mistakeInWords(found)
 }
 
 /** A field with its label, its mistake and its hint. */
@@ -53,7 +55,7 @@ export function Labelled(props: {
  * Writes a field's value. If the user empties the field and types again, it gets back its place in the text,
  * with the comment beside it.
  */
-function useWriting({ text, change }: Editing, path: Path): (value: unknown) => void {
+export function useWriting({ text, change }: Editing, path: Path): (value: unknown) => void {
   const emptied = useRef<{ readonly before: string; readonly after: string } | null>(null)
   return value => {
     const before = emptied.current?.after === text ? emptied.current.before : text
@@ -68,6 +70,10 @@ interface TextFieldProps extends FieldProps {
   readonly isNumber?: boolean
   /** Writes a list of names, separated by commas, if there are several. */
   readonly isList?: boolean
+  /** True if an emptied field is written as empty text, instead of being left out. */
+  readonly keepsEmpty?: boolean
+  /** True if the field takes the focus as it appears, so that somebody can type on. */
+  readonly takesFocus?: boolean
 }
 
 const WHOLE = /^\d{1,15}$/
@@ -80,13 +86,15 @@ export function TextField({
   placeholder,
   isNumber,
   isList,
+  keepsEmpty = false,
+  takesFocus = false,
 }: TextFieldProps): ReactElement {
   const { text } = editing
   const write = useWriting(editing, path)
   const value = valueAt(text, path)
   const shown = Array.isArray(value) ? value.map(String).join(', ') : textAt(text, path)
   const written = (typed: string): unknown => {
-    if (typed === '') return undefined
+    if (typed === '') return keepsEmpty ? '' : undefined
     if (isNumber === true && WHOLE.test(typed)) return Number(typed)
     if (isList === true && typed.includes(',')) return typed.split(',').map(part => part.trim())
     return typed
@@ -100,6 +108,7 @@ export function TextField({
           value={shown}
           placeholder={placeholder}
           inputMode={isNumber === true ? 'numeric' : undefined}
+          autoFocus={takesFocus}
           aria-invalid={problem !== undefined}
           aria-describedby={describedBy}
           readOnly={editing.readOnly}
@@ -179,6 +188,8 @@ interface SecretFieldProps extends FieldProps {
   readonly suggested: string
   /** The suggested hosts for a new secret, as far as they are known. */
   readonly hosts?: string
+  readonly keepsEmpty?: boolean
+  readonly takesFocus?: boolean
 }
 
 /** A text that may be stored as a secret. The resource then has only the secret's name. */
@@ -189,6 +200,8 @@ export function SecretField({
   hint,
   suggested,
   hosts = '',
+  keepsEmpty = false,
+  takesFocus = false,
 }: SecretFieldProps): ReactElement {
   const { text, change } = editing
   const write = useWriting(editing, path)
@@ -204,10 +217,11 @@ export function SecretField({
             <input
               id={id}
               value={value}
+              autoFocus={takesFocus}
               aria-invalid={problem !== undefined}
               aria-describedby={describedBy}
               readOnly={editing.readOnly}
-              onChange={({ target }) => write(target.value === '' ? undefined : target.value)}
+              onChange={({ target }) => write(target.value === '' && !keepsEmpty ? undefined : target.value)}
             />
             <button type="button" disabled={editing.readOnly} onClick={() => setSets(true)}>
               {secret === undefined ? 'Make it a secret' : 'Set the secret'}
@@ -228,7 +242,13 @@ export function SecretField({
   )
 }
 
-/** Names and values, such as headers. A value may be stored as a secret. */
+interface PairsFieldProps extends FieldProps {
+  /** The start of the suggested names of secrets. Without it, no value may be a secret. */
+  readonly suggested?: string
+  readonly hosts?: string
+}
+
+/** Names and values, such as headers. The value of a new one takes the focus. */
 export function PairsField({
   editing,
   path,
@@ -236,14 +256,17 @@ export function PairsField({
   hint,
   suggested,
   hosts = '',
-}: SecretFieldProps): ReactElement {
+}: PairsFieldProps): ReactElement {
   const { text, change, readOnly } = editing
   const [added, setAdded] = useState('')
+  const [last, setLast] = useState<string | null>(null)
+  const nameField = useRef<HTMLInputElement>(null)
   const value = valueAt(text, path)
   const names = typeof value === 'object' && value !== null ? Object.keys(value) : []
   const add = (): void => {
     if (added === '' || names.includes(added)) return
     change(withValue(text, [...path, added], ''))
+    setLast(added)
     setAdded('')
   }
   return (
@@ -252,19 +275,34 @@ export function PairsField({
       {hint === undefined ? null : <small>{hint}</small>}
       {names.map(name => (
         <div key={name} className="pair">
-          <SecretField
-            editing={editing}
-            path={[...path, name]}
-            label={name}
-            suggested={secretName(suggested, name)}
-            hosts={hosts}
-          />
+          {suggested === undefined ? (
+            <TextField
+              editing={editing}
+              path={[...path, name]}
+              label={name}
+              keepsEmpty
+              takesFocus={name === last}
+            />
+          ) : (
+            <SecretField
+              editing={editing}
+              path={[...path, name]}
+              label={name}
+              suggested={secretName(suggested, name)}
+              hosts={hosts}
+              keepsEmpty
+              takesFocus={name === last}
+            />
+          )}
           <button
             type="button"
             className="small"
             aria-label={`Remove ${name}`}
             disabled={readOnly}
-            onClick={() => change(withValue(text, [...path, name], undefined))}
+            onClick={() => {
+              change(withValue(text, [...path, name], undefined))
+              nameField.current?.focus()
+            }}
           >
             Remove
           </button>
@@ -272,6 +310,7 @@ export function PairsField({
       ))}
       <div className="with-button">
         <input
+          ref={nameField}
           aria-label={`Name of another of the ${label.toLowerCase()}`}
           placeholder="Name"
           value={added}

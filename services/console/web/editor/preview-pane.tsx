@@ -8,9 +8,11 @@ import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
 import { Loading } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
 import { hasNoRowsYet } from './model-rows.ts'
+import { placeInWords } from './mistakes.ts'
+import { Mistakes, type MistakesProps } from './mistakes-list.tsx'
+import { isShownAtField, type StepId } from './steps.ts'
 import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
@@ -79,16 +81,16 @@ function ofForms(problem: Problem['errors'][number]): Problem['errors'][number] 
   return problem
 }
 
-export function PreviewPane({
-  previewed,
-  trigger,
-  savedAs,
-}: {
+interface PreviewProps extends Pick<MistakesProps, 'draft' | 'onMend'> {
   readonly previewed: Previewed
+  readonly step: StepId
   readonly trigger: Trigger
-  /** The name of the sync, if the draft has no unsaved changes. Then a test request can be sent. */
-  readonly savedAs: string | undefined
-}): ReactElement {
+  /** True if the draft has no unsaved changes. */
+  readonly isSaved: boolean
+}
+
+export function PreviewPane(props: PreviewProps): ReactElement {
+  const { previewed, trigger, draft, isSaved } = props
   const { preview, error, isAsking, waits, isOff } = previewed
   const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
   const rejected = preview?.rejected?.filter(request => request.trigger === trigger) ?? []
@@ -106,7 +108,7 @@ export function PreviewPane({
                 : 'not up to date'}
         </span>
       </header>
-      {error === null ? null : <PreviewError error={error} />}
+      {error === null ? null : <PreviewError {...props} error={error} />}
       {waits ? (
         <p className="quiet pad">
           The requests that your rows become appear here. Choose a source, then a table, a file or a query in
@@ -132,8 +134,13 @@ export function PreviewPane({
               ))}
             </dl>
             <BodyView body={request.body} />
-            {savedAs !== undefined && request.keys.length === 1 ? (
-              <SendOne sync={savedAs} rowKey={request.keys.join('')} trigger={trigger} />
+            {request.keys.length > 0 && error === null ? (
+              <SendOne
+                sync={nameIn(draft.sync)}
+                rowKey={request.keys[0] ?? ''}
+                trigger={trigger}
+                {...(isSaved ? {} : { documents: documentsOf(draft) })}
+              />
             ) : null}
           </article>
         ))}
@@ -155,8 +162,19 @@ export function PreviewPane({
   )
 }
 
-function PreviewError({ error }: { readonly error: Error }): ReactElement {
+/** Tells of mistakes that the form does not show at their fields. Of the others, it names the place. */
+function PreviewError({
+  error,
+  draft,
+  step,
+  trigger,
+  onMend,
+}: PreviewProps & { readonly error: Error }): ReactElement {
   const details = error instanceof ApiError ? error.details.map(ofForms) : []
+  const others = details.filter(detail => !isShownAtField(detail, step, trigger))
+  const places = details
+    .filter(detail => !others.includes(detail))
+    .map(detail => placeInWords(detail, draft).where || 'this step')
   const isFileMissing =
     error instanceof ApiError &&
     error.problem?.code === 'missing-file' &&
@@ -167,15 +185,11 @@ function PreviewError({ error }: { readonly error: Error }): ReactElement {
         <p>
           <ServerMessage text={error.message} />
         </p>
-      ) : (
-        <ul>
-          {details.map((detail, index) => (
-            <li key={index}>
-              <b>{draftPlaceOf(detail)}</b> <ServerMessage text={detail.message} />
-            </li>
-          ))}
-        </ul>
+      ) : null}
+      {places.length === 0 ? null : (
+        <p>Nothing can be shown before this is mended: {[...new Set(places)].join('; ')}.</p>
       )}
+      {others.length === 0 ? null : <Mistakes {...{ draft, onMend }} problems={others} />}
       {isFileMissing ? <p>The step “Model” lists the files that are there, each by one click.</p> : null}
     </div>
   )

@@ -16,6 +16,8 @@ export interface Editing {
   /** The problems of this text. */
   readonly problems: readonly Detail[]
   readonly readOnly: boolean
+  /** True if the server has no such resource yet, so that its name may still change. */
+  readonly isNew?: boolean
 }
 
 export interface DraftState {
@@ -177,12 +179,14 @@ const isSame = (kind: string, one: Draft, other: Draft): boolean =>
 export interface EditingOptions {
   readonly problems: readonly Detail[]
   readonly readOnly: readonly Kind[]
+  /** The resources that the server has, by kind. */
+  readonly stored: { readonly [kind in Kind]?: { readonly name: string } }
 }
 
 /** The four texts of a draft, each with its own problems. */
 export function useEditings(
   state: DraftState,
-  { problems, readOnly }: EditingOptions,
+  { problems, readOnly, stored }: EditingOptions,
 ): { readonly [kind in Kind]: Editing } {
   const { draft, setText } = state
   return useMemo(() => {
@@ -190,9 +194,10 @@ export function useEditings(
       ...{ kind, text: draft[kind], change: text => setText(kind, text, readOnly) },
       problems: problems.filter(({ file }) => file === fileOf(kind)),
       readOnly: readOnly.includes(kind),
+      isNew: stored[kind]?.name !== nameIn(draft[kind]),
     })
     return { source: of('source'), model: of('model'), destination: of('destination'), sync: of('sync') }
-  }, [draft, problems, readOnly, setText])
+  }, [draft, problems, readOnly, setText, stored])
 }
 
 /** Returns the value once it has not changed for a while. */

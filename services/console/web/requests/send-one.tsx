@@ -1,4 +1,7 @@
-/** Sends one real request as a test, with the model's present row. It changes no state. */
+/**
+ * Sends one real request as a test, with the model's present row. It changes no state. The sync may be a
+ * draft that nobody has saved yet.
+ */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -11,24 +14,34 @@ interface SendOneProps {
   readonly sync: string
   readonly rowKey: string
   readonly trigger: AttemptView['trigger']
+  /** The draft of the sync and of what it uses. Absent for a sync that is saved like this. */
+  readonly documents?: readonly { readonly file: string; readonly yaml: string }[]
 }
 
-export function SendOne({ sync, rowKey, trigger }: SendOneProps): ReactElement {
-  const may = useMay('run')
+export function SendOne({ sync, rowKey, trigger, documents }: SendOneProps): ReactElement {
+  const mayRun = useMay('run')
+  const mayEdit = useMay('edit')
+  const may = mayRun && (mayEdit || documents === undefined)
   const [asks, setAsks] = useState(false)
   const [answer, setAnswer] = useState<AttemptView | null>(null)
   const send = async (): Promise<void> => {
-    setAnswer(await call('sendTest', { name: sync, key: rowKey, trigger }))
+    const row = { key: rowKey, trigger }
+    setAnswer(
+      documents === undefined
+        ? await call('sendTest', { name: sync, ...row })
+        : await call('sendTestOfDocuments', { sync, ...row, documents: [...documents] }),
+    )
   }
   return (
     <div className="send-one">
       <button type="button" className="small" disabled={!may} onClick={() => setAsks(true)}>
-        Send this one…
+        Send a test request…
       </button>
       {answer === null ? null : (
         <div role="status">
           <p>
-            <HttpStatus status={answer.status} /> <Outcome outcome={answer.outcome} /> {answer.error}
+            Row {rowKey}: <HttpStatus status={answer.status} /> <Outcome outcome={answer.outcome} />{' '}
+            {answer.error}
           </p>
           <BodyView body={answer.responseBody} wholeBytes={answer.responseBodyBytes} />
         </div>
@@ -41,8 +54,8 @@ export function SendOne({ sync, rowKey, trigger }: SendOneProps): ReactElement {
           onClose={() => setAsks(false)}
         >
           <p>
-            The API gets this request now, as the sync is saved. It is recorded as a test: no run counts it,
-            and what is believed of the row stays.
+            The API gets this request now{documents === undefined ? '' : ', as it is shown here unsaved'}. It
+            is recorded as a test: no run counts it, and what is believed of the row stays.
           </p>
         </Confirm>
       ) : null}

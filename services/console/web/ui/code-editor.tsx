@@ -20,6 +20,7 @@ import { Compartment, EditorState, type ChangeSpec, type Extension } from '@code
 import { EditorView, keymap, lineNumbers, placeholder as placeholderText } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { useEffect, useRef, type ReactElement } from 'react'
+import { insertVariable, LIQUID_EDITING, liquidCompletion } from './liquid-editing.ts'
 
 export type Language = 'sql' | 'json' | 'xml' | 'text' | 'yaml'
 
@@ -40,6 +41,8 @@ interface CodeEditorProps {
   readonly placeholder?: string
   /** The completions: `row.email` and the like for templates, columns for SQL. */
   readonly words?: readonly string[]
+  /** The variables of a template that a click puts at the cursor, each with the name on its button. */
+  readonly variables?: readonly (readonly [name: string, word: string])[]
   /** The tables that the SQL may name, each with its columns. */
   readonly tables?: { readonly [table: string]: readonly string[] }
   readonly oneLine?: boolean
@@ -81,10 +84,15 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
     return sql({ schema })
   }
   if (language === 'yaml') return yaml()
-  const variables = words.map(word => ({ label: word, type: 'variable' }))
   const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
-  return liquid({ variables, ...(base === undefined ? {} : { base }) })
+  // Its help fits HTML, and neither `row.` nor the braces of JSON.
+  const { language: parsed } = liquid(base === undefined ? {} : { base })
+  const completes = parsed.data.of({ autocomplete: liquidCompletion(words, language === 'json') })
+  return [LIQUID_EDITING, parsed, completes]
 }
+
+/** Without `onSave`, the page decides what Ctrl-Enter does. */
+const KEYS = defaultKeymap.filter(({ key }) => key !== 'Mod-Enter')
 
 /** In a text of one line, Enter does nothing. */
 const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
@@ -156,12 +164,32 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
     if (editor !== null) editor.dispatch(setDiagnostics(editor.state, diagnosticsOf(editor, latest.current)))
   }, [marked, value])
 
+  const { variables = [] } = props
   return (
-    <div
-      ref={host}
-      className={props.oneLine === true ? 'code-editor one-line' : 'code-editor'}
-      data-label={label}
-    />
+    <>
+      {variables.length === 0 || isReadOnly ? null : (
+        <div className="variables" role="group" aria-label={`Insert into ${label}`}>
+          {variables.map(([name, word]) => (
+            <button
+              key={word}
+              type="button"
+              className="small"
+              title={`Insert ${word}`}
+              onClick={() => {
+                if (view.current !== null) insertVariable(view.current, word, language === 'json')
+              }}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+      )}
+      <div
+        ref={host}
+        className={props.oneLine === true ? 'code-editor one-line' : 'code-editor'}
+        data-label={label}
+      />
+    </>
   )
 }
 
@@ -185,7 +213,7 @@ function extensionsOf(
     autocompletion(),
     indentUnit.of('  '),
     // Tab moves to the next field, as everywhere on the page.
-    keymap.of([save, ...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),
+    keymap.of([save, ...closeBracketsKeymap, ...completionKeymap, ...KEYS, ...historyKeymap]),
     languages.of(languageOf(latest.current)),
     syntaxHighlighting(COLOURS),
     LOOKS,

@@ -11,14 +11,6 @@ export function placeOf({ file, line, field }: Detail): string {
     .join(', ')
 }
 
-/**
- * The same in a draft, whose files stand for resources: `sync · path`, or the line if the field is unknown.
- */
-export function draftPlaceOf({ file, line, field }: Detail): string {
-  const where = field || (line === undefined ? undefined : `line ${line}`)
-  return [file?.replace('.yaml', ''), where].filter(part => part !== undefined).join(' · ')
-}
-
 /** The marks for details that name a line. */
 export function marksOf(details: readonly Detail[]): readonly Mark[] {
   return details.flatMap(({ line, column, message }) =>

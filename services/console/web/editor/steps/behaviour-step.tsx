@@ -1,16 +1,26 @@
 /** The step for the schedule and the error handling. */
 import type { ReactElement } from 'react'
+import { AnswerRules, RowRules } from '../answer-rules.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
-import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
+import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
+import { LimitsFields } from '../limits-fields.tsx'
+import { NamingFields } from '../naming-fields.tsx'
 import { NextTimes } from '../next-times.tsx'
+import { isAbsent, isMap, ModeField, SelectField } from '../select-field.tsx'
 import { ServerMessage } from '../../ui/server-message.tsx'
+import { DurationField, PercentField } from '../unit-fields.tsx'
 import type { Editing } from '../use-editing.ts'
 
-export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
-  const { text } = editing
+interface StepProps {
+  readonly editing: Editing
+  /** The columns of the model. */
+  readonly columns: readonly string[]
+}
+
+export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
   return (
     <>
-      <TextField editing={editing} path={['name']} label="Name of the sync" hint={NAME_HINT} />
+      <NamingFields editing={editing} label="Name of the sync" />
       <Schedule editing={editing} />
       <ChoiceField
         editing={editing}
@@ -22,18 +32,85 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
           ['ask', 'fails until somebody says which of both'],
         ]}
       />
-      <fieldset>
-        <legend>When a row cannot be delivered</legend>
+      <Errors editing={editing} />
+      <RemovalGuard editing={editing} />
+      <details>
+        <summary>Answers of the API, and results of single rows</summary>
+        <AnswerRules editing={editing} />
+        <RowRules editing={editing} columns={columns} />
+      </details>
+      <details>
+        <summary>Delivery, comparison, limits and times</summary>
         <ChoiceField
           editing={editing}
-          path={['errors', 'retry']}
-          label="Retry"
+          path={['delivery']}
+          label="Delivery"
           choices={[
-            ['next-run', 'on the next run'],
-            ['now', 'in this run, and then on the next'],
+            ['at-least-once', 'at least once: a request without an answer is sent again'],
+            ['at-most-once', 'at most once: it is not, until somebody retries the row'],
           ]}
         />
-        {textAt(text, ['errors', 'retry']) === 'now' ? (
+        <Compare editing={editing} columns={columns} />
+        <LimitsFields
+          editing={editing}
+          legend="Limits of this sync alone"
+          otherwise="None: those of the destination hold. Of both, the stricter counts."
+        />
+        <div className="columns">
+          <DurationField
+            editing={editing}
+            path={['timeout']}
+            label="Wait for an answer at most"
+            placeholder="30"
+          />
+          <DurationField
+            editing={editing}
+            path={['maxDuration']}
+            label="A run lasts at most"
+            unit="h"
+            placeholder="144"
+            hint="The next run sends what is left."
+          />
+          <TextField
+            editing={editing}
+            path={['partitions']}
+            label="Partitions"
+            isNumber
+            placeholder="4"
+            hint="Fixed from the first run until a reset."
+          />
+        </div>
+      </details>
+    </>
+  )
+}
+
+function Errors({ editing }: { readonly editing: Editing }): ReactElement {
+  const { text, change } = editing
+  // Extra attempts, and the pauses before them, are of no use without `now`.
+  const fitting = (changed: string): void => {
+    const isNow = textAt(changed, ['errors', 'retry']) === 'now'
+    const without = withValue(
+      withValue(changed, ['errors', 'attempts'], undefined),
+      ['errors', 'backoff'],
+      undefined,
+    )
+    change(isNow ? changed : without)
+  }
+  return (
+    <fieldset>
+      <legend>When a row cannot be delivered</legend>
+      <ChoiceField
+        editing={{ ...editing, change: fitting }}
+        path={['errors', 'retry']}
+        label="Retry"
+        choices={[
+          ['next-run', 'on the next run'],
+          ['now', 'in this run, and then on the next'],
+        ]}
+      />
+      {textAt(text, ['errors', 'retry']) === 'now' ? (
+        <div className="columns">
           <TextField
             editing={editing}
             path={['errors', 'attempts']}
@@ -41,42 +118,132 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
             isNumber
             placeholder="3"
           />
-        ) : null}
-        <TextField
-          editing={editing}
-          path={['errors', 'giveUpAfter']}
-          label="Stop retrying after this many runs"
-          isNumber
-          placeholder="never"
-        />
-        <SwitchField
-          editing={editing}
-          path={['errors', 'splitBatches']}
-          label="Halve a rejected batch until the bad rows stand alone"
-          on={true}
-          off={undefined}
-          isOn={valueAt(text, ['errors', 'splitBatches']) === true}
-        />
-      </fieldset>
-      <fieldset className="columns">
-        <legend>Hold a run for approval if it would remove more than</legend>
-        <TextField
-          editing={editing}
-          path={['removalGuard', 'share']}
-          label="this share of the rows"
-          placeholder="0.5"
-        />
-        <TextField
-          editing={editing}
-          path={['removalGuard', 'rows']}
-          label="and this many rows"
-          isNumber
-          placeholder="100"
-          hint="With both left empty, also if the model has become empty."
-        />
-      </fieldset>
-      <TextField editing={editing} path={['timeout']} label="Wait for an answer at most" placeholder="30s" />
-    </>
+          <DurationField
+            editing={editing}
+            path={['errors', 'backoff', 'first']}
+            label="First pause, at most"
+            placeholder="1"
+          />
+          <DurationField
+            editing={editing}
+            path={['errors', 'backoff', 'max']}
+            label="Longest pause"
+            placeholder="60"
+          />
+        </div>
+      ) : null}
+      <TextField
+        editing={editing}
+        path={['errors', 'giveUpAfter']}
+        label="Stop retrying after this many runs"
+        isNumber
+        placeholder="never"
+      />
+      <SwitchField
+        editing={editing}
+        path={['errors', 'splitBatches']}
+        label="Halve a rejected batch until the bad rows stand alone"
+        on={true}
+        off={undefined}
+        isOn={valueAt(text, ['errors', 'splitBatches']) === true}
+      />
+    </fieldset>
+  )
+}
+
+function RemovalGuard({ editing }: { readonly editing: Editing }): ReactElement {
+  return (
+    <fieldset>
+      <legend>Approval of removals</legend>
+      <ModeField
+        editing={editing}
+        path={['removalGuard']}
+        label="A run waits for approval"
+        modes={[
+          {
+            ...{ id: 'usual', start: undefined, fits: isAbsent },
+            name: 'if it would remove half of the rows and over 100, or all of them',
+          },
+          {
+            ...{ id: 'own', start: { share: 0.5, rows: 100 }, fits: isMap },
+            name: 'if it would remove more than I say',
+          },
+          { id: 'off', name: 'never', start: false, fits: value => value === false },
+        ]}
+      >
+        {mode =>
+          mode === 'own' ? (
+            <div className="columns">
+              <PercentField
+                editing={editing}
+                path={['removalGuard', 'share']}
+                label="More than this share of the rows"
+                placeholder="50"
+              />
+              <TextField
+                editing={editing}
+                path={['removalGuard', 'rows']}
+                label="and more than this many rows"
+                isNumber
+                placeholder="100"
+              />
+            </div>
+          ) : null
+        }
+      </ModeField>
+    </fieldset>
+  )
+}
+
+function Compare({ editing, columns }: StepProps): ReactElement {
+  const { text, change, readOnly } = editing
+  const value = valueAt(text, ['compare'])
+  const chosen = Array.isArray(value) ? value.map(String) : []
+  return (
+    <ModeField
+      editing={editing}
+      path={['compare']}
+      label="A row counts as changed"
+      modes={[
+        {
+          ...{ id: 'used', start: undefined, fits: each => each === undefined || each === 'used' },
+          name: 'if a column that is sent has changed',
+        },
+        { id: 'all', name: 'if any column has changed', start: 'all', fits: each => each === 'all' },
+        {
+          ...{ id: 'list', name: 'if one of these columns has changed', start: columns },
+          fits: each => Array.isArray(each),
+        },
+      ]}
+    >
+      {mode =>
+        mode === 'list' ? (
+          <div className="checks" role="group" aria-label="Columns that are compared">
+            {[...new Set([...columns, ...chosen])].map(column => (
+              <label key={column}>
+                <input
+                  type="checkbox"
+                  disabled={readOnly}
+                  checked={chosen.includes(column)}
+                  onChange={() =>
+                    change(
+                      withValue(
+                        text,
+                        ['compare'],
+                        chosen.includes(column)
+                          ? chosen.filter(each => each !== column)
+                          : [...chosen, column],
+                      ),
+                    )
+                  }
+                />
+                {column}
+              </label>
+            ))}
+          </div>
+        ) : null
+      }
+    </ModeField>
   )
 }
 
@@ -93,25 +260,19 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
   return (
     <fieldset>
       <legend>When it runs</legend>
-      <label className="field">
-        <span>Schedule</span>
-        <select
-          value={kind}
-          disabled={readOnly}
-          onChange={({ target }) => change(withValue(text, ['schedule'], start[target.value]))}
-        >
-          <option value="manual">when somebody asks</option>
-          <option value="every">at an interval</option>
-          <option value="cron">at times of the day (cron)</option>
-        </select>
-      </label>
+      <SelectField
+        label="Schedule"
+        value={kind}
+        readOnly={readOnly}
+        options={[
+          ['manual', 'when somebody asks'],
+          ['every', 'at an interval'],
+          ['cron', 'at times of the day (cron)'],
+        ]}
+        onChoose={chosen => change(withValue(text, ['schedule'], start[chosen]))}
+      />
       {kind === 'every' ? (
-        <TextField
-          editing={editing}
-          path={['schedule', 'every']}
-          label="Every"
-          hint="Such as 30s, 15m, 1h, 1d"
-        />
+        <DurationField editing={editing} path={['schedule', 'every']} label="Every" unit="m" />
       ) : null}
       {kind === 'cron' ? (
         <div className="columns">

@@ -1,18 +1,22 @@
 /** The step for the destination: the API, its credentials and its limits. */
 import { useState, type ReactElement } from 'react'
-import { limitsInWords } from '../../syncs/limits-in-words.ts'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
-import { NAME_HINT, ChoiceField, PairsField, SecretField, SwitchField, TextField } from '../fields.tsx'
+import { PairsField, SecretField, SwitchField, TextField } from '../fields.tsx'
+import { LimitsFields } from '../limits-fields.tsx'
+import { NamingFields } from '../naming-fields.tsx'
+import { OAuthFields } from '../oauth-fields.tsx'
+import { isAbsent, isMap, ModeField, SelectField } from '../select-field.tsx'
+import { DurationField } from '../unit-fields.tsx'
 import { UploadCertificate, type TlsReferences } from '../upload-certificate.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
-  const { text, change } = editing
+  const { text } = editing
   const name = nameIn(text)
-  const limits = { ...editing, change: (changed: string) => change(withWholeRate(changed)) }
+  const hosts = grantFor(textAt(text, ['baseUrl']))
   return (
     <>
-      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      <NamingFields editing={editing} />
       <TextField
         editing={editing}
         path={['baseUrl']}
@@ -20,60 +24,108 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
         placeholder="https://api.example.com/v1"
         hint="Each trigger adds a path to it."
       />
-      <PairsField
-        editing={editing}
-        path={['headers']}
-        label="Headers"
-        suggested={name}
-        hosts={grantFor(textAt(text, ['baseUrl']))}
-      />
+      <PairsField editing={editing} path={['headers']} label="Headers" suggested={name} hosts={hosts} />
       <AuthFields editing={editing} />
-      <fieldset className="columns">
-        <legend>Limits, over all syncs of this destination</legend>
-        <TextField
-          editing={limits}
-          path={['limits', 'rate', 'requests']}
-          label="Rate limit"
-          isNumber
-          placeholder="1000"
-        />
-        <ChoiceField
-          editing={limits}
-          path={['limits', 'rate', 'per']}
-          label="Requests per"
-          isWritten
-          choices={[
-            ['second', 'second'],
-            ['minute', 'minute'],
-            ['hour', 'hour'],
-          ]}
-        />
-        <TextField
-          editing={limits}
-          path={['limits', 'concurrency']}
-          label="Concurrent requests"
-          isNumber
-          placeholder="100"
-        />
-        <p className="quiet spanning">Rate limit: {limitsInWords(valueAt(text, ['limits']))}.</p>
-      </fieldset>
+      <LimitsFields editing={editing} legend="Limits, over all syncs of this destination" />
       <details>
         <summary>Certificates</summary>
         <TlsFields editing={editing} />
       </details>
+      <MoreOfDestination editing={editing} hosts={hosts} />
     </>
   )
 }
 
-/** A rate needs both a number of requests and a time. */
-function withWholeRate(text: string): string {
-  const rate = ['limits', 'rate']
-  if (textAt(text, [...rate, 'requests']) === '')
-    return Array.isArray(valueAt(text, rate)) ? text : withValue(text, rate, undefined)
-  return textAt(text, [...rate, 'per']) === '' ? withValue(text, [...rate, 'per'], 'second') : text
+/** The settings that most destinations do not need. */
+function MoreOfDestination({
+  editing,
+  hosts,
+}: {
+  readonly editing: Editing
+  readonly hosts: string
+}): ReactElement {
+  const name = nameIn(editing.text)
+  return (
+    <details>
+      <summary>Query parameters, idempotency, circuit breaker, private networks</summary>
+      <PairsField
+        editing={editing}
+        path={['query']}
+        label="Query parameters"
+        suggested={name}
+        hosts={hosts}
+        hint="Added to each URL."
+      />
+      <ModeField
+        editing={editing}
+        path={['idempotencyHeader']}
+        label="Idempotency key"
+        hint="An API that knows it does the same request only once."
+        modes={[
+          { id: 'usual', name: 'in the header Idempotency-Key', start: undefined, fits: isAbsent },
+          {
+            id: 'own',
+            name: 'in another header',
+            start: 'X-Request-Id',
+            fits: value => typeof value === 'string',
+          },
+          { id: 'none', name: 'not sent', start: false, fits: value => value === false },
+        ]}
+      >
+        {mode =>
+          mode === 'own' ? (
+            <TextField editing={editing} path={['idempotencyHeader']} label="Its header" keepsEmpty />
+          ) : null
+        }
+      </ModeField>
+      <ModeField
+        editing={editing}
+        path={['breaker']}
+        label="Circuit breaker: pause a destination that fails"
+        modes={[
+          {
+            id: 'usual',
+            name: 'after 50 failures in a row, for 30 seconds',
+            start: undefined,
+            fits: isAbsent,
+          },
+          {
+            id: 'own',
+            name: 'after another number of failures',
+            start: { failures: 50, pause: '30s' },
+            fits: isMap,
+          },
+          { id: 'off', name: 'never', start: false, fits: value => value === false },
+        ]}
+      >
+        {mode =>
+          mode === 'own' ? (
+            <div className="columns">
+              <TextField
+                editing={editing}
+                path={['breaker', 'failures']}
+                label="Failures in a row"
+                isNumber
+                placeholder="50"
+              />
+              <DurationField editing={editing} path={['breaker', 'pause']} label="Pause" placeholder="30" />
+            </div>
+          ) : null
+        }
+      </ModeField>
+      <ModeField
+        editing={editing}
+        path={['allowPrivateNetwork']}
+        label="Private, loopback and link-local addresses"
+        modes={[
+          { id: 'usual', name: 'as the server allows', start: undefined, fits: isAbsent },
+          { id: 'yes', name: 'may be called', start: true, fits: value => value === true },
+          { id: 'no', name: 'are never called', start: false, fits: value => value === false },
+        ]}
+      />
+    </details>
+  )
 }
-
-const GRANTS = ['client-credentials', 'authorization-code', 'password', 'refresh-token'] as const
 
 function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
@@ -93,32 +145,28 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
       },
     },
   }
-  const at = (...path: readonly string[]): readonly string[] => ['auth', kind, ...path]
   const hosts = grantFor(textAt(text, ['baseUrl']))
   return (
     <fieldset>
       <legend>Authentication</legend>
-      <label className="field">
-        <span>Kind</span>
-        <select
-          value={kind}
-          disabled={readOnly}
-          onChange={({ target }) =>
-            change(withValue(withValue(text, ['auth'], undefined), ['auth'], start[target.value]))
-          }
-        >
-          <option value="none">Not at all, or by a header</option>
-          <option value="basic">User and password</option>
-          <option value="bearer">A bearer token</option>
-          <option value="oauth2">OAuth 2</option>
-        </select>
-      </label>
+      <SelectField
+        label="Kind"
+        value={kind}
+        readOnly={readOnly}
+        options={[
+          ['none', 'Not at all, or by a header'],
+          ['basic', 'User and password'],
+          ['bearer', 'A bearer token'],
+          ['oauth2', 'OAuth 2'],
+        ]}
+        onChoose={chosen => change(withValue(withValue(text, ['auth'], undefined), ['auth'], start[chosen]))}
+      />
       {kind === 'basic' ? (
         <>
-          <TextField editing={editing} path={at('username')} label="User" />
+          <TextField editing={editing} path={['auth', 'basic', 'username']} label="User" />
           <SecretField
             editing={editing}
-            path={at('password')}
+            path={['auth', 'basic', 'password']}
             label="Password"
             suggested={`${name}-password`}
             hosts={hosts}
@@ -134,35 +182,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
           hosts={hosts}
         />
       ) : null}
-      {kind === 'oauth2' ? (
-        <>
-          <ChoiceField
-            editing={editing}
-            path={at('grant')}
-            label="Grant"
-            isWritten
-            choices={GRANTS.map(grant => [grant, grant])}
-          />
-          <TextField editing={editing} path={at('tokenUrl')} label="Token URL" />
-          {textAt(text, at('grant')) === 'authorization-code' ? (
-            <>
-              <TextField editing={editing} path={at('authorizationUrl')} label="Authorization URL" />
-              <p className="quiet">
-                Once it is saved, log in on the page of the destination: it opens the API’s own page.
-              </p>
-            </>
-          ) : null}
-          <TextField editing={editing} path={at('clientId')} label="Client id" />
-          <SecretField
-            editing={editing}
-            path={at('clientSecret')}
-            label="Client secret"
-            suggested={`${name}-client`}
-            hosts={grantFor(textAt(text, at('tokenUrl')))}
-          />
-          <TextField editing={editing} path={at('scopes')} label="Scopes" isList hint="Separated by commas" />
-        </>
-      ) : null}
+      {kind === 'oauth2' ? <OAuthFields editing={editing} grantFor={grantFor} /> : null}
     </fieldset>
   )
 }

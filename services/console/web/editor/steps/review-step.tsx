@@ -1,37 +1,28 @@
 /** The last step: it shows the changes and what the next run will send, and saves. */
-import { messageOf } from '@sluice/contracts/errors'
-import type { Problem } from '@sluice/contracts/api'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
-import { useRef, useState, type ReactElement } from 'react'
-import { ApiError, call } from '../../api/client.ts'
-import { ask } from '../../api/commands.ts'
+import { useQuery } from '@tanstack/react-query'
+import { useState, type ReactElement } from 'react'
+import { call } from '../../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Confirm } from '../../ui/dialog.tsx'
-import { count, rows } from '../../ui/format.ts'
+import { count, many, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
-import { ServerMessage } from '../../ui/server-message.tsx'
-import { draftPlaceOf } from '../../ui/places.ts'
-import { toast } from '../../ui/toast.tsx'
-import { ConflictDialog, type Conflict } from '../conflict-dialog.tsx'
-import { documentsOf, KINDS, nameIn, OF_DRAFT, textOf, type Draft, type Kind } from '../draft.ts'
+import { documentsOf, nameIn, OF_DRAFT, textOf, type Draft } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
-import type { Stored, StoredResource } from '../reused.ts'
+import { Mistakes, type MistakesProps } from '../mistakes-list.tsx'
+import type { Stored } from '../reused.ts'
+import { runSizeOf, timeInWords } from '../run-size.ts'
+import { changedKinds, sameIn, type Saving } from '../use-saving.ts'
 
-interface ReviewProps {
-  readonly draft: Draft
+interface ReviewProps extends MistakesProps {
   readonly stored: Stored
-  readonly problems: Problem['errors']
-  readonly takeOver: readonly Kind[]
-  readonly onSaved: () => void
-  readonly onThrowAway: () => void
+  readonly saving: Saving
+  readonly onDiscard: () => void
 }
 
 export function ReviewStep(props: ReviewProps): ReactElement {
-  const { draft, stored, problems } = props
+  const { draft, stored, problems, saving } = props
   const changes = changedKinds(draft, stored)
-  const saving = useSaving(props)
-  const [throws, setThrows] = useState(false)
+  const [discards, setDiscards] = useState(false)
   return (
     <>
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
@@ -51,13 +42,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
       {problems.length === 0 ? null : (
         <div className="trouble">
           <p>To be mended first:</p>
-          <ul>
-            {problems.map((problem, index) => (
-              <li key={index}>
-                {draftPlaceOf(problem)}: <ServerMessage text={problem.message} />
-              </li>
-            ))}
-          </ul>
+          <Mistakes {...props} />
         </div>
       )}
       {saving.error === null ? null : (
@@ -66,10 +51,10 @@ export function ReviewStep(props: ReviewProps): ReactElement {
       <footer className="step-foot">
         <button
           type="button"
-          onClick={() => setThrows(true)}
+          onClick={() => setDiscards(true)}
           disabled={changes.length === 0 || saving.isBusy}
         >
-          Throw it away…
+          Discard changes…
         </button>
         <span className="actions">
           <button
@@ -89,35 +74,19 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           </button>
         </span>
       </footer>
-      {throws ? (
+      {discards ? (
         <Confirm
-          title="Throw away what you have changed?"
-          action="Throw it away"
+          title="Discard what you have changed?"
+          action="Discard changes"
           dangerous
-          onConfirm={async () => props.onThrowAway()}
-          onClose={() => setThrows(false)}
+          onConfirm={async () => props.onDiscard()}
+          onClose={() => setDiscards(false)}
         >
           <p>This cannot be undone. What the server has stays as it is.</p>
         </Confirm>
       ) : null}
-      {saving.conflict === null ? null : (
-        <ConflictDialog conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
-      )}
     </>
   )
-}
-
-function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
-  return KINDS.filter(kind => {
-    const present = sameIn(stored, kind, draft)
-    return present === undefined || textOf(present) !== draft[kind]
-  })
-}
-
-/** The stored resource with the draft's name. A draft with another name makes another resource. */
-function sameIn(stored: Stored, kind: Kind, draft: Draft): StoredResource | undefined {
-  const resource = stored[kind]
-  return resource?.name === nameIn(draft[kind]) ? resource : undefined
 }
 
 /** The counts of the next run, from a whole preview of the unsaved draft. */
@@ -162,88 +131,22 @@ function WillSend({
       {(data.rowsInvalid ?? 0) > 0
         ? ` ${rows(data.rowsInvalid ?? 0)} ${data.rowsInvalid === 1 ? 'is' : 'are'} invalid and left out.`
         : ''}
+      {counts.length === 0 ? null : <Size counts={data.counts} draft={draft} />}
     </p>
   )
 }
 
-interface Saving {
-  readonly save: (andRun: boolean) => Promise<void>
-  readonly isBusy: boolean
-  readonly error: unknown
-  readonly conflict: Conflict | null
-  readonly overwrite: () => void
-  readonly dismiss: () => void
-}
-
-/** Saves each resource after those that it refers to. If one fails, the earlier ones stay saved. */
-function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
-  const client = useQueryClient()
-  const navigate = useNavigate()
-  const [isBusy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>(null)
-  const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
-  // Versions that an attempt saved before it failed are no conflict for the next attempt.
-  const saved = useRef(new Map<string, number>())
-  const save = async (andRun: boolean, versions: { readonly [kind: string]: number } = {}): Promise<void> => {
-    setBusy(true)
-    setError(null)
-    try {
-      for (const kind of changedKinds(draft, stored)) {
-        const present = sameIn(stored, kind, draft)
-        const place = `${kind}/${nameIn(draft[kind])}`
-        // Version 0 says that a new resource may not replace any.
-        const known = saved.current.get(place) ?? (present === undefined ? 0 : present.version)
-        const terms = { version: versions[kind] ?? known, takeOver: takeOver.includes(kind) }
-        const version = await put(kind, draft, terms).catch((failure: unknown) => {
-          const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
-          if (present !== undefined)
-            setConflict({ kind, name: nameIn(draft[kind]), mine: draft[kind], present, andRun })
-          throw failure
-        })
-        if (version !== undefined) saved.current.set(place, version)
-      }
-      onSaved()
-      await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
-      const name = nameIn(draft.sync)
-      const run = andRun ? await begunRun(name) : null
-      if (!andRun || run !== null) toast('done', `${name} is saved.`)
-      if (run === null) await navigate({ to: '/syncs/$name', params: { name } })
-      else await navigate({ to: '/runs/$id', params: { id: run } })
-    } catch (failure) {
-      setError(failure)
-    } finally {
-      setBusy(false)
-    }
-  }
-  const overwrite = (): void => {
-    if (conflict === null) return
-    setConflict(null)
-    void save(conflict.andRun, { [conflict.kind]: conflict.present })
-  }
-  return { save, isBusy, error, conflict, overwrite, dismiss: () => setConflict(null) }
-}
-
-/**
- * Starts a run of a saved sync and returns its id. Null if none begins: then a message says why, and the user
- * can try again from the page of the sync.
- */
-async function begunRun(sync: string): Promise<string | null> {
-  try {
-    return (await ask('run', { name: sync })).id
-  } catch (error) {
-    const why = messageOf(error)
-    toast('failed', `${sync} is saved, and no run of it has begun: ${why}`)
-    return null
-  }
-}
-
-interface PutTerms {
-  readonly version: number | undefined
-  readonly takeOver: boolean
-}
-
-async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<number | undefined> {
-  const document = { yaml: draft[kind], version, ...(takeOver ? { takeOver } : {}) }
-  const answer = await call('putResource', { kind, name: nameIn(draft[kind]), document })
-  return answer.version
+/** The number of requests, and the shortest time that they take. */
+function Size(props: {
+  readonly counts: Parameters<typeof runSizeOf>[0]
+  readonly draft: Draft
+}): ReactElement {
+  const { requests, isExact, ms, rate } = runSizeOf(props.counts, props.draft)
+  return (
+    <>
+      {' '}
+      {isExact ? 'That is' : 'That is about'} {many(requests, 'request', 'requests')}, which{' '}
+      {requests === 1 ? 'takes' : 'take'} <strong>{timeInWords(ms)}</strong> at {rate}, if the API keeps up.
+    </>
+  )
 }

@@ -1,10 +1,11 @@
 /** The step for requests: one for added, changed and removed rows each, with its body. */
 import { useState, type ReactElement } from 'react'
-import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
+import { BodyFields, type PartProps } from '../body-fields.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
-import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from '../fields.tsx'
-import { FieldMapper } from '../field-mapper.tsx'
-import { ServerMessage } from '../../ui/server-message.tsx'
+import { ChoiceField, PairsField, SwitchField, TextField } from '../fields.tsx'
+import { SelectField } from '../select-field.tsx'
+import { jsonOf, pathOfOne, rewritten } from '../starting-requests.ts'
+import { SizeField } from '../unit-fields.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export const TRIGGERS = ['added', 'changed', 'removed'] as const
@@ -16,22 +17,22 @@ interface TriggerStepProps {
   readonly onTrigger: (trigger: Trigger) => void
   /** The columns of the model. */
   readonly columns: readonly string[]
-  readonly onSave: () => void
+  /** The key columns of the model. */
+  readonly keys: readonly string[]
 }
 
-const START: { readonly [trigger in Trigger]: unknown } = {
-  added: { method: 'POST', path: '/', body: { json: '{"id": {{ row.id | json }}}\n' } },
-  changed: { method: 'PUT', path: '/{{ row.id }}', body: { json: '{"id": {{ row.id | json }}}\n' } },
-  removed: { method: 'DELETE', path: '/{{ row.id }}' },
-}
 const WHAT: { readonly [trigger in Trigger]: string } = {
   added: 'rows that are new in the model',
   changed: 'rows of which a column that is sent has changed',
   removed: 'rows that are no longer in the model',
 }
 
+/** The text before a trigger was taken away, and after it. */
+type Left = { readonly [trigger in Trigger]?: { readonly before: string; readonly after: string } }
+
 export function TriggerStep(props: TriggerStepProps): ReactElement {
   const { editing, trigger, onTrigger } = props
+  const [left, setLeft] = useState<Left>({})
   return (
     <>
       <div className="tabs" role="tablist" aria-label="Triggers">
@@ -59,13 +60,19 @@ export function TriggerStep(props: TriggerStepProps): ReactElement {
         ))}
       </div>
       <div id="trigger" role="tabpanel" aria-labelledby={`tab-${trigger}`} className="stack">
-        <OneTrigger key={trigger} {...props} />
+        <OneTrigger key={trigger} {...props} left={left} onLeft={setLeft} />
       </div>
     </>
   )
 }
 
-function OneTrigger({ editing, trigger, columns, onSave }: TriggerStepProps): ReactElement {
+interface OneTriggerProps extends TriggerStepProps {
+  readonly left: Left
+  readonly onLeft: (left: Left) => void
+}
+
+function OneTrigger(props: OneTriggerProps): ReactElement {
+  const { editing, trigger, columns, left, onLeft } = props
   const { text, change } = editing
   const path = ['triggers', trigger] as const
   const value = valueAt(text, path)
@@ -73,27 +80,28 @@ function OneTrigger({ editing, trigger, columns, onSave }: TriggerStepProps): Re
     other => typeof valueAt(text, ['triggers', other]) === 'object' && other !== trigger,
   )
   const mode = value === undefined ? 'off' : typeof value === 'string' ? value : 'own'
+  const choose = (chosen: string): void => {
+    if (chosen === 'own') {
+      change(withOwn(props))
+      return
+    }
+    const after = withValue(text, path, chosen === 'off' ? undefined : chosen)
+    if (mode === 'own') onLeft({ ...left, [trigger]: { before: text, after } })
+    change(after)
+  }
   return (
     <>
-      <label className="field">
-        <span>For {WHAT[trigger]}</span>
-        <select
-          value={mode}
-          disabled={editing.readOnly}
-          onChange={({ target }) => {
-            const chosen = { off: undefined, own: START[trigger] }[target.value] ?? target.value
-            change(withValue(text, path, target.value === 'off' ? undefined : chosen))
-          }}
-        >
-          <option value="own">send a request</option>
-          {others.map(other => (
-            <option key={other} value={other}>
-              send the same request as for {other} rows
-            </option>
-          ))}
-          <option value="off">send nothing</option>
-        </select>
-      </label>
+      <SelectField
+        label={`For ${WHAT[trigger]}`}
+        value={mode}
+        readOnly={editing.readOnly}
+        options={[
+          ['own', 'send a request'],
+          ...others.map(other => [other, `send the same request as for ${other} rows`] as const),
+          ['off', 'send nothing'],
+        ]}
+        onChoose={choose}
+      />
       {mode === 'own' ? (
         <>
           <div className="method-path">
@@ -113,22 +121,29 @@ function OneTrigger({ editing, trigger, columns, onSave }: TriggerStepProps): Re
             />
           </div>
           <Batch editing={editing} path={path} />
-          <Body editing={editing} path={path} columns={columns} onSave={onSave} />
+          <BodyFields editing={editing} path={path} columns={columns} />
           <details>
-            <summary>Headers, and values to keep of the answer</summary>
+            <summary>Headers, values to keep of the answer, and empty bodies</summary>
             <PairsField
               editing={editing}
               path={[...path, 'headers']}
               label="Headers"
-              suggested="header"
               hint="Only this trigger sends these headers. Put a secret into the destination’s headers."
             />
             <PairsField
               editing={editing}
               path={[...path, 'capture']}
               label="Captured values"
-              suggested="value"
               hint="A name, and where the answer has it: $.id. Later requests of the row see it as captured.name."
+            />
+            <SwitchField
+              editing={editing}
+              path={[...path, 'allowEmpty']}
+              label="Send a batch whose body is empty, too"
+              hint="Otherwise its rows are rejected, and so is a DELETE that names no row."
+              on={true}
+              off={undefined}
+              isOn={valueAt(text, [...path, 'allowEmpty']) === true}
             />
           </details>
         </>
@@ -137,17 +152,41 @@ function OneTrigger({ editing, trigger, columns, onSave }: TriggerStepProps): Re
   )
 }
 
-interface PartProps {
-  readonly editing: Editing
-  readonly path: readonly string[]
+/**
+ * The text with a request for this trigger: the one that was there before, or one that begins with what the
+ * others have.
+ */
+function withOwn({ editing, trigger, columns, keys, left }: OneTriggerProps): string {
+  const { text } = editing
+  const path = ['triggers', trigger]
+  const before = left[trigger]
+  if (before?.after === text) return before.before
+  if (before !== undefined) return withValue(text, path, valueAt(before.before, path))
+  const other = trigger === 'added' ? 'changed' : 'added'
+  const key = keys.length === 0 ? ['id'] : keys
+  const of = textAt(text, ['triggers', other, 'path']) || '/'
+  if (trigger === 'removed') return withValue(text, path, { method: 'DELETE', path: pathOfOne(of, key) })
+  const isBatch = valueAt(text, ['triggers', other, 'batch']) !== undefined
+  const body = valueAt(text, ['triggers', other, 'body'])
+  const start = { json: jsonOf({ columns: columns.length === 0 ? key : columns, isBatch: false }) }
+  const own = { body: isBatch || body === undefined ? start : body }
+  if (trigger === 'added') return withValue(text, path, { method: 'POST', path: of, ...own })
+  return withValue(text, path, { method: 'PUT', path: pathOfOne(of, key), ...own })
 }
 
+/** With the batch, a template changes that nobody has edited. */
 function Batch({ editing, path }: PartProps): ReactElement {
   const isOn = valueAt(editing.text, [...path, 'batch']) !== undefined
+  const json = [...path, 'body', 'json']
+  const change = (text: string): void => {
+    const isBatch = valueAt(text, [...path, 'batch']) !== undefined
+    const template = rewritten(textAt(text, json), isBatch)
+    editing.change(template === null ? text : withValue(text, json, template))
+  }
   return (
-    <div className="columns">
+    <>
       <SwitchField
-        editing={editing}
+        editing={{ ...editing, change }}
         path={[...path, 'batch']}
         label="Several rows in one request"
         hint="The template then has rows instead of row."
@@ -156,147 +195,24 @@ function Batch({ editing, path }: PartProps): ReactElement {
         isOn={isOn}
       />
       {isOn ? (
-        <TextField
-          editing={editing}
-          path={[...path, 'batch', 'size']}
-          label="Batch size"
-          isNumber
-          placeholder="100"
-        />
-      ) : null}
-    </div>
-  )
-}
-
-const BODIES: readonly (readonly [kind: string, name: string, start: unknown])[] = [
-  ['none', 'No body', undefined],
-  ['json', 'JSON from a template', { json: '{"id": {{ row.id | json }}}\n' }],
-  ['fields', 'JSON from a map of fields', { fields: {} }],
-  ['jsonColumn', 'A column that holds JSON', { jsonColumn: '' }],
-  ['xml', 'XML from a template', { xml: '<row id="{{ row.id }}"/>\n' }],
-  ['form', 'A form', { form: {} }],
-  ['text', 'Other text', { text: { contentType: 'text/plain', template: '{{ row.id }}\n' } }],
-]
-
-interface BodyProps extends PartProps {
-  readonly columns: readonly string[]
-  readonly onSave: () => void
-}
-
-function Body({ editing, path, columns, onSave }: BodyProps): ReactElement {
-  const { text, change, readOnly } = editing
-  const at = [...path, 'body']
-  const value = valueAt(text, at)
-  const kind =
-    typeof value === 'object' && value !== null
-      ? (BODIES.find(([name]) => name in value)?.[0] ?? 'json')
-      : 'none'
-  // A body of another kind comes back when the user chooses that kind again.
-  const [left, setLeft] = useState<{ readonly [kind: string]: unknown }>({})
-  const choose = (chosen: string): void => {
-    setLeft({ ...left, [kind]: value })
-    const start = BODIES.find(([name]) => name === chosen)?.[2]
-    change(withValue(text, at, chosen in left ? left[chosen] : start))
-  }
-  const isBatch = valueAt(text, [...path, 'batch']) !== undefined
-  const row = isBatch
-    ? columns.map(column => `row.${column}`)
-    : columns.flatMap(column => [`row.${column}`, column])
-  const words = [...row, ...(isBatch ? ['rows', 'items'] : ['previous', 'captured']), 'run.id', 'sync.name']
-  const shared = { words, onSave }
-  return (
-    <>
-      <label className="field">
-        <span>Body</span>
-        <select value={kind} disabled={readOnly} onChange={({ target }) => choose(target.value)}>
-          {BODIES.map(([name, label]) => (
-            <option key={name} value={name}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
-      {kind === 'json' ? (
-        <Template
-          {...shared}
-          editing={editing}
-          path={[...at, 'json']}
-          language="json"
-          label="JSON template"
-        />
-      ) : null}
-      {kind === 'xml' ? (
-        <Template {...shared} editing={editing} path={[...at, 'xml']} language="xml" label="XML template" />
-      ) : null}
-      {kind === 'text' ? (
-        <>
-          <TextField editing={editing} path={[...at, 'text', 'contentType']} label="Content type" />
-          <Template
-            {...shared}
+        <div className="columns">
+          <TextField
             editing={editing}
-            path={[...at, 'text', 'template']}
-            language="text"
-            label="Template"
+            path={[...path, 'batch', 'size']}
+            label="Batch size"
+            isNumber
+            placeholder="100"
+            hint="At most this many rows"
           />
-        </>
-      ) : null}
-      {kind === 'form' ? (
-        <PairsField
-          editing={editing}
-          path={[...at, 'form']}
-          label="Form fields"
-          suggested="form"
-          hint="Values are Liquid."
-        />
-      ) : null}
-      {kind === 'jsonColumn' ? (
-        <ChoiceField
-          editing={editing}
-          path={[...at, 'jsonColumn']}
-          label="Column"
-          isWritten
-          choices={[['', 'choose one'], ...columns.map(column => [column, column] as const)]}
-        />
-      ) : null}
-      {kind === 'fields' ? (
-        <FieldMapper editing={editing} path={[...at, 'fields']} columns={columns} />
+          <SizeField
+            editing={editing}
+            path={[...path, 'batch', 'bytes']}
+            label="Body size"
+            placeholder="1"
+            hint="At most this much"
+          />
+        </div>
       ) : null}
     </>
-  )
-}
-
-interface TemplateProps extends PartProps {
-  readonly label: string
-  readonly language: 'json' | 'xml' | 'text'
-  readonly words: readonly string[]
-  readonly onSave: () => void
-}
-
-function Template({ editing, path, label, language, words, onSave }: TemplateProps): ReactElement {
-  const { text, change, readOnly } = editing
-  const problem = problemAt(editing, path)
-  const place = /line (\d+)(?:, (?:column|col:?) ?(\d+))?/.exec(problem ?? '')
-  const marks =
-    problem === undefined
-      ? []
-      : [{ line: Number(place?.[1] ?? 1), column: Number(place?.[2] ?? 1), message: problem }]
-  return (
-    <div className="field">
-      <span className="field-label">{label}</span>
-      <LazyCodeEditor
-        label={label}
-        language={language}
-        value={textAt(text, path)}
-        words={words}
-        marks={marks}
-        onSave={onSave}
-        {...(readOnly ? {} : { onChange: value => change(withValue(text, path, value)) })}
-      />
-      {problem === undefined ? null : (
-        <p className="field-error">
-          <ServerMessage text={problem} />
-        </p>
-      )}
-    </div>
   )
 }

@@ -1,0 +1,61 @@
+/** The title of a resource, for people, and its name, which is made from the title. */
+import { useState, type ReactElement } from 'react'
+import { nameIn, textAt, withValue } from './draft.ts'
+import { Labelled, NAME_HINT, TextField } from './fields.tsx'
+import type { Editing } from './use-editing.ts'
+
+const MAX_NAME = 63
+
+/**
+ * Returns a name made from a title: "HTTP Request - Algolia REST API" becomes http-request-algolia-rest-api.
+ */
+export function nameFrom(title: string): string {
+  const plain = title.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase()
+  const dashed = plain.replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+/g, '')
+  return dashed.slice(0, MAX_NAME).replace(/-+$/, '')
+}
+
+/** The name of a new resource follows its title, until somebody writes a name of their own. */
+export function NamingFields({
+  editing,
+  label = 'Name',
+}: {
+  readonly editing: Editing
+  readonly label?: string
+}): ReactElement {
+  const { text, change, readOnly, isNew = false } = editing
+  const title = textAt(text, ['title'])
+  const [isOwn, setOwn] = useState(() => title !== '' && nameFrom(title) !== nameIn(text))
+  const write = (typed: string): void => {
+    const titled = withValue(text, ['title'], typed === '' ? undefined : typed)
+    const name = nameFrom(typed)
+    change(isNew && !isOwn && name !== '' ? withValue(titled, ['name'], name) : titled)
+  }
+  return (
+    <div className="columns">
+      <Labelled label="Title" hint="For people, in any words">
+        {({ id, describedBy }) => (
+          <input
+            id={id}
+            value={title}
+            aria-describedby={describedBy}
+            readOnly={readOnly}
+            onChange={({ target }) => write(target.value)}
+          />
+        )}
+      </Labelled>
+      <TextField
+        editing={{
+          ...editing,
+          change: next => {
+            setOwn(true)
+            change(next)
+          },
+        }}
+        path={['name']}
+        label={label}
+        hint={NAME_HINT}
+      />
+    </div>
+  )
+}

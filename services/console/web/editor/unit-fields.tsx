@@ -1,0 +1,124 @@
+/** Fields for numbers with a unit: durations, sizes and shares. The unit is chosen, and never typed. */
+import { useId, useState, type ReactElement } from 'react'
+import { textAt } from './draft.ts'
+import { Labelled, problemAt, useWriting, type FieldProps } from './fields.tsx'
+
+interface Unit {
+  /** The unit in the text of the resource, such as `ms`. */
+  readonly unit: string
+  readonly name: string
+}
+
+const DURATIONS: readonly Unit[] = [
+  { unit: 'ms', name: 'milliseconds' },
+  { unit: 's', name: 'seconds' },
+  { unit: 'm', name: 'minutes' },
+  { unit: 'h', name: 'hours' },
+  { unit: 'd', name: 'days' },
+]
+const SIZES: readonly Unit[] = [
+  { unit: 'KB', name: 'KB' },
+  { unit: 'MB', name: 'MB' },
+]
+
+interface UnitFieldProps extends FieldProps {
+  readonly placeholder?: string
+  /** The unit until another is chosen. */
+  readonly unit?: string
+}
+
+export function DurationField({ unit = 's', ...props }: UnitFieldProps): ReactElement {
+  return <UnitField {...props} unit={unit} units={DURATIONS} />
+}
+
+export function SizeField({ unit = 'MB', ...props }: UnitFieldProps): ReactElement {
+  return <UnitField {...props} unit={unit} units={SIZES} />
+}
+
+function UnitField(
+  props: UnitFieldProps & { readonly unit: string; readonly units: readonly Unit[] },
+): ReactElement {
+  const { editing, path, label, hint, placeholder, units } = props
+  const write = useWriting(editing, path)
+  const unitId = useId()
+  const text = textAt(editing.text, path)
+  const [, amount = text, written] = /^([\d.]*)\s*([A-Za-z]+)$/.exec(text) ?? []
+  const [chosen, choose] = useState(props.unit)
+  const unit = written ?? chosen
+  const known = units.some(each => each.unit === unit) ? units : [...units, { unit, name: unit }]
+  const problem = problemAt(editing, path)
+  return (
+    <Labelled label={label} hint={hint} problem={problem}>
+      {({ id, describedBy }) => (
+        <div className="with-unit">
+          <input
+            id={id}
+            value={amount}
+            placeholder={placeholder}
+            inputMode="decimal"
+            aria-invalid={problem !== undefined}
+            aria-describedby={describedBy}
+            readOnly={editing.readOnly}
+            onChange={({ target }) => {
+              choose(unit)
+              write(target.value === '' ? undefined : `${target.value}${unit}`)
+            }}
+          />
+          <select
+            id={unitId}
+            aria-label={`Unit of: ${label}`}
+            value={unit}
+            disabled={editing.readOnly}
+            onChange={({ target }) => {
+              choose(target.value)
+              if (amount !== '') write(`${amount}${target.value}`)
+            }}
+          >
+            {known.map(each => (
+              <option key={each.unit} value={each.unit}>
+                {each.name}
+              </option>
+            ))}
+          </select>
+        </div>
+      )}
+    </Labelled>
+  )
+}
+
+/** A share from 0 to 1 in the resource, which people read and type as a percentage. */
+export function PercentField({ editing, path, label, hint, placeholder }: UnitFieldProps): ReactElement {
+  const write = useWriting(editing, path)
+  const text = textAt(editing.text, path)
+  const share = Number(text)
+  // A text that is no share stands as it is, with its mistake.
+  const isShare = text !== '' && Number.isFinite(share)
+  const [typed, setTyped] = useState<string | null>(null)
+  const shown = isShare ? String(Number((share * 100).toPrecision(12))) : text
+  const isAsTyped = typed !== null && Number(typed) === Number(shown) && (typed === '') === (shown === '')
+  const problem = problemAt(editing, path)
+  return (
+    <Labelled label={label} hint={hint} problem={problem}>
+      {({ id, describedBy }) => (
+        <div className="with-unit">
+          <input
+            id={id}
+            value={isAsTyped ? typed : shown}
+            placeholder={placeholder}
+            inputMode="decimal"
+            aria-invalid={problem !== undefined}
+            aria-describedby={describedBy}
+            readOnly={editing.readOnly}
+            onChange={({ target }) => {
+              const percent = Number(target.value)
+              setTyped(target.value)
+              if (target.value === '') write(undefined)
+              else write(Number.isFinite(percent) ? Number((percent / 100).toPrecision(12)) : target.value)
+            }}
+          />
+          <span className="unit">%</span>
+        </div>
+      )}
+    </Labelled>
+  )
+}
