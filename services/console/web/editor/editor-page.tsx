@@ -47,6 +47,7 @@ import { ModelStep } from './steps/model-step.tsx'
 import { SourceStep } from './steps/source-step.tsx'
 import { TriggerStep, TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { withColumns } from './starting-requests.ts'
+import { StartFrom } from './start-from.tsx'
 import { StepFoot, StepList } from './step-list.tsx'
 import { STEPS, type StepId } from './steps.ts'
 import { useModelRows } from './model-rows.ts'
@@ -153,8 +154,8 @@ function Editor(props: EditorProps): ReactElement {
             />
           ) : (
             <>
-              {isShared(step.kind) && resources.length > 0 ? (
-                <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
+              {isShared(step.kind) && props.stored.sync === undefined ? (
+                <BeginWith kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
               ) : null}
               <Origin resource={stored[step.kind]} isTaken={taken.includes(step.kind)} onTake={take} />
               {!yaml.beside && (yaml.shown || isBroken) ? (
@@ -255,6 +256,20 @@ interface UseProps {
   readonly draft: Draft
   readonly resources: readonly ResourceView[]
   readonly onUse: (draft: Draft) => void
+}
+
+/** The ways to begin a new sync: with a stored resource, or with the API of an example. */
+function BeginWith(props: UseProps): ReactElement {
+  const { kind, draft, resources, onUse } = props
+  const names = namesOf(resources, kind)
+  return (
+    <>
+      <UseStored {...props} />
+      {kind === 'destination' && !names.includes(nameIn(draft.destination)) ? (
+        <StartFrom draft={draft} taken={names} onStart={onUse} />
+      ) : null}
+    </>
+  )
 }
 
 /** The choice of a stored resource for a new sync. Other syncs may use it, so a change concerns them, too. */

@@ -1,0 +1,54 @@
+/// <reference types="vite/client" />
+/**
+ * Destinations of real APIs with their requests: the examples of `docs/examples`, as a start for a new sync.
+ * It has their texts, so it is loaded when somebody chooses one.
+ */
+import { nameIn, textAt, valueAt, withText, withValue, type Draft } from './draft.ts'
+
+const FILES: { readonly [path: string]: string } = import.meta.glob(
+  ['../../../../docs/examples/*/*.yaml', '!**/*.test.yaml'],
+  { query: '?raw', import: 'default', eager: true },
+)
+
+export interface ApiTemplate {
+  readonly destination: string
+  readonly sync: string
+}
+
+/** Throws for a name that is none of the examples. */
+export function templateOf(name: string): ApiTemplate {
+  const texts = Object.entries(FILES)
+    .filter(([path]) => path.includes(`/examples/${name}/`))
+    .flatMap(([, text]) => text.split(/^---\n/m))
+  const find = (kind: string): string => texts.find(text => textAt(text, ['kind']) === kind) ?? ''
+  const [destination, sync] = [find('destination'), find('sync')]
+  if (destination === '' || sync === '') throw new Error(`There is no example ${name} with a destination.`)
+  return { destination: withoutFiles(ofForms(destination)), sync: ofForms(sync) }
+}
+
+/** The text without variables of the environment, and without the comment above, which tells of them. */
+function ofForms(text: string): string {
+  return text.replace(/^(?:#.*\n)+/, '').replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, '$1')
+}
+
+/** A certificate from a file of the example becomes a secret, which the form can set. */
+function withoutFiles(text: string): string {
+  const own = withValue(text, ['tls', 'ca'], undefined)
+  if (!textAt(own, ['tls', 'cert']).startsWith('${file:')) return own
+  return withValue(own, ['tls', 'cert'], `\${secret:${nameIn(own)}-cert}`)
+}
+
+/** The settings of a sync that are no part of an example. */
+const OWN = ['name', 'title', 'model', 'schedule', 'paused'] as const
+
+/** The draft with the example's destination and requests. Rows, name and schedule stay. */
+export function startedFrom(draft: Draft, template: ApiTemplate, taken: readonly string[]): Draft {
+  const wanted = nameIn(template.destination)
+  const free = (number: number): string => (number === 1 ? wanted : `${wanted}-${number}`)
+  let number = 1
+  while (taken.includes(free(number))) number += 1
+  const destination = withValue(template.destination, ['name'], free(number))
+  let sync = withValue(template.sync, ['destination'], free(number))
+  for (const field of OWN) sync = withValue(sync, [field], valueAt(draft.sync, [field]))
+  return { ...withText(draft, 'destination', destination), sync }
+}
