@@ -81,11 +81,12 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
     const schema: { [table: string]: string[] } = {}
     for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
     for (const word of words) schema[word] ??= []
-    return sql({ schema })
+    return [closeBrackets(), sql({ schema })]
   }
-  if (language === 'yaml') return yaml()
+  if (language === 'yaml') return [closeBrackets(), yaml()]
   const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
-  // Its help fits HTML, and neither `row.` nor the braces of JSON.
+  // Its help fits HTML, and neither `row.` nor the braces of JSON. Where both languages meet, quotes that
+  // close by themselves are left over, so a template closes its own braces alone.
   const { language: parsed } = liquid(base === undefined ? {} : { base })
   const completes = parsed.data.of({ autocomplete: liquidCompletion(words, language === 'json') })
   return [LIQUID_EDITING, parsed, completes]
@@ -209,7 +210,6 @@ function extensionsOf(
     ...(oneLine ? [ONE_LINE] : [lineNumbers()]),
     history(),
     bracketMatching(),
-    closeBrackets(),
     autocompletion(),
     indentUnit.of('  '),
     // Tab moves to the next field, as everywhere on the page.

@@ -35,11 +35,8 @@ const typing = EditorView.inputHandler.of((view, from, to, text) => {
     })
     return true
   }
-  if ((text === '{' || text === '%') && before.endsWith('{') && !/\{[{%]$/.test(before)) {
-    const closing = text === '{' ? '}}' : '%}'
-    // The second brace replaces what the first one closed.
-    return write(`${text}${closing}`, after.startsWith('}') ? from + 1 : from)
-  }
+  if ((text === '{' || text === '%') && before.endsWith('{') && !before.endsWith('{{'))
+    return write(text === '{' ? '{}}' : '%%}')
   const inside = liquidAt(before)
   if (inside === null) return false
   if (text === '%' && inside === 'tag' && after === '%}') return write('%', from + 1)
@@ -55,8 +52,9 @@ const takingBack = keymap.of([
     run: view => {
       const { main } = view.state.selection
       const at = main.head
-      if (!main.empty || view.state.readOnly || view.state.sliceDoc(at - 2, at + 2) !== '{%%}') return false
-      view.dispatch({ changes: { from: at - 1, to: at + 1 }, userEvent: 'delete.backward' })
+      const around = view.state.sliceDoc(Math.max(0, at - 2), at + 2)
+      if (!main.empty || view.state.readOnly || !['{{}}', '{%%}'].includes(around)) return false
+      view.dispatch({ changes: { from: at - 1, to: at + 2 }, userEvent: 'delete.backward' })
       return true
     },
   },
