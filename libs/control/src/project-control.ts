@@ -196,7 +196,7 @@ export class ProjectControl implements Control {
     sendTestOfDocuments: async ({ sync, documents, ...row }, { signal }) => {
       const query = { sync, documents: documents.map(writtenDocument) }
       const definition = await this.#keeping.definitionIn(query, signal)
-      await this.#place.assertSecrets(definition, () => this.#open())
+      await this.#host.assertSecrets(definition, () => this.#open())
       return await this.#sendTest(definition, row, signal)
     },
     listAlerts: async (_, { signal }) => {
