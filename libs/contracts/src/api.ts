@@ -322,6 +322,9 @@ const runTotals = z.object({
   failed: count,
 })
 
+/** A run that a person asked for, and that was refused before it began. */
+const refusedRun = z.object({ at: timestamp, by: z.string().nullable(), error: z.string() })
+
 /** A sync and its state. */
 export const syncView = z.object({
   name: z.string(),
@@ -346,6 +349,18 @@ export const syncView = z.object({
   /** Rows that were not delivered: `failed` are tried again by the next run, `heldBack` wait for somebody. */
   rows: z.object({ failed: count, heldBack: count }),
   certificates: tlsShown,
+  /**
+   * Since when the destination lacks rows of the model: the begin of the first run after the last one that
+   * delivered all. Null if the last run did. Servers of earlier versions do not answer it.
+   */
+  behindSince: timestamp.nullable().optional(),
+  /**
+   * The rows that runs delivered since the time that the caller asked about, to the quarter of an hour. With
+   * `isWhole: false` there may be more, since some of the runs are not known any more.
+   */
+  delivered: z.object({ rows: count, isWhole: z.boolean() }).optional(),
+  /** The last request for a run, if it was refused for a reason that still holds, such as a missing secret. */
+  refused: refusedRun.optional(),
   /** The last runs that began, the newest first. Present if the caller asks for them. */
   runs: z.array(runTotals).optional(),
 })
@@ -421,6 +436,7 @@ export const problem = z.object({
 })
 
 export type RunView = z.output<typeof runView>
+export type RefusedRun = z.output<typeof refusedRun>
 export type RunsPage = z.output<typeof runsPage>
 export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>

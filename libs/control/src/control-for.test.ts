@@ -17,6 +17,7 @@ const VIEW: RunView = {
   error: 'the value "Ann" is no number',
   invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
   errors: [{ outcome: 'rejected', status: 422, error: 'Ann is no name', key: 'ann', count: 2 }],
+  firstError: { outcome: 'rejected', status: 422, error: 'Ann is no name', key: 'ann', count: 2 },
   held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
 }
 

@@ -1,5 +1,5 @@
 /** Pages of syncs and resources, in the order of their names. */
-import type { ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
+import type { RefusedRun, ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { inTurns } from '@sluice/flow/sleep'
 import { formatCursor, isText, parseCursor } from './history/cursor.ts'
@@ -12,9 +12,15 @@ export async function syncsPageOf(
   {
     signal,
     runs,
+    deliveredSince,
     runsSchedules,
+    refusedOf,
     ...paging
-  }: SyncsQuery & { readonly runsSchedules: boolean; readonly signal: AbortSignal },
+  }: SyncsQuery & {
+    readonly runsSchedules: boolean
+    readonly refusedOf: (sync: string) => Promise<RefusedRun | null>
+    readonly signal: AbortSignal
+  },
 ): Promise<SyncsPage> {
   const { page, next } = pageOf(
     specs.filter(spec => spec.kind === 'sync'),
@@ -22,9 +28,13 @@ export async function syncsPageOf(
   )
   const at = Date.now()
   const hasFigures = runs !== undefined
-  const syncs = await inTurns(page, async spec =>
-    syncView(spec, await history.past(spec.name, runs ?? 0, signal), { at, hasFigures, runsSchedules }),
-  )
+  const since = deliveredSince === undefined ? null : Date.parse(deliveredSince)
+  const wanted = { runs: runs ?? 0, deliveredSince: since }
+  const syncs = await inTurns(page, async spec => {
+    const past = await history.past(spec.name, wanted, signal)
+    const refused = await refusedOf(spec.name)
+    return syncView(spec, past, { at, hasFigures, runsSchedules, refused })
+  })
   return { syncs, next }
 }
 

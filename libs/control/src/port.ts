@@ -71,7 +71,11 @@ export interface RecentRuns {
   readonly runs?: number | undefined
 }
 
-export type SyncsQuery = Paging & RecentRuns
+export type SyncsQuery = Paging &
+  RecentRuns & {
+    /** Adds the rows that were delivered since then. */
+    readonly deliveredSince?: string | undefined
+  }
 
 /** The part of a sync's view that history knows, beside its resource. */
 export interface SyncPast {
@@ -87,6 +91,18 @@ export interface SyncPast {
    * not.
    */
   readonly pausedUntil: number | null
+  /** In ms since 1970. */
+  readonly behindSince: number | null
+  /** Null if it was not asked for. */
+  readonly delivered: SyncView['delivered'] | null
+}
+
+/** The parts of a sync's past that cost more. */
+export interface PastWanted {
+  /** The counts of at most so many runs. */
+  readonly runs: number
+  /** In ms since 1970; null: what was delivered is not asked for. */
+  readonly deliveredSince: number | null
 }
 
 export interface ReplayQuery {
@@ -123,8 +139,7 @@ export interface RunHistory {
   figures(run: string, limit: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
-  /** The past of a sync, with the counts of at most `limit` runs. */
-  past(sync: string, limit: number, signal: AbortSignal): Promise<SyncPast>
+  past(sync: string, wanted: PastWanted, signal: AbortSignal): Promise<SyncPast>
   /** Finds the requests that a replay would send. */
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }

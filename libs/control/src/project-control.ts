@@ -48,6 +48,7 @@ import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
+import { RefusedRuns } from './syncs/refused-runs.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
 /** The deletion of a sync waits this long for a detector in another process. */
@@ -107,6 +108,7 @@ export class ProjectControl implements Control {
   readonly #publication: Publication
   #waits: RunWaits | null = null
   readonly #untaken = new UntakenRuns()
+  readonly #refused = new RefusedRuns()
   #audit: Audit | null = null
 
   constructor(catalog: Catalog, host: ProjectHost) {
@@ -180,12 +182,12 @@ export class ProjectControl implements Control {
 
     listSyncs: async (query, { signal }) => {
       const resources = await this.#catalog.resources(signal)
-      const all = { ...query, ...this.#schedules(), signal }
+      const all = { ...query, ...this.#syncFacts(signal), signal }
       return await syncsPageOf(resources, await this.#opened(signal), all)
     },
     getSync: async ({ name, runs }, { signal }) => {
       const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
-      const all = { runs, ...this.#schedules(), limit: 1, signal }
+      const all = { runs, ...this.#syncFacts(signal), limit: 1, signal }
       const { syncs } = await syncsPageOf(resources, await this.#opened(signal), all)
       const [found] = syncs
       if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
@@ -386,8 +388,12 @@ export class ProjectControl implements Control {
     return { ...terms, by }
   }
 
-  #schedules(): { readonly runsSchedules: boolean } {
-    return { runsSchedules: this.#host.runsSchedules ?? true }
+  /** The facts of syncs that history does not know. */
+  #syncFacts(signal: AbortSignal): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'refusedOf'> {
+    return {
+      runsSchedules: this.#host.runsSchedules ?? true,
+      refusedOf: sync => this.#refused.of(sync, () => this.#definitionOf(sync, signal)),
+    }
   }
 
   async #openNextRun(definition: Definition, signal: AbortSignal): Promise<NextRun> {
@@ -453,11 +459,9 @@ export class ProjectControl implements Control {
     more: Parameters<typeof runCommand>[2],
     following: Following,
   ): Promise<FollowedRun> {
-    const definition = await this.#definitionOf(sync, following.cancel)
-    const command = runCommand(await this.#open(), sync, {
-      ...more,
-      by: following.by ?? this.#host.by ?? null,
-    })
+    const by = following.by ?? this.#host.by ?? null
+    const definition = await this.#refused.asked(sync, by, () => this.#definitionOf(sync, following.cancel))
+    const command = runCommand(await this.#open(), sync, { ...more, by })
     return await this.#follow({ command, runId: command.id, definition, publishes: true }, following)
   }
 

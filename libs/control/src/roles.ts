@@ -50,7 +50,7 @@ function assertMay(roles: ReadonlySet<Role>, wanted: Role): void {
 /** A run as these roles may see it. Without `read`, it names no row, and no error that may quote one. */
 export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
   if (roles.has('read')) return view
-  const { invalidRows: _, errors: _quoting, held, error, ...counts } = view
+  const { invalidRows: _, errors: _quoting, firstError: _first, held, error, ...counts } = view
   return {
     ...counts,
     error: error === null ? null : 'It failed. Why wants the role `read`.',

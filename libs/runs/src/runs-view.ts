@@ -10,6 +10,7 @@ import type { PartitionEnd } from '@sluice/contracts/run-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
+import { DeliveredRows } from './delivered-rows.ts'
 import { EndsOfRuns } from './ends-of-runs.ts'
 import { implausibleEvent, implausibleReport } from './implausible.ts'
 import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
@@ -120,6 +121,8 @@ export class RunsView implements AsyncDisposable {
   #patientFromMs = 0
   /** The record at which a partition's tail waits for a schema, and since when (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
+  /** By sync, over all its incarnations. */
+  readonly #delivered = new Map<string, DeliveredRows>()
   /** The bytes of events of runs that have not ended, of all syncs. */
   #openBytes = 0
   /** True once a sync was passed over, since there are too many. */
@@ -167,6 +170,11 @@ export class RunsView implements AsyncDisposable {
   /** Returns where the sync's runs ended, the oldest first: one run an hour, and the last one. */
   allEndsOf(sync: string): readonly (readonly PartitionEnd[])[] {
     return this.#syncs.get(sync)?.ends.all ?? []
+  }
+
+  /** Returns the rows that runs delivered which ended at `at` (ms since 1970) or later, within a day. */
+  deliveredSince(sync: string, at: number): ReturnType<DeliveredRows['since']> {
+    return this.#delivered.get(sync)?.since(at) ?? { rows: 0, isWhole: true }
   }
 
   /** True for a run that has to stay in the topic, since the view needs its event. */
@@ -335,6 +343,9 @@ export class RunsView implements AsyncDisposable {
       this.#openBytes += bytes
       return
     }
+    const delivered = this.#delivered.get(event.sync) ?? new DeliveredRows()
+    this.#delivered.set(event.sync, delivered)
+    delivered.add(event)
     if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
     // Refused runs never began. Many of them must not push out a run whose client still waits for its end.
     const alike = event.run === null ? unbegun : begun

@@ -202,7 +202,14 @@ export const SHAPES = {
 
   listSyncs: {
     summary: 'All syncs and their states, by name',
-    query: z.strictObject({ runs, ...paging }),
+    query: z.strictObject({
+      runs,
+      deliveredSince: z.iso
+        .datetime()
+        .optional()
+        .describe('Adds the rows that were delivered at this time or later, within the last day.'),
+      ...paging,
+    }),
     answer: syncsPage,
   },
   getSync: {

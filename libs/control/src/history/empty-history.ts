@@ -8,7 +8,15 @@ import type {
   RunView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
-import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
+import type {
+  AttemptsQuery,
+  FailedQuery,
+  PastWanted,
+  ReplayQuery,
+  RunHistory,
+  RunsQuery,
+  SyncPast,
+} from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -58,14 +66,8 @@ export class EmptyHistory implements RunHistory {
     return Promise.resolve({ rows: [], next: null, groups: [] })
   }
 
-  past(): Promise<SyncPast> {
-    return Promise.resolve({
-      runs: [],
-      figures: [],
-      rows: { failed: 0, heldBack: 0 },
-      certificates: [],
-      pausedUntil: null,
-    })
+  past(_sync: string, { deliveredSince }: PastWanted): Promise<SyncPast> {
+    return Promise.resolve(emptyPast(deliveredSince))
   }
 
   async replayable({ sync }: ReplayQuery): Promise<ReplayView> {
@@ -77,5 +79,14 @@ export class EmptyHistory implements RunHistory {
 
   #assertSync(sync: string | undefined): void {
     if (sync !== undefined && !this.#syncs.has(sync)) throw unknownSync(sync, this.#syncs)
+  }
+}
+
+/** The past of a sync that never ran. */
+export function emptyPast(deliveredSince: number | null): SyncPast {
+  return {
+    ...{ runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [], pausedUntil: null },
+    behindSince: null,
+    delivered: deliveredSince === null ? null : { rows: 0, isWhole: true },
   }
 }

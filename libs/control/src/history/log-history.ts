@@ -18,7 +18,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
-import { EmptyHistory } from './empty-history.ts'
+import { emptyPast, EmptyHistory } from './empty-history.ts'
 import { keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
 import { readRequest } from './read-request.ts'
@@ -30,14 +30,23 @@ import { runSums, runView } from './run-views.ts'
 import { filterOf, placeIn, searchAttempts } from './search-attempts.ts'
 import { schedulePause } from '@sluice/runs/machine/deaths'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
-import type { SyncRuns } from '@sluice/runs/runs-view'
+import { runAtWork, type SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition, caughtUpWithRuns } from '../runs/find-run.ts'
 import { followRun, type SeenRun } from '../runs/follow-run.ts'
 import { inTurns } from '@sluice/flow/sleep'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
+import type {
+  AttemptsQuery,
+  FailedQuery,
+  PastWanted,
+  ReplayQuery,
+  RunHistory,
+  RunsQuery,
+  SyncPast,
+} from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
+import { behindSince } from '../syncs/behind-since.ts'
 import { WaitingRows } from '../syncs/waiting-rows.ts'
 import type { RunWaits } from '../waits/run-waits.ts'
 import type { UntakenRuns } from '../waits/untaken-runs.ts'
@@ -158,10 +167,13 @@ export class LogHistory implements RunHistory {
     return view
   }
 
-  async past(sync: string, limit: number, signal: AbortSignal): Promise<SyncPast> {
+  async past(
+    sync: string,
+    { runs: limit, deliveredSince }: PastWanted,
+    signal: AbortSignal,
+  ): Promise<SyncPast> {
     const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
-    if (runs === undefined)
-      return { runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [], pausedUntil: null }
+    if (runs === undefined) return emptyPast(deliveredSince)
     const events = newestFirst([runs])
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
@@ -177,7 +189,16 @@ export class LogHistory implements RunHistory {
       rows: await this.#waitingRows.of(events, runs.reports, count),
       certificates: lastShown(runs.events.values()),
       pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
+      behindSince: behindSince(events),
+      delivered: deliveredSince === null ? null : this.#deliveredSince(sync, runs, deliveredSince),
     }
+  }
+
+  /** With the rows that the run under way has delivered so far. */
+  #deliveredSince(sync: string, runs: SyncRuns, since: number): SyncPast['delivered'] {
+    const { rows, isWhole } = this.#pipeline.runs.deliveredSince(sync, since)
+    const atWork = runAtWork(runs)
+    return { rows: rows + (atWork === null ? 0 : runSums(atWork, runs.reports).delivered), isWhole }
   }
 
   async row(

@@ -1,5 +1,5 @@
 /** A sync as people see it: its resource, and the state of its runs. */
-import { type RunView, type SyncView, syncView as schema } from '@sluice/contracts/api'
+import { type RefusedRun, type RunView, type SyncView, syncView as schema } from '@sluice/contracts/api'
 import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/runs/schedule/instants'
@@ -15,7 +15,13 @@ export function syncView(
     at,
     hasFigures,
     runsSchedules = true,
-  }: { readonly at: number; readonly hasFigures: boolean; readonly runsSchedules?: boolean },
+    refused = null,
+  }: {
+    readonly at: number
+    readonly hasFigures: boolean
+    readonly runsSchedules?: boolean
+    readonly refused?: RefusedRun | null
+  },
 ): SyncView {
   const { name, title, model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
@@ -32,6 +38,9 @@ export function syncView(
     certificates: past.certificates.map(certificate => {
       return { ...certificate, expiresAt: new Date(certificate.expiresAt).toISOString() }
     }),
+    behindSince: isoTime(past.behindSince),
+    ...(past.delivered === null ? {} : { delivered: past.delivered }),
+    ...(refused === null ? {} : { refused }),
     ...(hasFigures ? { runs: [...past.figures] } : {}),
   }
 }
