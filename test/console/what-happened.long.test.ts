@@ -197,7 +197,7 @@ describe('a run', () => {
       .getByRole('img', { name: /answers?/i })
       .first()
       .waitFor()
-    for (const phase of ['detecting', 'publishing', 'rendering', 'sending']) {
+    for (const phase of ['Comparing rows', 'Writing changes', 'Rendering requests', 'Sending requests']) {
       const shown = phases.getByRole('listitem').filter({ hasText: phase })
       expect(await shown.innerText()).toMatch(/\d+(\.\d)? (ms|s)/)
       expect(await shown.locator('small').getAttribute('title')).toMatch(/^began .* UTC$/)

@@ -89,7 +89,7 @@ export const runView = z.object({
    * reasons of rows that failed so far; later, those of rows that still wait. Absent in lists of runs.
    */
   errors: z.array(errorGroup).optional(),
-  /** The first failure that the destination, or a request to it, was the cause of. Known of the last run. */
+  /** The first failure of its rows, mostly the cause of the others. Known of a sync's last run. */
   firstError: errorGroup.optional(),
   /** True while nothing was delivered of a run, though rows failed. */
   failing: z.literal(true).optional(),

@@ -306,7 +306,7 @@ const lately = recordOf('Lately', 'The rows of a partition that were finished ju
   at: field('When they were counted.', millis),
   forMs: field('In how many milliseconds before that.', long),
   delivered: field('The delivered ones.', long),
-  failed: field('The rejected and unknown ones.', long),
+  failed: field('The others that somebody tried to send.', long),
 })
 export type Lately = ValueOf<typeof lately>
 

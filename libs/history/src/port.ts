@@ -165,8 +165,8 @@ export interface HistoryReader {
     options: { readonly signal: AbortSignal },
   ): Promise<readonly { readonly place: Place; readonly offset: number }[]>
   /**
-   * Counts the attempts of a run that were sent. Several counts may have the same second, outcome and bin. An
-   * index that an earlier version wrote may count some that were not, as `unsent`.
+   * Counts the attempts of a run, without attempt 0, which sent nothing. Several counts may have the same
+   * second, outcome and bin. An index that an earlier version wrote counts attempt 0, too.
    */
   counts(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly AttemptCount[]>
 }

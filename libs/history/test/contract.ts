@@ -144,11 +144,12 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect(await find('c', 9)).toEqual([])
     })
 
-    it('counts the attempts of a run by second, outcome and duration', async () => {
+    it('counts the attempts of a run by second, outcome and duration, and nothing that was never sent', async () => {
       addAttempts(index, [
         sampleFacts(1),
         sampleFacts(1, { durationMs: 1_000 }),
         sampleFacts(2, { runId: 'R2' }),
+        sampleFacts(1, { attempt: 0, outcome: 'unsent' }),
       ])
       addAttempts(index, [sampleFacts(1, { outcome: 'rejected' }), sampleFacts(1)])
       const found = await index.counts(runPlace('R1'), { signal })

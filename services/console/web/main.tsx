@@ -25,6 +25,7 @@ import './styles/base.css'
 import './styles/layout.css'
 import './styles/parts.css'
 import './styles/screens.css'
+import './styles/runs.css'
 import './styles/editor.css'
 
 /** A quick server has answered by then. For a slow one, the page says that it waits. */

@@ -9,15 +9,11 @@ const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200
 const SECOND_MS = 1_000
 const SHARES = [0.5, 0.9, 0.99] as const
 
-/**
- * Adds up the counts in at most `limit` buckets of one width. Buckets without attempts are among them. What
- * was never sent is no attempt.
- */
+/** Adds up the counts in at most `limit` buckets of one width. Buckets without attempts are among them. */
 export function runFigures(
   { run, sync, limit }: { readonly run: string; readonly sync: string; readonly limit: number },
-  counted: readonly AttemptCount[],
+  rows: readonly AttemptCount[],
 ): RunFigures {
-  const rows = counted.filter(({ outcome }) => outcome !== 'unsent')
   const seconds = rows.map(({ second }) => second)
   const first = seconds.reduce((least, second) => Math.min(least, second), Infinity)
   const last = seconds.reduce((greatest, second) => Math.max(greatest, second), -Infinity)
@@ -44,7 +40,8 @@ function summed(rows: readonly AttemptCount[]): Omit<FiguresBucket, 'at'> {
   for (const { outcome, bin, count } of rows) {
     attempts += count
     outcomes[outcome] = (outcomes[outcome] ?? 0) + count
-    bins.set(bin, (bins.get(bin) ?? 0) + count)
+    // An attempt that could not connect has no latency.
+    if (outcome !== 'unsent') bins.set(bin, (bins.get(bin) ?? 0) + count)
   }
   const [p50 = null, p90 = null, p99 = null] = percentiles(bins, SHARES)
   return { attempts, outcomes, latencyMs: { p50, p90, p99 } }

@@ -23,7 +23,7 @@ const unsent: FailedRows = {
   ...refused,
   outcome: 'unsent',
   error: 'breaker open',
-  since: 1_000,
+  since: 9_000,
   rows: 90,
   retried: 0,
 }

@@ -25,9 +25,7 @@ export function runProgress(
   const groups = groupsOf(own)
   const throughput = event.status === 'running' ? throughputOf(own, now) : null
   const progress = event.status === 'running' ? progressOf(counts, throughput) : null
-  const [firstError] = groups
-    .filter(({ outcome }) => outcome !== 'unsent')
-    .sort((one, other) => (one.since ?? '').localeCompare(other.since ?? ''))
+  const [firstError] = groups.toSorted((one, other) => (one.since ?? '').localeCompare(other.since ?? ''))
   const errors = groups.sort((one, other) => other.count - one.count).slice(0, MAX_REASONS)
   return {
     ...(errors.length === 0 ? {} : { errors }),

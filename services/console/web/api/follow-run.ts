@@ -14,6 +14,9 @@ export function hasEnded({ status }: Pick<RunView, 'status'>): boolean {
   return ENDED.has(status)
 }
 
+/** After an answer that is no stream, such as one that refuses, the page connects again after this time. */
+const CONNECT_AGAIN_MS = 2_000
+
 /**
  * Follows the run until it has ended, and stores each state for `runQuery`. After a break the browser
  * connects again by itself, and the first event has the current state.
@@ -22,26 +25,38 @@ export function useFollowedRun(id: string): EventsState {
   const client = useQueryClient()
   const [state, setState] = useState<EventsState>('connecting')
   useEffect(() => {
-    const source = new EventSource(requestOf('followRun', { id }).url)
-    source.addEventListener('run', event => {
-      const run: unknown = JSON.parse(String(event.data))
+    let source: EventSource | null = null
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const end = (): void => {
+      source?.close()
+      setState('over')
+    }
+    const take = (run: unknown): void => {
       if (!isAnswer('followRun', run)) return
       // The run was refused, since another one sees the same rows. The page says so.
-      if (run.id !== id) {
-        source.close()
-        setState('over')
-        return
-      }
+      if (run.id !== id) return end()
       client.setQueryData(['run', id], run)
       setState('live')
       if (!hasEnded(run)) return
-      source.close()
-      setState('over')
-      for (const key of ['syncs', 'runs', 'failed', 'attempts', 'figures'])
+      end()
+      for (const key of ['run', 'syncs', 'runs', 'failed', 'attempts', 'figures'])
         void client.invalidateQueries({ queryKey: [key] })
-    })
-    source.addEventListener('error', () => setState('lost'))
-    return () => source.close()
+    }
+    const connect = (): void => {
+      const events = new EventSource(requestOf('followRun', { id }).url)
+      source = events
+      events.addEventListener('run', event => take(JSON.parse(String(event.data))))
+      events.addEventListener('error', () => {
+        setState('lost')
+        // The browser gives up after an answer that is no stream.
+        if (events.readyState === EventSource.CLOSED) timer = setTimeout(connect, CONNECT_AGAIN_MS)
+      })
+    }
+    connect()
+    return () => {
+      clearTimeout(timer)
+      source?.close()
+    }
   }, [client, id])
   return state
 }

@@ -24,20 +24,26 @@ type ResourceKind = ResourceView['kind']
 
 const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
 
+/** The begin of the visitor's day. `public/first.js` asks for the same. */
+function midnight(): string {
+  return new Date(new Date().setHours(0, 0, 0, 0)).toISOString()
+}
+
 export const syncsQuery = queryOptions({
   queryKey: ['syncs'],
-  queryFn: ({ signal }) => call('listSyncs', { limit: MAX_ITEMS, runs: BARS }, { signal }),
+  queryFn: ({ signal }) =>
+    call('listSyncs', { limit: MAX_ITEMS, runs: BARS, deliveredSince: midnight() }, { signal }),
   refetchInterval: ({ state }) =>
     state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
       ? LIVE_MS
       : CALM_MS / 2,
 })
 
+/** The state of a run by now. Its page follows it (`useFollowedRun`). */
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ['run', id],
     queryFn: ({ signal }) => call('getRun', { id }, { signal }),
-    refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
   })
 
 /** The outcomes and durations of a run's requests over time. */

@@ -1,4 +1,6 @@
-/** The overview: first the syncs that need attention, then all syncs with their states. */
+/**
+ * The overview: whether anything is wrong, what moves now, what comes next, and all syncs with their states.
+ */
 import { SAMPLE_SYNC } from '@sluice/contracts/api/operations'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
@@ -8,6 +10,7 @@ import { ButtonLink } from '../ui/button.tsx'
 import { ForRole } from '../ui/for-role.tsx'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 import { Destinations } from './destinations.tsx'
+import { ComesNext, Headline, MovesNow } from './headline.tsx'
 import { NeedsAttention } from './needs-attention.tsx'
 import { RemoveSample } from './sample-project.tsx'
 import { Welcome } from './welcome.tsx'
@@ -42,7 +45,12 @@ export function Overview(): ReactElement {
         </ForRole>
       }
     >
+      <Headline syncs={data.syncs} />
       <NeedsAttention syncs={data.syncs} />
+      <div className="now-and-next">
+        <MovesNow syncs={data.syncs} />
+        <ComesNext syncs={data.syncs} />
+      </div>
       <SyncTable syncs={data.syncs} />
       <Destinations />
       {data.syncs.some(({ name }) => name === SAMPLE_SYNC) ? <RemoveSample /> : null}

@@ -12,11 +12,15 @@ const LEAST = 2
 export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']> }): ReactElement | null {
   if (runs.length === 0) return null
   const most = Math.max(1, ...runs.map(({ delivered, failed }) => delivered + failed))
-  const failedRuns = runs.filter(({ failed, status }) => failed > 0 || status === 'failed').length
+  // A run under way may still deliver all rows.
+  const ended = runs.filter(({ endedAt }) => endedAt !== null)
+  const failedRuns = ended.filter(({ failed, status }) => failed > 0 || status === 'failed').length
   const label =
-    runs.length === 1
-      ? `The last run delivered ${failedRuns === 0 ? 'all rows' : 'not all rows'}`
-      : `The last ${count(runs.length)} runs: ${count(runs.length - failedRuns)} delivered all rows, ${count(failedRuns)} did not`
+    ended.length === 0
+      ? 'No run has ended yet'
+      : ended.length === 1
+        ? `The last run delivered ${failedRuns === 0 ? 'all rows' : 'not all rows'}`
+        : `The last ${count(ended.length)} runs: ${count(ended.length - failedRuns)} delivered all rows, ${count(failedRuns)} did not`
   return (
     <svg
       className="runs-bars"
@@ -43,7 +47,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
         const rest = status === 'failed' ? 'no' : 'none'
         return (
           <g key={id}>
-            <title>{`${status}: ${count(delivered)} delivered, ${count(failed)} not`}</title>
+            <title>{`${status}: ${count(delivered)} delivered, ${count(failed)} failed`}</title>
             <rect
               x={x}
               y={HEIGHT - LEAST}

@@ -12,9 +12,13 @@ if (chosen !== 'light' && chosen !== 'dark')
 document.documentElement.dataset.mantineColorScheme = chosen
 
 // Asks for what the first screen shows (api/client.ts).
+const midnight = encodeURIComponent(new Date(new Date().setHours(0, 0, 0, 0)).toISOString())
 globalThis.sluiceAsked = new Map(
   // The overview asks for its syncs as api/queries.ts has it.
-  ['/session', ...(location.pathname === '/' ? ['/syncs?limit=1000&runs=20'] : [])].map(path => {
+  [
+    '/session',
+    ...(location.pathname === '/' ? [`/syncs?limit=1000&runs=20&deliveredSince=${midnight}`] : []),
+  ].map(path => {
     const url = `/api/v1${path}`
     const answer = fetch(url, { credentials: 'same-origin', headers: { accept: 'application/json' } })
     // Whoever takes the answer is told of a failure.

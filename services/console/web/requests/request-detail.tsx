@@ -97,9 +97,13 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
             </Link>,
           ],
           ['Trigger', trigger],
-          ['Sent', <Time key="sent" at={startedAt} exact />],
-          ['Took', duration(durationMs)],
-          ...timingOf(attempt),
+          ...(wasSent(attempt)
+            ? [
+                ['Sent', <Time key="sent" at={startedAt} exact />] as const,
+                ['Took', duration(durationMs)] as const,
+                ...timingOf(attempt),
+              ]
+            : [['Sent', 'never sent'] as const]),
         ]}
       />
       {error === null ? null : (
@@ -111,7 +115,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <Keys sync={sync} keys={attempt.keys} />
       <div className="side-by-side">
         <Message
-          title="Request"
+          title={wasSent(attempt) ? 'Request' : 'Request, never sent'}
           headers={attempt.requestHeaders}
           body={attempt.requestBody}
           wholeBytes={attempt.requestBodyBytes}
@@ -143,6 +147,9 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
     </section>
   )
 }
+
+/** Attempt 0 says that a request was not sent. */
+const wasSent = ({ attempt }: Pick<Attempt, 'attempt'>): boolean => attempt > 0
 
 function timingOf({ timing }: Attempt): readonly (readonly [string, string])[] {
   const parts = [

@@ -18,7 +18,7 @@ export function RequestsPage(): ReactElement {
   const setFilter = (changed: AttemptsFilter): void =>
     void navigate({ to: '/requests', search: { ...filter, ...changed }, replace: true })
   return (
-    <Page title="Requests" lead="Each request as it was sent, and what came back. Secrets are masked.">
+    <Page title="Requests" lead="Each request, and what came back. Secrets are masked.">
       <RequestFilters filter={filter} onChange={setFilter} />
       <div className={open === undefined ? 'debugger' : 'debugger is-open'}>
         <Found filter={filter} open={open} />
@@ -77,7 +77,11 @@ const COLUMNS: readonly DataColumn<AttemptView>[] = [
     looks: 'request-more',
     cell: ({ keys }) => (keys.length === 1 ? keys[0] : `${count(keys.length)} rows`),
   },
-  { name: 'Took', looks: 'request-more number', cell: ({ durationMs }) => duration(durationMs) },
+  {
+    name: 'Took',
+    looks: 'request-more number',
+    cell: ({ attempt, durationMs }) => (attempt === 0 ? 'never sent' : duration(durationMs)),
+  },
   {
     name: 'Sent',
     looks: 'request-more',

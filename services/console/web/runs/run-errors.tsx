@@ -44,9 +44,28 @@ const groupOf = ({ error, status, outcome, count, key }: CountedGroup): ErrorGro
 })
 
 export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
-  const { failed } = totalsOf(run)
-  if (failed === 0 || !hasEnded(run)) return null
+  if (!hasEnded(run)) return <ErrorsSoFar run={run} />
+  if (totalsOf(run).failed === 0) return null
   return <FailedRows sync={run.sync} run={run.id} title="Failed rows" />
+}
+
+/** The reasons for which rows failed so far. Their rows can be retried or discarded once the run is over. */
+function ErrorsSoFar({ run: { errors = [], sync, id } }: { readonly run: RunView }): ReactElement | null {
+  if (errors.length === 0) return null
+  return (
+    <Section title="Failed rows" aside={<small className="quiet">so far</small>}>
+      <ul className="groups">
+        {errors.map(group => (
+          <Group
+            key={`${group.outcome} ${group.status ?? ''} ${group.error ?? ''}`}
+            {...{ group: groupOf(group), sync, run: id }}
+            retried={group.retried ?? 0}
+            isWhole
+          />
+        ))}
+      </ul>
+    </Section>
+  )
 }
 
 interface FailedRowsProps {
@@ -154,15 +173,18 @@ interface GroupProps {
   readonly run: string | undefined
   /** True if all rows of the group are loaded. */
   readonly isWhole: boolean
+  /** The rows that the run will send again. */
+  readonly retried?: number
 }
 
-function Group({ group, sync, run, isWhole }: GroupProps): ReactElement {
+function Group({ group, sync, run, isWhole, retried = 0 }: GroupProps): ReactElement {
   return (
     <li>
       <div className="group-head">
         <HttpStatus status={group.status} />
         <Outcome outcome={group.outcome} />
         <strong>{isWhole ? rows(group.count) : `${rows(group.count)} and more`}</strong>
+        {retried === 0 ? null : <span className="quiet">{rows(retried)} of them are tried again</span>}
       </div>
       <p className="group-error">
         <ServerMessage text={group.error} quotes />

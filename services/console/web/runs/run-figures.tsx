@@ -20,9 +20,9 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
     <Section title="Requests over time">
       <Facts
         facts={[
-          ['Half of the answers within', inWords(p50)],
-          ['90 % within', inWords(p90)],
-          ['99 % within', inWords(p99)],
+          ['Latency p50', inWords(p50)],
+          ['p90', inWords(p90)],
+          ['p99', inWords(p99)],
           ...Object.entries(data.outcomes).map(([outcome, number]) => [outcome, count(number)] as const),
         ]}
       />
@@ -65,7 +65,7 @@ function Bars({
   )
 }
 
-/** The time of answers in each bucket: the median, and the 90th percentile. */
+/** The latency of the answers in each bucket: p50 and p90. */
 function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): ReactElement | null {
   const most = Math.max(0, ...buckets.map(({ latencyMs }) => latencyMs.p90 ?? 0))
   if (most === 0) return null
@@ -78,7 +78,7 @@ function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): R
       })
       .map((point, index) => `${index === 0 ? 'M' : 'L'}${point}`)
       .join('')
-  const label = `Time until an answer, up to ${duration(most)}: the median, and above it the 90th percentile`
+  const label = `Latency, up to ${duration(most)}: p50, and above it p90`
   return (
     <figure className="chart-with-name">
       <figcaption className="quiet">{label}</figcaption>

@@ -1,4 +1,4 @@
-/** The page of one run: its progress, its waits, and its errors. */
+/** The page of one run: what it does now, its phases on a time line, and its errors. */
 import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
@@ -8,17 +8,19 @@ import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { count, duration, localTime, utcTime } from '../ui/format.ts'
+import { count, duration } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { WaitLine } from '../ui/wait-line.tsx'
 import { placeOf } from '../ui/places.ts'
-import { RunStatus } from '../ui/status.tsx'
+import { FirstCause } from './first-cause.tsx'
 import { Held } from './held-run.tsx'
 import { RunButton } from './run-button.tsx'
 import { RunErrors } from './run-errors.tsx'
 import { RunFigures } from './run-figures.tsx'
+import { RunNow } from './run-now.tsx'
+import { RunState } from './run-state.tsx'
+import { RunTimeline } from './run-timeline.tsx'
 import { Throughput } from './throughput.tsx'
 import { totalsOf, triggersOf } from './totals.ts'
 
@@ -48,7 +50,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       title={`Run of ${run.sync}`}
       lead={
         <>
-          <RunStatus status={run.status} />{' '}
+          <RunState run={run} />{' '}
           <Link to="/syncs/$name" params={{ name: run.sync }}>
             {run.sync}
           </Link>{' '}
@@ -73,10 +75,11 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
           )}
         </div>
       )}
-      <Waiting run={run} />
+      <RunNow run={run} />
+      <FirstCause run={run} />
       <Progress run={run} events={events} />
       <RunErrors run={run} />
-      <Throughput run={run} events={events} />
+      <Throughput run={run} />
       <RunFigures run={run} />
       <Notices run={run} />
     </Page>
@@ -128,29 +131,6 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
   )
 }
 
-function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
-  const { restoring, held } = run
-  // The reason for a held run stands above, in full.
-  const waiting = (run.waiting ?? []).filter(({ kind }) => held === undefined || kind !== 'approval')
-  const state =
-    restoring === undefined
-      ? null
-      : `The delivered state is ${restoring.why === null ? 'brought up to date' : `rebuilt (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
-  if (waiting.length === 0 && state === null) return null
-  return (
-    <div className="banner" role="status">
-      <ul>
-        {waiting.map(wait => (
-          <li key={`${wait.kind} ${wait.detail}`}>
-            <WaitLine wait={wait} />
-          </li>
-        ))}
-        {state === null ? null : <li>{state}</li>}
-      </ul>
-    </div>
-  )
-}
-
 const TRIGGER_COUNTS = ['Rows', 'Delivered', 'Rejected', 'Unknown', 'Unsent'].map(
   name => [name, 'number'] as const,
 )
@@ -165,7 +145,7 @@ function Progress({ run, events }: { readonly run: RunView; readonly events: Eve
       endedAt !== null ? 'Took' : run.status === 'held' ? 'Open for' : 'Running for',
       startedAt === null ? '' : duration(Math.max(0, endMs - Date.parse(startedAt))),
     ],
-    ['Rows read', count(run.rowsRead)],
+    ['Rows read', run.rowsRead === 0 && !hasEnded(run) ? 'not known yet' : count(run.rowsRead)],
     ...(run.rowsInvalid === 0
       ? []
       : [['Invalid rows', <strong className="bad">{count(run.rowsInvalid)}</strong>] as const]),
@@ -173,7 +153,7 @@ function Progress({ run, events }: { readonly run: RunView; readonly events: Eve
   return (
     <Section title="Progress">
       <Facts facts={facts} />
-      <Phases run={run} now={now} />
+      <RunTimeline run={run} now={now} />
       <ListTable
         label="By trigger"
         className="triggers"
@@ -196,29 +176,6 @@ function Progress({ run, events }: { readonly run: RunView; readonly events: Eve
         )}
       </ListTable>
     </Section>
-  )
-}
-
-/** The phases of the run, each with its duration. */
-function Phases({
-  run: { phases = [] },
-  now,
-}: {
-  readonly run: RunView
-  readonly now: number
-}): ReactElement | null {
-  if (phases.length === 0) return null
-  return (
-    <ol className="phases" aria-label="Phases">
-      {phases.map(({ phase, startedAt, endedAt }) => (
-        <li key={phase} data-over={endedAt !== null}>
-          <strong>{phase}</strong>
-          <small title={`began ${localTime(startedAt)} · ${utcTime(startedAt)}`}>
-            {duration(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))}
-          </small>
-        </li>
-      ))}
-    </ol>
   )
 }
 

@@ -10,7 +10,7 @@ import { count, duration } from '../ui/format.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { More } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
-import { RunStatus } from '../ui/status.tsx'
+import { RunState, stateInWords } from './run-state.tsx'
 import { totalsOf } from './totals.ts'
 
 const STATUSES = ['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'] as const
@@ -97,9 +97,14 @@ export function RunsTable({
 const COLUMNS: readonly DataColumn<RunView>[] = [
   {
     name: 'State',
-    cell: ({ id, status }) => (
-      <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
-        <RunStatus status={status} />
+    cell: run => (
+      <Link
+        to="/runs/$id"
+        params={{ id: run.id }}
+        className="bare"
+        aria-label={`Run ${run.id}: ${stateInWords(run)}`}
+      >
+        <RunState run={run} />
       </Link>
     ),
   },

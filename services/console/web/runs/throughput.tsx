@@ -1,64 +1,56 @@
-/** A chart of rows per second, drawn while the run goes on. */
+/** A chart of the rows per second that a run delivers, and of those that fail, while it goes on. */
 import type { RunView } from '@sluice/contracts/api'
-import { useEffect, useRef, useState, type ReactElement } from 'react'
-import { hasEnded, type EventsState } from '../api/follow-run.ts'
+import { useEffect, useState, type ReactElement } from 'react'
+import { hasEnded } from '../api/follow-run.ts'
 import { count } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
-import { totalsOf } from './totals.ts'
+import { speedInWords } from './now-in-words.ts'
 
-interface Point {
-  readonly atMs: number
-  readonly done: number
-}
+type Speed = NonNullable<RunView['throughput']>
 
-/** Two minutes with two points a second. */
+/** Delivery tells the speed at most twice a second, so these are the last two minutes at least. */
 const MAX_POINTS = 240
 
-export function Throughput({
-  run,
-  events,
-}: {
-  readonly run: RunView
-  readonly events: EventsState
-}): ReactElement | null {
+export function Throughput({ run }: { readonly run: RunView }): ReactElement | null {
   const points = usePoints(run)
-  if (hasEnded(run) || events === 'over' || points.length < 3) return null
-  const rates = points.slice(1).map((point, index) => rateBetween(points[index] ?? point, point))
-  const most = Math.max(1, ...rates)
-  const width = 100 / Math.max(1, rates.length - 1)
-  const path = rates
-    .map(
-      (rate, index) =>
-        `${index === 0 ? 'M' : 'L'}${(index * width).toFixed(2)} ${(38 - (36 * rate) / most).toFixed(2)}`,
-    )
-    .join('')
-  const last = rates.at(-1) ?? 0
+  const { throughput } = run
+  if (hasEnded(run) || throughput === undefined || points.length < 2) return null
+  const most = Math.max(
+    1,
+    ...points.map(({ deliveredPerSecond, failedPerSecond }) => Math.max(deliveredPerSecond, failedPerSecond)),
+  )
+  const width = 100 / Math.max(1, points.length - 1)
+  const pathOf = (name: keyof Speed): string =>
+    points
+      .map((point, index) => {
+        const y = 38 - (36 * point[name]) / most
+        return `${index === 0 ? 'M' : 'L'}${(index * width).toFixed(2)} ${y.toFixed(2)}`
+      })
+      .join('')
+  const delivered = pathOf('deliveredPerSecond')
+  const { deliveredPerSecond: now, failedPerSecond: fail } = throughput
   return (
-    <Section title="Throughput" aside={<strong>{count(Math.round(last))} rows/s</strong>}>
+    <Section title="Throughput" aside={<strong>{speedInWords(run)}</strong>}>
       <svg
         className="chart"
         viewBox="0 0 100 40"
         preserveAspectRatio="none"
         role="img"
-        aria-label={`${count(Math.round(last))} rows a second now, ${count(Math.round(most))} at most`}
+        aria-label={`${count(Math.round(now))} rows a second now, ${count(Math.round(fail))} fail, ${count(Math.round(most))} at most`}
       >
-        <path d={`${path}L100 40L0 40Z`} className="chart-area" />
-        <path d={path} className="chart-line" />
+        <path d={`${delivered}L100 40L0 40Z`} className="chart-area" />
+        <path d={delivered} className="chart-line" />
+        <path d={pathOf('failedPerSecond')} className="chart-line failed" />
       </svg>
+      <p className="pad quiet">Rows delivered, and rows that failed, in the last 10 seconds.</p>
     </Section>
   )
 }
 
-const rateBetween = (from: Point, to: Point): number =>
-  to.atMs > from.atMs ? (1000 * Math.max(0, to.done - from.done)) / (to.atMs - from.atMs) : 0
-
-function usePoints(run: RunView): readonly Point[] {
-  const [points, setPoints] = useState<readonly Point[]>([])
-  const latest = useRef(run)
-  latest.current = run
+function usePoints({ throughput }: RunView): readonly Speed[] {
+  const [points, setPoints] = useState<readonly Speed[]>([])
   useEffect(() => {
-    const { delivered, failed } = totalsOf(latest.current)
-    setPoints(known => [...known.slice(1 - MAX_POINTS), { atMs: Date.now(), done: delivered + failed }])
-  }, [run])
+    if (throughput !== undefined) setPoints(known => [...known.slice(1 - MAX_POINTS), throughput])
+  }, [throughput])
   return points
 }

@@ -34,3 +34,11 @@ it('takes the time since the first request until ten seconds are over', () => {
   lately.clear()
   expect(lately.rows).toBeNull()
 })
+
+it('counts rows as failed that no connection could take, and not those that nobody tried to send', () => {
+  const lately = new FinishedLately(() => 0)
+  lately.took()
+  lately.finished(counts(0, 0, 5))
+  lately.finished({ added: { ...counts(0, 0, 3).added, attempts: 1 } })
+  expect(lately.rows).toMatchObject({ delivered: 0, failed: 3 })
+})

@@ -36,7 +36,7 @@ export class FinishedLately {
     this.#sinceMs ??= this.#nowMs()
   }
 
-  /** Takes rows that were finished. Those that were never sent do not count. */
+  /** Takes the rows of a request that is finished. Rows that nobody tried to send do not count. */
   finished(counts: CountsByOp): void {
     const now = this.#nowMs()
     const last = this.#steps.at(-1)
@@ -44,9 +44,9 @@ export class FinishedLately {
       last !== undefined && now - last.atMs < STEP_MS ? last : { atMs: now, delivered: 0, failed: 0 }
     if (step !== last) this.#steps.push(step)
     for (const op of OPS) {
-      const { delivered, rejected, unknown } = countsOf(counts, op)
+      const { delivered, rejected, unknown, unsent, attempts } = countsOf(counts, op)
       step.delivered += delivered
-      step.failed += rejected + unknown
+      step.failed += rejected + unknown + (attempts > 0 ? unsent : 0)
     }
     this.#dropOld(now)
   }

@@ -1,0 +1,21 @@
+import { sampleCounts, sampleEvent } from '@sluice/testkit/sample-records'
+import { expect, it } from 'vitest'
+import { behindSince } from './behind-since.ts'
+
+const rows = { added: sampleCounts({ detected: 3 }) }
+const at = (startedAt: number, fields: Parameters<typeof sampleEvent>[0] = {}) =>
+  sampleEvent({ status: 'success', startedAt, queuedAt: startedAt, counts: rows, ...fields })
+
+it('is the begin of the first run after the last one that delivered all', () => {
+  expect(behindSince([at(9)])).toBeNull()
+  expect(behindSince([at(9, { status: 'running' }), at(5, { status: 'warning' }), at(3)])).toBe(5)
+  expect(behindSince([at(9, { status: 'failed' }), at(5, { status: 'failed' })])).toBe(5)
+  expect(behindSince([])).toBeNull()
+})
+
+it('passes over runs that look at some rows, and those that were cancelled before they knew of any', () => {
+  const discard = at(8, { cause: 'discard' })
+  expect(behindSince([discard, at(5, { status: 'warning' }), at(3)])).toBe(5)
+  expect(behindSince([at(8, { status: 'cancelled', counts: {} }), at(3)])).toBeNull()
+  expect(behindSince([at(8, { status: 'cancelled' }), at(3)])).toBe(8)
+})

@@ -1,0 +1,128 @@
+/** The figures that say at a glance whether anything is wrong, what moves now, and what comes next. */
+import { Link } from '@tanstack/react-router'
+import type { ReactElement, ReactNode } from 'react'
+import { nowInWords, speedInWords } from '../runs/now-in-words.ts'
+import { RunProgress } from '../runs/run-now.tsx'
+import { causeText } from '../runs/first-cause.tsx'
+import { RunState } from '../runs/run-state.tsx'
+import { count, duration, many } from '../ui/format.ts'
+import { Section, Time, useNow } from '../ui/parts.tsx'
+import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
+
+/** The lag is shown in whole units, so it changes rarely. */
+const LAG_MS = 5_000
+
+export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
+  const now = useNow(LAG_MS)
+  const { deliveredToday, isWhole, failing, behind, deliveredPerSecond, failedPerSecond } = glanceOf(syncs)
+  const speed = speedInWords(
+    deliveredPerSecond === null ? {} : { throughput: { deliveredPerSecond, failedPerSecond } },
+  )
+  return (
+    <dl className="headline" aria-label="At a glance">
+      <Figure name="Rows delivered today" value={`${isWhole ? '' : 'at least '}${count(deliveredToday)}`}>
+        {speed === null ? 'none moves now' : `now ${speed}`}
+      </Figure>
+      <Figure name="Failing syncs" value={count(failing.length)} isBad={failing.length > 0}>
+        of {many(syncs.length, 'sync', 'syncs')}
+      </Figure>
+      <Figure name="Lag" value={behind === null ? 'none' : roughly(now - behind.since)}>
+        {behind === null ? (
+          'all rows are at their destinations'
+        ) : (
+          <Link to="/syncs/$name" params={{ name: behind.sync }}>
+            {behind.sync}
+          </Link>
+        )}
+      </Figure>
+    </dl>
+  )
+}
+
+function Figure(props: {
+  readonly name: string
+  readonly value: string
+  readonly isBad?: boolean
+  readonly children: ReactNode
+}): ReactElement {
+  return (
+    <div>
+      <dt>{props.name}</dt>
+      <dd>
+        <strong className={props.isBad === true ? 'bad' : ''}>{props.value}</strong>
+        <small>{props.children}</small>
+      </dd>
+    </div>
+  )
+}
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+function roughly(ms: number): string {
+  if (ms < MINUTE_MS) return duration(Math.max(0, Math.floor(ms / 1_000)) * 1_000)
+  if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min`
+  if (ms < 2 * DAY_MS) return `${Math.floor(ms / HOUR_MS)} h`
+  return `${Math.floor(ms / DAY_MS)} days`
+}
+
+/** With more runs under way, the list of syncs has the others. */
+const MAX_MOVING = 5
+const MAX_NEXT = 5
+
+export function MovesNow({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
+  const moving = movingOf(syncs)
+  const shown = moving.slice(0, MAX_MOVING)
+  return (
+    <Section title="Moves now">
+      {shown.length === 0 ? <p className="pad quiet">No run is under way.</p> : null}
+      <ul className="moving">
+        {shown.map(sync => (
+          <Moving key={sync.name} sync={sync} />
+        ))}
+      </ul>
+      {moving.length > shown.length ? (
+        <p className="pad quiet">and {many(moving.length - shown.length, 'other run', 'other runs')}</p>
+      ) : null}
+    </Section>
+  )
+}
+
+function Moving({ sync: { name, lastRun } }: { readonly sync: SyncView }): ReactElement | null {
+  if (lastRun === null) return null
+  const { firstError } = lastRun
+  const speed = speedInWords(lastRun)
+  return (
+    <li>
+      <div className="moving-head">
+        <RunState run={lastRun} />
+        <Link to="/runs/$id" params={{ id: lastRun.id }}>
+          {name}
+        </Link>
+        {speed === null ? null : <small>{speed}</small>}
+      </div>
+      {lastRun.progress === undefined ? <small>{nowInWords(lastRun)}</small> : <RunProgress run={lastRun} />}
+      {firstError === undefined ? null : <p className="group-error bad">{causeText(firstError)}</p>}
+    </li>
+  )
+}
+
+export function ComesNext({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
+  const next = nextOf(syncs, MAX_NEXT)
+  return (
+    <Section title="Comes next">
+      {next.length === 0 ? <p className="pad quiet">No run is scheduled.</p> : null}
+      <ul className="next-runs">
+        {next.map(({ name, nextRunAt }) => (
+          <li key={name}>
+            <Link to="/syncs/$name" params={{ name }}>
+              {name}
+            </Link>
+            <small>{nextRunAt === null ? '' : <Time at={nextRunAt} />}</small>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}

@@ -1,0 +1,50 @@
+/** The first failure of a run's rows: mostly the cause of all others. */
+import type { RunView } from '@sluice/contracts/api'
+import { Link } from '@tanstack/react-router'
+import type { ReactElement } from 'react'
+import { rows } from '../ui/format.ts'
+import { Time } from '../ui/parts.tsx'
+import { HttpStatus } from '../ui/status.tsx'
+
+type FirstError = NonNullable<RunView['firstError']>
+
+/** The message, or the status where there is none. */
+export function causeText({ error, status }: Pick<FirstError, 'error' | 'status'>): string {
+  return error ?? (status === null ? 'No reason is known.' : `HTTP ${status}`)
+}
+
+export function FirstCause({ run }: { readonly run: RunView }): ReactElement | null {
+  const { firstError, sync, id } = run
+  if (firstError === undefined) return null
+  const { status, count, retried = 0, since, key } = firstError
+  return (
+    <section
+      className="first-cause"
+      aria-label="First cause"
+      data-tone={run.failing === true ? 'bad' : 'warn'}
+    >
+      <p>
+        <strong>First cause</strong> <HttpStatus status={status} />{' '}
+        <span className="group-error">{causeText(firstError)}</span>
+      </p>
+      <p className="quiet">
+        {rows(count)}
+        {retried === 0
+          ? ''
+          : retried === count
+            ? ', tried again in this run'
+            : `, ${rows(retried)} tried again`}
+        {since === undefined ? null : (
+          <>
+            {' '}
+            · first <Time at={since} />
+          </>
+        )}{' '}
+        · for example{' '}
+        <Link to="/requests" search={{ sync, run: id, key }}>
+          the requests of <code>{key}</code>
+        </Link>
+      </p>
+    </section>
+  )
+}

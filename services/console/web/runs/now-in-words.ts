@@ -1,0 +1,58 @@
+/** What a run does now, how fast it is, and how long it takes, in words. */
+import type { RunView } from '@sluice/contracts/api'
+import { count, rows } from '../ui/format.ts'
+import { totalsOf } from './totals.ts'
+
+type Phase = NonNullable<RunView['phases']>[number]['phase']
+
+/** What happens in each phase. */
+export const PHASE_NAMES: { readonly [phase in Phase]: string } = {
+  detecting: 'Comparing rows',
+  publishing: 'Writing changes',
+  rendering: 'Rendering requests',
+  sending: 'Sending requests',
+  finishing: 'Finishing',
+}
+
+/** A sentence about what a run does that is not over. */
+export function nowInWords(run: RunView): string {
+  const { status, restoring, phases = [], rowsRead } = run
+  if (status === 'queued') return 'It waits for its turn.'
+  if (status === 'held') return 'It waits for approval. Nothing is sent.'
+  if (restoring !== undefined)
+    return `It ${restoring.why === null ? 'brings the delivered state up to date' : `rebuilds the delivered state (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
+  const { detected } = totalsOf(run)
+  if (detected === 0)
+    return rowsRead === 0
+      ? 'It reads the model’s rows, and compares them with what was delivered.'
+      : `It has read ${rows(rowsRead)}, and compares them with what was delivered.`
+  const found = `${rows(detected)} ${detected === 1 ? 'is' : 'are'} to be sent.`
+  const isUnderWay = (name: Phase): boolean =>
+    phases.some(({ phase, endedAt }) => phase === name && endedAt === null)
+  if (phases.some(({ phase }) => phase === 'sending')) return `It sends requests: ${found}`
+  if (isUnderWay('rendering')) return `It renders requests: ${found}`
+  return `It writes the changes down: ${found}`
+}
+
+/** For example `80 rows/s delivered, 12 rows/s fail`. Null while the speed is not known. */
+export function speedInWords({ throughput }: Pick<RunView, 'throughput'>): string | null {
+  if (throughput === undefined) return null
+  const { deliveredPerSecond, failedPerSecond } = throughput
+  const delivered = `${perSecond(deliveredPerSecond)} delivered`
+  return failedPerSecond === 0 ? delivered : `${delivered}, ${perSecond(failedPerSecond)} failed`
+}
+
+function perSecond(value: number): string {
+  return value > 0 && value < 1 ? 'less than 1 row/s' : `${count(Math.round(value))} rows/s`
+}
+
+const MINUTE = 60
+const HOUR = 60 * MINUTE
+
+/** For example `about 3 min left`. */
+export function leftInWords(seconds: number): string {
+  if (seconds < MINUTE) return `about ${count(seconds)} s left`
+  if (seconds < HOUR) return `about ${Math.round(seconds / MINUTE)} min left`
+  const hours = Math.floor(seconds / HOUR)
+  return `about ${count(hours)} h ${Math.round((seconds % HOUR) / MINUTE)} min left`
+}
