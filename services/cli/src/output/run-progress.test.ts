@@ -39,6 +39,21 @@ describe('the progress of a run', () => {
     ])
   })
 
+  it('says how far and how fast it is, and why rows fail', () => {
+    const firstError = { outcome: 'rejected', status: 422, error: 'no e-mail', key: '1', count: 10 } as const
+    const known = {
+      ...{
+        ...running,
+        firstError,
+        progress: { finished: 1_000, of: 4_000, percent: 25, remainingSeconds: 38 },
+      },
+      throughput: { deliveredPerSecond: 80, failedPerSecond: 0.8 },
+    }
+    const [head, cause] = progressLines(known, { color: false, columns: 100, now: NOW, isEnding: false })
+    expect(head).toContain('sending  25 %  80 rows/s, 1 failing  about 38 s left  3.4 s')
+    expect(cause).toBe('  no e-mail')
+  })
+
   it('says what the run waits for while nothing is sent', () => {
     const until = new Date(NOW + 42_000).toISOString()
     const waiting: RunView['waiting'] = [

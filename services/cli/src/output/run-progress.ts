@@ -6,7 +6,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { terminalColumns, type TextSink } from '../command.ts'
 import { fit, painter, safe } from './paint.ts'
-import { counted, number, runDuration, waitText } from './wording.ts'
+import { counted, elapsed, number, runDuration, waitText } from './wording.ts'
 
 const REDRAW_MS = 100
 const TICK_MS = 1_000
@@ -102,6 +102,8 @@ export function progressLines(
   if (run.status === 'queued' && run.waiting === undefined)
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))
+  const cause = run.firstError?.error ?? null
+  if (cause !== null) lines.push(paint('red', fit(`  ${safe(cause)}`, width)))
   for (const op of OPS) {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) continue
@@ -121,8 +123,23 @@ function phase(run: RunView): string {
   if (run.status === 'queued') return 'waiting to start'
   if (run.restoring !== undefined) return restoringText(run.restoring)
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
-  if (detected > 0) return 'sending'
+  if (detected > 0) return ['sending', ...howFast(run)].join('  ')
   return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'
+}
+
+/** For example `25 %`, `80 rows/s, 12 failing`, `about 3 min left`, as far as it is known. */
+function howFast({ progress, throughput }: RunView): readonly string[] {
+  const left = progress?.remainingSeconds ?? null
+  const failing = Math.round(throughput?.failedPerSecond ?? 0)
+  return [
+    ...(progress === undefined ? [] : [`${Math.floor(progress.percent)} %`]),
+    ...(throughput === undefined
+      ? []
+      : [
+          `${number(Math.round(throughput.deliveredPerSecond))} rows/s${failing === 0 ? '' : `, ${number(failing)} failing`}`,
+        ]),
+    ...(left === null || left === 0 ? [] : [`about ${elapsed(left * 1_000).replace('.0 s', ' s')} left`]),
+  ]
 }
 
 function restoringText({ why, records, of }: NonNullable<RunView['restoring']>): string {

@@ -99,11 +99,11 @@ export function runDetails(
 function phaseLines({ phases = [] }: RunView, { now, timeZone, columns }: SummaryOptions): readonly string[] {
   if (phases.length === 0) return []
   const paint = painter(false)
-  const rows = phases.map(({ phase, startedAt, endedAt }) => {
+  const rows = phases.map(({ phase, startedAt, endedAt, failed }) => {
     const took = elapsed(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))
     return [
       `  ${phase}`,
-      endedAt === null ? `${took} so far` : took,
+      endedAt === null ? `${took} so far` : failed === true ? `${took}, failed` : took,
       `from ${clockTime(startedAt, timeZone)}`,
     ]
   })
