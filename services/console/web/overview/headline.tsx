@@ -5,7 +5,7 @@ import { nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
 import { RunState } from '../runs/run-state.tsx'
-import { count, duration, many } from '../ui/format.ts'
+import { count, many } from '../ui/format.ts'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
 
@@ -61,7 +61,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 function roughly(ms: number): string {
-  if (ms < MINUTE_MS) return duration(Math.max(0, Math.floor(ms / 1_000)) * 1_000)
+  if (ms < MINUTE_MS) return `${Math.max(0, Math.floor(ms / 1_000))} s`
   if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min`
   if (ms < 2 * DAY_MS) return `${Math.floor(ms / HOUR_MS)} h`
   return `${Math.floor(ms / DAY_MS)} days`

@@ -14,18 +14,21 @@ interface BodyProps {
   readonly body: string | null
   /** The bytes that a truncated body had as a whole. Null if they are unknown. */
   readonly wholeBytes?: number | null | undefined
+  /** False for a body that was rendered and never sent. */
+  readonly wasSent?: boolean
 }
 
-export function BodyView({ body, wholeBytes }: BodyProps): ReactElement {
+export function BodyView(props: BodyProps): ReactElement {
+  const { body } = props
   if (body === null || body === '') return <p className="quiet">No body.</p>
-  return <Body body={body} wholeBytes={wholeBytes} />
+  return <Body {...props} body={body} />
 }
 
 interface TextProps extends BodyProps {
   readonly body: string
 }
 
-function Body({ body, wholeBytes }: TextProps): ReactElement {
+function Body({ body, wholeBytes, wasSent = true }: TextProps): ReactElement {
   const [raw, setRaw] = useState(false)
   const [whole, setWhole] = useState(false)
   const isCut = wholeBytes !== undefined
@@ -45,7 +48,7 @@ function Body({ body, wholeBytes }: TextProps): ReactElement {
         </span>
         {laidOut === null || laidOut === body ? null : (
           <button type="button" className="small" aria-pressed={raw} onClick={() => setRaw(!raw)}>
-            As sent
+            {wasSent ? 'As sent' : 'As rendered'}
           </button>
         )}
         <CopyButton text={body} />

@@ -116,6 +116,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <div className="side-by-side">
         <Message
           title={wasSent(attempt) ? 'Request' : 'Request, never sent'}
+          wasSent={wasSent(attempt)}
           headers={attempt.requestHeaders}
           body={attempt.requestBody}
           wholeBytes={attempt.requestBodyBytes}
@@ -212,10 +213,18 @@ function Keys({ sync, keys }: { readonly sync: string; readonly keys: readonly s
 interface MessageProps extends ComponentProps<typeof BodyView> {
   readonly title: string
   readonly headers: AttemptView['requestHeaders']
+  readonly wasSent?: boolean
   readonly children?: ReactElement
 }
 
-function Message({ title, headers, body, wholeBytes, children }: MessageProps): ReactElement {
+function Message({
+  title,
+  headers,
+  body,
+  wholeBytes,
+  wasSent: isSent = true,
+  children,
+}: MessageProps): ReactElement {
   const names = Object.entries(headers)
   return (
     <div className="message">
@@ -235,7 +244,7 @@ function Message({ title, headers, body, wholeBytes, children }: MessageProps): 
           ))}
         </dl>
       )}
-      <BodyView body={body} wholeBytes={wholeBytes} />
+      <BodyView body={body} wholeBytes={wholeBytes} wasSent={isSent} />
     </div>
   )
 }
