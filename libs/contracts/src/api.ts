@@ -359,7 +359,9 @@ export const syncView = z.object({
    * `isWhole: false` there may be more, since some of the runs are not known any more.
    */
   delivered: z.object({ rows: count, isWhole: z.boolean() }).optional(),
-  /** The last request for a run, if it was refused for a reason that still holds, such as a missing secret. */
+  /**
+   * The last request for a run, if it was refused for a reason that still holds, such as a missing secret.
+   */
   refused: refusedRun.optional(),
   /** The last runs that began, the newest first. Present if the caller asks for them. */
   runs: z.array(runTotals).optional(),

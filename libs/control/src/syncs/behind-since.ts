@@ -4,8 +4,8 @@ import { detectedRows } from '@sluice/domain/counts'
 
 /**
  * The begin of the first run after the last one that delivered all, in ms since 1970; null if the last run
- * did. `events` are the runs of one incarnation, the newest first. Of runs that are not known any more nothing
- * is said.
+ * did. `events` are the runs of one incarnation, the newest first. Of runs that are not known any more
+ * nothing is said.
  */
 export function behindSince(events: readonly RunEvent[]): number | null {
   let since: number | null = null

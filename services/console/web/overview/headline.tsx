@@ -6,6 +6,7 @@ import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
 import { RunState } from '../runs/run-state.tsx'
 import { count, many } from '../ui/format.ts'
+import { Named } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
 
@@ -31,7 +32,7 @@ export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): Re
           'all rows are at their destinations'
         ) : (
           <Link to="/syncs/$name" params={{ name: behind.sync }}>
-            {behind.sync}
+            <Named name={behind.sync} title={syncs.find(({ name }) => name === behind.sync)?.title} />
           </Link>
         )}
       </Figure>
@@ -89,7 +90,7 @@ export function MovesNow({ syncs }: { readonly syncs: readonly SyncView[] }): Re
   )
 }
 
-function Moving({ sync: { name, lastRun } }: { readonly sync: SyncView }): ReactElement | null {
+function Moving({ sync: { name, title, lastRun } }: { readonly sync: SyncView }): ReactElement | null {
   if (lastRun === null) return null
   const { firstError } = lastRun
   const speed = speedInWords(lastRun)
@@ -98,7 +99,7 @@ function Moving({ sync: { name, lastRun } }: { readonly sync: SyncView }): React
       <div className="moving-head">
         <RunState run={lastRun} />
         <Link to="/runs/$id" params={{ id: lastRun.id }}>
-          {name}
+          <Named name={name} title={title} />
         </Link>
         {speed === null ? null : <small>{speed}</small>}
       </div>
@@ -114,10 +115,10 @@ export function ComesNext({ syncs }: { readonly syncs: readonly SyncView[] }): R
     <Section title="Comes next">
       {next.length === 0 ? <p className="pad quiet">No run is scheduled.</p> : null}
       <ul className="next-runs">
-        {next.map(({ name, nextRunAt }) => (
+        {next.map(({ name, title, nextRunAt }) => (
           <li key={name}>
             <Link to="/syncs/$name" params={{ name }}>
-              {name}
+              <Named name={name} title={title} />
             </Link>
             <small>{nextRunAt === null ? '' : <Time at={nextRunAt} />}</small>
           </li>

@@ -2,7 +2,7 @@
 import type { AttemptView, RequestView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { useEffect, useRef, useState, type ComponentProps, type ReactElement } from 'react'
+import { useEffect, useRef, useState, type ComponentProps, type ReactElement, type ReactNode } from 'react'
 import { call } from '../api/client.ts'
 import { useMay, whyOff } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
@@ -48,8 +48,7 @@ export function OpenRequest({ open }: { readonly open: string }): ReactElement {
 
 function RequestDetail({ attempt, others }: DetailProps): ReactElement {
   const navigate = useNavigate()
-  const { requestId, method, url, sync, run, trigger, status, outcome, startedAt, durationMs, error } =
-    attempt
+  const { requestId, method, url, sync, run, trigger, status, outcome, error } = attempt
   const [replays, setReplays] = useState(false)
   const mayOperate = useMay('operate')
   const heading = useRef<HTMLHeadingElement>(null)
@@ -97,13 +96,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
             </Link>,
           ],
           ['Trigger', trigger],
-          ...(wasSent(attempt)
-            ? [
-                ['Sent', <Time key="sent" at={startedAt} exact />] as const,
-                ['Took', duration(durationMs)] as const,
-                ...timingOf(attempt),
-              ]
-            : [['Sent', 'never sent'] as const]),
+          ...timingOf(attempt),
         ]}
       />
       {error === null ? null : (
@@ -152,13 +145,19 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
 /** Attempt 0 says that a request was not sent. */
 const wasSent = ({ attempt }: Pick<Attempt, 'attempt'>): boolean => attempt > 0
 
-function timingOf({ timing }: Attempt): readonly (readonly [string, string])[] {
+function timingOf(attempt: Attempt): readonly (readonly [string, ReactNode])[] {
+  if (!wasSent(attempt)) return [['Sent', 'never sent']]
+  const { startedAt, durationMs, timing } = attempt
   const parts = [
     ['Waited in the queue', timing.queuedMs],
     ['of that for limits', timing.limitMs],
     ['First byte after', timing.firstByteMs],
   ] as const
-  return parts.flatMap(([name, ms]) => (ms === null ? [] : [[name, duration(ms)] as const]))
+  return [
+    ['Sent', <Time key="sent" at={startedAt} exact />],
+    ['Took', duration(durationMs)],
+    ...parts.flatMap(([name, ms]) => (ms === null ? [] : [[name, duration(ms)] as const])),
+  ]
 }
 
 function Attempts({ attempt: shown, others }: DetailProps): ReactElement | null {

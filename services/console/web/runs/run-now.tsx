@@ -2,9 +2,9 @@
 import type { RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { hasEnded } from '../api/follow-run.ts'
-import { count, waitInWords } from '../ui/format.ts'
-import { Section, Time } from '../ui/parts.tsx'
-import { ServerMessage } from '../ui/server-message.tsx'
+import { count } from '../ui/format.ts'
+import { Section } from '../ui/parts.tsx'
+import { WaitLine } from '../ui/wait-line.tsx'
 import { leftInWords, nowInWords, speedInWords } from './now-in-words.ts'
 import { totalsOf } from './totals.ts'
 
@@ -19,15 +19,9 @@ export function RunNow({ run }: { readonly run: RunView }): ReactElement | null 
         <RunProgress run={run} />
         {waiting.length === 0 ? null : (
           <ul className="run-waits">
-            {waiting.map(({ kind, detail, since, until }) => (
-              <li key={`${kind} ${detail}`}>
-                <ServerMessage text={waitInWords({ kind, detail })} /> (<Time at={since} />
-                {until === null ? null : (
-                  <>
-                    , until <Time at={until} exact />
-                  </>
-                )}
-                )
+            {waiting.map(wait => (
+              <li key={`${wait.kind} ${wait.detail}`}>
+                <WaitLine wait={wait} />
               </li>
             ))}
           </ul>
