@@ -6,13 +6,14 @@ import { useDeferredValue, useMemo, useState, type ReactElement, type ReactNode 
 import { resourcesQuery } from '../api/queries.ts'
 import { RunBars } from '../overview/run-bars.tsx'
 import { RunButton } from '../runs/run-button.tsx'
+import { RunState, stateInWords } from '../runs/run-state.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
-import { Badge, RunStatus } from '../ui/status.tsx'
+import { Badge } from '../ui/status.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
@@ -23,6 +24,7 @@ const ROW_HEIGHT = 58
 const STATES = [
   'running',
   'queued',
+  'failing',
   'held',
   'success',
   'warning',
@@ -36,7 +38,7 @@ const STATES = [
 function stateOf({ state, lastRun }: SyncView): string {
   if (state === 'parked') return 'parked'
   if (state === 'set-aside') return 'set aside'
-  return lastRun?.status ?? 'never ran'
+  return lastRun === null ? 'never ran' : stateInWords(lastRun)
 }
 
 export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
@@ -168,7 +170,7 @@ function State({ sync }: { readonly sync: SyncView }): ReactElement {
         <span className="quiet">never ran</span>
       ) : (
         <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
-          <RunStatus status={lastRun.status} />
+          <RunState run={lastRun} />
         </Link>
       )}
       {waiting.map(wait => (
@@ -185,10 +187,11 @@ function LastRun({ sync }: { readonly sync: SyncView }): ReactNode {
   if (sync.lastRun === null || at === null) return null
   const { delivered, detected } = totalsOf(sync.lastRun)
   const isNothing = detected === 0 && sync.lastRun.status === 'success'
+  const whole = sync.lastRun.status === 'running' && detected > 0 ? ` of ${count(detected)}` : ''
   return (
     <span className="sync-last">
       <Time at={at} />
-      <small>{isNothing ? 'nothing to send' : `${count(delivered)} delivered`}</small>
+      <small>{isNothing ? 'nothing to send' : `${count(delivered)}${whole} delivered`}</small>
     </span>
   )
 }
