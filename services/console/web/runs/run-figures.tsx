@@ -2,9 +2,10 @@
 import type { RunView } from '@sluice/contracts/api'
 import type { FiguresBucket } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
-import type { ReactElement } from 'react'
+import { useMemo, type ReactElement } from 'react'
 import { hasEnded } from '../api/follow-run.ts'
 import { figuresQuery } from '../api/queries.ts'
+import { Chart } from '../ui/chart.tsx'
 import { count, duration } from '../ui/format.ts'
 import { Facts, Section } from '../ui/parts.tsx'
 import { totalsOf } from './totals.ts'
@@ -28,7 +29,7 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
       />
       {data.buckets.length < 2 ? null : (
         <>
-          <Bars buckets={data.buckets} seconds={data.bucketSeconds} />
+          <Requests buckets={data.buckets} seconds={data.bucketSeconds} />
           <Latency buckets={data.buckets} />
         </>
       )}
@@ -36,56 +37,48 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
   )
 }
 
-function Bars({
+function Requests({
   buckets,
   seconds,
 }: {
   readonly buckets: readonly FiguresBucket[]
   readonly seconds: number
 }): ReactElement {
+  const times = useMemo(() => timesOf(buckets), [buckets])
+  const lines = useMemo(() => {
+    const delivered = buckets.map(({ outcomes }) => outcomes.delivered ?? 0)
+    return [
+      { name: 'delivered', tone: 'good', values: delivered },
+      {
+        name: 'not delivered',
+        tone: 'bad',
+        values: buckets.map(({ attempts }, at) => attempts - (delivered[at] ?? 0)),
+      },
+    ] as const
+  }, [buckets])
   const most = Math.max(1, ...buckets.map(({ attempts }) => attempts))
-  const width = 100 / buckets.length
   const label = `Requests in each ${seconds === 1 ? 'second' : `${seconds} seconds`}, ${count(most)} at most`
-  return (
-    <figure className="chart-with-name">
-      <figcaption className="quiet">{label}</figcaption>
-      <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
-        {buckets.map(({ at, attempts, outcomes }, index) => {
-          const good = (38 * (outcomes.delivered ?? 0)) / most
-          const all = (38 * attempts) / most
-          return (
-            <g key={at}>
-              <rect x={index * width} y={40 - all} width={width * 0.85} height={all} className="bar-bad" />
-              <rect x={index * width} y={40 - good} width={width * 0.85} height={good} className="bar-good" />
-            </g>
-          )
-        })}
-      </svg>
-    </figure>
-  )
+  return <Chart label={label} times={times} lines={lines} kind="bars" inWords={inWhole} />
 }
 
 /** The latency of the answers in each bucket: p50 and p90. */
 function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): ReactElement | null {
+  const times = useMemo(() => timesOf(buckets), [buckets])
+  const lines = useMemo(
+    () =>
+      [
+        { name: 'p50', tone: 'accent', values: buckets.map(({ latencyMs }) => latencyMs.p50) },
+        { name: 'p90', tone: 'warn', values: buckets.map(({ latencyMs }) => latencyMs.p90) },
+      ] as const,
+    [buckets],
+  )
   const most = Math.max(0, ...buckets.map(({ latencyMs }) => latencyMs.p90 ?? 0))
   if (most === 0) return null
-  const width = 100 / Math.max(1, buckets.length - 1)
-  const pathOf = (share: 'p50' | 'p90'): string =>
-    buckets
-      .flatMap(({ latencyMs }, index) => {
-        const ms = latencyMs[share]
-        return ms === null ? [] : [`${(index * width).toFixed(2)} ${(38 - (36 * ms) / most).toFixed(2)}`]
-      })
-      .map((point, index) => `${index === 0 ? 'M' : 'L'}${point}`)
-      .join('')
-  const label = `Latency, up to ${duration(most)}: p50, and above it p90`
-  return (
-    <figure className="chart-with-name">
-      <figcaption className="quiet">{label}</figcaption>
-      <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
-        <path d={pathOf('p90')} className="chart-line rare" />
-        <path d={pathOf('p50')} className="chart-line" />
-      </svg>
-    </figure>
-  )
+  return <Chart label={`Latency, up to ${duration(most)}`} times={times} lines={lines} inWords={duration} />
 }
+
+const timesOf = (buckets: readonly FiguresBucket[]): readonly number[] =>
+  buckets.map(({ at }) => Date.parse(at))
+
+/** Axes of small numbers have marks between them, which say nothing of requests. */
+const inWhole = (value: number): string => (Number.isInteger(value) ? count(value) : '')
