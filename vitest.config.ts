@@ -18,14 +18,22 @@ process.env['NODE_COMPILE_CACHE'] ??= environmentOf({})['NODE_COMPILE_CACHE'] ??
 const FROM_BUNDLE: Plugin = {
   name: 'from-bundle',
   enforce: 'pre',
+  configureVitest({ defineCacheKeyGenerator }) {
+    // Modules that name a file of this bundle are not for the cache of a later vitest, which makes its own.
+    defineCacheKeyGenerator(({ id, sourceCode }) => (startsProcesses(sourceCode, id) ? false : undefined))
+  },
   async transform(code, id) {
-    if (withAddresses(code, id, startedAs) === code) return null
+    if (!startsProcesses(code, id)) return null
     const folder = pathToFileURL(`${await linkedBundle()}/`).href
     return withAddresses(code, id, path => {
       const file = startedAs(path)
       return file === null ? null : folder + file
     })
   },
+}
+
+function startsProcesses(code: string, id: string): boolean {
+  return withAddresses(code, id, startedAs) !== code
 }
 
 /**

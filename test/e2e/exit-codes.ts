@@ -48,6 +48,7 @@ export const CASES: readonly Case[] = [
   { command: 'topics --print', exits: 0, prints: topicsView },
   { command: 'test', exits: 2, prints: errorBody },
   { command: 'topics', exits: 2, prints: errorBody },
+  { command: 'service delivery', exits: 2, prints: errorBody },
   { command: 'preview people', exits: 0, prints: previewView },
   {
     command: 'preview people --trigger removed',
