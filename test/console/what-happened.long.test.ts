@@ -194,7 +194,7 @@ describe('a run', () => {
     expect(await phases.getByRole('listitem').filter({ hasText: 'sending' }).innerText()).toMatch(/\d/)
     await page.getByText('success').first().waitFor()
     await page
-      .getByRole('img', { name: /answers?/i })
+      .getByRole('img', { name: /^Latency/ })
       .first()
       .waitFor()
     for (const phase of ['Comparing rows', 'Writing changes', 'Rendering requests', 'Sending requests']) {
