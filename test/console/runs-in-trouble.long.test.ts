@@ -201,8 +201,8 @@ describe('what stands under “Needs attention”', () => {
     const { status, failing } = await ended(await started('rejected'))
     expect([status, failing]).toEqual(['warning', true])
     await page.goto(served.url)
-    await need(page, 'rejected').locator('.badge[data-tone="bad"]', { hasText: 'failing' }).waitFor()
-    await page.getByRole('group', { name: 'At a glance' }).or(page.locator('.headline')).first().waitFor()
+    await need(page, 'rejected').locator('.badge', { hasText: 'failing' }).waitFor()
+    await page.locator('.headline').getByText('Failing syncs').waitFor()
     await page.goto(`${served.url}/runs?sync=rejected`)
     await page.getByRole('row').locator('.badge', { hasText: 'failing' }).first().waitFor()
   })
@@ -212,7 +212,7 @@ describe('what stands under “Needs attention”', () => {
     expect((await asked('/syncs/guarded/runs')).status).toBeGreaterThanOrEqual(400)
     await page.goto(served.url)
     await need(page, 'guarded').getByText('was refused').waitFor()
-    await need(page, 'guarded').getByText('not-there').waitFor()
+    await need(page, 'guarded').getByText('not-there', { exact: true }).waitFor()
     await fetch(`${served.url}/api/v1/secrets/not-there`, {
       ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
       body: JSON.stringify({ value: 'it-is-there-now', for: '127.0.0.1' }),
