@@ -1,5 +1,5 @@
 /** The cache of the server's answers, and the rules for repeated requests. */
-import { QueryClient } from '@tanstack/react-query'
+import { QueryClient, type Query } from '@tanstack/react-query'
 import { ApiError } from './client.ts'
 
 /**
@@ -45,4 +45,16 @@ export const queryClient = new QueryClient({
 export async function askAgain(): Promise<void> {
   await queryClient.cancelQueries({ type: 'active', fetchStatus: 'fetching' })
   await queryClient.refetchQueries({ type: 'active' })
+}
+
+/** A server that was away for less time may just be busy. */
+const BUSY_MS = 10_000
+
+/**
+ * Brings the page up to date after the server was away. Requests under way go on. After a short time only
+ * what has failed is asked for, since a busy server shall not get more to do.
+ */
+export async function catchUp(awayMs: number): Promise<void> {
+  const isWanted = ({ state }: Query): boolean => awayMs > BUSY_MS || state.status === 'error'
+  await queryClient.refetchQueries({ type: 'active', predicate: isWanted }, { cancelRefetch: false })
 }

@@ -5,7 +5,7 @@
 import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, type ReactElement } from 'react'
 import { CHECK_MS, useLostSince } from '../api/connection.ts'
-import { askAgain } from '../api/query-client.ts'
+import { catchUp } from '../api/query-client.ts'
 import { sessionQuery } from '../api/session.ts'
 import { fromNow, localTime, utcTime } from '../ui/format.ts'
 import { useNow } from '../ui/parts.tsx'
@@ -32,13 +32,12 @@ export function useHeartbeat() {
 
 export function Connection(): ReactElement | null {
   const lostSince = useLostSince()
-  const isLost = lostSince !== null
-  const wasLost = useRef(false)
+  const lost = useRef<number | null>(null)
   useEffect(() => {
-    if (wasLost.current && !isLost) void askAgain()
-    wasLost.current = isLost
-  }, [isLost])
-  return isLost ? <Lost since={lostSince} /> : null
+    if (lost.current !== null && lostSince === null) void catchUp(Date.now() - lost.current)
+    lost.current = lostSince
+  }, [lostSince])
+  return lostSince === null ? null : <Lost since={lostSince} />
 }
 
 function Lost({ since }: { readonly since: number }): ReactElement {
