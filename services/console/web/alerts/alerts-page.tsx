@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { alertsQuery } from '../api/queries.ts'
 import { useMay, whyOff } from '../api/session.ts'
 import { Badge } from '../ui/status.tsx'
 import { ForRole } from '../ui/for-role.tsx'
@@ -11,8 +12,6 @@ import { many } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { toast, toastError } from '../ui/toast.tsx'
-
-const EVERY_MS = 5_000
 
 const NEW_ALERT = (
   <ForRole role="edit" label="New alert" className="primary">
@@ -23,11 +22,7 @@ const NEW_ALERT = (
 )
 
 export function AlertsPage(): ReactElement {
-  const { data, error, isPending } = useQuery({
-    queryKey: ['alerts'],
-    queryFn: ({ signal }) => call('listAlerts', {}, { signal }),
-    refetchInterval: EVERY_MS,
-  })
+  const { data, error, isPending } = useQuery(alertsQuery)
   return (
     <Page
       title="Alerts"

@@ -9,6 +9,8 @@ import { call } from './client.ts'
 /** The time between two requests for data that changes by itself: while a run is at work, and else. */
 const LIVE_MS = 2_000
 const CALM_MS = 10_000
+/** The same for what seldom begins to change. */
+const IDLE_MS = 60_000
 const PER_PAGE = 50
 /** The most syncs and resources that a page shows. */
 const MAX_ITEMS = 1_000
@@ -107,6 +109,15 @@ export const failedQuery = (sync: string, filter: Omit<AskedOf<'listFailedRows'>
 export const resourcesQuery = queryOptions({
   queryKey: ['resources'],
   queryFn: ({ signal }) => call('listResources', { limit: MAX_ITEMS }, { signal }),
+})
+
+/** The alerts with the conditions that hold. All pages show their number. */
+export const alertsQuery = queryOptions({
+  queryKey: ['alerts'],
+  queryFn: ({ signal }) => call('listAlerts', {}, { signal }),
+  refetchInterval: ({ state }) => (state.data?.alerts.length === 0 ? IDLE_MS : CALM_MS / 2),
+  // The next request comes soon anyway.
+  retry: false,
 })
 
 /** The destinations, with the part of their limits that is in use. */

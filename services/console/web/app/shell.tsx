@@ -2,6 +2,7 @@
 import type { SessionView } from '@sluice/contracts/api'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useId, useState, type ReactElement } from 'react'
+import { AlertBell } from '../alerts/alert-bell.tsx'
 import { ApiError, noAnswer, whenSignedOut } from '../api/client.ts'
 import { useLostSince } from '../api/connection.ts'
 import { ForRole } from '../ui/for-role.tsx'
@@ -68,6 +69,7 @@ function Frame({ session }: { readonly session: SessionView }): ReactElement {
             <img src="/icon.svg" alt="" width="24" height="24" />
             <strong>Sluice</strong>
           </Link>
+          <AlertBell />
         </div>
         <button type="button" className="find" onClick={() => setShown('palette')}>
           <Icon name="find" /> Find… <kbd>k</kbd>
