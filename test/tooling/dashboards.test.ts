@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { showDestinationHealth } from '@sluice/control/destinations/destination-gauge'
 import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
 import { Refusals } from '@sluice/console/access/refusals'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
@@ -46,11 +47,13 @@ async function knownMetrics(): Promise<Map<string, readonly string[]>> {
       note([`${name}_sum`, `${name}_count`], labels)
       return nothing
     },
+    sampled: ({ name, labels }) => note([name], labels),
     text: () => Promise.resolve(''),
     contentType: '',
   }
   createStageMetrics(noting)
   createAlertMetrics(noting)
+  showDestinationHealth(noting, { destinationHealth: () => Promise.resolve(new Map()) })
   const silent = { warn: () => undefined, error: () => undefined } as never
   new Refusals({ logger: silent, metrics: noting })
   reportForeign(silent, noting)

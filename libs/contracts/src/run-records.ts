@@ -310,6 +310,47 @@ const lately = recordOf('Lately', 'The rows of a partition that were finished ju
 })
 export type Lately = ValueOf<typeof lately>
 
+/** The attempts of one run, or of several, that were made within five minutes. */
+const attemptsSpan = recordOf('AttemptsSpan', 'How attempts of a short time ended.', {
+  from: field('When the first of them ended.', millis),
+  /** The last run among them. */
+  run: field('Number of the run within the sync.', long),
+  delivered: field('Attempts that the API took.', long),
+  throttled: field('Attempts after which the API asked to wait.', long),
+  /** By `HTTP 422`, `ECONNREFUSED` or the like: nothing of an answer's text. */
+  errors: field('Attempts that failed, by kind.', mapOf(long)),
+  rowsDelivered: field('Rows of answered attempts that were delivered.', long),
+  rowsRejected: field('Rows of answered attempts that were rejected for good.', long),
+  /** By bin of `latency-bins.ts`. */
+  latency: field('Attempts that were sent, by how long they took.', mapOf(long)),
+})
+export type AttemptsSpan = ValueOf<typeof attemptsSpan>
+
+/** How a destination has answered the attempts of a partition lately. Runs pass it on to the next run. */
+const recentAttempts = recordOf('RecentAttempts', 'How a destination answered lately.', {
+  destination: field('Name of the destination.', text),
+  /** Null if none was made yet. */
+  at: field('When the last attempt ended.', nullable(millis)),
+  spans: field('The attempts of the last hour before that, the oldest first.', listOf(attemptsSpan)),
+  stopped: field(
+    'Why the rest of its last run was not sent, until something is sent again.',
+    nullable(
+      recordOf('StoppedSending', 'What ended the sending of a run.', {
+        by: field(
+          'What sort of thing.',
+          enumOf('StoppedBy', {
+            breaker: 'the destination failed again and again',
+            unusable: 'a secret, a certificate or a token is missing or wrong',
+          }),
+        ),
+        at: field('When.', millis),
+        detail: field('The same in a sentence.', text),
+      }),
+    ),
+  ),
+})
+export type RecentAttempts = ValueOf<typeof recentAttempts>
+
 /**
  * A report on one partition of a run, on `runs`, keyed by sync/partition. Delivery writes it, seldom another
  * stage.
@@ -353,5 +394,7 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
   /** Absent in the report of its end. */
   lately: optional('How fast it is.', lately),
+  /** Null before the run's destination is known, and in reports of other stages. */
+  recent: optional('How the destination has answered lately.', recentAttempts),
 })
 export type PartitionReport = ValueOf<typeof partitionReport>

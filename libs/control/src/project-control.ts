@@ -2,15 +2,22 @@
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import type { ReplayScope } from '@sluice/contracts/state'
 import { sleep } from '@sluice/flow/sleep'
+import type { LimitUsage } from '@sluice/rate-limit/port'
 import { keptName, type Vault } from '@sluice/secrets/vault/vault'
 import { alertsOf, testAlert, type OpenNoticeSenders } from './alerts/alerts-of.ts'
 import { Audit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
-import { destinationsPageOf } from './destinations-page.ts'
+import {
+  judgeDestination,
+  type JudgedDestination,
+  type KnownMeans,
+} from './destinations/destination-health.ts'
+import { destinationsPageOf } from './destinations/destinations-page.ts'
 import { assertStatus, findDefinition, findHeldRun, findRun } from './runs/find-run.ts'
 import {
   commandAbout,
@@ -54,6 +61,7 @@ import { UntakenRuns } from './waits/untaken-runs.ts'
 /** The deletion of a sync waits this long for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
+const NO_RUNS_YET = { all: () => [] }
 const NO_RUNS: SeenRun['runs'] = { events: new Map(), reports: new Map() }
 /** A change of the vault is tried this often while other processes change the same secret. */
 const MAX_CHANGES = 5
@@ -84,6 +92,11 @@ export interface ProjectHost {
    */
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
+  /**
+   * The secrets of the processes that send, with those of the vault, as far as this process knows them.
+   * Absent in a command that knows nothing of them.
+   */
+  readonly destinationSecrets?: (vault: Vault | null) => KnownMeans
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
   /** Works on documents; absent in a process that does so for its own user. */
@@ -97,6 +110,18 @@ export interface ProjectHost {
   /** Called once the project is published. */
   readonly onPublished?: OnPublished
 }
+
+/** The part of a host that a project's folder decides. */
+export type FolderHost = Pick<
+  ProjectHost,
+  | 'assertSecrets'
+  | 'by'
+  | 'destinationSecrets'
+  | 'onPublished'
+  | 'openNextRun'
+  | 'openNoticeSenders'
+  | 'samples'
+>
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
 export class ProjectControl implements Control {
@@ -153,6 +178,14 @@ export class ProjectControl implements Control {
 
   async *follow(run: string, signal: AbortSignal): AsyncGenerator<RunView> {
     yield* (await this.#opened(signal)).follow(run, signal)
+  }
+
+  /** The health of all destinations, by name, as `listDestinations` answers it. It asks no limits. */
+  async destinationHealth(signal: AbortSignal): Promise<ReadonlyMap<string, DestinationHealth>> {
+    const specs = await this.#catalog.resources(signal)
+    const { judge } = await this.#destinationsKnown(specs, signal)
+    const destinations = specs.filter(spec => spec.kind === 'destination')
+    return new Map(destinations.map(spec => [spec.name, judge(spec).health]))
   }
 
   readonly #answers: Answers = {
@@ -220,8 +253,9 @@ export class ProjectControl implements Control {
     getHealth: async (_, { signal }) =>
       await healthOf(this.#host.health, { open: () => this.#open(), signal }),
     listDestinations: async (paging, { signal }) => {
-      const usage = this.#host.hasHistory ? ((await this.#open()).usage ?? null) : null
-      return await destinationsPageOf(await this.#catalog.resources(signal), usage, { ...paging, signal })
+      const specs = await this.#catalog.resources(signal)
+      const { usage = null, judge } = await this.#destinationsKnown(specs, signal)
+      return await destinationsPageOf(specs, { usage, judge }, { ...paging, signal })
     },
 
     listResources: async (paging, { signal }) => {
@@ -388,6 +422,29 @@ export class ProjectControl implements Control {
     return { ...terms, by }
   }
 
+  /** What is known of destinations: their health, and the use of their limits. */
+  async #destinationsKnown(
+    specs: readonly ResourceSpec[],
+    signal: AbortSignal,
+  ): Promise<{ readonly usage?: LimitUsage; readonly judge: (spec: DestinationSpec) => JudgedDestination }> {
+    const now = Date.now()
+    const { hasHistory, destinationSecrets } = this.#host
+    if (hasHistory) await this.#opened(signal)
+    const pipeline = hasHistory ? await this.#open() : null
+    const vault = pipeline === null ? null : await vaultOf(pipeline).catch(withoutKey)
+    const means = destinationSecrets === undefined ? null : destinationSecrets(vault)
+    const runs = pipeline?.runs ?? NO_RUNS_YET
+    return {
+      ...(pipeline?.usage === undefined ? {} : { usage: pipeline.usage }),
+      judge: spec => {
+        const syncs = new Set(
+          specs.flatMap(each => (each.kind === 'sync' && each.destination === spec.name ? [each.name] : [])),
+        )
+        return judgeDestination(spec, { syncs, runs, means, now })
+      },
+    }
+  }
+
   /** The facts of syncs that history does not know. */
   #syncFacts(signal: AbortSignal): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'refusedOf'> {
     return {
@@ -552,6 +609,12 @@ export class ProjectControl implements Control {
       await services
     }
   }
+}
+
+/** A process without the key of the vault still knows what runs report. */
+function withoutKey(error: unknown): null {
+  if (isSluiceError(error, 'config')) return null
+  throw error
 }
 
 type ReplayInput = Omit<InputOf<'replay'>, 'name' | 'dryRun'>

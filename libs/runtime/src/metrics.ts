@@ -29,6 +29,15 @@ export interface Metrics {
   gauge<Label extends string = never>(
     spec: MetricSpec<Label>,
   ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
+  /**
+   * Values that are found out when somebody reads the metrics. `sample` waits for nothing that may be gone for
+   * long. If it rejects, there are none.
+   */
+  sampled<Label extends string = never>(
+    spec: MetricSpec<Label> & {
+      readonly sample: () => Promise<readonly { readonly labels: Labels<Label>; readonly value: number }[]>
+    },
+  ): void
   /** A count of values by size. `buckets` are the upper bounds, in the metric's unit. */
   histogram<Label extends string = never>(
     spec: MetricSpec<Label> & { readonly buckets: readonly number[] },
@@ -62,6 +71,16 @@ export function createMetrics(): Metrics {
         set: (value, labels) => gauge.set({ ...labels }, value),
         remove: labels => gauge.remove({ ...labels }),
       }
+    },
+    sampled(spec) {
+      const { sample } = spec
+      new Gauge({
+        ...optionsOf(spec),
+        async collect() {
+          this.reset()
+          for (const { labels, value } of await sample().catch(() => [])) this.set({ ...labels }, value)
+        },
+      })
     },
     histogram(spec) {
       const histogram = new Histogram({ ...optionsOf(spec), buckets: [...spec.buckets] })

@@ -27,6 +27,7 @@ export interface KeptSecrets {
 
 const NONE_KEPT: KeptSecrets = { find: () => null }
 
+const SECRET_FILE = /^SLUICE_SECRET_\w+_FILE$/
 const GRANTS_VARIABLE = /^SLUICE_SECRET_\w+_FOR$/
 
 /**
@@ -78,6 +79,21 @@ export function boundSecrets(
     }
     return find(name)
   }
+}
+
+/**
+ * Finds out, as `boundSecrets` does, whether a secret is set and may go somewhere. It reads no file, so it may
+ * be called often: a secret in a file counts as set.
+ */
+export function secretChecks(
+  env: Environment,
+  ungranted: 'allowed' | 'refused',
+  kept?: KeptSecrets,
+): SecretFor {
+  const set = Object.entries(env).map(([variable, text]): [string, string | undefined] =>
+    SECRET_FILE.test(variable) ? [variable.replace(/_FILE$/, ''), text] : [variable, text],
+  )
+  return boundSecrets(Object.fromEntries(set), ungranted, kept)
 }
 
 /**

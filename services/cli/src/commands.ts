@@ -103,6 +103,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/syncs.ts')).command,
   },
   {
+    name: 'destinations',
+    summary: 'list the destinations: the health of each, and why',
+    load: async () => (await import('./commands/destinations.ts')).command,
+  },
+  {
     name: 'runs',
     summary: 'list the runs so far',
     load: async () => (await import('./commands/runs.ts')).runsCommand,

@@ -13,7 +13,7 @@ import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
 import type { Control } from '@sluice/control/port'
-import type { ProjectHost } from '@sluice/control/project-control'
+import type { FolderHost, ProjectHost } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -41,6 +41,7 @@ import {
   unboundSecrets,
   type KeptSecrets,
 } from '@sluice/secrets/bound-secrets'
+import { secretChecks } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { withFirstRun, ownedIn, publishedIn } from './folder/folder-owner.ts'
@@ -145,6 +146,9 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     const host = {
       ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
       assertSecrets: () => Promise.resolve(),
+      destinationSecrets: (vault: Vault | null) => {
+        return { secretFor: secretChecks(env, 'refused', vault ?? undefined), knowsAll: false, vault }
+      },
       ...{
         samples: lazySamples(options),
         openNoticeSenders: (kept: Vault | null) => openNoticeSenders(options, kept),
@@ -176,19 +180,18 @@ async function askServer(address: ServerAddress): Promise<Control> {
 }
 
 /** The part of a `ProjectHost` for syncs that run in their folder. */
-function folderHost(
-  options: ProjectOptions,
-  { isAtWork }: { readonly isAtWork: boolean },
-): Pick<
-  ProjectHost,
-  'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openNoticeSenders' | 'samples'
-> {
+function folderHost(options: ProjectOptions, { isAtWork }: { readonly isAtWork: boolean }): FolderHost {
+  const { env } = options
   return {
     by: userName(),
+    destinationSecrets: vault => {
+      const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
+      const secretFor = secretChecks(env, ungranted, vault ?? undefined)
+      return { secretFor, knowsAll: vault !== null || !hasEmbeddedHistory(options), vault }
+    },
     onPublished: publishedIn(dataDirHere(options), options.tell),
     samples: lazySamples({ ...options, serves: isAtWork }),
     assertSecrets: async (definition, open) => {
-      const { env } = options
       const specs = [definition.source, definition.destination]
       const isElsewhere = secretNames(JSON.stringify(specs)).some(name => !isInEnvironment(env, name))
       const mayBeKept = isElsewhere && hasEmbeddedHistory(options)

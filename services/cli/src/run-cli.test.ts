@@ -102,6 +102,7 @@ describe('help', () => {
     ['rollback', { 1: /not of this project/, 5: /cannot be reached/ }],
     ['history', { 5: /cannot be reached/ }],
     ['syncs', { 5: /cannot be reached/ }],
+    ['destinations', { 5: /cannot be reached/ }],
     ['row', { 5: /cannot be reached/ }],
     ['alerts', { 5: /cannot be reached/ }],
     ['alerts test', { 5: /was not taken/ }],

@@ -9,6 +9,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { storedCatalog, type Catalog } from '@sluice/control/catalog'
 import { kafkaChecks } from '@sluice/control/health/kafka-checks'
 import { topicsNeeded } from '@sluice/control/health/needed-topics'
+import { judgeWith, type KnownMeans } from '@sluice/control/destinations/destination-health'
+import { showDestinationHealth } from '@sluice/control/destinations/destination-gauge'
 import type { HealthSource } from '@sluice/control/health/read-health'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -31,7 +33,7 @@ import { letsEdit } from '@sluice/runtime/settings/distributed'
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, secretChecks, watchedSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import manifest from '../package.json' with { type: 'json' }
@@ -72,10 +74,14 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     ))
   const openNoticeSenders = (kept: Vault | null): SendNoticeDeps & AsyncDisposable =>
     noticeSenders(env, kept, mask)
+  const meansOf = (kept: Vault | null): KnownMeans => {
+    return { secretFor: secretChecks(env, 'refused', kept ?? undefined), knowsAll: false, vault: kept }
+  }
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
+    destinationSecrets: meansOf,
     documents: documentsApart(),
     openNoticeSenders: kept => Promise.resolve(openNoticeSenders(kept)),
     openNextRun: async (definition, ending) => {
@@ -90,6 +96,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
+  showDestinationHealth(metrics, control)
   warnOfAuthors(env, logger)
   const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
@@ -105,6 +112,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     ...{ ...stage, ...opening.use(openNoticeSenders(vault)), logger, locks: createLocalLocks() },
     ...{ publicUrl: config.publicUrl, alertMetrics: createAlertMetrics(metrics) },
     errorsOf: runErrors.bind(null, stage),
+    judge: judgeWith({ runs: stage.runs, means: meansOf(vault) }),
   }
   const opened = opening.move()
   return {

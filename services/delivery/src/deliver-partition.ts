@@ -37,6 +37,7 @@ import {
 import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt, recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
+import { RecentCounts } from './run/recent-attempts.ts'
 import { PartitionReporter, showBacklog } from './run/report-partition.ts'
 import { OpenRequest } from './send/open-request.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
@@ -91,7 +92,9 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     onFurther: () => worker.entry?.cameFurther(),
   })
   await using backlog = showBacklog({ log, stageMetrics: deps.stageMetrics, run, worker, ledger, requests })
-  const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
+  const recent = new RecentCounts(() => reportOf({ deps, run, attempts }))
+  const own = { ownership, recovered, ledger, recent }
+  const parts = { deps, run, worker, ...own, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { hasOtherAuthors, isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
-import { boundSecrets, type KeptSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, type KeptSecrets, secretChecks, secretsOf } from '@sluice/secrets/bound-secrets'
 import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/secrets/vault/key-file'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { SecretLookup } from '@sluice/secrets/environment'
@@ -19,6 +19,11 @@ export function keysOf(dataDir: string, env: Environment): KeySource {
 /** A secret without a grant goes nowhere if the operator is not the only author. */
 export function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
   return boundSecrets(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
+}
+
+/** Tells of each secret whether it is set and may go somewhere. It reads no file. */
+export function secretChecksOf(env: Environment, kept: KeptSecrets): SecretFor {
+  return secretChecks(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
 }
 
 /** False for a command on Kafka without the key of the services: it works without their secrets. */

@@ -1,10 +1,12 @@
 /** Alerts in the process that works in a folder. */
 import type { SendNoticeDeps } from '@sluice/alerts/send/send-notice'
 import type { Pipeline } from '@sluice/control/pipeline'
+import { secretChecksOf } from './folder-secrets.ts'
 import type { Ends } from '@sluice/flow/ends'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
 import type { Metrics } from '@sluice/runtime/metrics'
 import type { Environment } from '@sluice/runtime/environment'
+import type { Vault } from '@sluice/secrets/vault/vault'
 import { readResources } from '@sluice/resources/stored-resources'
 
 export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
@@ -14,6 +16,7 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
   /** The syncs that are run; null for all. The set may grow. */
   readonly only: ReadonlySet<string> | null
   readonly openNoticeSenders: () => SendNoticeDeps & AsyncDisposable
+  readonly vault: Vault
 }
 
 /**
@@ -22,22 +25,25 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
  * ends no run.
  */
 export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
-  const { only, logger, env, metrics } = deps
+  const { only, logger, env, metrics, runs, vault } = deps
   const isServer = only === null
   // The set may be empty again at the last look.
   const asked = new Set(only)
   try {
     if (!isServer && !(await hasAlerts(deps, ends.abort))) return
-    const [{ keepAlertsAlone }, { createAlertMetrics, NO_ALERT_METRICS }, { runErrors }] = await Promise.all([
-      import('@sluice/alerts/keep/keep-alerts'),
-      import('@sluice/alerts/keep/alert-metrics'),
-      import('@sluice/control/history/run-errors'),
-    ])
+    const [{ keepAlertsAlone }, { createAlertMetrics, NO_ALERT_METRICS }, { runErrors }, { judgeWith }] =
+      await Promise.all([
+        import('@sluice/alerts/keep/keep-alerts'),
+        import('@sluice/alerts/keep/alert-metrics'),
+        import('@sluice/control/history/run-errors'),
+        import('@sluice/control/destinations/destination-health'),
+      ])
     await using senders = deps.openNoticeSenders()
     const alertMetrics = metrics === undefined ? NO_ALERT_METRICS : createAlertMetrics(metrics)
     const kept = {
       ...{ ...deps, ...senders, alertMetrics, publicUrl: publicUrlOf(env) },
       ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
+      judge: judgeWith({ runs, means: { secretFor: secretChecksOf(env, vault), knowsAll: true, vault } }),
     }
     const { only: _, ...all } = kept
     const has = (sync: string): boolean => asked.has(sync) || only?.has(sync) === true

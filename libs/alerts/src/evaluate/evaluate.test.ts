@@ -1,3 +1,4 @@
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import { describe, expect, it } from 'vitest'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
 import { alert as alertSchema, type AlertSpec } from '@sluice/contracts/resources'
@@ -37,6 +38,7 @@ class Watched {
   #events: RunEvent[] = []
   certificates: SyncFacts['certificates'] = []
   refusals: SyncFacts['refusals'] = new Map()
+  destination: SyncFacts['destination'] = null
   waits: string | null = null
   paused = false
 
@@ -56,8 +58,8 @@ class Watched {
       ...{ sync: 's', incarnation: 'i', marker: 0, reports },
       events: new Map(this.#events.map(event => [event.runId, event])),
     }
-    const { certificates, refusals, paused } = this
-    const facts = { ...factsOfRuns('s', runs), paused, certificates, refusals }
+    const { certificates, refusals, paused, destination } = this
+    const facts = { ...factsOfRuns('s', runs), paused, certificates, refusals, destination }
     const { state, notices } = evaluate({
       alert: this.#alert,
       facts,
@@ -80,8 +82,8 @@ class Watched {
   }
 
   get dueAt(): number | null {
-    const { certificates, refusals, paused } = this
-    const facts = { ...factsOfRuns('s', undefined), certificates, refusals, paused }
+    const { certificates, refusals, paused, destination } = this
+    const facts = { ...factsOfRuns('s', undefined), certificates, refusals, paused, destination }
     return evaluate({ alert: this.#alert, facts, state: this.state, now: 0 }).dueAt
   }
 }
@@ -288,6 +290,27 @@ it('a certificate is told two weeks before it expires, and once it is renewed', 
   expect(watched.at((40 * DAY) / MINUTE)).toEqual([])
   watched.certificates = [{ ...certificate, expiresAt: 400 * DAY }]
   expect(watched.at((40 * DAY) / MINUTE)).toEqual(['certificate-expiring recovered'])
+})
+
+it('a destination is told when it fails, and when it takes requests again, not when it pauses', () => {
+  const watched = new Watched(alertWhen('destination-failing'))
+  const is = (state: DestinationHealth['state'], reason: string): void => {
+    const health = { state, reason, until: null, fix: null, lastAttemptAt: null }
+    watched.destination = { name: 'd', health }
+  }
+  is('unused', 'No request was sent to it yet.')
+  expect(watched.at(1)).toEqual([])
+  is('failing', 'All of the last 40 requests failed: HTTP 503.')
+  expect(watched.at(2)).toEqual(['destination-failing firing'])
+  expect(watched.state?.firing['destination-failing']?.text).toBe(
+    'The destination `d`: All of the last 40 requests failed: HTTP 503.',
+  )
+  is('breaker-open', 'The breaker is open.')
+  expect(watched.at(3)).toEqual([])
+  is('paused', 'The API asked for a pause.')
+  expect(watched.at(4)).toEqual([])
+  is('healthy', 'The last 3 requests arrived.')
+  expect(watched.at(5)).toEqual(['destination-failing recovered'])
 })
 
 describe('credentials', () => {

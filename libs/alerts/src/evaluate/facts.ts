@@ -1,5 +1,6 @@
 /** The facts about a sync with which its alerts are evaluated. */
 import { isoTime } from '@sluice/domain/iso-time'
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
@@ -54,6 +55,11 @@ export interface SyncFacts {
   } | null
   /** The certificates of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
+  /**
+   * The health of the sync's destination. Null if the alert does not ask, and if another of its syncs tells of
+   * the same destination.
+   */
+  readonly destination: { readonly name: string; readonly health: DestinationHealth } | null
   /** The reason why the destination refused the credentials, or why there were none, by run id. */
   readonly refusals: ReadonlyMap<string, string>
 }

@@ -1,5 +1,6 @@
 /** Judges each condition of an alert by a run that ended, or by the present. */
 import type { AlertCondition } from '@sluice/contracts/specs/alert-specs'
+import { DESTINATION_STATES } from '@sluice/contracts/views/destination-states'
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import { counted, lasting, percent, timeText } from '../notice/wording.ts'
 import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
@@ -33,6 +34,7 @@ export function judge(condition: AlertCondition, step: Step): Verdict {
   if (condition === 'held') return held(step)
   if (condition === 'certificate-expiring') return certificateExpiring(step)
   if (condition === 'auth-failing') return authFailing(step)
+  if (condition === 'destination-failing') return destinationFailing(step)
   if ('rows-failed' in condition) return rowsFailed(condition['rows-failed'].share, step)
   if ('slow' in condition) return slow(condition.slow.longerThan, step)
   return silent(condition.silent.noSuccessFor, step)
@@ -174,4 +176,15 @@ function authFailing(step: Step): Verdict {
   // A run that sent nothing has shown no credentials.
   if (!wentThrough(run) || run.requests === 0) return SILENT
   return { kind: 'over', text: 'The destination takes the credentials again.', run: run.figures }
+}
+
+/** A destination that merely pauses, or was not used lately, says nothing new. */
+function destinationFailing(step: Step): Verdict {
+  if (step.kind === 'ended' || step.facts.destination === null) return SILENT
+  const { name, health } = step.facts.destination
+  const { state, reason } = health
+  if (DESTINATION_STATES[state].tone === 'bad')
+    return { kind: 'holds', text: `The destination \`${name}\`: ${reason}`, run: null }
+  if (state !== 'healthy' && state !== 'degraded') return SILENT
+  return { kind: 'over', text: `The destination \`${name}\`: ${reason}`, run: null }
 }

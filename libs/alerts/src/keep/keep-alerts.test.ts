@@ -1,4 +1,5 @@
 /** Alerts on a real log, told to a real HTTP server. */
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
@@ -37,6 +38,10 @@ afterEach(async () => {
 })
 
 /** A process that watches. */
+const HEALTHY: DestinationHealth = {
+  ...{ state: 'healthy', reason: 'All arrived.', until: null, fix: null, lastAttemptAt: null },
+}
+
 class Keeper {
   readonly #drain = new AbortController()
   readonly #abort = new AbortController()
@@ -58,6 +63,7 @@ class Keeper {
       allowPrivateNetwork: true,
       now: Date.now,
       errorsOf: () => Promise.resolve([]),
+      judge: () => HEALTHY,
       firstPauseMs: 20,
       ...deps,
     }

@@ -1,5 +1,7 @@
 /** Collects the facts about a sync for an evaluation, and reads the errors of runs for it. */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
+import type { DestinationSpec } from '@sluice/contracts/resources'
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { ErrorGroup } from '@sluice/domain/answers/error-groups'
 import { isNoTokenError } from '@sluice/oauth/login'
@@ -20,6 +22,8 @@ export interface KnownFactsDeps {
     run: { readonly sync: string; readonly run: string },
     signal: AbortSignal,
   ) => Promise<readonly ErrorGroup[]>
+  /** Judges a destination by the runs of these syncs, as all who show its health do. */
+  readonly judge: (destination: DestinationSpec, syncs: ReadonlySet<string>) => DestinationHealth
   /** The URL of the console; null if it is not set. */
   readonly publicUrl: string | null
 }
@@ -34,7 +38,7 @@ export class KnownFacts {
 
   /** Returns the facts. It reads the errors of runs that ended since the state, if an alert needs them. */
   async of(
-    { alert, sync, paused, destination }: Watched,
+    { alert, sync, paused, destination, tellsFor }: Watched,
     before: AlertState | null,
     signal: AbortSignal,
   ): Promise<SyncFacts> {
@@ -50,7 +54,11 @@ export class KnownFacts {
         const why = refusalIn(await this.#errorsOf(sync, run.id, signal))
         if (why !== null) refusals.set(run.id, why)
       }
-    return { ...facts, paused, certificates, refusals }
+    const isJudged = alert.when.includes('destination-failing') && destination !== null && tellsFor !== null
+    const judged = isJudged
+      ? { name: destination.name, health: this.#deps.judge(destination, tellsFor) }
+      : null
+    return { ...facts, paused, certificates, refusals, destination: judged }
   }
 
   async #errorsOf(sync: string, run: string, signal: AbortSignal): Promise<readonly ErrorGroup[]> {

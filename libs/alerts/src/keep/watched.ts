@@ -1,6 +1,6 @@
 /** Reads the alerts, the syncs of each, and their certificates. */
 import { X509Certificate } from 'node:crypto'
-import type { AlertSpec, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import type { AlertSpec, DestinationSpec, ResourceSpec, SyncSpec } from '@sluice/contracts/resources'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
 import { useByDestination } from '@sluice/domain/secret-uses'
@@ -41,6 +41,8 @@ export interface Watched {
   /** True if its schedule starts no run. */
   readonly paused: boolean
   readonly destination: DestinationSpec | null
+  /** The syncs that send to that destination, if this is the one of the alert that tells of its health. */
+  readonly tellsFor: ReadonlySet<string> | null
 }
 
 export interface AllWatched {
@@ -59,14 +61,19 @@ export async function readWatched(deps: AlertLog, signal: AbortSignal): Promise<
   const watched: Watched[] = []
   for (const alert of specs.values()) {
     if (alert.kind !== 'alert') continue
+    const told = new Set<string>()
     for (const sync of syncs) {
       if (alert.syncs !== 'all' && !alert.syncs.includes(sync.name)) continue
       const destination = specs.get(`destination/${sync.destination}`)
+      // One notice about a destination is enough, however many syncs send to it.
+      const tells = !told.has(sync.destination)
+      told.add(sync.destination)
       watched.push({
         alert,
         sync: sync.name,
         paused: sync.paused === true,
         destination: destination?.kind === 'destination' ? destination : null,
+        tellsFor: tells ? namesOfSyncsTo(sync.destination, syncs) : null,
       })
     }
   }
@@ -78,6 +85,10 @@ export async function readWatched(deps: AlertLog, signal: AbortSignal): Promise<
     knows: watch =>
       watches.has(watchKey(watch)) || isUnreadable('alert', watch.alert) || isUnreadable('sync', watch.sync),
   }
+}
+
+function namesOfSyncsTo(destination: string, syncs: readonly SyncSpec[]): ReadonlySet<string> {
+  return new Set(syncs.flatMap(sync => (sync.destination === destination ? [sync.name] : [])))
 }
 
 function addReadable(specs: Map<string, ResourceSpec>, key: string, spec: string): void {

@@ -21,6 +21,7 @@ const BEGUN: { readonly [C in AlertConditionName]: string } = {
   silent: 'no run succeeds',
   'certificate-expiring': 'a certificate expires',
   'auth-failing': 'the destination refuses the credentials',
+  'destination-failing': 'the destination fails',
 }
 
 const OVER: { readonly [C in AlertConditionName]: string } = {
@@ -31,6 +32,7 @@ const OVER: { readonly [C in AlertConditionName]: string } = {
   silent: 'a run succeeded again',
   'certificate-expiring': 'no certificate expires soon any more',
   'auth-failing': 'the destination takes the credentials again',
+  'destination-failing': 'the destination takes requests again',
 }
 
 interface NoticeOptions {
@@ -96,6 +98,8 @@ function todoOf(
       return 'Renew the certificate, and put it where the destination names it in `tls`.'
     case 'auth-failing':
       return 'Set the secret again with `sluice secret set NAME`, or log in again with `sluice auth DESTINATION`.'
+    case 'destination-failing':
+      return '`sluice destinations` has the state of all destinations, and what mends each.'
     default:
       return condition satisfies never
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { certificateView, resourceView, sessionView } from '../api.ts'
 import { doctorView } from '../operator-views.ts'
+import { destinationHealth, destinationHour } from '../views/destination-health.ts'
 import { count, timestamp } from '../views/run-parts.ts'
 
 /** The next instants of a schedule. */
@@ -115,11 +116,13 @@ export const healthView = z.object({
   notices: z.array(z.string()),
 })
 
-/** The destinations, and the use of their limits. */
+/** The destinations, the health of each, and the use of its limits. Earlier versions answer no health. */
 export const destinationsPage = z.object({
   destinations: z.array(
     z.object({
       name: z.string(),
+      health: destinationHealth.optional(),
+      hour: destinationHour.optional(),
       concurrency: z.object({
         /** The most requests in flight; the default if the destination sets no limit. */
         limit: z.int().min(1),

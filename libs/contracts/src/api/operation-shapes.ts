@@ -564,7 +564,7 @@ export const SHAPES = {
     answer: operating.healthView,
   },
   listDestinations: {
-    summary: 'The destinations by name, and the use of their limits',
+    summary: 'The destinations by name, the health of each, and the use of its limits',
     query: page,
     answer: operating.destinationsPage,
   },

@@ -30,7 +30,7 @@ describe('the registered schemas', () => {
         "Command": "aa417335da9064e9",
         "DefinitionRecord": "2be30160bce511bb",
         "Marker": "dac9e407d1c96923",
-        "PartitionReport": "480011435648aaa7",
+        "PartitionReport": "625e672e4e2a3862",
         "Request": "5f77d74383fc5aff",
         "ResourceRecord": "4606625c9d7ffd27",
         "RetryEntry": "6ae7c64cf63633e6",

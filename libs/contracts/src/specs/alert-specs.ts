@@ -13,6 +13,7 @@ export const ALERT_CONDITIONS = [
   'silent',
   'certificate-expiring',
   'auth-failing',
+  'destination-failing',
 ] as const
 export type AlertConditionName = (typeof ALERT_CONDITIONS)[number]
 
@@ -23,10 +24,12 @@ const share = z
   .max(1, SHARE_WANTED)
   .describe('Fires if at least this share of a run’s rows was not delivered; 0: any row.')
 
-const plainCondition = z.enum(['run-failed', 'held', 'certificate-expiring', 'auth-failing'])
+const plainCondition = z.enum([
+  ...(['run-failed', 'held', 'certificate-expiring', 'auth-failing', 'destination-failing'] as const),
+])
 const CONDITION_WANTED =
   'one of `run-failed`, `rows-failed: { share: 0.01 }`, `held`, `slow: { longerThan: 1h }`, ' +
-  '`silent: { noSuccessFor: 1d }`, `certificate-expiring`, `auth-failing`'
+  '`silent: { noSuccessFor: 1d }`, `certificate-expiring`, `auth-failing`, `destination-failing`'
 
 const condition = z.union(
   [

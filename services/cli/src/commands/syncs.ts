@@ -8,7 +8,7 @@ import { asTyped } from '../output/called.ts'
 import { showEnvironment } from '../output/notice.ts'
 import { painter, safe } from '../output/paint.ts'
 import { table } from '../output/table.ts'
-import { number, paintStatus, waitText, type OutputOptions } from '../output/wording.ts'
+import { elapsedShort, number, paintStatus, waitText, type OutputOptions } from '../output/wording.ts'
 
 export const command: Command = {
   description:
@@ -95,15 +95,6 @@ export function isUnattended({ schedule, paused, nextRunAt }: SyncView): boolean
 function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {
   const at = endedAt ?? startedAt
   return at === null ? '' : `${elapsedShort(now - Date.parse(at))} ago`
-}
-
-/** `5 s`, `3 min`, `2 h`, `4 d`: one unit, so that a column stays narrow. */
-function elapsedShort(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
-  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`
-  return `${Math.round(seconds / 86_400)} d`
 }
 
 function scheduleText({ schedule }: SyncView): string {

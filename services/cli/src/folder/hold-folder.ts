@@ -5,7 +5,7 @@ import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { unloadedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
-import { type ProjectHost, ProjectControl } from '@sluice/control/project-control'
+import { type FolderHost, ProjectControl } from '@sluice/control/project-control'
 import type { Project } from '@sluice/project/project'
 import type { Logger } from '@sluice/runtime/logger'
 import { SharedServices } from './shared-services.ts'
@@ -33,12 +33,7 @@ export interface FolderOptions {
   /** Rejects with `conflict` if another process works in the folder. */
   readonly openToRead: () => Promise<Pipeline>
   readonly askHolder: (socket: string) => Promise<Control>
-  readonly hostOf: (options: {
-    readonly isAtWork: boolean
-  }) => Pick<
-    ProjectHost,
-    'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openNoticeSenders' | 'samples'
-  >
+  readonly hostOf: (options: { readonly isAtWork: boolean }) => FolderHost
   /** If set, first runs differ from what another process knows, so this command asks no other process. */
   readonly firstRun?: object | undefined
   readonly patienceMs?: number

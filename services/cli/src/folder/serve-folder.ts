@@ -14,11 +14,12 @@ import { duration } from '@sluice/contracts/specs/plain-values'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { recordsOf, storedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Check } from '@sluice/control/health/check'
+import { showDestinationHealth } from '@sluice/control/destinations/destination-gauge'
 import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { writeResources } from '@sluice/resources/change-resources'
 import { leftText } from '@sluice/control/resources/resource-plan'
-import { ProjectControl, type ProjectHost } from '@sluice/control/project-control'
+import { ProjectControl, type FolderHost } from '@sluice/control/project-control'
 import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
@@ -57,10 +58,7 @@ export interface ServeFolderOptions {
   readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
-  readonly projectHost: Pick<
-    ProjectHost,
-    'assertSecrets' | 'by' | 'openNextRun' | 'openNoticeSenders' | 'samples'
-  >
+  readonly projectHost: FolderHost
   /** Begins a login to a destination. */
   readonly logIn: (login: {
     readonly destination: DestinationSpec
@@ -112,6 +110,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
     documents: documentsApart(),
     open: () => Promise.resolve(served),
   })
+  showDestinationHealth(metrics, control)
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   signal.addEventListener('abort', () => asked.close(), { once: true })
   const serving = { openControl: () => Promise.resolve(control), asked, logger }

@@ -38,6 +38,15 @@ export function elapsed(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
 }
 
+/** `5 s`, `3 min`, `2 h`, `4 d`: one unit, so that a column stays narrow. */
+export function elapsedShort(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`
+  return `${Math.round(seconds / 86_400)} d`
+}
+
 /** `2026-03-01 14:05:09`, in the given time zone. */
 export function clockTime(iso: string, timeZone?: string): string {
   const format = new Intl.DateTimeFormat('sv-SE', {

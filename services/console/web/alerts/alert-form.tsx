@@ -91,6 +91,7 @@ const CONDITIONS: readonly Condition[] = [
     limit: { field: 'noSuccessFor', start: '1d', label: 'For this long, such as 12h or 2d' },
   },
   { name: 'auth-failing', words: 'A destination refuses the login' },
+  { name: 'destination-failing', words: 'A destination fails, or cannot be used' },
   { name: 'certificate-expiring', words: 'A certificate expires soon' },
 ]
 

@@ -1,10 +1,12 @@
-/** The destinations, each with its limits, the waits of its runs, and the ends of its certificates. */
+/** The destinations, each with its health, its limits, and the ends of its certificates. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
 import type { DestinationsPage } from '@sluice/contracts/api/operating'
+import { DESTINATION_STATES } from '@sluice/contracts/views/destination-states'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactElement } from 'react'
 import { destinationsQuery, figuresQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
+import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { count, localTime, utcTime, waitInWords } from '../ui/format.ts'
 import { Section, Time, useNow } from '../ui/parts.tsx'
@@ -17,8 +19,8 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
   const { data: all } = useQuery(syncsQuery)
   const { data: used, error: unknownUse } = useQuery(destinationsQuery)
-  const concurrencies = new Map(
-    unknownUse === null ? used?.destinations.map(({ name, concurrency }) => [name, concurrency]) : [],
+  const known = new Map(
+    unknownUse === null ? used?.destinations.map(destination => [destination.name, destination]) : [],
   )
   const found = data?.resources.filter(({ kind }) => kind === 'destination') ?? []
   if (found.length === 0) return null
@@ -33,7 +35,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
             waits={waitsAt(destination.name, all?.syncs ?? [])}
             certificates={certificatesAt(destination.name, all?.syncs ?? [])}
             sending={sendingTo(destination.name, all?.syncs ?? [])}
-            concurrency={concurrencies.get(destination.name)}
+            known={known.get(destination.name)}
             isSending={isSendingTo(destination.name, all?.syncs ?? [])}
           />
         ))}
@@ -44,20 +46,16 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
 
 type Wait = SyncView['waiting'][number]
 
-/** The waits of runs that are about their destination, with colour and text of the badge. */
-const HINDERS: { readonly [kind in Wait['kind']]?: readonly ['bad' | 'warn' | 'busy', string] } = {
-  breaker: ['bad', 'breaker open'],
-  secret: ['bad', 'secret missing'],
-  token: ['bad', 'login fails'],
+/** Waits that are no fault of the destination, with colour and text of the badge. */
+const WAITS: { readonly [kind in Wait['kind']]?: readonly ['bad' | 'busy', string] } = {
   'limits-store': ['bad', 'limits unknown'],
-  throttled: ['warn', 'paused by the API'],
   limit: ['busy', 'at its limit'],
 }
 
 /** One wait of each kind, over all syncs that send there. */
 function waitsAt(name: string, syncs: readonly SyncView[]): readonly Wait[] {
   const waits = syncs.flatMap(({ destination, waiting }) => (destination === name ? waiting : []))
-  return [...new Map(waits.map(wait => [wait.kind, wait])).values()].filter(({ kind }) => kind in HINDERS)
+  return [...new Map(waits.map(wait => [wait.kind, wait])).values()].filter(({ kind }) => kind in WAITS)
 }
 
 interface LineProps {
@@ -68,9 +66,12 @@ interface LineProps {
   /** The runs that send there now. */
   readonly sending: readonly string[]
   /** Undefined until the server has answered. */
-  readonly concurrency: DestinationsPage['destinations'][number]['concurrency'] | undefined
+  readonly known: DestinationsPage['destinations'][number] | undefined
   readonly isSending: boolean
 }
+
+/** These need no reason. */
+const CALM: ReadonlySet<string> = new Set(['good', 'calm'])
 
 /** The ends of certificates are shown in days, so an hourly update is enough. */
 const HOUR_MS = 3_600_000
@@ -82,15 +83,17 @@ function DestinationLine(props: LineProps): ReactElement {
     waits,
     certificates,
     sending,
-    concurrency,
+    known,
     isSending,
   } = props
+  const health = known?.health
+  const needsReason = health !== undefined && !CALM.has(DESTINATION_STATES[health.state].tone)
   const now = useNow(HOUR_MS)
   const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
   const used = syncs.filter(sync => sync.spec['destination'] === name).length
   // The store of the limits may have lost some of the requests in flight, so its number is not shown.
   const isCounted = waits.every(({ kind }) => kind !== 'limits-store')
-  const slots = concurrency === undefined || !isCounted ? null : slotsInWords(concurrency, isSending)
+  const slots = known === undefined || !isCounted ? null : slotsInWords(known.concurrency, isSending)
   return (
     <li className="sync-line destination-line">
       <div className="sync-name">
@@ -115,11 +118,9 @@ function DestinationLine(props: LineProps): ReactElement {
           ))}
       </div>
       <div className="destination-state">
-        {waits.length === 0 && ends.every(({ state }) => state !== 'ended') ? (
-          <Badge tone="calm" text="ready" />
-        ) : null}
+        {health === undefined ? null : <HealthBadge health={health} />}
         {waits.map(({ kind }) => {
-          const [tone, text] = HINDERS[kind] ?? ['busy', kind]
+          const [tone, text] = WAITS[kind] ?? ['busy', kind]
           return <Badge key={kind} tone={tone} text={text} />
         })}
         {ends
@@ -128,6 +129,11 @@ function DestinationLine(props: LineProps): ReactElement {
             <Badge key={side} tone={state === 'ended' ? 'bad' : 'warn'} sign="!" text={text} />
           ))}
       </div>
+      {needsReason ? (
+        <p className="sync-wait">
+          <HealthReason health={health} /> <HealthFix health={health} />
+        </p>
+      ) : null}
       {ends
         .filter(({ state }) => state !== 'good')
         .map(({ side, state, subject, expiresAt }) => (

@@ -1,4 +1,4 @@
-/** The page of one resource: its YAML, its history, and removing it. */
+/** The page of one resource: the state of a destination, the YAML, its history, and removing it. */
 import type { ResourceView } from '@sluice/contracts/api'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
@@ -19,6 +19,7 @@ import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { titleIn } from '../ui/named.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
+import { DestinationState } from './destination-state.tsx'
 
 type Version = ResourceHistoryView['versions'][number]
 
@@ -88,6 +89,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
         </>
       }
     >
+      {kind === 'destination' ? <DestinationState resource={resource} /> : null}
       {wantsLogin(resource) ? <DestinationLogin name={name} /> : null}
       <EditYaml resource={resource} />
       <History resource={resource} />

@@ -3,13 +3,14 @@ import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useDeferredValue, useMemo, useState, type ReactElement } from 'react'
-import { resourcesQuery } from '../api/queries.ts'
+import { destinationsQuery, resourcesQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { ButtonLink } from '../ui/button.tsx'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { Named, titleIn } from '../ui/named.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { HealthBadge } from './destination-health.tsx'
 
 const KINDS = ['sync', 'model', 'source', 'destination', 'alert'] as const
 
@@ -117,6 +118,7 @@ const COLUMNS: readonly DataColumn<ResourceView>[] = [
     ),
   },
   { name: 'Kind', value: ({ kind }) => kind, cell: ({ kind }) => kind },
+  { name: 'Health', cell: ({ kind, name }) => (kind === 'destination' ? <HealthOf name={name} /> : null) },
   { name: 'From', value: fromOf, cell: fromOf },
   {
     ...{ name: 'Changed', value: ({ changedAt }) => changedAt ?? null },
@@ -129,3 +131,9 @@ const COLUMNS: readonly DataColumn<ResourceView>[] = [
     ),
   },
 ]
+
+function HealthOf({ name }: { readonly name: string }): ReactElement | null {
+  const { data } = useQuery(destinationsQuery)
+  const health = data?.destinations.find(destination => destination.name === name)?.health
+  return health === undefined ? null : <HealthBadge health={health} />
+}

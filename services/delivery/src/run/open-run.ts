@@ -24,6 +24,7 @@ import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd, STAGE_ENDED } from './early-end.ts'
 import type { Recovered } from '../ledger/request-history.ts'
 import { notedSender, type LateSends } from './maybe-sent.ts'
+import type { RecentCounts } from './recent-attempts.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
 import type { RenderElsewhere } from '@sluice/templates/rendering/render-batch'
 import { PartRenderer } from '../send/render-part.ts'
@@ -90,6 +91,7 @@ export interface DeliveryParts {
   readonly ownership: Ownership
   readonly recovered: Recovered
   readonly ledger: AttemptLedger
+  readonly recent: RecentCounts
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
   /** This partition's share of the memory of the process. */
@@ -120,13 +122,15 @@ export async function openRun(
   },
   signal: AbortSignal,
 ): Promise<OpenRun> {
-  const { deps, run, worker, ownership, ledger, attempts } = parts
+  const { deps, run, worker, ownership, ledger, recent, attempts } = parts
   const { begin, nextSeq, isOver, onUnreachable, waitsFor, beforeSending } = options
   const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
   const precautions = worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
   const early = earlyEndOf(parts, { begin, precautions, maxDuration, isOver })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
+    recent.begin(target.destination)
+    if (unsendable !== null) recent.stop('unusable', unsendable.message)
     await beforeSending(target, signal)
     // From here on requests may be sent. A successor knows that if it finds this marker and no end after it.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
@@ -136,7 +140,7 @@ export async function openRun(
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
       target,
-      ledger,
+      ...{ ledger, recent },
       sender: notedSender(deps, partition),
       throttles: deps.throttles,
       unrecorded: deps.unrecorded,

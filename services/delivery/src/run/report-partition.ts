@@ -16,6 +16,7 @@ import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import { PositionHints } from '@sluice/partition/position-hints'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { partitionSpans, PhaseClock } from './partition-spans.ts'
+import type { RecentCounts } from './recent-attempts.ts'
 import { ReportedWaits } from './reported-waits.ts'
 
 /** Progress is reported twice a second at first, and the longer a run lasts, the less often. */
@@ -23,6 +24,8 @@ const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
+/** That a destination begins to fail, or to take requests again, is reported as soon as this. */
+const TURNED_MS = 5_000
 /** A shorter handover is not reported. */
 const HAND_OVER_SHOWN_AFTER_MS = 500
 const HANDS_OVER =
@@ -36,6 +39,7 @@ interface ReporterOptions {
   readonly ownership: Ownership
   readonly attempts: TopicPartition
   readonly ledger: AttemptLedger
+  readonly recent: RecentCounts
   readonly runs: Pick<RunsView, 'of'>
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
@@ -158,7 +162,9 @@ export class PartitionReporter {
     signal: AbortSignal,
   ): Promise<void> {
     const { failures, lately } = ledger
+    const { recent } = this.#options
     let reported: CountsByOp = ledger.progress
+    let reportedAttempts = { version: recent.version, isIll: recent.isIll }
     let { version } = failures
     // A run that comes to a stop is reported until nothing was finished for a while.
     let isStillFast = false
@@ -173,10 +179,15 @@ export class PartitionReporter {
       if (run !== watched.run) watched = { run, since: nowMs }
       const pauseMs = progressPauseMs(nowMs - watched.since)
       const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
-      const isChanged = counts !== reported || failures.version !== version || isStillFast
-      const isDue = isChanged && nowMs - countsAtMs >= pauseMs
+      const now = { version: recent.version, isIll: recent.isIll }
+      const isAnswered = now.version !== reportedAttempts.version
+      const isChanged = counts !== reported || failures.version !== version || isAnswered || isStillFast
+      // A destination that begins to fail is news, however long the run lasts.
+      const turnedMs = now.isIll === reportedAttempts.isIll ? pauseMs : Math.min(pauseMs, TURNED_MS)
+      const isDue = isChanged && nowMs - countsAtMs >= turnedMs
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
+      reportedAttempts = now
       countsAtMs = nowMs
       version = failures.version
       isStillFast = lately.rows !== null && lately.rows.delivered + lately.rows.failed > 0
@@ -219,9 +230,9 @@ export class PartitionReporter {
   }
 
   async #write(
-    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd'>,
+    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd' | 'recent'>,
   ): Promise<void> {
-    const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
+    const { io, prefix, run, ownership, attempts, ledger, recent, worker } = this.#options
     const { partition } = attempts
     this.#reportsWait = (report.waits ?? []).length > 0
     const value = io.encode('PartitionReport', {
@@ -236,6 +247,7 @@ export class PartitionReporter {
       partition,
       marker: ownership.markerOffset(attempts),
       attemptsEnd: ledger.attemptsEnd,
+      recent: recent.record,
     })
     const target = at(sharedTopics(prefix).runs, homePartition(run.sync))
     await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {

@@ -45,6 +45,7 @@ import {
   type Sent,
 } from './send-request.ts'
 import { TOO_LONG } from '../run/early-end.ts'
+import type { RecentCounts } from '../run/recent-attempts.ts'
 import { queueWait } from '../run/reported-waits.ts'
 
 export interface SendQueueOptions extends Ends {
@@ -55,6 +56,8 @@ export interface SendQueueOptions extends Ends {
   readonly throttles: Throttles
   readonly unrecorded: UnrecordedRequests
   readonly stageMetrics: StageMetrics
+  /** Counts how the destination answers, for its health. */
+  readonly recent: Pick<RecentCounts, 'take' | 'stop'>
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /** The retries that the sync allows within a run; null if none. */
@@ -245,6 +248,7 @@ export class SendQueue {
     const failure = (await credentials?.ready({ signal: this.#interrupted })) ?? null
     if (failure === null) return !this.#interrupted.aborted
     this.#unsendable = failure
+    this.#options.recent.stop('unusable', failure.message)
     this.#giveUp(failure.message)
     return false
   }
@@ -389,7 +393,9 @@ export class SendQueue {
   #broken(broken: Broken): void {
     // The clock of another machine gave the start of the run.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
-    if (isDead(broken, ageMs)) this.#giveUp(brokenText(broken))
+    if (!isDead(broken, ageMs)) return
+    this.#options.recent.stop('breaker', brokenText(broken))
+    this.#giveUp(brokenText(broken))
   }
 
   /** Puts a request at the head of the queue. */
@@ -410,7 +416,7 @@ export class SendQueue {
     const { ledger } = this.#options
     const atMs = performance.now()
     memory.answered(request, attempt)
-    this.#metrics.attempted(attempt)
+    this.#attempted(attempt, request)
     let isAcknowledged = false
     const release = (): void => {
       onRecorded?.()
@@ -427,6 +433,11 @@ export class SendQueue {
     const retried = isFinished ? null : retriedRows(attempt, parts, { whole: whole.rows, own: request.rows })
     ledger.record({ requestOffset: open.offset, attempt, effects, retried, release })
     this.#hurryIfShort()
+  }
+
+  #attempted(attempt: UnownedAttempt, { rows }: Pick<Request, 'rows'>): void {
+    this.#metrics.attempted(attempt)
+    this.#options.recent.take(attempt, rows.length)
   }
 
   /** Writes attempts at once if few more may be unrecorded, so that requests seldom wait for that. */
@@ -499,7 +510,7 @@ export class SendQueue {
   /** Records an attempt all of whose rows were throttled. The request goes to the head of the queue. */
   #throttled(ready: Ready, attempt: UnownedAttempt, onRecorded: () => void): void {
     const { ledger } = this.#options
-    this.#metrics.attempted(attempt)
+    this.#attempted(attempt, ready.request)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: onRecorded })
     this.#hurryIfShort()
     this.#sendAgain({ ...ready, lateMs: 0, hasIntent: false })

@@ -1,6 +1,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { destination, type DestinationSpec } from '@sluice/contracts/resources'
 import { describe, expect, it, vi } from 'vitest'
+import type { JudgedDestination } from './destination-health.ts'
 import { destinationsPageOf } from './destinations-page.ts'
 
 const paging = { limit: 50, after: undefined }
@@ -9,34 +10,47 @@ const named = (name: string, more: object = {}): DestinationSpec =>
   destination.parse({ kind: 'destination', name, baseUrl: 'https://api.example.com', ...more })
 const SPECS = [named('b'), named('a', { limits: { concurrency: 5 } })]
 
+const JUDGED: JudgedDestination = {
+  health: { state: 'unused', reason: 'No request.', until: null, fix: null, lastAttemptAt: null },
+  hour: {
+    ...{ attempts: 0, delivered: 0, throttled: 0, errors: [] },
+    latencyMs: { p50: null, p90: null, p99: null },
+  },
+}
+const judge = (): JudgedDestination => JUDGED
+
 /** The slots in use on the page, by destination. */
 const inUse = async (slotsTaken: (scope: string) => Promise<number | null>, of = signal) => {
-  const { destinations } = await destinationsPageOf(SPECS, { slotsTaken }, { ...paging, signal: of })
+  const { destinations } = await destinationsPageOf(
+    SPECS,
+    { usage: { slotsTaken }, judge },
+    { ...paging, signal: of },
+  )
   return Object.fromEntries(destinations.map(({ name, concurrency }) => [name, concurrency.inUse]))
 }
 
 describe('the destinations', () => {
   it('are told by name, each with its concurrency limit and how much of it is in use', async () => {
     const slotsTaken = (scope: string) => Promise.resolve(scope === 'destination/a' ? 3 : 0)
-    expect(await destinationsPageOf(SPECS, { slotsTaken }, { ...paging, signal })).toEqual({
+    expect(await destinationsPageOf(SPECS, { usage: { slotsTaken }, judge }, { ...paging, signal })).toEqual({
       destinations: [
-        { name: 'a', concurrency: { limit: 5, inUse: 3 } },
-        { name: 'b', concurrency: { limit: 100, inUse: 0 } },
+        { name: 'a', ...JUDGED, concurrency: { limit: 5, inUse: 3 } },
+        { name: 'b', ...JUDGED, concurrency: { limit: 100, inUse: 0 } },
       ],
       next: null,
     })
   })
 
   it('come in pages', async () => {
-    const first = await destinationsPageOf(SPECS, null, { ...paging, limit: 1, signal })
+    const first = await destinationsPageOf(SPECS, { usage: null, judge }, { ...paging, limit: 1, signal })
     const after = first.next ?? undefined
-    const second = await destinationsPageOf(SPECS, null, { limit: 1, after, signal })
+    const second = await destinationsPageOf(SPECS, { usage: null, judge }, { limit: 1, after, signal })
     const names = [first, second].map(({ destinations }) => destinations.map(({ name }) => name))
     expect([names, second.next]).toEqual([[['a'], ['b']], null])
   })
 
   it('have no figure where nobody knows, rather than 0', async () => {
-    const { destinations } = await destinationsPageOf(SPECS, null, { ...paging, signal })
+    const { destinations } = await destinationsPageOf(SPECS, { usage: null, judge }, { ...paging, signal })
     expect(destinations.map(({ concurrency }) => concurrency)).toEqual([
       { limit: 5, inUse: null },
       { limit: 100, inUse: null },

@@ -1,11 +1,12 @@
-/** The destinations, and how much of their limits is in use. */
+/** The destinations: the health of each, and how much of its limits is in use. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DestinationsPage } from '@sluice/contracts/api/operating'
 import { type DestinationSpec, type ResourceSpec, DEFAULT_CONCURRENCY } from '@sluice/contracts/resources'
 import { sleep } from '@sluice/flow/sleep'
 import type { LimitUsage } from '@sluice/rate-limit/port'
-import { pageOf } from './named-pages.ts'
-import type { Paging } from './port.ts'
+import { pageOf } from '../named-pages.ts'
+import type { Paging } from '../port.ts'
+import type { JudgedDestination } from './destination-health.ts'
 
 /** The page waits no longer for limits that do not answer. */
 const MAX_WAIT_MS = 1_000
@@ -13,7 +14,13 @@ const MAX_WAIT_MS = 1_000
 /** `usage` is null where nobody knows the slots in use. Rejects with the signal's reason. */
 export async function destinationsPageOf(
   specs: readonly ResourceSpec[],
-  usage: LimitUsage | null,
+  {
+    usage,
+    judge,
+  }: {
+    readonly usage: LimitUsage | null
+    readonly judge: (spec: DestinationSpec) => JudgedDestination
+  },
   { signal, ...paging }: Paging & { readonly signal: AbortSignal },
 ): Promise<DestinationsPage> {
   const { page, next } = pageOf(
@@ -27,9 +34,10 @@ export async function destinationsPageOf(
     const slotsInTime = async (name: string): Promise<number | null> =>
       usage === null ? null : await Promise.race([slotsOf(usage, name), timeUp.then(() => null)])
     const inUse = await Promise.all(page.map(({ name }) => slotsInTime(name)))
-    const destinations = page.map(({ name, limits }, at) => {
+    const destinations = page.map((spec, at) => {
+      const { name, limits } = spec
       const limit = limits?.concurrency ?? DEFAULT_CONCURRENCY
-      return { name, concurrency: { limit, inUse: inUse[at] ?? null } }
+      return { name, ...judge(spec), concurrency: { limit, inUse: inUse[at] ?? null } }
     })
     return { destinations, next }
   } finally {

@@ -1,0 +1,89 @@
+/** How a destination has answered lately, as the runs of all syncs that send there report it. */
+import type { AttemptsSpan, Wait } from '@sluice/contracts/run-records'
+import type { DestinationHour } from '@sluice/contracts/views/destination-health'
+import { type AttemptSums, type DestinationFacts, JUDGED_MS } from '@sluice/domain/destination-health'
+import { countsOf } from '@sluice/domain/counts'
+import { OPS } from '@sluice/contracts/state'
+import { percentiles } from '@sluice/history/latency-bins'
+import { runAtWork, type SyncRuns } from '@sluice/runs/runs-view'
+
+const HOUR_MS = 3_600_000
+const SHARES = [0.5, 0.9, 0.99] as const
+
+export interface Answers extends Omit<DestinationFacts, 'unusable'> {
+  readonly hour: DestinationHour
+}
+
+/** `syncs` has the names of the syncs that send there now. It reads nothing: `runs` has the reports. */
+export function answersOf(
+  destination: string,
+  { syncs, runs }: { readonly syncs: ReadonlySet<string>; readonly runs: Iterable<SyncRuns> },
+): Answers {
+  const waits: Wait[] = []
+  const judged: AttemptsSpan[] = []
+  const all: AttemptsSpan[] = []
+  let lastAttemptAt: number | null = null
+  let stopped: DestinationFacts['stopped'] = null
+  let wasUsed = false
+  for (const known of runs) {
+    const ofSync = [...known.reports.values()].flatMap(({ recent }) =>
+      recent?.destination === destination ? [recent] : [],
+    )
+    for (const { at, stopped: by } of ofSync) {
+      if (at !== null) lastAttemptAt = Math.max(at, lastAttemptAt ?? 0)
+      if (by !== null && by.at > (stopped?.at ?? 0)) stopped = by
+    }
+    const spans = ofSync.flatMap(({ spans }) => spans)
+    // A newer run is newer evidence: somebody may have mended what failed the one before.
+    const run = spans.reduce((newest, span) => Math.max(newest, span.run), 0)
+    judged.push(...spans.filter(span => span.run === run))
+    all.push(...spans)
+    if (!syncs.has(known.sync)) continue
+    wasUsed ||= hasSent(known)
+    const open = runAtWork(known)
+    for (const report of known.reports.values())
+      if (report.run === open?.run && !report.ended) waits.push(...(report.waits ?? []))
+  }
+  const isAfter = stopped !== null && stopped.at >= (lastAttemptAt ?? 0)
+  const last = lastAttemptAt ?? 0
+  return {
+    ...{ waits, lastAttemptAt, wasUsed, stopped: isAfter ? stopped : null },
+    sums: sumsOf(judged.filter(({ from }) => last - from <= JUDGED_MS)),
+    hour: hourOf(all.filter(({ from }) => last - from < HOUR_MS)),
+  }
+}
+
+function hasSent({ events }: SyncRuns): boolean {
+  return [...events.values()].some(({ counts }) => OPS.some(op => countsOf(counts, op).requests > 0))
+}
+
+function sumsOf(spans: readonly AttemptsSpan[]): AttemptSums {
+  const sum = (count: (span: AttemptsSpan) => number): number =>
+    spans.reduce((total, span) => total + count(span), 0)
+  return {
+    delivered: sum(({ delivered }) => delivered),
+    throttled: sum(({ throttled }) => throttled),
+    rowsDelivered: sum(({ rowsDelivered }) => rowsDelivered),
+    rowsRejected: sum(({ rowsRejected }) => rowsRejected),
+    errors: summed(spans.map(({ errors }) => errors)),
+  }
+}
+
+function hourOf(spans: readonly AttemptsSpan[]): DestinationHour {
+  const { delivered, throttled, errors } = sumsOf(spans)
+  const kinds = [...errors].map(([kind, count]) => ({ kind, count })).sort((a, b) => b.count - a.count)
+  const failed = kinds.reduce((sum, { count }) => sum + count, 0)
+  const bins = [...summed(spans.map(({ latency }) => latency))].map(
+    ([bin, count]) => [Number(bin), count] as const,
+  )
+  const [p50 = null, p90 = null, p99 = null] = percentiles(new Map(bins), SHARES)
+  const attempts = delivered + throttled + failed
+  return { attempts, delivered, throttled, errors: kinds, latencyMs: { p50, p90, p99 } }
+}
+
+function summed(maps: readonly { readonly [key: string]: number }[]): Map<string, number> {
+  const sums = new Map<string, number>()
+  for (const counts of maps)
+    for (const [key, count] of Object.entries(counts)) sums.set(key, (sums.get(key) ?? 0) + count)
+  return sums
+}

@@ -1,0 +1,121 @@
+/** The top of a destination's page: its health, how it answered lately, its limits, and the syncs that use it. */
+import type { ResourceView } from '@sluice/contracts/api'
+import type { DestinationHour } from '@sluice/contracts/views/destination-health'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { ReactElement } from 'react'
+import { destinationsQuery, syncsQuery } from '../api/queries.ts'
+import { slotsInWords } from '../overview/slots-in-use.ts'
+import { limitsInWords } from '../syncs/limits-in-words.ts'
+import { count, duration } from '../ui/format.ts'
+import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
+import { RunStatus } from '../ui/status.tsx'
+import { HealthBadge, HealthFix, HealthReason } from './destination-health.tsx'
+
+export function DestinationState({
+  resource: { name, spec },
+}: {
+  readonly resource: ResourceView
+}): ReactElement {
+  const { data, error, isPending } = useQuery(destinationsQuery)
+  const known = data?.destinations.find(destination => destination.name === name)
+  return (
+    <>
+      <Section title="Health">
+        {isPending ? (
+          <Loading />
+        ) : known?.health === undefined ? (
+          error === null ? (
+            <p className="pad quiet">It is not known yet.</p>
+          ) : (
+            <Trouble error={error} />
+          )
+        ) : (
+          <>
+            <div className="pad actions">
+              <HealthBadge health={known.health} />
+              <span>
+                <HealthReason health={known.health} />
+              </span>
+              <HealthFix health={known.health} isOnItsPage />
+            </div>
+            <Facts
+              facts={[
+                ['Last attempt', <LastAttempt key="at" at={known.health.lastAttemptAt} />],
+                ['Limits', limitsInWords(spec['limits'])],
+                ['In use', slotsInWords(known.concurrency, true) ?? 'not known'],
+              ]}
+            />
+            {known.hour === undefined || known.hour.attempts === 0 ? null : <LastHour hour={known.hour} />}
+          </>
+        )}
+      </Section>
+      <UsedBy name={name} />
+    </>
+  )
+}
+
+function LastAttempt({ at }: { readonly at: string | null }): ReactElement {
+  return at === null ? <>none yet</> : <Time at={at} />
+}
+
+/** How it answered in the last hour in which something was sent. */
+function LastHour({ hour }: { readonly hour: DestinationHour }): ReactElement {
+  const { p50, p90, p99 } = hour.latencyMs
+  const time = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
+  return (
+    <>
+      <h3 className="pad">In the last hour of sending</h3>
+      <Facts
+        facts={[
+          ['Attempts', count(hour.attempts)],
+          ['Delivered', count(hour.delivered)],
+          ...(hour.throttled === 0 ? [] : [['Asked to wait', count(hour.throttled)] as const]),
+          ['p50', time(p50)],
+          ['p90', time(p90)],
+          ['p99', time(p99)],
+        ]}
+      />
+      {hour.errors.length === 0 ? null : (
+        <ul className="groups" aria-label="Errors of the last hour of sending">
+          {hour.errors.map(({ kind, count: attempts }) => (
+            <li key={kind} className="group-head">
+              <strong>{kind}</strong>{' '}
+              <small>{attempts === 1 ? '1 attempt' : `${count(attempts)} attempts`}</small>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}
+
+function UsedBy({ name }: { readonly name: string }): ReactElement {
+  const { data } = useQuery(syncsQuery)
+  const syncs = data?.syncs.filter(({ destination }) => destination === name) ?? []
+  return (
+    <Section title="Used by">
+      {data !== undefined && syncs.length === 0 ? <p className="pad quiet">No sync uses it.</p> : null}
+      <ul className="groups">
+        {syncs.map(sync => (
+          <li key={sync.name} className="group-head">
+            <Link to="/syncs/$name" params={{ name: sync.name }}>
+              {sync.name}
+            </Link>{' '}
+            {sync.lastRun === null ? (
+              <small>never ran</small>
+            ) : (
+              <Link
+                to="/runs/$id"
+                params={{ id: sync.lastRun.id }}
+                aria-label={`The last run of ${sync.name}`}
+              >
+                <RunStatus status={sync.lastRun.status} />
+              </Link>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
