@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { manyPeople, peopleYaml } from './people-project.ts'
 import { bothProfiles, type Opened, type Profile } from './profiles.ts'
 
-const PEOPLE = 8
+/** More than the breaker lets through before it ends a run. */
+const PEOPLE = 24
 /** No process listens there. */
 const NOWHERE = 'http://127.0.0.1:9'
 

@@ -1,8 +1,8 @@
 /**
  * Judges the health of a destination. Pages, commands, metrics and alerts all show this one verdict.
  *
- * The evidence is of the last five minutes in which something was sent. So a nightly sync that failed is still
- * told in the morning. Evidence that is older than a day says nothing any more.
+ * The evidence is of the last five minutes in which something was sent. So a nightly sync that failed is
+ * still told in the morning. Evidence that is older than a day says nothing any more.
  */
 import type { Wait } from '@sluice/contracts/run-records'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'

@@ -30,8 +30,8 @@ export interface Metrics {
     spec: MetricSpec<Label>,
   ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
   /**
-   * Values that are found out when somebody reads the metrics. `sample` waits for nothing that may be gone for
-   * long. If it rejects, there are none.
+   * Values that are found out when somebody reads the metrics. `sample` waits for nothing that may be gone
+   * for long. If it rejects, there are none.
    */
   sampled<Label extends string = never>(
     spec: MetricSpec<Label> & {

@@ -82,8 +82,8 @@ export function boundSecrets(
 }
 
 /**
- * Finds out, as `boundSecrets` does, whether a secret is set and may go somewhere. It reads no file, so it may
- * be called often: a secret in a file counts as set.
+ * Finds out, as `boundSecrets` does, whether a secret is set and may go somewhere. It reads no file, so it
+ * may be called often: a secret in a file counts as set.
  */
 export function secretChecks(
   env: Environment,

@@ -57,11 +57,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
   const indexed = opening.use(await openIndex(config, { ...stage, logger }))
   const pipeline: Pipeline = {
-    ...{ ...stage, usage: opening.use(usageOf(config)) },
-    indexed,
-    logger,
-    newRunId,
-    vault,
+    ...{ ...stage, usage: opening.use(usageOf(config)), indexed, logger, newRunId, vault },
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }
@@ -74,14 +70,11 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     ))
   const openNoticeSenders = (kept: Vault | null): SendNoticeDeps & AsyncDisposable =>
     noticeSenders(env, kept, mask)
-  const meansOf = (kept: Vault | null): KnownMeans => {
-    return { secretFor: secretChecks(env, 'refused', kept ?? undefined), knowsAll: false, vault: kept }
-  }
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
-    destinationSecrets: meansOf,
+    destinationSecrets: kept => meansOf(env, kept),
     documents: documentsApart(),
     openNoticeSenders: kept => Promise.resolve(openNoticeSenders(kept)),
     openNextRun: async (definition, ending) => {
@@ -111,8 +104,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const watching = {
     ...{ ...stage, ...opening.use(openNoticeSenders(vault)), logger, locks: createLocalLocks() },
     ...{ publicUrl: config.publicUrl, alertMetrics: createAlertMetrics(metrics) },
-    errorsOf: runErrors.bind(null, stage),
-    judge: judgeWith({ runs: stage.runs, means: meansOf(vault) }),
+    ...{ errorsOf: runErrors.bind(null, stage), judge: judgeWith({ ...stage, means: meansOf(env, vault) }) },
   }
   const opened = opening.move()
   return {
@@ -121,6 +113,11 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     run: (ends: Ends) => keepAlerts(watching, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** Delivery may have secrets in an environment of its own. */
+function meansOf(env: ConsoleConfig['env'], vault: Vault | null): KnownMeans {
+  return { secretFor: secretChecks(env, 'refused', vault ?? undefined), knowsAll: false, vault }
 }
 
 /** The health of the console, Kafka, registry and Redis. It is looked up when somebody asks. */

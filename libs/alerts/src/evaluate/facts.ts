@@ -56,8 +56,8 @@ export interface SyncFacts {
   /** The certificates of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
   /**
-   * The health of the sync's destination. Null if the alert does not ask, and if another of its syncs tells of
-   * the same destination.
+   * The health of the sync's destination. Null if the alert does not ask, and if another of its syncs tells
+   * of the same destination.
    */
   readonly destination: { readonly name: string; readonly health: DestinationHealth } | null
   /** The reason why the destination refused the credentials, or why there were none, by run id. */

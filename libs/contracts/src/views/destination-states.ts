@@ -1,6 +1,6 @@
 /**
- * The states of a destination, in the words that pages, commands, metrics and alerts share. It is a file of its
- * own, so that a page loads no schema with it.
+ * The states of a destination, in the words that pages, commands, metrics and alerts share. It is a file of
+ * its own, so that a page loads no schema with it.
  */
 
 /** The words for each state, with its urgency: `bad` needs somebody, `warn` may pass, `calm` is no news. */

@@ -1,4 +1,6 @@
-/** The top of a destination's page: its health, how it answered lately, its limits, and the syncs that use it. */
+/**
+ * The top of a destination's page: its health, how it answered lately, its limits, and the syncs that use it.
+ */
 import type { ResourceView } from '@sluice/contracts/api'
 import type { DestinationHour } from '@sluice/contracts/views/destination-health'
 import { useQuery } from '@tanstack/react-query'

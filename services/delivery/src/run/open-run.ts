@@ -128,9 +128,7 @@ export async function openRun(
   const precautions = worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
   const early = earlyEndOf(parts, { begin, precautions, maxDuration, isOver })
   try {
-    const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
-    recent.begin(target.destination)
-    if (unsendable !== null) recent.stop('unusable', unsendable.message)
+    const { target, unsendable } = await targetOf(parts, { begin, early, waitsFor }, signal)
     await beforeSending(target, signal)
     // From here on requests may be sent. A successor knows that if it finds this marker and no end after it.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
@@ -217,7 +215,7 @@ function earlyEndOf(
  * Waits for the secrets of the destination. If they do not come before the run ends, nothing of it is sent.
  */
 async function targetOf(
-  deps: DeliverDeps,
+  { deps, recent }: Pick<DeliveryParts, 'deps' | 'recent'>,
   {
     begin,
     early,
@@ -232,7 +230,9 @@ async function targetOf(
   let unsendable: SluiceError | null = null
   try {
     const options = { signal: AbortSignal.any([signal, early.signal]), waitsFor }
-    return { target: await deps.resolveTarget(begin.definition, options), unsendable }
+    const target = await deps.resolveTarget(begin.definition, options)
+    recent.begin(target.destination)
+    return { target, unsendable }
   } catch (error) {
     if (signal.aborted) throw error
     if (!early.signal.aborted) {
@@ -241,6 +241,8 @@ async function targetOf(
       early.end(error.message)
     }
     const definition = await deps.definitions.get(begin.definition, { signal })
+    recent.begin(definition.destination.name)
+    if (unsendable !== null) recent.stop('unusable', unsendable.message)
     return { target: targetWithoutSecrets(definition), unsendable }
   }
 }
