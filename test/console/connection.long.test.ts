@@ -27,7 +27,7 @@ const banner = (page: Page) => page.locator('.banner.connection')
 async function opened(path: string, text: string): Promise<Page> {
   const page = await suite.browser.open()
   await page.goto(`${suite.served.url}${path}`)
-  await page.getByText(text).first().waitFor()
+  await page.getByText(text).filter({ visible: true }).first().waitFor()
   return page
 }
 

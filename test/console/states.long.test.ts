@@ -68,7 +68,7 @@ describe.each(SCREENS)('%s', (name, path, text) => {
     await page.getByRole('status', { name: 'Loading' }).first().waitFor()
     await look(page, `${name}, loading`)
     released.resolve(null)
-    await page.getByText(text).first().waitFor()
+    await page.getByText(text).filter({ visible: true }).first().waitFor()
     await expect.poll(() => page.locator('.loading').count()).toBe(0)
     expect(await shiftOf(page), `${name} jumps`).toBeLessThanOrEqual(MAX_SHIFT)
     await page.context().close()
@@ -85,7 +85,7 @@ describe.each(SCREENS)('%s', (name, path, text) => {
     await look(page, `${name}, failing`)
     fails = false
     await page.getByRole('button', { name: 'Try again' }).first().click()
-    await page.getByText(text).first().waitFor()
+    await page.getByText(text).filter({ visible: true }).first().waitFor()
     await page.context().close()
   })
 })
