@@ -173,7 +173,9 @@ export const destination = z
     headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
     query: query.optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
     auth: destinationAuth.optional(),
-    tls: destinationTls.optional().describe('How the server proves itself, and Sluice to the server.'),
+    tls: destinationTls
+      .optional()
+      .describe('Certificates: those that Sluice trusts of the server, and the one that Sluice shows to it.'),
     allowPrivateNetwork: z
       .boolean('true or false')
       .optional()

@@ -120,11 +120,15 @@ const deliveredTo = recordOf('DeliveredTo', 'Where rows are delivered to.', deli
 export type DeliveredTo = ValueOf<typeof deliveredTo>
 
 /** The destination that has the rows of a delivered state. */
-const stateOwner = recordOf('StateOwner', 'What the delivered state is of.', {
-  ...deliveredToFields,
-  /** If the events of a sync differ, the event with the highest number counts. */
-  change: field('How many times that has changed.', long),
-})
+const stateOwner = recordOf(
+  'StateOwner',
+  'The destination and the model whose rows the delivered state holds.',
+  {
+    ...deliveredToFields,
+    /** If the events of a sync differ, the event with the highest number counts. */
+    change: field('How many times that has changed.', long),
+  },
+)
 export type StateOwner = ValueOf<typeof stateOwner>
 
 /** Set for a run that would send to another destination than the one that holds the sync's rows. */
@@ -197,7 +201,7 @@ const waitKind = enumOf('WaitKind', {
   limit: 'a limit of rate or concurrency',
   breaker: 'a destination that fails',
   'limits-store': 'what keeps the limits', // Redis does not answer, or may have lost the limits.
-  tries: 'the time of the next try',
+  tries: 'the time of the next attempt',
 })
 export type WaitKind = ValueOf<typeof waitKind>
 export const WAIT_KINDS = waitKind.symbols
@@ -260,21 +264,21 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
   /** Faults of earlier runs stay here until a complete run has taken them into account. */
   faults: field('Where changes were lost track of.', listOf(fault)),
-  held: field('Why it is held, while it is.', nullable(heldRemovals)),
+  held: field('The removals, or the destination, for which it is held.', nullable(heldRemovals)),
   /** Null if no removals were approved. */
   approved: field('How many removals somebody has approved.', nullable(long)),
   /** Set for a retry, a discard or a resync. Null for other runs, and in events of earlier versions. */
-  upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
+  upTo: field('The command is about the rows that runs up to this number have left.', nullable(long)),
   /** Null for other runs, and in events of earlier versions. */
   asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
   /** Set once that has taken longer than a second. */
-  restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
+  restoring: field('The progress of bringing the delivered state up to date.', nullable(restoring)),
   /**
    * This process counts, too: if it dies before it writes another event, the number is right. Null in events
    * of earlier versions.
    */
   deaths: field(
-    'So many processes in a row died at work on the sync, if this is the last event of the run.',
+    'The number of processes in a row that have died at work on the sync, if this is the last event of the run.',
     nullable(int),
   ),
   /** Copied from the command. Null if no command asked for the run, and in events of earlier versions. */
@@ -282,12 +286,15 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   /** `at` is the instant that a run of the schedule is due for. */
   fired: field('How far the schedule has started runs.', nullable(fired)),
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
-  phases: field('When it came so far.', nullable(phases)),
+  phases: field('The time at which it reached each phase.', nullable(phases)),
   /** Null until the run ends, and in events of earlier versions. */
   certificates: field('Of each side, the certificate that ends first.', nullable(listOf(shownCertificate))),
   /** Null in events of earlier versions. */
-  errorPlaces: field('Where the mistake is that failed it.', nullable(listOf(errorPlace))),
-  deliveredTo: field('What the delivered state is of.', nullable(stateOwner)),
+  errorPlaces: field('The places of the mistake because of which it failed.', nullable(listOf(errorPlace))),
+  deliveredTo: field(
+    'The destination and the model whose rows the delivered state holds.',
+    nullable(stateOwner),
+  ),
 })
 export type RunEvent = ValueOf<typeof runEvent>
 
@@ -378,7 +385,7 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   /** Null in reports of earlier versions, as are `phases`. */
   waits: field('What it waits for.', nullable(listOf(wait))),
   phases: field(
-    'When it came so far.',
+    'The time at which it reached each phase.',
     nullable(recordOf('PartitionPhases', 'When a partition of a run came so far.', partitionPhaseFields)),
   ),
   /** Null in reports of progress, and in those of earlier versions. */

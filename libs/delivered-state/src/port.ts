@@ -252,7 +252,9 @@ export interface Diff {
    * `endsRetry`. If a row was already absent, its captured values belong to an earlier row.
    */
   changes(): AsyncIterable<ChangeBatch>
-  /** The same changes in the same order. Rows that are new to the state come by column where they can. */
+  /**
+   * Yields what `changes` yields, in its order. Rows that are new to the state come by column where they can.
+   */
   changesByColumn(): AsyncIterable<ChangeBatch | NewRows>
 }
 

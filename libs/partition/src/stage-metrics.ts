@@ -264,7 +264,7 @@ function gaugesOfTrouble(metrics: Metrics) {
   })
   const parked = metrics.gauge({
     name: 'parked',
-    help: 'Processes that died in a row at work on a sync, whose schedule pauses therefore',
+    help: 'The number of processes in a row that died at work on a sync. The schedule of the sync pauses',
     labels: ['sync'],
   })
   return { suspended, parked }

@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url'
 
 /**
- * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
+ * Sluice bounds all that it holds in memory, so a bounded heap costs nothing and keeps V8 from putting off the
  * collection of garbage.
  */
 export const HEAP_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768']

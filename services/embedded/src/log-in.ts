@@ -31,7 +31,7 @@ export interface LoggingIn {
     grant: ReturnType<Authorization['grantOf']>,
     options: {
       readonly signal: AbortSignal
-      /** Who has logged in: the name of a token, or of the user of a command. */
+      /** The person who has logged in: the name of a token, or of the user of a command. */
       readonly by: string
     },
   ) => Promise<{ readonly grants: string; readonly renews: boolean }>

@@ -112,7 +112,7 @@ class SentRequests implements LateSends, Disposable {
       if (!isNoted) this.#write(nowMs)
     } catch (error) {
       sends.underWay -= 1
-      // The file lacks the longer time-out, so the next request needs a note again.
+      // The file does not have the longer time-out. So the next request with it is noted again.
       sends.timeoutMs = timeoutBefore
       throw error
     }

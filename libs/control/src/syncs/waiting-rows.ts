@@ -29,7 +29,8 @@ export class WaitingRows {
     count: (limit: number) => Promise<number>,
   ): Promise<SyncView['rows']> {
     const atWork = events.find(({ status }) => status === 'running')
-    // A run that is sending takes up all rows that waited. What it has not finished is still to come.
+    // A run that is sending takes up all rows that waited. The rows that it has not finished are still to
+    // come.
     if (atWork !== undefined && takesUpAll(atWork))
       return { failed: undeliveredRows(countsByNow(atWork, reports)), heldBack: atWork.undecided ?? 0 }
     const ended = events.filter(({ run, status }) => run !== null && isEnded(status))

@@ -10,8 +10,8 @@ import type { DecodedResource } from '../decode/decoded.ts'
 import { detailAt, fieldName, type FieldPath } from '../decode/places.ts'
 
 /**
- * The texts in which a resource could not be read. Such a resource may be the one that another refers to.
- * Null stands for a text that is not known.
+ * The texts of resources that could not be read. Another resource may refer to one of these, so a name that
+ * is missing may stand in such a text. Null stands for a resource whose text is not known.
  */
 export type HidingTexts = Iterable<string | null>
 

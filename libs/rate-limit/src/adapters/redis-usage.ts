@@ -43,7 +43,7 @@ export function limitsKey(prefix: string, destination: string): string {
 export interface RedisLimitUsageOptions extends RedisConnectionOptions {
   /** The prefix of all keys. */
   readonly prefix: string
-  /** The same offset as that of the limits. */
+  /** The offset is the one that the limits use. */
   readonly clockOffsetMs?: () => number
 }
 

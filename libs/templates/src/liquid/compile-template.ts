@@ -235,7 +235,10 @@ class TemplateCompiler {
     }
   }
 
-  /** Writes an output between quotes, or in a `capture`, whose text may get between quotes later. */
+  /**
+   * Writes an output that stands between quotes of JSON. An output in a `capture` is written in the same way,
+   * since the captured text may be put between quotes later.
+   */
   #jsonWriter({ filters }: Filtered): (value: unknown, frame: Frame) => void {
     const isJson = filters.some(({ name }) => JSON_FILTERS.has(name))
     if (this.#inside === false)

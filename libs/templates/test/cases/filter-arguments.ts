@@ -41,7 +41,8 @@ export const FILTER_ARGUMENT_CASES: readonly MistakeCase[] = [
     json: '1{%- # a comment\n  assign x = 1\n-%}',
     line: 2,
     column: 3,
-    message: 'a line of {% # %} begins with no "#": is the comment to end before it, with "%}"?',
+    message:
+      'each line of {% # %} has to begin with "#", and this one does not: begin it so, or end the comment before it with "%}"',
   },
   {
     it: 'refuses names that begin with a dash',

@@ -22,7 +22,7 @@ export interface SyncSchedule {
   readonly instants: Instants
   /** The schedule as JSON: another text is another schedule. */
   readonly by: string
-  /** When it was written, in ms since 1970. Its instants come after that. */
+  /** The time of the record, in ms since 1970. The schedule is due only at later instants. */
   readonly since: number
 }
 

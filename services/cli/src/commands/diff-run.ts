@@ -10,7 +10,7 @@ import type { CommandContext } from '../command.ts'
 
 /** Requests beyond this many are not counted. */
 const MAX_COUNTED = 10_000
-/** Of each trigger, this many requests are shown. */
+/** The output shows this many requests of each trigger. */
 const MAX_SHOWN = 2
 
 export interface NextRunShown extends Pick<Preview, 'counts' | 'rowsRead' | 'rowsInvalid' | 'notices'> {

@@ -23,7 +23,7 @@ export const FIRST_RUN_OPTION: OptionSpec = {
   type: 'text',
   value: 'HOW',
   choices: CHOICES,
-  help: 'how syncs begin that never ran here, whatever their `firstRun`: backfill sends every row as added, skip-existing takes all rows as there already',
+  help: 'how a sync begins that never ran here, in place of its `firstRun`: backfill sends every row as added, skip-existing takes every row as delivered already',
 }
 
 /** Returns `--first-run` for these syncs; undefined without the option. */

@@ -105,7 +105,7 @@ interface ListedSecret {
   readonly name: string
   readonly for: string | null
   readonly since: string
-  /** Who set it. A server of an earlier version does not say. */
+  /** The person who set it. A server of an earlier version does not say. */
   readonly by?: string | null | undefined
   readonly key: string
 }

@@ -27,7 +27,7 @@ export class SharedServices {
     this.#start = start
   }
 
-  /** As `Pipeline.start`. May be called any number of times at once. */
+  /** Does the same as `Pipeline.start`. May be called any number of times at once. */
   readonly start = async (only: ReadonlySet<string> | null, { drain, abort }: Ends): Promise<void> => {
     this.#users += 1
     for (const sync of only ?? []) this.#syncs.add(sync)

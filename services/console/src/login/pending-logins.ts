@@ -32,7 +32,7 @@ export interface LoginsOptions {
   readonly catalog: Catalog
   /** Throws `usage` for a destination that nobody logs in to. */
   readonly begin: (destination: DestinationSpec, redirectUri: string) => Promise<BegunLogin>
-  /** Milliseconds of a clock for durations; default `elapsedMs`. */
+  /** Returns the time in ms, by a clock that no one sets. Default `elapsedMs`. */
   readonly now?: () => number
 }
 

@@ -99,7 +99,7 @@ function bytesOf(parts: readonly (PartHistory | EndedRows)[]): number {
 /** A request, or a part of one, that is in work. */
 export interface Ready extends SendJob {
   readonly open: OpenRequest
-  /** The request that it is, or is a part of. */
+  /** The whole request, as it stands in the topic. */
   readonly whole: Request
   /** The memory of this part, or of the whole request. */
   readonly memory: RequestMemory

@@ -56,7 +56,7 @@ export class WaitingRequests {
   get waitsFor(): WaitNow | null {
     const leftMs = this.#nextAtMs - performance.now()
     if (this.#waiting.size === 0 || leftMs < MIN_SHOWN_WAIT_MS || leftMs === Infinity) return null
-    const detail = 'requests that failed wait for their next try'
+    const detail = 'requests that failed wait for their next attempt'
     return { kind: 'tries', until: Date.now() + leftMs, detail }
   }
 

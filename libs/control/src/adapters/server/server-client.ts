@@ -39,7 +39,7 @@ export class ServerClient {
     return await this.callFor(name, input, ANSWERS[name].answer, signal)
   }
 
-  /** The same, where one of several answers is expected. */
+  /** Does the same, for an operation with several kinds of answers. */
   async callFor<T>(
     name: OperationName,
     input: object,

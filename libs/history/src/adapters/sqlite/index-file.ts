@@ -58,7 +58,7 @@ export class IndexFile {
     }
   }
 
-  /** As `use`, in one transaction. */
+  /** Does the same as `use`, in one transaction. */
   transaction<T>(work: () => T): T {
     return this.use(() => {
       this.#db.exec('BEGIN IMMEDIATE')

@@ -223,8 +223,8 @@ export class SqliteCore {
   }
 
   /**
-   * Returns stored batches that begin below `to`, starting with the one that has `from` or comes next after
-   * it: about `bytes`, but at least one batch if there is any.
+   * Returns stored batches that begin below `to`. The first one has the offset `from`, or is the next one
+   * after it. All together have about `bytes`. Returns at least one batch if there is any.
    */
   batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
     const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })

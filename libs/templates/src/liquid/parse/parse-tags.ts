@@ -45,7 +45,7 @@ function readComment(tag: TagSource): readonly TemplateNode[] {
     at = tag.tokenizer.input.indexOf('\n', at) + 1
     if (/^\s*(#|$)/.test(line)) continue
     throw new TemplateFault(
-      'a line of {% # %} begins with no "#": is the comment to end before it, with "%}"?',
+      'each line of {% # %} has to begin with "#", and this one does not: begin it so, or end the comment before it with "%}"',
       at + line.search(/\S/),
     )
   }
