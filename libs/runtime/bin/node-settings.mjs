@@ -6,8 +6,8 @@
 import { fileURLToPath } from 'node:url'
 
 /**
- * Sluice bounds all that it holds in memory, so a bounded heap costs nothing and keeps V8 from putting off the
- * collection of garbage.
+ * Sluice bounds all that it holds in memory, so a bounded heap costs nothing and keeps V8 from putting off
+ * the collection of garbage.
  */
 export const HEAP_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768']
 export const FLAGS = ['--disable-warning=ExperimentalWarning', ...HEAP_FLAGS]

@@ -1,11 +1,11 @@
 /** `sluice diff --run`: the next runs of all syncs as Markdown, for a pull request. */
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { ChangesView } from '@sluice/contracts/api/resources'
-import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { Op } from '@sluice/contracts/state'
 import type { Control, Preview, Previewed } from '@sluice/control/port'
 import { exitCodeOfError, EXIT, worstExitCode, type ExitCode } from '../exit-codes.ts'
-import { diffMarkdown } from '../output/diff-markdown.ts'
+import { diffMarkdown, type NextRunShown, type NotForeseen } from '../output/diff-markdown.ts'
 import type { CommandContext } from '../command.ts'
 
 /** Requests beyond this many are not counted. */
@@ -13,21 +13,7 @@ const MAX_COUNTED = 10_000
 /** The output shows this many requests of each trigger. */
 const MAX_SHOWN = 2
 
-export interface NextRunShown extends Pick<Preview, 'counts' | 'rowsRead' | 'rowsInvalid' | 'notices'> {
-  readonly sync: string
-  readonly requests: number
-  /** True if there are more requests. */
-  readonly more: boolean
-  readonly shown: readonly Previewed[]
-}
-
 type WrittenResource = InputOf<'applyResources'>['resources'][number]
-
-/** A sync whose next run cannot be foreseen. */
-export interface NotForeseen {
-  readonly sync: string
-  readonly error: SluiceError
-}
 
 /**
  * Prints the changes of resources, and what the next run of each sync would send with them. `documents` are

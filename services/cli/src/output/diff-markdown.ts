@@ -1,13 +1,27 @@
 /** Changes of resources and next runs, as Markdown that code hosts show. */
 import type { ChangesView } from '@sluice/contracts/api/resources'
-import type { Previewed } from '@sluice/control/port'
-import type { NextRunShown, NotForeseen } from '../commands/diff-run.ts'
+import type { SluiceError } from '@sluice/contracts/errors'
+import type { Preview, Previewed } from '@sluice/control/port'
 import { counted, number } from './wording.ts'
 
 /** In the order in which people think of them. */
 const TRIGGERS = ['added', 'changed', 'removed'] as const
 /** A body is cut behind this many characters. */
 const MAX_BODY = 2_000
+
+export interface NextRunShown extends Pick<Preview, 'counts' | 'rowsRead' | 'rowsInvalid' | 'notices'> {
+  readonly sync: string
+  readonly requests: number
+  /** True if there are more requests. */
+  readonly more: boolean
+  readonly shown: readonly Previewed[]
+}
+
+/** A sync whose next run cannot be foreseen. */
+export interface NotForeseen {
+  readonly sync: string
+  readonly error: SluiceError
+}
 
 export function diffMarkdown(changes: ChangesView, runs: readonly (NextRunShown | NotForeseen)[]): string {
   const parts = [resourcesPart(changes), runsPart(runs), ...runs.map(syncPart)]
