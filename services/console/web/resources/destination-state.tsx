@@ -110,7 +110,7 @@ function UsedBy({ name }: { readonly name: string }): ReactElement {
               <Link
                 to="/runs/$id"
                 params={{ id: sync.lastRun.id }}
-                aria-label={`The last run of ${sync.name}`}
+                aria-label={`The last run of ${sync.name}: ${sync.lastRun.status}`}
               >
                 <RunStatus status={sync.lastRun.status} />
               </Link>
