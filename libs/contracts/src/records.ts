@@ -243,51 +243,47 @@ export type RowResult = ValueOf<typeof rowResult>
 /** Some rows of a request that are sent once more, after an attempt that left them open (PROTOCOL.md §8). */
 const nextPart = recordOf('NextPart', 'Rows that are sent once more, as a smaller request.', {
   rows: field('Their positions in the request; null: those of the attempt.', nullable(listOf(long))),
-  tries: field('Attempts that they have used up in the run.', long),
+  tries: field('Tries that they have used up in the run.', long),
   /** Counted from the end of that attempt. */
   waitMs: field('How long they wait, in milliseconds.', long),
 })
 export type NextPart = ValueOf<typeof nextPart>
 
 /** One attempt at sending a request or a part of it. Attempt 0 says that a request was not sent. */
-export const attempt = recordOf(
-  'Attempt',
-  'One attempt at sending a request. Number 0 says that it was not sent.',
-  {
-    ...owned,
-    run: field('Number of the run.', long),
-    runId: field('ULID of the run.', text),
-    seq: field("The request's seq.", long),
-    requestOffset: field("The request's offset in requests.", long),
-    attempt: field('Number of the attempt.', long),
-    /** In ascending order. Null in records of earlier versions, too, which had no parts. */
-    part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
-    partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
-    trigger: field('The trigger that it belongs to.', op),
-    outcome: field('What became of it.', attemptOutcome),
-    final: field('True for the attempt that finishes the request.', boolean),
-    /** Null if all open rows go on together, or none does; `final` says which. */
-    parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
-    /**
-     * Set on a failed attempt that another one follows in the same run. Null in records of earlier versions.
-     */
-    nextTryAt: field('The earliest time of its next attempt in the run.', nullable(millis)),
-    answered: field('True if the API answered.', boolean),
-    status: field('HTTP status.', nullable(int)),
-    error: field('Why it failed.', nullable(text)),
-    method: field('HTTP method.', text),
-    url: field('The URL, redacted.', text),
-    requestHash: field('SHA-256, in hex, of method, URL and body.', text),
-    idempotencyKey: field('The key that it went under.', nullable(text)),
-    requestHeaders: field('Headers as sent, redacted.', mapOf(text)),
-    responseHeaders: field('Headers as received, redacted.', mapOf(text)),
-    responseBody: field('At most 64 KiB of the answer, redacted.', nullable(text)),
-    startedAt: field('When it was sent.', millis),
-    durationMs: field('How long it took, in milliseconds.', double),
-    rows: field('What became of single rows, where it differs.', listOf(rowResult)),
-    checkpoint: field("Delivery's position once this is written.", nullable(checkpoint)),
-  },
-)
+export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if it was never sent.', {
+  ...owned,
+  run: field('Number of the run.', long),
+  runId: field('ULID of the run.', text),
+  seq: field("The request's seq.", long),
+  requestOffset: field("The request's offset in requests.", long),
+  attempt: field('Number of the attempt.', long),
+  /** In ascending order. Null in records of earlier versions, too, which had no parts. */
+  part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
+  partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
+  trigger: field('The trigger that it belongs to.', op),
+  outcome: field('What became of it.', attemptOutcome),
+  final: field('True for the attempt that finishes the request.', boolean),
+  /** Null if all open rows go on together, or none does; `final` says which. */
+  parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
+  /**
+   * Set on a failed attempt that another one follows in the same run. Null in records of earlier versions.
+   */
+  nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
+  answered: field('True if the API answered.', boolean),
+  status: field('HTTP status.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+  method: field('HTTP method.', text),
+  url: field('The URL, redacted.', text),
+  requestHash: field('SHA-256, in hex, of method, URL and body.', text),
+  idempotencyKey: field('The key that it went under.', nullable(text)),
+  requestHeaders: field('Headers as sent, redacted.', mapOf(text)),
+  responseHeaders: field('Headers as received, redacted.', mapOf(text)),
+  responseBody: field('At most 64 KiB of the answer, redacted.', nullable(text)),
+  startedAt: field('When it was sent.', millis),
+  durationMs: field('How long it took, in milliseconds.', double),
+  rows: field('What became of single rows, where it differs.', listOf(rowResult)),
+  checkpoint: field("Delivery's position once this is written.", nullable(checkpoint)),
+})
 export type Attempt = ValueOf<typeof attempt>
 
 /** A row that was not delivered: a record of `retry`, keyed by primary key. */

@@ -201,7 +201,7 @@ const waitKind = enumOf('WaitKind', {
   limit: 'a limit of rate or concurrency',
   breaker: 'a destination that fails',
   'limits-store': 'what keeps the limits', // Redis does not answer, or may have lost the limits.
-  tries: 'the time of the next attempt',
+  tries: 'the time of the next try',
 })
 export type WaitKind = ValueOf<typeof waitKind>
 export const WAIT_KINDS = waitKind.symbols

@@ -81,7 +81,7 @@ const opCounts = recordOf('TriggerCounts', 'What became of the rows of one trigg
   unknown: field('Rows sent without an answer that tells.', long),
   unsent: field('Rows that were never sent.', long),
   requests: field('Requests made.', long),
-  attempts: field('Attempts at sending them.', long),
+  attempts: field('Tries at sending them.', long),
 })
 export type OpCounts = ValueOf<typeof opCounts>
 
@@ -98,10 +98,10 @@ export const replayOf = recordOf('ReplayOf', 'Where a request was recorded that 
   command: field('Offset in commands of what asked for it.', long),
   run: field('Number of the run that sent it first.', long),
   runId: field('ULID of that run.', text),
-  partition: field('The partition of that request.', int),
-  seq: field('The seq of that request in the run.', long),
+  partition: field('The partition that it stands in.', int),
+  seq: field('Its seq there.', long),
   /** In that partition of `requests`. */
-  offset: field('The offset of that request.', long),
+  offset: field('Its offset there.', long),
 })
 export type ReplayOf = ValueOf<typeof replayOf>
 

@@ -231,6 +231,17 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
       { outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: 'é', since: 1, rows: 3, retried: 2 },
     ],
     lately: { at: 1_764_000_000_000, forMs: 10_000, delivered: 900, failed: 0 },
+    recent: {
+      destination: 'api',
+      at: 1_764_000_000_000,
+      spans: [
+        {
+          ...{ from: 1, run: 3, delivered: 2, throttled: 0, errors: { 'HTTP 422': 1 } },
+          ...{ rowsDelivered: 2, rowsRejected: 1, latency: { '12': 3 } },
+        },
+      ],
+      stopped: { by: 'breaker', at: 2, detail: 'é' },
+    },
   },
   ResourceRecord: {
     kind: 'sync',

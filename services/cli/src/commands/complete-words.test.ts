@@ -13,7 +13,7 @@ const completed = (...words: readonly string[]): Promise<readonly string[]> =>
 describe('completion', () => {
   it.each([
     [['pre'], ['preview']],
-    [['re'], ['retry', 'resync', 'replay', 'reset']],
+    [['re'], ['retry', 'resync', 'replay', 'reset', 'restore']],
     [
       ['runs', ''],
       ['show', 'orders', 'people'],
