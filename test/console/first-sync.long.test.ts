@@ -82,6 +82,7 @@ describe('a first sync', () => {
 
   it('leaves no draft: the next new one starts afresh beside it', async () => {
     await page().goto(`${suite.served.url}/new?step=behaviour`)
+    await page().getByLabel('Name of the sync').waitFor()
     await expect.poll(() => page().getByLabel('Name of the sync').inputValue()).toBe('customers-2')
   })
 })

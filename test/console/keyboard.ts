@@ -77,6 +77,8 @@ const SEEN = `(() => {
   let at = document.activeElement
   while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
   if (at === null || at === document.body) return null
+  // A radio button that is not drawn is seen by its label.
+  if (getComputedStyle(at).opacity === '0') at = at.labels?.[0] ?? at
   const name = at.outerHTML.slice(0, 120)
   const box = at.getBoundingClientRect()
   const host = at.getRootNode().host

@@ -185,8 +185,11 @@ describe('the field mapper', () => {
   it('moves fields by keyboard, and by dragging their handles', async () => {
     await suite.page.goto(`${suite.served.url}/new?step=model`)
     await suite.page.getByLabel('Use this model').selectOption('people')
+    await suite.page.getByRole('cell', { name: 'Bob' }).waitFor()
     await step('Requests').click()
     await suite.page.getByRole('combobox', { name: /^Body/ }).selectOption('JSON from a map of fields')
+    expect(await names()).toEqual(['id', 'name'])
+    await suite.page.getByRole('button', { name: 'Remove name' }).click()
     await suite.page.getByRole('button', { name: 'Add all columns' }).click()
     await suite.page.getByRole('button', { name: 'Add a field' }).click()
     expect(await names()).toEqual(['id', 'name', 'field3'])
