@@ -129,7 +129,7 @@ describe('somebody with a keyboard alone', () => {
     api.on({}, ({ body }) => (body.includes('"type":"synonym"') ? { status: 400, body: said } : {}))
     await served.project.write('data/synonyms.csv', `${SYNONYMS.trim()}\nlamp,"lamp, light"\n`)
     await keys.find('run algolia-synonyms')
-    await runIs('warning')
+    await runIs('failing')
     await page.getByText('use `multiWay`').first().waitFor()
     await keys.press(page.getByRole('link', { name: 'its requests' }))
     await keys.press(button(/400/))
