@@ -10,7 +10,8 @@ import { expectAccessibleInAllColours } from './console-page.ts'
 import { consoleSuite } from './console-suite.ts'
 
 const PER_SECOND = 20
-const PEOPLE = 240
+/** The limit makes runs of this length last long enough to be looked at on a busy machine. */
+const PEOPLE = 960
 const [CLOSED = 0] = await freePorts(1)
 const PATIENT = { timeout: 180_000 }
 /** A busy machine takes long until a run sends. */
@@ -51,7 +52,7 @@ const suite = consoleSuite({
       model('mistaken', `select id, nmae from 'people.csv'`),
       destination('api', `baseUrl: \${API_URL}`),
       destination('limited', limited),
-      destination('closed', `${limitedAndClosed}\nbreaker: { failures: 20, pause: 2s }`),
+      destination('closed', `${limitedAndClosed}\nbreaker: { failures: 20, pause: 5s }`),
       destination('guarded', `baseUrl: \${API_URL}\nheaders: { X-Key: '\${secret:not-there}' }`),
       sync('closed', { to: 'closed' }),
       sync('half', { to: 'limited' }),
@@ -162,7 +163,7 @@ describe('a run with a limit, half of which fails', () => {
       await page.goto(`${served.url}/runs/${id}`)
       const now = section(page, 'Now')
       await now.getByText(/rows\/s delivered, \d+ rows\/s failed/).waitFor(UNTIL_IT_SENDS)
-      await now.getByText(/\d+ % · \d+ of 240 rows · \d+ failed · about \d+ s left/).waitFor()
+      await now.getByText(/\d+ % · \d+ of 960 rows · \d+ failed · about \d+ (s|min) left/).waitFor()
       await section(page, 'Failed rows').getByText('so far').waitFor()
       const view = await stateOf(id)
       const { deliveredPerSecond = NaN, failedPerSecond = NaN } = view.throughput ?? {}
@@ -173,7 +174,7 @@ describe('a run with a limit, half of which fails', () => {
       const overview = await browser.open()
       await overview.goto(served.url)
       await section(overview, 'Moves now')
-        .getByText(/of 240 rows/)
+        .getByText(/of 960 rows/)
         .waitFor()
       const toCome = overview
         .getByRole('row')
