@@ -131,7 +131,7 @@ describe('answers', () => {
     const { name, limits } = DEFINITION.destination
     const limit = limits?.concurrency ?? 100
     const unknown = { destinations: [{ name, concurrency: { limit, inUse: null } }], next: null }
-    expect(await told(server)).toEqual(unknown)
+    expect(await told(server)).toMatchObject(unknown)
     const scopes: string[] = []
     const usage: LimitUsage = {
       slotsTaken: scope => {
@@ -139,10 +139,11 @@ describe('answers', () => {
         return Promise.resolve(37)
       },
     }
-    const open = (): Promise<Pipeline> => Promise.resolve({ usage } as Pipeline)
+    const runs = { all: () => [], caughtUp: () => Promise.resolve() }
+    const open = (): Promise<Pipeline> => Promise.resolve({ usage, runs, vault: null } as unknown as Pipeline)
     const knowing = new ProjectControl(catalog, { ...host, hasHistory: true, open })
     await using other = await serve({ kind: 'loopback', host: '127.0.0.1' }, knowing)
-    expect(await told(other)).toEqual({
+    expect(await told(other)).toMatchObject({
       ...unknown,
       destinations: [{ name, concurrency: { limit, inUse: 37 } }],
     })
