@@ -210,7 +210,7 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
                 <LinesThatDiffer
                   before={textOf(change.before)}
                   after={textOf(change.after)}
-                  label="Before and after"
+                  label={`Before and after: ${change.op} in run ${change.runNumber}`}
                 />
               )}
               {change.failed === null ? null : (
