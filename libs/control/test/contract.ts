@@ -60,8 +60,10 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       expect(new Set(seen)).toEqual(new Set([view.id]))
       const errors = [{ outcome: 'rejected', status: 422, error: 'HTTP 422: {}', key: '2', count: 1 }]
       expect(await control.call('getRun', { id: view.id }, calling)).toEqual({ ...view, errors })
+      // A list leaves out the reasons of failed rows, but for the first.
+      const { errors: _, ...listed } = view
       expect(await control.call('listRuns', { sync: 'people', ...ALL }, calling)).toEqual({
-        runs: [view],
+        runs: [listed],
         next: null,
       })
       const states: RunView[] = []
