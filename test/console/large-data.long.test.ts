@@ -159,6 +159,7 @@ describe('500 syncs', () => {
     const going = await longestBlock(page, async () => {
       await page.keyboard.press('g')
       await page.keyboard.press('s')
+      await page.getByRole('heading', { name: 'Resources', level: 1 }).waitFor()
       await page.getByRole('link', { name: 'team-0-sync-0', exact: true }).waitFor()
       await page.keyboard.press('g')
       await page.keyboard.press('o')
