@@ -25,6 +25,9 @@ function isTyping(target: EventTarget): boolean {
 }
 
 const isForm = (target: EventTarget): boolean => target instanceof Element && target.matches('form, .editor')
+/** A field in a dialog goes away because somebody closed the dialog. */
+const isDialog = (target: EventTarget): boolean =>
+  target instanceof Element && target.matches('dialog, [role=dialog]')
 
 /**
  * Tells where the next key goes, by the element that had the focus last. A field that is drawn anew loses the
@@ -37,7 +40,7 @@ function useFocus(): (event: KeyboardEvent) => 'field' | 'form' | 'page' {
       // An event from a shadow tree, such as an editor's, shows only the host as its target.
       const path = event.composedPath()
       const [element] = path
-      const isInForm = path.some(isTyping) || path.some(isForm)
+      const isInForm = !path.some(isDialog) && (path.some(isTyping) || path.some(isForm))
       last.current = element instanceof Element ? { element, isInForm } : null
     }
     const moved = (): void => {
