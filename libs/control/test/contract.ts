@@ -121,7 +121,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         until: iso(since),
       } as const
       expect((await control.call('listRuns', { sync: 'people', ...ALL, ...asked }, calling)).runs).toEqual([
-        view,
+        listed,
       ])
       const [short] = (await control.call('listAttempts', { ...same, details: false }, calling)).attempts
       const none = { requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null }
