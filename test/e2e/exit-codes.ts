@@ -18,6 +18,7 @@ import {
   syncsPage,
   validateView,
 } from '@sluice/contracts/api'
+import { destinationsPage } from '@sluice/contracts/api/operating'
 import { doctorView, topicsView } from '@sluice/contracts/operator-views'
 import { alertsView } from '@sluice/contracts/specs/alert-views'
 import { rowLifeView } from '@sluice/contracts/views/history-views'
@@ -61,6 +62,8 @@ export const CASES: readonly Case[] = [
   { command: 'send people --key 9 --trigger added --yes', exits: 2, prints: errorBody },
   { command: 'send people --key 1 --trigger added', exits: 2, prints: errorBody },
   { command: 'syncs', exits: 0, prints: syncsPage },
+  { command: 'destinations', exits: 0, prints: destinationsPage },
+  { command: 'destinations --limit 0', exits: 2, prints: errorBody },
   { command: 'runs', exits: 0, prints: runsPage },
   { command: 'run people', exits: 3, prints: runView.required({ errors: true }) },
   { command: 'row people --key 1', exits: 0, prints: rowLifeView },
