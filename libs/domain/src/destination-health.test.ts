@@ -72,6 +72,12 @@ describe('a destination by its attempts', () => {
   })
 })
 
+it('a destination is judged, too, if a foreign writer reports times that are no dates', () => {
+  const pause = { kind: 'throttled', until: 1e300, detail: 'the API asked for a pause' } as const
+  const health = destinationHealthOf(facts(9, {}, { waits: [pause], lastAttemptAt: 1e300 }), NOW)
+  expect(health).toMatchObject({ state: 'paused', until: null, lastAttemptAt: null })
+})
+
 describe('a destination to which nothing can be sent', () => {
   const breaker = { kind: 'breaker', until: NOW + MINUTE, detail: 'the breaker is open' } as const
   const pause = { kind: 'throttled', until: NOW + MINUTE, detail: 'the API asked for a pause' } as const

@@ -7,6 +7,7 @@
 import type { Wait } from '@sluice/contracts/run-records'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { DestinationState } from '@sluice/contracts/views/destination-states'
+import { isoTime } from './iso-time.ts'
 
 /** From this share of failed attempts, or of rejected rows, the destination fails. */
 const FAILING_SHARE = 0.5
@@ -184,8 +185,4 @@ function meant(kind: string): string {
 function sentence(detail: string): string {
   const text = `${detail.charAt(0).toUpperCase()}${detail.slice(1)}`
   return /[.!?]$/.test(text) ? text : `${text}.`
-}
-
-function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString()
 }

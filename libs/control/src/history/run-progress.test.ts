@@ -43,6 +43,12 @@ describe('a run under way', () => {
     expect(view.firstError).toEqual(cause)
   })
 
+  it('says so without a time that is no date, as a foreign writer may report it', () => {
+    const view = runView(event, null, reports({ failures: [{ ...refused, since: 1e300 }] }))
+    expect(view.errors).toEqual([expect.objectContaining({ key: '1', count: 5 })])
+    expect(view.firstError?.since).toBeUndefined()
+  })
+
   it('has the speed of the last ten seconds, and the time that is left', () => {
     const lately = { at: Date.now(), forMs: 10_000, delivered: 400, failed: 100 }
     const counts = { added: sampleCounts({ delivered: 400, rejected: 100 }) }

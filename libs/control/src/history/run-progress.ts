@@ -3,6 +3,8 @@ import type { RunView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { FailedRows } from '@sluice/contracts/run-records'
 import type { CountsByOp } from '@sluice/contracts/state'
+import { reasonId } from '@sluice/domain/answers/error-groups'
+import { isoTime } from '@sluice/domain/iso-time'
 import { detectedRows, finishedRows, undeliveredRows } from '@sluice/domain/counts'
 
 type Reports = ReadonlyMap<number, PartitionReport>
@@ -49,8 +51,7 @@ function groupsOf(own: readonly PartitionReport[]): ErrorGroup[] {
   for (const { failures, ended } of own)
     for (const failure of failures ?? []) {
       const group = groupOf(failure, ended)
-      const { outcome, status, error } = failure
-      const id = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+      const id = reasonId(failure)
       const known = groups.get(id)
       if (group.count > 0) groups.set(id, known === undefined ? group : both(known, group))
     }
@@ -62,10 +63,11 @@ function groupOf(
   hasEnded: boolean,
 ): ErrorGroup {
   const again = hasEnded ? 0 : retried
+  const first = isoTime(since)
   return {
     ...{ outcome, status, error, key, count: rows + again },
     ...(again === 0 ? {} : { retried: again }),
-    since: new Date(since).toISOString(),
+    ...(first === null ? {} : { since: first }),
   }
 }
 

@@ -5,14 +5,19 @@ export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'erro
   readonly count: number
 }
 
+/** Returns the same text for failures with the same outcome, status and message, whatever its numbers. */
+export function reasonId({ outcome, status, error }: Pick<ErrorGroup, 'outcome' | 'status' | 'error'>): string {
+  return JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+}
+
 /**
- * Returns the groups, the largest first. Rows are in one group if outcome, status and message agree, whatever
- * numbers the message has. `error` and `key` are those of the first row.
+ * Returns the groups, the largest first. Rows are in one group if they failed for one reason (`reasonId`).
+ * `error` and `key` are those of the first row.
  */
 export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
   const groups = new Map<string, ErrorGroup>()
   for (const { outcome, status, error, key } of rows) {
-    const alike = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+    const alike = reasonId({ outcome, status, error })
     const group = groups.get(alike)
     groups.set(alike, { ...(group ?? { outcome, status, error, key }), count: (group?.count ?? 0) + 1 })
   }

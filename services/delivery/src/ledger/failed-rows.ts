@@ -3,7 +3,7 @@
  * order in which they came, so that reports stay small and the first cause is never lost.
  */
 import type { FailedRows } from '@sluice/contracts/run-records'
-import type { Outcome } from '@sluice/contracts/state'
+import { reasonId } from '@sluice/domain/answers/error-groups'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import type { RequestRow } from '@sluice/contracts/records'
 import type { Effects } from '../outcome/effects.ts'
@@ -70,7 +70,7 @@ export class FailureReasons {
     const own = [...this.#groups.values()].filter(({ rows, retried }) => rows + retried > 0)
     const sums = new Map<string, FailedRows>()
     for (const group of [...before.map(one => ({ ...one, retried: 0 })), ...own]) {
-      const id = idOf(group)
+      const id = reasonId(group)
       const known = sums.get(id)
       const rows = (known?.rows ?? 0) + group.rows
       sums.set(id, { ...(known ?? group), rows, retried: (known?.retried ?? 0) + group.retried })
@@ -89,11 +89,11 @@ export class FailureReasons {
   /** Null for one more reason than are kept. */
   #groupOf({ outcome, status, error }: Reason, key: string): Group | null {
     const last = this.#last
+    const whole = { outcome, status, error }
     // Rows of one request mostly fail alike.
-    if (last !== null && last.reason.error === error && isAlike(last.reason, { outcome, status }))
-      return last.group
-    const reason = { outcome, status, error: boundedOrNull(error, MAX_ERROR_BYTES) }
-    const id = idOf(reason)
+    if (last !== null && isSame(last.reason, whole)) return last.group
+    const reason = { ...whole, error: boundedOrNull(error, MAX_ERROR_BYTES) }
+    const id = reasonId(reason)
     let group = this.#groups.get(id)
     if (group === undefined) {
       if (this.#groups.size >= MAX_REASONS && !this.#dropUnused()) return null
@@ -101,7 +101,7 @@ export class FailureReasons {
       group = { ...reason, key: shownKey, since: this.#now(), rows: 0, retried: 0 }
       this.#groups.set(id, group)
     }
-    this.#last = { reason: { outcome, status, error }, group }
+    this.#last = { reason: whole, group }
     return group
   }
 
@@ -129,11 +129,6 @@ export function retriedRows(
   return { outcome, status, error, key, rows }
 }
 
-function isAlike(one: { outcome: Outcome; status: number | null }, other: typeof one): boolean {
-  return one.outcome === other.outcome && one.status === other.status
-}
-
-/** Messages that differ only in numbers count as one, as in the groups of `sluice failed`. */
-function idOf({ outcome, status, error }: Reason): string {
-  return JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+function isSame(one: Reason, other: Reason): boolean {
+  return one.outcome === other.outcome && one.status === other.status && one.error === other.error
 }
