@@ -64,22 +64,21 @@ export function countRows(op: Op, outcome: Outcome, rows: number): CountsByOp {
   return { [op]: { ...NOTHING, [countNameOf(op, outcome)]: rows } }
 }
 
-/** Counts the rows with an outcome, whatever it is. */
-export function finishedRows(counts: CountsByOp): number {
-  return OPS.reduce((sum, op) => {
-    const c = countsOf(counts, op)
-    return sum + c.delivered + c.rejected + c.unknown + c.unsent
-  }, 0)
+/** Adds up one count of all ops. */
+export function totalOf(counts: CountsByOp, name: keyof OpCounts): number {
+  return OPS.reduce((sum, op) => sum + countsOf(counts, op)[name], 0)
 }
 
 export function detectedRows(counts: CountsByOp): number {
-  return OPS.reduce((sum, op) => sum + countsOf(counts, op).detected, 0)
+  return totalOf(counts, 'detected')
 }
 
 /** Counts the rows that were not delivered, as far as is known. */
 export function undeliveredRows(counts: CountsByOp): number {
-  return OPS.reduce((sum, op) => {
-    const c = countsOf(counts, op)
-    return sum + c.rejected + c.unknown + c.unsent
-  }, 0)
+  return totalOf(counts, 'rejected') + totalOf(counts, 'unknown') + totalOf(counts, 'unsent')
+}
+
+/** Counts the rows with an outcome, whatever it is. */
+export function finishedRows(counts: CountsByOp): number {
+  return totalOf(counts, 'delivered') + undeliveredRows(counts)
 }

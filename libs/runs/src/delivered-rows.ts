@@ -3,8 +3,7 @@
  * day of a person begins with such a quarter in each time zone.
  */
 import type { RunEvent } from '@sluice/contracts/records'
-import { OPS } from '@sluice/contracts/state'
-import { countsOf } from '@sluice/domain/counts'
+import { totalOf } from '@sluice/domain/counts'
 
 const QUARTER_MS = 900_000
 /** The longest day of a person, with a change of clocks. */
@@ -21,7 +20,7 @@ export class DeliveredRows {
     if (run === null || endedAt === null) return
     if (this.#last?.runId === runId) this.#count(this.#last.quarter, -this.#last.rows)
     else if (run > (this.#last?.run ?? 0) + 1) this.#gapAt = endedAt
-    const rows = OPS.reduce((sum, op) => sum + countsOf(counts, op).delivered, 0)
+    const rows = totalOf(counts, 'delivered')
     const quarter = Math.floor(endedAt / QUARTER_MS)
     this.#last = { runId, run, quarter, rows }
     this.#count(quarter, rows)

@@ -3,8 +3,7 @@ import { isoTime } from '@sluice/domain/iso-time'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
-import { OPS } from '@sluice/contracts/state'
-import { countsOf } from '@sluice/domain/counts'
+import { detectedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { isNoTokenError } from '@sluice/oauth/login'
@@ -117,7 +116,7 @@ function endedRun(event: RunEvent): EndedRun | null {
   const { runId: id, run: number, status, startedAt, endedAt, error, counts } = event
   if (!isEnded(status) || endedAt === null) return null
   if (status === 'queued' || status === 'running' || status === 'held') return null
-  const requests = OPS.reduce((sum, op) => sum + countsOf(counts, op).requests, 0)
+  const requests = totalOf(counts, 'requests')
   return { id, number, status, startedAt, endedAt, error, requests, figures: figuresOf(event) }
 }
 
@@ -128,12 +127,7 @@ function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {
 }
 
 function figuresOf({ runId: id, status, startedAt, endedAt, rowsInvalid, counts }: RunEvent): NoticeRun {
-  const sum = { detected: 0, delivered: 0, notDelivered: 0 }
-  for (const op of OPS) {
-    const { detected, delivered, rejected, unknown, unsent } = countsOf(counts, op)
-    sum.detected += detected
-    sum.delivered += delivered
-    sum.notDelivered += rejected + unknown + unsent
-  }
+  const delivered = totalOf(counts, 'delivered')
+  const sum = { detected: detectedRows(counts), delivered, notDelivered: undeliveredRows(counts) }
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...sum, rowsInvalid }
 }

@@ -1,9 +1,8 @@
-/** How a destination has answered lately, as the runs of all syncs that send there report it. */
+/** Adds up the answers of a destination that the runs of all syncs have reported lately. */
 import type { AttemptsSpan, Wait } from '@sluice/contracts/run-records'
 import type { DestinationHour } from '@sluice/contracts/views/destination-health'
 import { type AttemptSums, type DestinationFacts, JUDGED_MS } from '@sluice/domain/destination-health'
-import { countsOf } from '@sluice/domain/counts'
-import { OPS } from '@sluice/contracts/state'
+import { totalOf } from '@sluice/domain/counts'
 import { percentiles } from '@sluice/history/latency-bins'
 import { runAtWork, type SyncRuns } from '@sluice/runs/runs-view'
 
@@ -54,7 +53,7 @@ export function answersOf(
 }
 
 function hasSent({ events }: SyncRuns): boolean {
-  return [...events.values()].some(({ counts }) => OPS.some(op => countsOf(counts, op).requests > 0))
+  return [...events.values()].some(({ counts }) => totalOf(counts, 'requests') > 0)
 }
 
 function sumsOf(spans: readonly AttemptsSpan[]): AttemptSums {

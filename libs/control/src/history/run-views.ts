@@ -6,7 +6,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Wait } from '@sluice/contracts/run-records'
 import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
-import { addCounts, countsOf } from '@sluice/domain/counts'
+import { addCounts, countsOf, detectedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/definition'
@@ -65,13 +65,8 @@ export function runSums(
   reports: ReadonlyMap<number, PartitionReport>,
 ): NonNullable<SyncView['runs']>[number] {
   const counts = countsByNow(event, reports)
-  const figures = { detected: 0, delivered: 0, failed: 0 }
-  for (const op of OPS) {
-    const { detected, delivered, rejected, unknown, unsent } = countsOf(counts, op)
-    figures.detected += detected
-    figures.delivered += delivered
-    figures.failed += rejected + unknown + unsent
-  }
+  const delivered = totalOf(counts, 'delivered')
+  const figures = { detected: detectedRows(counts), delivered, failed: undeliveredRows(counts) }
   const { runId: id, status, startedAt, endedAt } = event
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...figures }
 }
@@ -146,34 +141,31 @@ function phasesOf(
     ['sending', sendingFrom, sentAt],
     ['finishing', sentAt, over],
   ]
-  const begun = all.filter(([, from]) => isoTime(from) !== null)
-  const failed = failedPhase(event, { begun, counts })
-  return begun.flatMap(([phase, from, to]) => {
+  const begun = all.flatMap(([phase, from, to]): BegunPhase[] => {
     const start = isoTime(from)
-    const isFailed = phase === failed
-    return start === null
-      ? []
-      : [{ phase, startedAt: start, endedAt: isoTime(to ?? over), ...(isFailed ? { failed: true } : {}) }]
+    return start === null ? [] : [{ phase, startedAt: start, to }]
   })
+  const failed = failedPhase(event, { begun, counts })
+  return begun.map(({ to, ...phase }) => {
+    const isFailed = phase.phase === failed
+    return { ...phase, endedAt: isoTime(to ?? over), ...(isFailed ? { failed: true } : {}) }
+  })
+}
+
+interface BegunPhase extends Pick<PhaseView, 'phase' | 'startedAt'> {
+  /** In ms since 1970; null if the phase did not come to its end. */
+  readonly to: number | null
 }
 
 /** The first phase that did not come to its end in a failed run, or the one in which all rows failed. */
 function failedPhase(
   { status, endedAt }: RunEvent,
-  {
-    begun,
-    counts,
-  }: {
-    readonly begun: readonly (readonly [PhaseView['phase'], number | null, number | null])[]
-    readonly counts: CountsByOp
-  },
+  { begun, counts }: { readonly begun: readonly BegunPhase[]; readonly counts: CountsByOp },
 ): PhaseView['phase'] | null {
   if (endedAt === null) return null
-  if (status === 'failed') return (begun.find(([, , to]) => to === null) ?? begun.at(-1))?.[0] ?? null
+  if (status === 'failed') return (begun.find(({ to }) => to === null) ?? begun.at(-1))?.phase ?? null
   if (!isFailing({ status }, counts)) return null
-  const attempts = OPS.reduce((sum, op) => sum + countsOf(counts, op).attempts, 0)
-  const unsent = OPS.reduce((sum, op) => sum + countsOf(counts, op).unsent, 0)
-  return attempts + unsent === 0 ? 'rendering' : 'sending'
+  return totalOf(counts, 'attempts') + totalOf(counts, 'unsent') === 0 ? 'rendering' : 'sending'
 }
 
 /**
