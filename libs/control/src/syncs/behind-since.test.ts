@@ -16,6 +16,7 @@ it('is the begin of the first run after the last one that delivered all', () => 
 it('passes over runs that look at some rows, and those that were cancelled before they knew of any', () => {
   const discard = at(8, { cause: 'discard' })
   expect(behindSince([discard, at(5, { status: 'warning' }), at(3)])).toBe(5)
+  expect(behindSince([at(8, { cause: 'reset' }), at(5, { status: 'warning' }), at(3)])).toBe(5)
   expect(behindSince([at(8, { status: 'cancelled', counts: {} }), at(3)])).toBeNull()
   expect(behindSince([at(8, { status: 'cancelled' }), at(3)])).toBe(8)
 })

@@ -7,7 +7,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { detectedRows, undeliveredRows } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { RecentMap } from '@sluice/flow/recent-map'
-import { hasSeenModel } from '@sluice/runs/machine/run-events'
+import { hasSeenModel, isOfSomeRows } from '@sluice/runs/machine/run-events'
 import { countsByNow } from '../history/run-views.ts'
 
 /** If the last run says that more rows failed, its count is shown, and the topic is not counted. */
@@ -52,5 +52,5 @@ export class WaitingRows {
 
 /** True for a run that has compared the whole model, and found rows to send. */
 function takesUpAll(run: RunEvent): boolean {
-  return detectedRows(run.counts) > 0 && hasSeenModel({ ...run, complete: true })
+  return detectedRows(run.counts) > 0 && !isOfSomeRows(run)
 }

@@ -200,13 +200,17 @@ export function supersededRun(awaiting: RunState, { runId, doesAsMuch }: Newer, 
   }
 }
 
-/**
- * True for a complete run that went through the whole model. A discard, or a retry of some rows, looks only
- * at rows that failed, and a replay only at rows that were sent before. These leave other rows to the next
- * run.
- */
+/** True for a complete run that went through the whole model. */
 export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
-  return run.complete && run.cause !== 'discard' && run.cause !== 'replay' && !isRetryOfSome(run)
+  return run.complete && !isOfSomeRows(run)
+}
+
+/**
+ * True for a run that leaves other rows to the next run: a discard, or a retry of some rows, looks only at
+ * rows that failed, and a replay only at rows that were sent before.
+ */
+export function isOfSomeRows(run: Pick<RunState, 'cause' | 'scope'>): boolean {
+  return run.cause === 'discard' || run.cause === 'replay' || isRetryOfSome(run)
 }
 
 /**
