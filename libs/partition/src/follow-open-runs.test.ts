@@ -219,6 +219,25 @@ it('leaves alone the report of a partition whose part of the run is over', async
   await follows.end()
 })
 
+it('keeps the reasons of failed rows that the partition had reported in the run', async () => {
+  const follows = await following({ stage: 'attempts', work: (_, { drain }) => untilAborted(drain) })
+  const { world } = follows
+  const error = 'HTTP 422: no e-mail'
+  const failures = [
+    { outcome: 'rejected', status: 422, error, key: 'a', since: 1, rows: 2, retried: 0 } as const,
+  ]
+  const before = sampleReport({ partition: 0, ended: false, failures })
+  await world.append(runsTopic, [
+    { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', before) },
+  ])
+  await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+  const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, error: torn } as const
+  await reportSuspended(world, { ...of, partition: 0 }, { signal: never })
+  await world.runs.until(() => follows.reportOf(0)?.ended === true, { signal: never })
+  expect(follows.reportOf(0)).toMatchObject({ faultedFrom: 0, failures })
+  await follows.end()
+})
+
 it('ends with what concerns the process, and with it all other work', async () => {
   const bug = new SluiceError('internal', 'a bug')
   const follows = await following({ work: () => Promise.reject(bug) })

@@ -105,6 +105,7 @@ function reportSoFar(
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
     removalsFinished: own?.removalsFinished ?? null,
+    failures: own?.failures ?? null,
     recent: last?.recent ?? null,
   }
 }
