@@ -65,6 +65,18 @@ it('keeps an hour, in few spans, however many runs there are', () => {
   expect(sum).toBeLessThanOrEqual(360)
 })
 
+it('counts few kinds of errors in a span, also of many runs', () => {
+  const counts = new Reported().next()
+  for (let run = 1; run <= 60; run += 1) {
+    counts.take(inRun(run, { ...refused, status: 400 + run }), 1)
+    vi.advanceTimersByTime(1_000)
+  }
+  for (let status = 500; status < 560; status += 1) counts.take(inRun(61, { ...refused, status }), 1)
+  const spans = counts.record?.spans ?? []
+  expect(spans.map(({ errors }) => Object.keys(errors).length)).toEqual([17, 17])
+  expect(spans.map(({ errors }) => errors['other errors'])).toEqual([44, 44])
+})
+
 it('counts rows that a batch rejected, and nothing of what was not sent, or was only divided', () => {
   const counts = new Reported().next()
   const rows = [1, 2, 3].map(seq => ({ seq, outcome: 'rejected' as const, error: 'taken', captured: null }))

@@ -106,10 +106,7 @@ export class RecentCounts {
       span.rowsDelivered += rows - rejected
     }
     if (isTaken) span.delivered += 1
-    else {
-      const kind = kindOfFailure(status, error)
-      add(span.errors, span.errors.has(kind) || span.errors.size < MAX_KINDS ? kind : OTHER)
-    }
+    else addKind(span.errors, kindOfFailure(status, error))
   }
 
   /** The span of this run and time. A run begins one of its own, so that it is judged by itself. */
@@ -145,7 +142,7 @@ function spanOf({ errors, latency, ...span }: AttemptsSpan): Span {
 }
 
 function sumOf(a: Span, b: Span): Span {
-  for (const [kind, count] of b.errors) add(a.errors, kind, count)
+  for (const [kind, count] of b.errors) addKind(a.errors, kind, count)
   for (const [bin, count] of b.latency) add(a.latency, bin, count)
   return {
     ...a,
@@ -155,6 +152,10 @@ function sumOf(a: Span, b: Span): Span {
     rowsDelivered: a.rowsDelivered + b.rowsDelivered,
     rowsRejected: a.rowsRejected + b.rowsRejected,
   }
+}
+
+function addKind(errors: Map<string, number>, kind: string, count = 1): void {
+  add(errors, errors.has(kind) || errors.size < MAX_KINDS ? kind : OTHER, count)
 }
 
 function add(counts: Map<string, number>, key: string, count = 1): void {
