@@ -24,7 +24,7 @@ const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
-/** That a destination begins to fail, or to take requests again, is reported as soon as this. */
+/** If a destination begins to fail, or to take requests again, a report follows within this time. */
 const TURNED_MS = 5_000
 /** A shorter handover is not reported. */
 const HAND_OVER_SHOWN_AFTER_MS = 500
@@ -161,36 +161,38 @@ export class PartitionReporter {
     waitsFor: () => WaitNow | null,
     signal: AbortSignal,
   ): Promise<void> {
-    const { failures, lately } = ledger
     const { recent } = this.#options
-    let reported: CountsByOp = ledger.progress
-    let reportedAttempts = { version: recent.version, isIll: recent.isIll }
-    let { version } = failures
+    const look = () => {
+      const { progress: counts, failures } = ledger
+      return { counts, failures: failures.version, attempts: recent.version, isIll: recent.isIll }
+    }
+    let reported = look()
     // A run that comes to a stop is reported until nothing was finished for a while.
     let isStillFast = false
     let watched = { run: ledger.run, since: performance.now() }
-    let countsAtMs = performance.now()
+    let reportedAtMs = performance.now()
     const last = this.#lastReport()
     const waits = new ReportedWaits(last?.run === ledger.run && !last.ended ? (last.waits ?? []) : [])
     while (!signal.aborted) {
       await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
-      const { progress: counts, run } = ledger
+      const { run } = ledger
       const nowMs = performance.now()
       if (run !== watched.run) watched = { run, since: nowMs }
       const pauseMs = progressPauseMs(nowMs - watched.since)
       const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
-      const now = { version: recent.version, isIll: recent.isIll }
-      const isAnswered = now.version !== reportedAttempts.version
-      const isChanged = counts !== reported || failures.version !== version || isAnswered || isStillFast
+      const now = look()
+      const isSame =
+        now.counts === reported.counts &&
+        now.failures === reported.failures &&
+        now.attempts === reported.attempts
       // A destination that begins to fail is news, however long the run lasts.
-      const turnedMs = now.isIll === reportedAttempts.isIll ? pauseMs : Math.min(pauseMs, TURNED_MS)
-      const isDue = isChanged && nowMs - countsAtMs >= turnedMs
+      const dueMs = now.isIll === reported.isIll ? pauseMs : Math.min(pauseMs, TURNED_MS)
+      const isDue = (!isSame || isStillFast) && nowMs - reportedAtMs >= dueMs
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
-      reported = counts
-      reportedAttempts = now
-      countsAtMs = nowMs
-      version = failures.version
-      isStillFast = lately.rows !== null && lately.rows.delivered + lately.rows.failed > 0
+      reported = now
+      reportedAtMs = nowMs
+      const { rows } = ledger.lately
+      isStillFast = rows !== null && rows.delivered + rows.failed > 0
       await this.#writeProgress(waits.reported)
     }
   }
@@ -235,10 +237,11 @@ export class PartitionReporter {
     const { io, prefix, run, ownership, attempts, ledger, recent, worker } = this.#options
     const { partition } = attempts
     this.#reportsWait = (report.waits ?? []).length > 0
+    const { rows: lately } = ledger.lately
     const value = io.encode('PartitionReport', {
       ...report,
       failures: this.#failuresOf(report.run),
-      lately: report.ended || ledger.lately.rows === null ? null : { at: Date.now(), ...ledger.lately.rows },
+      lately: report.ended || lately === null ? null : { at: Date.now(), ...lately },
       error: boundedOrNull(report.error, ERROR_BYTES),
       removalsFinished: this.#removed === report.run || this.hasRemoved(report.run) || null,
       waits: (report.waits ?? []).map(wait => ({ ...wait, detail: boundedText(wait.detail, ERROR_BYTES) })),
