@@ -29,7 +29,7 @@ export function fileAt(file: YamlFile, offset: number): YamlFile {
 }
 
 /** The place of a position in a file's text. */
-export function placeIn(file: YamlFile, offset: number): Place {
+export function placeIn(file: Pick<YamlFile, 'path' | 'lines' | 'behind'>, offset: number): Place {
   if (file.behind !== undefined && offset >= file.behind.at)
     return placeIn(file.behind.file, offset - file.behind.at)
   const { line, col } = file.lines.linePos(offset)

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { isNode, LineCounter, parseDocument, stringify, type Document } from 'yaml'
-import { fieldName, type FieldPath } from '../decode/places.ts'
+import { detailAt, type FieldPath, placeIn } from '../decode/places.ts'
 import { findYamlFiles, MAX_YAML_FILES } from '../files/find-files.ts'
 import { decodeUtf8, readRegularFile } from '../files/read-regular-file.ts'
 import { type ExpectedRequest, type SyncTestFile, syncTestSchema } from './sync-test-schema.ts'
@@ -66,10 +66,7 @@ function parseTests(
 ): SyncTests | { readonly problems: readonly ErrorDetail[] } | null {
   const lines = new LineCounter()
   const document = parse(text, lines)
-  const placeAt = (offset: number): Required<Pick<ErrorDetail, 'file' | 'line' | 'column'>> => {
-    const { line, col } = lines.linePos(offset)
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
-  }
+  const placeAt = (offset: number) => placeIn({ path: file, lines }, offset)
   if (document.errors.length > 0)
     return { problems: document.errors.map(({ pos, message }) => ({ ...placeAt(pos[0]), message })) }
   if (document.has('kind')) return null
@@ -84,11 +81,8 @@ function parseTests(
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys : null
       const message =
         unknown === null ? `wanted ${issue.message}` : `\`${unknown.join('`, `')}\` is not a field here`
-      return {
-        ...placeAt(offsetOf(document, [...path, ...(unknown ?? []).slice(0, 1)])),
-        field: fieldName(path),
-        message,
-      }
+      const place = placeAt(offsetOf(document, [...path, ...(unknown ?? []).slice(0, 1)]))
+      return detailAt(place, path, message)
     }),
   }
 }

@@ -13,6 +13,12 @@ const types = z
   .record(z.string(), z.string({ error: 'the name of a DuckDB type' }))
   .describe('DuckDB types of columns, such as DECIMAL(10,2), where the values do not say it.')
 
+const ONE_BODY = { path: ['json'], error: 'either `body` or `json`, found both' }
+
+function hasOneBody({ body, json }: { readonly body?: unknown; readonly json?: unknown }): boolean {
+  return body === undefined || json === undefined
+}
+
 const answer = z
   .strictObject({
     status: z
@@ -32,10 +38,7 @@ const answer = z
     path: ['fails'],
     error: 'either `status` or `fails`, found both',
   })
-  .refine(({ body, json }) => body === undefined || json === undefined, {
-    path: ['json'],
-    error: 'either `body` or `json`, found both',
-  })
+  .refine(hasOneBody, ONE_BODY)
 
 const request = z
   .strictObject({
@@ -46,10 +49,7 @@ const request = z
     json: z.unknown().optional().describe('The body, compared as JSON.'),
     body: z.string().optional().describe('In place of json: the body, compared as text.'),
   })
-  .refine(({ body, json }) => body === undefined || json === undefined, {
-    path: ['json'],
-    error: 'either `body` or `json`, found both',
-  })
+  .refine(hasOneBody, ONE_BODY)
 
 const testCase = z.strictObject({
   name: z.string().min(1, 'a name'),
