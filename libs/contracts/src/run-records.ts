@@ -333,7 +333,7 @@ const attemptsSpan = recordOf('AttemptsSpan', 'How attempts of a short time ende
 })
 export type AttemptsSpan = ValueOf<typeof attemptsSpan>
 
-/** How a destination has answered the attempts of a partition lately. Runs pass it on to the next run. */
+/** Counts of the answers to the last attempts of a partition. Each run passes them on to the next run. */
 const recentAttempts = recordOf('RecentAttempts', 'How a destination answered lately.', {
   destination: field('Name of the destination.', text),
   /** Null if none was made yet. */

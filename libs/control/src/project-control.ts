@@ -422,7 +422,7 @@ export class ProjectControl implements Control {
     return { ...terms, by }
   }
 
-  /** What is known of destinations: their health, and the use of their limits. */
+  /** Returns a judge of the health of destinations, and the use of their limits, if it is known. */
   async #destinationsKnown(
     specs: readonly ResourceSpec[],
     signal: AbortSignal,

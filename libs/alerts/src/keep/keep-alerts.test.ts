@@ -37,11 +37,11 @@ afterEach(async () => {
   await log[Symbol.asyncDispose]()
 })
 
-/** A process that watches. */
 const HEALTHY: DestinationHealth = {
   ...{ state: 'healthy', reason: 'All arrived.', until: null, fix: null, lastAttemptAt: null },
 }
 
+/** A process that watches. */
 class Keeper {
   readonly #drain = new AbortController()
   readonly #abort = new AbortController()

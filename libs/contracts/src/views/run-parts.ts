@@ -41,7 +41,7 @@ export const phaseView = z.object({
   failed: z.literal(true).optional(),
 })
 
-/** How many rows of a run are finished, delivered or not, of those that differ. */
+/** The number of rows of a run that are finished, delivered or not, among those that differ. */
 export const progressView = z.object({
   finished: count,
   of: count,

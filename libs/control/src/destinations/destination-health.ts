@@ -20,7 +20,7 @@ export interface KnownMeans {
 
 export interface HealthDeps {
   readonly runs: Pick<RunsView, 'all'>
-  /** Null where nothing is known of secrets. */
+  /** Null where this process knows nothing of secrets. */
   readonly means: KnownMeans | null
 }
 
@@ -51,7 +51,7 @@ export function judgeWith(
   return (spec, syncs) => judgeDestination(spec, { ...deps, syncs, now: Date.now() }).health
 }
 
-/** Why nothing can be sent to the destination, as far as this process knows; null if it sees no reason. */
+/** Returns why nothing can be sent to the destination; null if this process knows no reason. */
 function unusableNow(spec: DestinationSpec, means: KnownMeans): Unusable | null {
   return missingSecret(spec, means) ?? missingLogin(spec, means)
 }

@@ -1,4 +1,4 @@
-/** How far a run has come, how fast it is, and why its rows fail, as delivery reports it. */
+/** Shows the progress of a run, its speed, and the reasons for which rows fail, as delivery reports them. */
 import type { RunView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { FailedRows } from '@sluice/contracts/run-records'

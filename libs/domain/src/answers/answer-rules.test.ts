@@ -4,7 +4,7 @@ import { AnswerBody } from './answer-body.ts'
 import { parseJsonPath } from './json-path.ts'
 import { compileAnswerRules, meaningOf, reasonAt } from './answer-rules.ts'
 
-/** What the rules make of an answer: the outcome of the rule that fits, or `default`, or `unclear`. */
+/** Returns the outcome of the rule that fits the answer, or `default`, or `unclear`. */
 function meaning(
   rules: readonly AnswerRuleSpec[],
   status: number,
