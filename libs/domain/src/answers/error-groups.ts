@@ -6,7 +6,11 @@ export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'erro
 }
 
 /** Returns the same text for failures with the same outcome, status and message, whatever its numbers. */
-export function reasonId({ outcome, status, error }: Pick<ErrorGroup, 'outcome' | 'status' | 'error'>): string {
+export function reasonId({
+  outcome,
+  status,
+  error,
+}: Pick<ErrorGroup, 'outcome' | 'status' | 'error'>): string {
   return JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
 }
 
