@@ -93,9 +93,12 @@ describe('runs of batches whose rows have outcomes of their own, killed one afte
       const files = { 'project.yaml': yaml, 'people.csv': manyPeople(ROWS) }
       await using project = await projectFolder({ files, env: { API_URL: server.url } })
       for (let kill = 1; kill <= KILLS; kill += 1) {
+        const before = server.requests.length
         const child = project.start('run', SYNC)
         const closed = once(child, 'close')
-        const timer = setTimeout(() => child.kill('SIGKILL'), 700 + random.below(KILLED_WITHIN_MS))
+        // Kills that come before anything is rendered are deaths, and the third gives up a row.
+        await Promise.race([server.waitFor(before + 1), closed])
+        const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
         await closed
         clearTimeout(timer)
       }

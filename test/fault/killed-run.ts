@@ -118,7 +118,8 @@ export function runsKilledInARowSuite(): void {
 }
 
 /**
- * The API fails the first tries of many rows. So at each kill, some requests wait for their next try. With
+ * The API fails the first tries of many rows. So at each kill, some requests wait for their next try. Each
+ * process is killed once it has sent something. With
  * `sideBySide`, so many projects, each killed as often, at a time: they mostly wait for the API.
  */
 export function killedTriesSuite(kills: number, sideBySide = 1): void {
@@ -145,9 +146,12 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
         const files = { 'project.yaml': peopleYaml(sync), 'people.csv': manyPeople(TRIED_ROWS) }
         await using project = await projectFolder({ files, env: { API_URL: api.url } })
         for (let kill = 1; kill <= kills; kill += 1) {
+          const before = api.requests.length
           const child = project.start('run', SYNC)
           const closed = once(child, 'close')
-          const timer = setTimeout(() => child.kill('SIGKILL'), 700 + random.below(KILLED_WITHIN_MS))
+          // Kills that come before anything is rendered are deaths, and the third gives up a row.
+          await Promise.race([api.waitFor(before + 1), closed])
+          const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
           await closed
           clearTimeout(timer)
         }
