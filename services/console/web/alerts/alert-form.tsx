@@ -7,7 +7,7 @@ import { freeName, nameIn, textAt, valueAt, withValue } from '../editor/draft.ts
 import { NAME_HINT, Labelled, problemAt, TextField } from '../editor/fields.tsx'
 import { KeptSecretField } from '../editor/kept-secret-field.tsx'
 import { namesOf } from '../editor/reused.ts'
-import type { Editing } from '../editor/use-editing.ts'
+import { useLateChange, type Editing } from '../editor/use-editing.ts'
 import { CopyButton } from '../ui/parts.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { smtpParts, smtpUrl, type SmtpParts } from './smtp-url.ts'
@@ -286,6 +286,7 @@ function NewSigningSecret(props: {
 }): ReactElement {
   const { editing, host } = props
   const { data } = useQuery(secretsQuery)
+  const changeLate = useLateChange(editing)
   const [made, setMade] = useState<string | null>(null)
   const make = async (): Promise<void> => {
     const bytes = crypto.getRandomValues(new Uint8Array(SECRET_BYTES))
@@ -294,7 +295,7 @@ function NewSigningSecret(props: {
     try {
       await setSecret({ name, value, for: `${host} alert` })
       setMade(value)
-      editing.change(withValue(editing.text, ['to', 'webhook', 'secret'], `\${secret:${name}}`))
+      changeLate(text => withValue(text, ['to', 'webhook', 'secret'], `\${secret:${name}}`))
     } catch (error) {
       toastError(error)
     }

@@ -7,7 +7,7 @@ import { secretsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { freeName } from './draft.ts'
 import { Labelled } from './fields.tsx'
-import type { Editing } from './use-editing.ts'
+import { useLateChange, type Editing } from './use-editing.ts'
 
 /** Stores a value that was typed and not stored yet. Returns the text, which then names its secret. */
 export type KeepSecret = () => Promise<string>
@@ -119,9 +119,7 @@ function useKeeping({ editing, suggested, secret, read, write, keep }: KeptSecre
   const [typed, type] = useState('')
   const [failure, setFailure] = useState<string | null>(null)
   const running = useRef<Promise<string> | null>(null)
-  // The user may type on while the vault stores the secret.
-  const latest = useRef(editing)
-  latest.current = editing
+  const changeLate = useLateChange(editing)
   const secrets = data?.secrets.filter(({ kind }) => kind === 'secret') ?? []
   const names = secrets.map(({ name }) => name)
   const store = async ({ value, grant }: TypedSecret): Promise<string> => {
@@ -130,13 +128,11 @@ function useKeeping({ editing, suggested, secret, read, write, keep }: KeptSecre
     const grants = [...(present === null ? [] : present.split(/,\s*/)), grant]
     await setSecret({ name, value, for: [...new Set(grants)].join(', ') })
     type('')
-    const changed = write(latest.current.text, name, typed)
-    latest.current.change(changed)
-    return changed
+    return changeLate(text => write(text, name, typed))
   }
   const keepTyped: KeepSecret = async () => {
     const apart = read(typed)
-    if (typed === '' || apart.grant === '') return latest.current.text
+    if (typed === '' || apart.grant === '') return editing.text
     setFailure(null)
     running.current ??= store(apart).finally(() => (running.current = null))
     try {

@@ -2,7 +2,8 @@
  * The state of an editor: the draft, its problems, and the copy that the browser keeps until it is saved.
  */
 import type { Problem } from '@sluice/contracts/api'
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { storedText, storeText } from '../ui/storage.ts'
 import { fileOf, KINDS, nameIn, withText, type Draft, type Kind } from './draft.ts'
 
@@ -18,6 +19,21 @@ export interface Editing {
   readonly readOnly: boolean
   /** True if the server has no such resource yet, so that its name may still change. */
   readonly isNew?: boolean
+}
+
+/**
+ * Returns a function for a change that comes after a wait, such as for the vault. It changes the text as it
+ * is then, since the user may have typed on, and returns the result. The form shows it at once: the next
+ * letter in any field replaces the text that the form shows.
+ */
+export function useLateChange(editing: Editing): (changed: (text: string) => string) => string {
+  const latest = useRef(editing)
+  latest.current = editing
+  return changed => {
+    const text = changed(latest.current.text)
+    flushSync(() => latest.current.change(text))
+    return text
+  }
 }
 
 export interface DraftState {

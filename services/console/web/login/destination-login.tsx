@@ -45,7 +45,7 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
       {begun === null ? null : <WhereItGoes name={name} begun={begun} onClose={() => setBegun(null)} />}
       <p className="pad">
         {login === undefined ? (
-          'Nobody has logged in yet, so its syncs cannot send.'
+          'Its syncs can send once somebody has logged in.'
         ) : (
           <>
             Logged in <Time at={login.since} />. The login may go to {login.for ?? 'any host'}.
