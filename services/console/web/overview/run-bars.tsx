@@ -42,21 +42,17 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
       ))}
       {runs.slice(0, MAX_BARS).map(({ id, delivered, failed, status }, index) => {
         const x = 100 - (index + 1) * WIDTH
-        const good = ((HEIGHT - LEAST) * delivered) / most
+        const good = LEAST + ((HEIGHT - LEAST) * delivered) / most
         const bad = ((HEIGHT - LEAST) * failed) / most
         const rest = status === 'failed' ? 'no' : 'none'
+        const top = HEIGHT - good
         return (
           <g key={id}>
             <title>{`${status}: ${count(delivered)} delivered, ${count(failed)} failed`}</title>
-            <rect
-              x={x}
-              y={HEIGHT - LEAST}
-              width={WIDTH * 0.8}
-              height={LEAST}
-              className={delivered > 0 ? 'ok' : rest}
-            />
-            <rect x={x} y={HEIGHT - LEAST - good} width={WIDTH * 0.8} height={good} className="ok" />
-            <rect x={x} y={HEIGHT - LEAST - good - bad} width={WIDTH * 0.8} height={bad} className="no" />
+            <rect x={x} y={top} width={WIDTH * 0.8} height={good} className={delivered > 0 ? 'ok' : rest} />
+            {failed === 0 ? null : (
+              <rect x={x} y={top - bad} width={WIDTH * 0.8} height={bad} className="no" />
+            )}
           </g>
         )
       })}

@@ -2,7 +2,13 @@
  * A list of any length. A long one scrolls within a box, of which only what is in sight is made. The rest
  * keeps its place, by the heights that its items had, or that they are expected to have.
  */
-import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual'
+import {
+  defaultRangeExtractor,
+  measureElement,
+  useVirtualizer,
+  type Rect,
+  type Virtualizer,
+} from '@tanstack/react-virtual'
 import {
   cloneElement,
   isValidElement,
@@ -53,6 +59,11 @@ function useShown<T>(box: RefObject<HTMLElement | null>, list: LongListProps<T>)
     estimateSize: () => height,
     overscan: BEYOND,
     useFlushSync: false,
+    observeElementRect: observeBox,
+    measureElement: (item, entry, virtual) =>
+      entry === undefined
+        ? (virtual.measurementsCache[virtual.indexFromElement(item)]?.size ?? height)
+        : measureElement(item, entry, virtual),
     rangeExtractor: range => {
       const near = defaultRangeExtractor(range)
       const at = focused.current
@@ -76,6 +87,22 @@ function useShown<T>(box: RefObject<HTMLElement | null>, list: LongListProps<T>)
     after: virtual.getTotalSize() - (shown.at(-1)?.end ?? 0),
     onFocus,
   }
+}
+
+/**
+ * The browser tells the heights of the box and of its items with the next frame. To read one before would lay
+ * out all of the page, within the task that makes it.
+ */
+function observeBox(
+  { scrollElement: box }: Virtualizer<HTMLElement, Element>,
+  tell: (size: Rect) => void,
+): (() => void) | undefined {
+  if (box === null) return undefined
+  const observer = new ResizeObserver(([entry]) => {
+    if (entry !== undefined) tell(entry.contentRect)
+  })
+  observer.observe(box)
+  return () => observer.disconnect()
 }
 
 interface BoxProps<T> extends LongListProps<T> {
