@@ -90,6 +90,13 @@ export class EncryptionKeys {
   }
 }
 
+/** Returns the keys of both texts as one text, those of `first` first. It leaves out what is no key. */
+export function joinedKeys(first: string, second: string): string {
+  const parts = [first, second].flatMap(text => text.split(',')).map(part => part.trim())
+  const keys = parts.filter(part => Buffer.from(part, 'base64').length === KEY_BYTES)
+  return [...new Set(keys)].join(',')
+}
+
 /** Gives the key an id, which reveals nothing of the key. */
 function keyOf(bytes: Buffer): Key {
   const id = createHash('sha256').update('sluice encryption key\n').update(bytes).digest('hex').slice(0, 8)

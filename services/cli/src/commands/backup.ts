@@ -11,10 +11,16 @@ export const backupCommand: Command = {
   description:
     'Copies the log of the project into a folder: what was delivered, the history, and the vault with its secrets encrypted. It may be called while `sluice up` or a run is at work.\n' +
     'The key of the vault is left out, since a copy with its key is worth as much as the secrets: keep it apart, or call the command with --with-key.',
-  positionals: [{ name: 'DIR', required: true, help: 'a new folder, or an empty one' }],
+  positionals: [
+    {
+      name: 'DIR',
+      required: true,
+      help: 'a new folder, or an empty one; a relative path begins at the project',
+    },
+  ],
   options: { 'with-key': { type: 'boolean', help: 'also copy the key of the vault' } },
   readsFolder: true,
-  exits: { 1: 'the folder is not empty, or the disk is full' },
+  exits: { 1: 'the folder is not empty, the log is damaged, or the disk is full' },
   examples: [
     { command: 'sluice backup /backup/shop-monday', does: 'back up the project in this folder' },
     { command: 'sluice --env prod backup /backup/prod', does: 'back up one environment of it' },
@@ -24,22 +30,34 @@ export const backupCommand: Command = {
     const to = target(context)
     const { backUp } = await openBackup()
     const dataDir = folderOf(context)
-    const { at, hasKey } = await backUp(dataDir, { to, withKey: booleanOption(args, 'with-key') })
-    if (json) stdout.write(`${JSON.stringify({ dir: to, at, key: hasKey })}\n`)
+    const { at, key } = await backUp(dataDir, { to, withKey: booleanOption(args, 'with-key') })
+    if (json) stdout.write(`${JSON.stringify({ dir: to, at, key: key === 'copied' })}\n`)
     else
       stdout.write(
-        `${painter(color)('green', '✓')} ${safe(to)} has the log of this project as it was at ${at}.\n` +
-          (hasKey ? '' : `The key of the vault is not in it: keep ${safe(dataDir)}/key in another place.\n`),
+        `${painter(color)('green', '✓')} ${safe(to)} has the log of this project as it was at ${at}.\n${ABOUT_KEY[key](safe(dataDir))}`,
       )
     return EXIT.success
   },
 }
 
+const ABOUT_KEY = {
+  copied: () => '',
+  'left out': (dataDir: string) =>
+    `The key of the vault is not in it: keep ${dataDir}/key in another place.\n`,
+  none: (dataDir: string) => `The key of the vault is not in it, since ${dataDir} has none.\n`,
+}
+
 export const restoreCommand: Command = {
   description:
     "Puts a backup in the place of the project's log, while nothing is at work in the folder. Sluice then does not know what it has sent since the backup: the next run of each sync sends the rows that changed since once more.\n" +
-    'With --replace, a log that is there stays beside the restored one, as log.db.replaced, until you remove it.',
-  positionals: [{ name: 'DIR', required: true, help: 'the folder that `sluice backup` wrote' }],
+    'With --replace, a log that is there stays beside the restored one, as log.db.replaced, until you remove it. Its keys stay in the file of the key.',
+  positionals: [
+    {
+      name: 'DIR',
+      required: true,
+      help: 'the folder that `sluice backup` wrote; a relative path begins at the project',
+    },
+  ],
   options: { replace: { type: 'boolean', help: 'restore although the project has a log' } },
   readsFolder: true,
   exits: { 1: 'a process is at work in the folder, or it has a log' },

@@ -2,16 +2,32 @@
  * Backs up the log of a folder, also while a process works in it, and restores it. All else in the folder
  * follows from the log, but for the key of its vault.
  */
-import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { messageOf, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { diskFailure } from '@sluice/domain/disk-failure'
-import { lockForThisProcess } from '@sluice/message-log/adapters/sqlite/lock'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
+import { damageOf, translate } from '@sluice/message-log/adapters/sqlite/errors'
+import { lockForThisProcess } from '@sluice/message-log/adapters/sqlite/lock'
+import { openFileToRead } from '@sluice/message-log/adapters/sqlite/store'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makeFilesPrivate, writeNewFile } from '@sluice/runtime/private-files'
+import { joinedKeys } from '@sluice/secrets/vault/encryption-keys'
 import { logFile, makeFolders } from '../state-folder.ts'
 
 /** SQLite copies all pages in one step, so that a writer does not make it begin again. */
@@ -20,8 +36,11 @@ const ABOUT = 'backup.json'
 const KEY = 'key'
 /** The owner of the folder's resources, beside the log. */
 const PROJECT = 'project'
-/** These follow from the log. Those of another log would be wrong. */
-const CACHES = ['state', 'history.db', 'history.db-wal', 'history.db-shm', 'tmp']
+/** These belong to one log. With another log they would be wrong. */
+const OF_THE_LOG = [
+  ...['log.db-wal', 'log.db-shm', PROJECT],
+  ...['state', 'history.db', 'history.db-wal', 'history.db-shm', 'tmp'],
+]
 
 const about = z.object({ at: z.iso.datetime() })
 
@@ -29,38 +48,60 @@ const about = z.object({ at: z.iso.datetime() })
 export async function backUp(
   dataDir: string,
   { to, withKey }: { readonly to: string; readonly withKey: boolean },
-): Promise<{ readonly at: string; readonly hasKey: boolean }> {
+): Promise<{ readonly at: string; readonly key: 'copied' | 'left out' | 'none' }> {
   const log = logFile(dataDir)
   if (!existsSync(log))
     throw new SluiceError('usage', `Nothing has run in ${dataDir}, so there is nothing to back up.`)
   makeFilesPrivate()
-  makeFolder(to)
-  if (readdirSync(to).length > 0)
-    throw new SluiceError('conflict', `${to} is not empty: a backup wants a new folder, or an empty one.`)
-  const at = new Date().toISOString()
-  const copy = join(to, 'log.db')
-  const source = new DatabaseSync(log, { readOnly: true })
   try {
-    await backup(source, copy, { rate: ALL_PAGES })
+    makeFolder(to)
+    if (readdirSync(to).length > 0)
+      throw new SluiceError('conflict', `${to} is not empty: a backup wants a new folder, or an empty one.`)
+    const at = new Date().toISOString()
+    await copyLog(log, join(to, 'log.db'))
+    const keyFile = join(dataDir, KEY)
+    const key = !existsSync(keyFile) ? 'none' : withKey ? 'copied' : 'left out'
+    if (key === 'copied') copyFileSync(keyFile, join(to, KEY))
+    const project = join(dataDir, PROJECT)
+    if (existsSync(project)) copyFileSync(project, join(to, PROJECT))
+    // It comes last, so that a backup that was cut off is known by its absence.
+    writeNewFile(join(to, ABOUT), `${JSON.stringify({ at })}\n`)
+    return { at, key }
+  } catch (error) {
+    throw fileError(`${to} cannot be written`, error)
+  }
+}
+
+async function copyLog(log: string, copy: string): Promise<void> {
+  try {
+    const source = new DatabaseSync(log, { readOnly: true })
+    try {
+      await backup(source, copy, { rate: ALL_PAGES })
+    } finally {
+      source.close()
+    }
   } catch (error) {
     rmSync(copy, { force: true })
-    throw diskFailure(`${copy} cannot be written`, error) ?? error
-  } finally {
-    source.close()
+    throw (
+      diskFailure(`${copy} cannot be written`, error) ??
+      translate(damageOf(log, error) === null ? copy : log, error)
+    )
   }
-  const keyFile = join(dataDir, KEY)
-  const hasKey = withKey && existsSync(keyFile)
-  if (hasKey) copyFileSync(keyFile, join(to, KEY))
-  const project = join(dataDir, PROJECT)
-  if (existsSync(project)) copyFileSync(project, join(to, PROJECT))
-  // It comes last, so that a backup that was cut off is known by its absence.
-  writeNewFile(join(to, ABOUT), `${JSON.stringify({ at })}\n`)
-  return { at, hasKey }
+}
+
+/** Returns the error for a file that cannot be read or written. A SluiceError stays the same. */
+function fileError(what: string, error: unknown): SluiceError {
+  if (isSluiceError(error)) return error
+  return (
+    diskFailure(what, error) ?? new SluiceError('config', `${what}: ${messageOf(error)}`, { cause: error })
+  )
 }
 
 /**
  * Restores a backup. Rejects with `conflict` if a process works in the folder, or if it has a log and
- * `replaces` is false. A log that is replaced stays beside the restored one, as `log.db.replaced`.
+ * `replaces` is false. A log that is replaced stays beside the restored one, as `log.db.replaced`, and its
+ * keys stay in the key file. If the process is killed on the way, the folder has the log that it had, whole,
+ * or that of the backup.
  */
 export async function restore(
   dataDir: string,
@@ -74,23 +115,20 @@ export async function restore(
   const log = logFile(dataDir)
   makeFolders(dataDir, tell)
   const lock = lockForThisProcess(log)
+  const fresh = `${log}.restored`
   try {
-    const isThere = existsSync(log)
-    if (isThere && !replaces)
-      throw new SluiceError(
-        'conflict',
-        `${dataDir} has a log: \`--replace\` puts the backup in its place, and Sluice then forgets what it has sent since ${at}.`,
-      )
-    const fresh = `${log}.restored`
-    rmSync(fresh, { force: true })
-    copyFileSync(join(from, 'log.db'), fresh)
+    if (!replaces) assertNothingReplaced({ from, dataDir, at })
+    copyPrivately(join(from, 'log.db'), fresh)
     await assertWhole(fresh)
-    for (const name of [KEY, PROJECT]) restoreFile(name, { from, dataDir, replaces })
-    for (const name of CACHES) rmSync(join(dataDir, name), { recursive: true, force: true })
-    if (isThere) renameSync(log, `${log}.replaced`)
-    for (const end of ['-wal', '-shm']) rmSync(`${log}${end}`, { force: true })
+    joinKeys(from, dataDir)
+    const replaced = existsSync(log) ? keepBeside(log) : null
+    for (const name of OF_THE_LOG) rmSync(join(dataDir, name), { recursive: true, force: true })
     renameSync(fresh, log)
+    const project = join(from, PROJECT)
+    if (existsSync(project)) copyPrivately(project, join(dataDir, PROJECT))
+    if (replaced !== null) tell(`The log that was here is now ${replaced}. Remove it once nobody needs it.`)
   } finally {
+    rmSync(fresh, { force: true })
     lock.release()
   }
   makeFolders(dataDir, tell)
@@ -102,21 +140,64 @@ function readAbout(from: string): z.output<typeof about> {
   try {
     return about.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (error) {
-    const message = `${from} is no backup, or one that was cut off: it has no ${ABOUT} that \`sluice backup\` writes last.`
+    const message = `${from} is no backup, or one that was cut off: it has no ${ABOUT} that this user can read, which \`sluice backup\` writes last.`
     throw new SluiceError('missing-file', message, { cause: error })
+  }
+}
+
+function assertNothingReplaced({
+  from,
+  dataDir,
+  at,
+}: {
+  readonly from: string
+  readonly dataDir: string
+  readonly at: string
+}): void {
+  if (existsSync(logFile(dataDir)))
+    throw new SluiceError(
+      'conflict',
+      `${dataDir} has a log: \`--replace\` puts the backup in its place, and Sluice then forgets what it has sent since ${at}.`,
+    )
+  for (const name of [KEY, PROJECT]) {
+    const [backedUp, own] = [join(from, name), join(dataDir, name)]
+    if (existsSync(backedUp) && existsSync(own) && !readFileSync(own).equals(readFileSync(backedUp)))
+      throw new SluiceError(
+        'conflict',
+        `${own} differs from that of the backup: \`--replace\` takes the one of the backup.`,
+      )
+  }
+}
+
+/** Copies a file to the disk, for this user alone: others may have been let into the backup. */
+function copyPrivately(from: string, to: string): void {
+  try {
+    copyFileSync(from, to)
+    chmodSync(to, 0o600)
+    const file = openSync(to, 'r+')
+    try {
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    throw fileError(`${from} cannot be copied to ${to}`, error)
   }
 }
 
 async function assertWhole(file: string): Promise<void> {
   try {
-    const database = new DatabaseSync(file, { readOnly: true })
-    const [found] = database.prepare('PRAGMA quick_check(1)').all()
-    database.close()
-    if (found?.['quick_check'] !== 'ok') throw new Error(String(found?.['quick_check']))
+    const { db, tidy } = openFileToRead(file)
+    try {
+      const [found] = db.prepare('PRAGMA quick_check(1)').all()
+      if (found?.['quick_check'] !== 'ok') throw new Error(String(found?.['quick_check']))
+    } finally {
+      db.close()
+      tidy()
+    }
     // It throws for a log of another version of Sluice.
     await createSqliteLog({ file, readOnly: true })[Symbol.asyncDispose]()
   } catch (error) {
-    rmSync(file, { force: true })
     throw new SluiceError('corrupt', `The log of the backup cannot be used: ${messageOf(error)}`, {
       cause: error,
     })
@@ -125,20 +206,73 @@ async function assertWhole(file: string): Promise<void> {
   }
 }
 
-function restoreFile(
-  name: string,
-  {
-    from,
-    dataDir,
-    replaces,
-  }: { readonly from: string; readonly dataDir: string; readonly replaces: boolean },
-): void {
-  const [backedUp, own] = [join(from, name), join(dataDir, name)]
-  if (!existsSync(backedUp)) return
-  if (existsSync(own) && !readFileSync(own).equals(readFileSync(backedUp)) && !replaces)
-    throw new SluiceError(
-      'conflict',
-      `${own} differs from that of the backup: \`--replace\` takes the one of the backup.`,
-    )
-  copyFileSync(backedUp, own)
+/** Adds the keys of the backup to those of the folder, so that the secrets of either log can be read. */
+function joinKeys(from: string, dataDir: string): void {
+  const [backedUp = '', own = ''] = [from, dataDir].map(dir => {
+    const file = join(dir, KEY)
+    return existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+  })
+  const both = joinedKeys(backedUp, own)
+  if (both === own || both === '') return
+  const file = join(dataDir, `${KEY}.restored`)
+  rmSync(file, { force: true })
+  writeNewFile(file, `${both}\n`)
+  renameSync(file, join(dataDir, KEY))
+}
+
+/**
+ * Gives the log a second name, under which it stays, and returns that name. An earlier log that was replaced
+ * keeps its own.
+ */
+function keepBeside(log: string): string {
+  takeInJournal(log)
+  const kept = freeName(`${log}.replaced`, log)
+  // A damaged log may still have its journal.
+  for (const end of ['', '-wal']) {
+    rmSync(`${kept}${end}`, { force: true })
+    if (existsSync(`${log}${end}`)) linkOrCopy(`${log}${end}`, `${kept}${end}`)
+  }
+  return kept
+}
+
+/** Writes the journal that a killed process left into the log itself, if the log can be read. */
+function takeInJournal(log: string): void {
+  try {
+    const database = new DatabaseSync(log)
+    try {
+      const found = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+      if (found?.['busy'] === 0) return
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    if (damageOf(log, error) !== null) return
+    throw translate(log, error)
+  }
+  throw new SluiceError(
+    'conflict',
+    `${log} is being read, such as by \`sluice backup\`: wait until that has ended.`,
+    { retryable: true },
+  )
+}
+
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to)
+  } catch {
+    // Some file systems have no links.
+    copyPrivately(from, to)
+  }
+}
+
+/**
+ * Returns the name, or one with a number behind it. A name that the file itself has already counts as free.
+ */
+function freeName(name: string, file: string): string {
+  const { ino } = statSync(file)
+  for (let number = 1; ; number += 1) {
+    const path = number === 1 ? name : `${name}-${number}`
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined || found.ino === ino) return path
+  }
 }

@@ -193,7 +193,7 @@ function createTables(db: DatabaseSync): void {
  * immutable, which needs neither. That is safe because the process lock keeps writers away. If a killed
  * process left a journal, the reader needs an index, and removes it at the end.
  */
-function openFileToRead(file: string): Opened {
+export function openFileToRead(file: string): Opened {
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
   if (journal === undefined || journal.size === 0) {
     const url = pathToFileURL(file)
