@@ -9,6 +9,7 @@ import { destinationsQuery, figuresQuery, resourcesQuery, syncsQuery } from '../
 import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { count, localTime, utcTime, waitInWords } from '../ui/format.ts'
+import { Named, titleIn } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 import { certificatesAt, endOf, type Certificate } from './certificates.ts'
@@ -98,7 +99,7 @@ function DestinationLine(props: LineProps): ReactElement {
     <li className="sync-line destination-line">
       <div className="sync-name">
         <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }}>
-          {name}
+          <Named name={name} title={titleIn(spec)} />
         </Link>
         <small>{typeof spec['baseUrl'] === 'string' ? spec['baseUrl'] : ''}</small>
       </div>

@@ -10,6 +10,7 @@ import { destinationsQuery, syncsQuery } from '../api/queries.ts'
 import { slotsInWords } from '../overview/slots-in-use.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { count, duration } from '../ui/format.ts'
+import { Named } from '../ui/named.tsx'
 import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
 import { RunStatus } from '../ui/status.tsx'
 import { HealthBadge, HealthFix, HealthReason } from './destination-health.tsx'
@@ -102,7 +103,7 @@ function UsedBy({ name }: { readonly name: string }): ReactElement {
         {syncs.map(sync => (
           <li key={sync.name} className="group-head">
             <Link to="/syncs/$name" params={{ name: sync.name }}>
-              {sync.name}
+              <Named name={sync.name} title={sync.title} />
             </Link>{' '}
             {sync.lastRun === null ? (
               <small>never ran</small>

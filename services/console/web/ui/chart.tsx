@@ -27,6 +27,9 @@ interface ChartProps {
 
 const HEIGHT = 180
 const AXIS_WIDTH = 64
+const TIMES_HEIGHT = 28
+/** Half of a time's width, since the last time is written around the right edge. */
+const RIGHT_EDGE = 28
 /** The least distance of two times on the axis, in pixels. */
 const TIME_SPACE = 90
 const FILL_SHARE = 0.14
@@ -131,12 +134,16 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
   return {
     width,
     height: HEIGHT,
+    padding: [null, RIGHT_EDGE, null, null],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
+    scales: {
+      ...(kind === 'bars' ? { x: { range: withWholeBars } } : {}),
+      y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] },
+    },
     axes: [
       {
-        ...{ ...axis, grid: { show: false }, space: TIME_SPACE },
+        ...{ ...axis, grid: { show: false }, space: TIME_SPACE, size: TIMES_HEIGHT },
         values: (_plot, splits) => splits.map(seconds => clockOf(seconds * 1_000)),
       },
       {
@@ -162,4 +169,10 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
       ],
     },
   }
+}
+
+/** A bar stands around its instant, so the first and the last need half a bar's width more. */
+function withWholeBars({ data: [times] }: UPlot, first: number, last: number): UPlot.Range.MinMax {
+  const half = ((times[1] ?? first + 1) - (times[0] ?? first)) / 2
+  return [first - half, last + half]
 }
