@@ -58,17 +58,16 @@ function fitting(text: string): string {
 
 interface OAuthProps {
   readonly editing: Editing
-  /** The hosts that a secret may be suggested for, by the address that gets it. */
-  readonly grantFor: (address: string) => string
+  /** The hosts that the secrets go to. */
+  readonly hosts: string
 }
 
-export function OAuthFields({ editing, grantFor }: OAuthProps): ReactElement {
+export function OAuthFields({ editing, hosts }: OAuthProps): ReactElement {
   const { text } = editing
   const name = nameIn(text)
   const fits = { ...editing, change: (changed: string) => editing.change(fitting(changed)) }
   const chosen = chosenIn(text)
   const has = (field: string): boolean => CONDITIONS[field]?.(chosen) ?? true
-  const hosts = grantFor(textAt(text, [...AT, 'tokenUrl']))
   const at = (...path: readonly string[]): readonly string[] => [...AT, ...path]
   const secret = (field: string, label: string, suggested: string, hint?: string): ReactElement | null =>
     has(field) ? (

@@ -182,7 +182,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
           hosts={hosts}
         />
       ) : null}
-      {kind === 'oauth2' ? <OAuthFields editing={editing} grantFor={grantFor} /> : null}
+      {kind === 'oauth2' ? <OAuthFields editing={editing} hosts={credentialHosts(text)} /> : null}
     </fieldset>
   )
 }
@@ -190,6 +190,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
 function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
   const name = nameIn(text)
+  const hosts = credentialHosts(text)
   const [uploads, setUploads] = useState<'client' | 'authority' | null>(null)
   // A PKCS #12 file replaces certificate and key, and the other way round.
   const use = (tls: TlsReferences): void => {
@@ -212,7 +213,7 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
         <UploadCertificate
           owner={uploads}
           name={name}
-          hosts={hostOf(textAt(text, ['baseUrl']))}
+          hosts={hosts}
           onDone={use}
           onClose={() => setUploads(null)}
         />
@@ -222,6 +223,7 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
         path={['tls', 'ca']}
         label="Authority (PEM)"
         suggested={`${name}-ca`}
+        hosts={hosts}
         hint="For a server whose certificate no public authority has signed."
       />
       <SecretField
@@ -229,19 +231,28 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
         path={['tls', 'cert']}
         label="Client certificate (PEM)"
         suggested={`${name}-cert`}
+        hosts={hosts}
       />
-      <SecretField editing={editing} path={['tls', 'key']} label="Its key (PEM)" suggested={`${name}-key`} />
+      <SecretField
+        editing={editing}
+        path={['tls', 'key']}
+        label="Its key (PEM)"
+        suggested={`${name}-key`}
+        hosts={hosts}
+      />
       <SecretField
         editing={editing}
         path={['tls', 'pfx']}
         label="Or both in a PKCS #12 file (Base64)"
         suggested={`${name}-pfx`}
+        hosts={hosts}
       />
       <SecretField
         editing={editing}
         path={['tls', 'passphrase']}
         label="Passphrase of the key or file"
         suggested={`${name}-passphrase`}
+        hosts={hosts}
       />
       <SwitchField
         editing={editing}
@@ -256,14 +267,20 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   )
 }
 
-/** The host of a URL. Empty if the text is no URL yet. */
-function hostOf(baseUrl: string): string {
-  return URL.parse(baseUrl)?.host ?? ''
+/**
+ * The fields with the servers that get the secrets of OAuth 2 and of TLS: the API, and those of its tokens.
+ */
+const SERVERS = [['baseUrl'], ['auth', 'oauth2', 'tokenUrl'], ['auth', 'oauth2', 'refreshUrl']]
+
+/** The hosts that these secrets need, as far as they are known. */
+function credentialHosts(text: string): string {
+  const hosts = SERVERS.map(path => grantFor(textAt(text, path)))
+  return [...new Set(hosts)].filter(host => host !== '').join(', ')
 }
 
 /** The host of a URL, if a secret may be granted to it: it has TLS, or is on this machine. */
 function grantFor(address: string): string {
   const url = URL.parse(address)
   const isSafe = url?.protocol === 'https:' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(url?.hostname ?? '')
-  return isSafe ? hostOf(address) : ''
+  return isSafe ? (url?.host ?? '') : ''
 }
