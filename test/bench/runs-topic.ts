@@ -8,8 +8,7 @@
  * SLUICE_SCHEMA_REGISTRY_URL name the services. Without them, the benchmark starts its own.
  */
 import { parseArgs } from 'node:util'
-import type { RunEvent } from '@sluice/contracts/records'
-import type { PartitionEnd } from '@sluice/contracts/run-records'
+import type { PartitionEnd, RunEvent } from '@sluice/contracts/records'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'

@@ -28,16 +28,11 @@ import {
 import { attemptOutcome, countsByOp, keyState, op, opMeanings, outcome, replayOf } from './state.ts'
 import type { Row } from './values.ts'
 
-export type {
-  Command,
-  Fault,
-  InvalidSample,
-  PartitionReport,
-  RunCause,
-  RunEvent,
-  RunScope,
-  RunStatus,
-} from './run-records.ts'
+/**
+ * The records of `commands` and `runs` have a file of their own. Code that reads or writes them imports them
+ * here.
+ */
+export type * from './run-records.ts'
 
 /**
  * The writer of a record. Readers pass over other incarnations and, after a takeover marker, over other

@@ -1,5 +1,5 @@
 /** The parts of a pipeline that control needs, be it embedded in a project's `.sluice` or on Kafka. */
-import type { Wait } from '@sluice/contracts/run-records'
+import type { Wait } from '@sluice/contracts/records'
 import type { Ends } from '@sluice/flow/ends'
 import type { HistoryIndex } from '@sluice/history/port'
 import type { TopicsFollower } from '@sluice/history/follow-topics'

@@ -4,7 +4,7 @@
  * The evidence is of the last five minutes in which something was sent. So a nightly sync that failed is
  * still told in the morning. Evidence that is older than a day says nothing any more.
  */
-import type { Wait } from '@sluice/contracts/run-records'
+import type { Wait } from '@sluice/contracts/records'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { DestinationState } from '@sluice/contracts/views/destination-states'
 import { isoTime } from './iso-time.ts'

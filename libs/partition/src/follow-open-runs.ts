@@ -2,8 +2,7 @@
  * Keeps one worker for each sync with an open run, and none for the others, so a sync without a run has no
  * consumer. Renderer and delivery are both built on it.
  */
-import type { RunEvent } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Fired, RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { enter, type Entry, type EntryPlace, type Suspects } from './deaths/entry.ts'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun, Suspensions, type Suspender } from './failures.ts'

@@ -2,7 +2,7 @@
  * The places in `requests` and `attempts` at which a sync's runs ended. The detector drops records before an
  * end that is old enough. One run an hour is remembered, however many there were.
  */
-import type { PartitionEnd } from '@sluice/contracts/run-records'
+import type { PartitionEnd } from '@sluice/contracts/records'
 
 /** How long requests and attempts are kept after the end of their run (PROTOCOL.md §1). */
 export const HISTORY_KEPT_MS = 7 * 24 * 3_600_000

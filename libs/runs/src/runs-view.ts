@@ -5,8 +5,7 @@
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
-import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { PartitionEnd } from '@sluice/contracts/run-records'
+import type { PartitionEnd, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'

@@ -3,8 +3,7 @@
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Command, RunEvent } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Command, Fired, RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { endingAlso, endingOf, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'

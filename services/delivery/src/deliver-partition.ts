@@ -7,8 +7,7 @@
  * them. So rows of the same key, which occur only in different runs, arrive in order.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { Marker, Request, RunBegin, RunEvent, Unrenderable, WaitNow } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'

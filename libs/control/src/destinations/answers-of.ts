@@ -1,5 +1,5 @@
 /** Adds up the answers of a destination that the runs of all syncs have reported lately. */
-import type { AttemptsSpan, Wait } from '@sluice/contracts/run-records'
+import type { AttemptsSpan, Wait } from '@sluice/contracts/records'
 import type { DestinationHour } from '@sluice/contracts/views/destination-health'
 import { type AttemptSums, type DestinationFacts, JUDGED_MS } from '@sluice/domain/destination-health'
 import { totalOf } from '@sluice/domain/counts'

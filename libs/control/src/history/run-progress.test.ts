@@ -1,5 +1,4 @@
-import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { FailedRows } from '@sluice/contracts/run-records'
+import type { FailedRows, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { sampleCounts, sampleEvent, sampleReport } from '@sluice/testkit/sample-records'
 import { describe, expect, it } from 'vitest'
 import { runView } from './run-views.ts'

@@ -1,7 +1,6 @@
 /** Shows the progress of a run, its speed, and the reasons for which rows fail, as delivery reports them. */
 import type { RunView } from '@sluice/contracts/api'
-import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { FailedRows } from '@sluice/contracts/run-records'
+import type { FailedRows, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
 import { reasonId } from '@sluice/domain/answers/error-groups'
 import { isoTime } from '@sluice/domain/iso-time'

@@ -1,6 +1,5 @@
 /** The waits of a queued run that its topic shows. */
-import type { RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/run-records'
+import type { RunEvent, Wait } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 
 /** A queued run waits for the run of its sync that is at work. */

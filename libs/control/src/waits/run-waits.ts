@@ -1,6 +1,5 @@
 /** The waits of runs that delivery does not report: the queue, and services that are not at work. */
-import type { RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/run-records'
+import type { RunEvent, Wait } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import type { Pipeline } from '../pipeline.ts'
 import { GroupsSeen, LOOK_MS } from './groups-seen.ts'

@@ -2,8 +2,7 @@
  * The services that a run needs to go on, and its waits for those that are not at work. Each
  * service is a group of the log, whose coordinator knows the members.
  */
-import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/run-records'
+import type { PartitionReport, RunEvent, Wait } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import type { GroupState } from '@sluice/message-log/port'

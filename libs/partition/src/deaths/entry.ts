@@ -4,8 +4,7 @@
  * it, and on one row or request at a time. After three it gives up the one at which they died. So no row and
  * no answer ends processes for ever.
  */
-import type { RunEvent, DeathsOfRun } from '@sluice/contracts/records'
-import type { WaitKind } from '@sluice/contracts/run-records'
+import type { DeathsOfRun, RunEvent, WaitKind } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { Slots } from '@sluice/flow/slots'

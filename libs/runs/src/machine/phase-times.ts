@@ -1,6 +1,5 @@
 /** The times at which a run came from one part of its life to the next. */
-import type { PartitionReport } from '@sluice/contracts/records'
-import type { PhaseTimes } from '@sluice/contracts/run-records'
+import type { PartitionReport, PhaseTimes } from '@sluice/contracts/records'
 import type { RunState } from './run-events.ts'
 
 const NONE: PhaseTimes = {

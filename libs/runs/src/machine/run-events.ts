@@ -1,7 +1,16 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError, messageOf } from '@sluice/contracts/errors'
-import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
-import type { StateOwner, PartitionEnd, ErrorPlace, Fired } from '@sluice/contracts/run-records'
+import type {
+  ErrorPlace,
+  Fault,
+  Fired,
+  PartitionEnd,
+  PartitionReport,
+  RunCause,
+  RunEvent,
+  RunScope,
+  StateOwner,
+} from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'

@@ -3,15 +3,17 @@
  * and the steps that follow. `step` in `step.ts` is the machine. It does no I/O and looks at no clock: each
  * instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
-import type { Command, Fault, PartitionReport } from '@sluice/contracts/records'
 import type {
+  Command,
   DeliveredTo,
-  HeldRemovals,
-  StateOwner,
-  PartitionEnd,
-  Restoring,
+  Fault,
   Fired,
-} from '@sluice/contracts/run-records'
+  HeldRemovals,
+  PartitionEnd,
+  PartitionReport,
+  Restoring,
+  StateOwner,
+} from '@sluice/contracts/records'
 import { isAnother } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'

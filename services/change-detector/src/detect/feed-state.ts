@@ -10,8 +10,7 @@ import type {
   StateFeed,
   StatePositions,
 } from '@sluice/delivered-state/port'
-import type { Captured, Fault, RetryEntry } from '@sluice/contracts/records'
-import type { Restoring } from '@sluice/contracts/run-records'
+import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
 import { ownRecordAt, readOwned, type Placed } from '@sluice/topics/owned-reader'

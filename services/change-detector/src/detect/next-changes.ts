@@ -3,8 +3,7 @@
  * changes go through the same Avro as those of a run. So the requests made of them are the same to the byte.
  */
 import { changeSchema } from '@sluice/contracts/avro/schemas'
-import type { Change, Fault } from '@sluice/contracts/records'
-import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/run-records'
+import type { Change, ChangedDestination, DeliveredTo, Fault } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'

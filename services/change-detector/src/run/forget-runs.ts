@@ -3,11 +3,10 @@
  * So the topic must not grow with time, or with how often syncs run. Runs that have not ended stay, and so do
  * those that the view keeps, however old they are. So the view is the same before and after.
  */
-import type { RunEvent } from '@sluice/contracts/records'
+import type { PartitionEnd, RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, homePartition, sharedTopics, syncTopics } from '@sluice/topics/topics'
-import type { PartitionEnd } from '@sluice/contracts/run-records'
 import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
 import type { OwnedSync } from '../sync/owned-sync.ts'
 

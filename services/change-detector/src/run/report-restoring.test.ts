@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Restoring } from '@sluice/contracts/run-records'
+import type { Restoring } from '@sluice/contracts/records'
 import { createLogger } from '@sluice/runtime/logger'
 import { RestoringReporter } from './report-restoring.ts'
 

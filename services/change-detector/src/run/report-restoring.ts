@@ -3,7 +3,7 @@
  * rebuild. Operators get a line of the log every few seconds. People who watch the run get an event each
  * second. The clock is looked at only when records have been read. So each report shows real progress.
  */
-import type { Restoring } from '@sluice/contracts/run-records'
+import type { Restoring } from '@sluice/contracts/records'
 import type { Logger } from '@sluice/runtime/logger'
 
 const LOG_EVERY_MS = 5000

@@ -4,8 +4,7 @@
  * What a new detector knows is what stands on `runs`.
  */
 import { expect, it } from 'vitest'
-import type { RunEvent } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Fired, RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { schedulePause } from '@sluice/runs/machine/deaths'

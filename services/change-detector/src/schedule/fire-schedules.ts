@@ -1,5 +1,5 @@
 /** Fires the schedules of the syncs of one partition (docs/RUNS.md). */
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Fired } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'

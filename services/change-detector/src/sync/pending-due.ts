@@ -1,5 +1,5 @@
 /** The instant of a sync's schedule that its owner has not answered yet, and when the next one comes. */
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Fired } from '@sluice/contracts/records'
 
 /** An owner keeps a sync between runs that are at most this far apart: another takeover would cost more. */
 const KEEPS_UP_TO_MS = 60_000

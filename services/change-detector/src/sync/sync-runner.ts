@@ -7,8 +7,7 @@
  * own it.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { Command } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-records'
+import type { Command, Fired } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import {

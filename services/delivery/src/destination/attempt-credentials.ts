@@ -3,7 +3,7 @@
  * token of OAuth 2 changes with time, so each attempt asks for it.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { WaitNow } from '@sluice/contracts/records'
 import type { Token, TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'
 import type { DestinationSpec } from '@sluice/contracts/resources'

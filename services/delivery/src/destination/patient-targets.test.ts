@@ -1,4 +1,4 @@
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { WaitNow } from '@sluice/contracts/records'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'

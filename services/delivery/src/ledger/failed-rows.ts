@@ -2,10 +2,9 @@
  * The reasons for which rows of the open run failed, for people who watch it. A few reasons are kept, in the
  * order in which they came, so that reports stay small and the first cause is never lost.
  */
-import type { FailedRows } from '@sluice/contracts/run-records'
 import { reasonId } from '@sluice/domain/answers/error-groups'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
-import type { RequestRow } from '@sluice/contracts/records'
+import type { FailedRows, RequestRow } from '@sluice/contracts/records'
 import type { Effects } from '../outcome/effects.ts'
 import type { PartHistory, UnownedAttempt } from './request-history.ts'
 

@@ -1,5 +1,5 @@
 /** Counts the rows that were finished in the last ten seconds. */
-import type { Lately } from '@sluice/contracts/run-records'
+import type { Lately } from '@sluice/contracts/records'
 import { OPS, type CountsByOp } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 

@@ -5,7 +5,7 @@
  * States: `none` (it released the partition) or `of the open run` (until that run ends) → `of an earlier run`
  * (the run could not be opened and is passed over) → `none`, once the requests can arrive no more.
  */
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { WaitNow } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Target } from '../destination/target.ts'

@@ -1,7 +1,6 @@
 /** Opens a run in one partition: resolves its target, makes its send queue, and watches for an early end. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
-import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { PartitionReport, RunBegin, RunEvent, WaitNow } from '@sluice/contracts/records'
 import { retryPolicyOf } from '@sluice/domain/answers/retry-policy'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'

@@ -1,4 +1,4 @@
-import type { PartitionReport } from '@sluice/contracts/run-records'
+import type { PartitionReport } from '@sluice/contracts/records'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { sampleAttempt, sampleReport } from '@sluice/testkit/sample-records'
 import type { UnownedAttempt } from '../ledger/request-history.ts'

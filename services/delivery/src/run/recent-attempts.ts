@@ -3,7 +3,7 @@
  * reports of the partition, so a reader of `runs` knows them without reading attempts. The next run, or the
  * next owner, goes on from the last report.
  */
-import type { AttemptsSpan, PartitionReport, RecentAttempts } from '@sluice/contracts/run-records'
+import type { AttemptsSpan, PartitionReport, RecentAttempts } from '@sluice/contracts/records'
 import { bySums, JUDGED_MS, kindOfFailure } from '@sluice/domain/destination-health'
 import { latencyBin } from '@sluice/history/latency-bins'
 import type { UnownedAttempt } from '../ledger/request-history.ts'

@@ -3,8 +3,7 @@
  * it: an API may take a removed key and another one for the same object (PROTOCOL.md §6, §8). Within a
  * partition removals come first (R17), so delivery never has to read past a waiting row.
  */
-import type { Request } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { Request, WaitNow } from '@sluice/contracts/records'
 import { homePartition } from '@sluice/topics/topics'
 import type { MaybeSent } from './maybe-sent.ts'
 import type { DeliveryParts, OpenRun } from './open-run.ts'

@@ -1,7 +1,13 @@
 /** Reports the progress of a partition on `runs`, and the end of each run there (R16). */
-import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type {
+  FailedRows,
+  PartitionReport,
+  RunBegin,
+  RunEvent,
+  Wait,
+  WaitNow,
+} from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
-import type { FailedRows, Wait, WaitNow } from '@sluice/contracts/run-records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'

@@ -3,7 +3,7 @@
  * many times a second for days, and each report stays on `runs` for a while. So rare changes are reported at
  * once, and frequent ones only now and then.
  */
-import type { Wait, WaitNow } from '@sluice/contracts/run-records'
+import type { Wait, WaitNow } from '@sluice/contracts/records'
 import type { AttemptCredentials } from '../destination/attempt-credentials.ts'
 import type { DestinationGate } from '../send/destination-gate.ts'
 import type { ThrottleWindow } from '../send/throttles.ts'

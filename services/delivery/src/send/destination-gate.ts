@@ -4,7 +4,7 @@
  * how many requests go out within one lease.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { WaitNow } from '@sluice/contracts/records'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import {

@@ -5,8 +5,7 @@
  * States of a part: waiting → being read → handed out. If it fails again, its rows come back as a new part.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Request } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/run-records'
+import type { Request, WaitNow } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'

@@ -1,7 +1,6 @@
 /** Sends one test request of a person, as delivery sends the requests of runs, and returns its attempt. */
-import type { WaitNow } from '@sluice/contracts/run-records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { Request } from '@sluice/contracts/records'
+import type { Request, WaitNow } from '@sluice/contracts/records'
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
