@@ -165,6 +165,36 @@ describe('a resource that is written as YAML', () => {
   })
 })
 
+describe('a resource that is edited in its form', () => {
+  it('shows both versions, also if the page has seen the other one while somebody typed', async () => {
+    const page = await browser.open()
+    await page.goto(`${open.url}/resources/destination/api/edit`)
+    const takeOver = page.getByRole('button', { name: 'Take it over' })
+    await page.getByLabel('Rate limit').waitFor()
+    if ((await takeOver.count()) > 0) await takeOver.click()
+    await page.getByLabel('Rate limit').fill('51')
+    const path = '/api/v1/resources/destination/api'
+    const answer = await fetch(`${open.url}${path}`, {
+      ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+      body: JSON.stringify({ spec: { baseUrl: api.url, limits: { concurrency: 6 } }, takeOver: true }),
+    })
+    expect(answer.status).toBe(200)
+    const seen = page.waitForResponse(each => each.url().endsWith(path))
+    // A window that comes to the front asks again.
+    await page.evaluate("window.dispatchEvent(new Event('visibilitychange'))")
+    expect(await (await seen).text()).toContain('"concurrency":6')
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/concurrency: 6/).waitFor()
+    await conflict.getByText(/requests: 51/).waitFor()
+    await conflict.getByRole('button', { name: 'Go on editing mine' }).click()
+    await page.getByRole('button', { name: 'Discard changes' }).click()
+    await expect.poll(() => page.getByLabel('Concurrent requests').inputValue()).toBe('6')
+    expect(await page.getByRole('button', { name: 'Save', exact: true }).isDisabled()).toBe(true)
+    await page.context().close()
+  })
+})
+
 describe('somebody without a mouse', () => {
   it('finds a sync by its letters, runs it, and comes back', async () => {
     const page = await browser.open()

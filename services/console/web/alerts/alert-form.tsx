@@ -7,7 +7,11 @@ import { freeName, nameIn, textAt, valueAt, withValue } from '../editor/draft.ts
 import { NAME_HINT, Labelled, problemAt, TextField } from '../editor/fields.tsx'
 import { KeptSecretField } from '../editor/kept-secret-field.tsx'
 import { namesOf } from '../editor/reused.ts'
+import { SelectField } from '../editor/select-field.tsx'
+import { Ticks } from '../editor/ticks.tsx'
+import { PercentField } from '../editor/unit-fields.tsx'
 import { useLateChange, type Editing } from '../editor/use-editing.ts'
+import { fieldsOf } from '../ui/fields-of.ts'
 import { CopyButton } from '../ui/parts.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { smtpParts, smtpUrl, type SmtpParts } from './smtp-url.ts'
@@ -28,7 +32,7 @@ function SyncsField({ editing }: { readonly editing: Editing }): ReactElement {
   const { data } = useQuery(resourcesQuery)
   const value = valueAt(text, ['syncs'])
   const chosen = Array.isArray(value) ? value.map(String) : []
-  const all = [...new Set([...namesOf(data?.resources ?? [], 'sync'), ...chosen])]
+  const all = namesOf(data?.resources ?? [], 'sync')
   const isAll = !Array.isArray(value)
   return (
     <fieldset className="checks">
@@ -42,27 +46,14 @@ function SyncsField({ editing }: { readonly editing: Editing }): ReactElement {
         />
         All, also later ones
       </label>
-      {isAll
-        ? null
-        : all.map(name => (
-            <label key={name}>
-              <input
-                type="checkbox"
-                disabled={readOnly}
-                checked={chosen.includes(name)}
-                onChange={() =>
-                  change(
-                    withValue(
-                      text,
-                      ['syncs'],
-                      chosen.includes(name) ? chosen.filter(each => each !== name) : [...chosen, name],
-                    ),
-                  )
-                }
-              />
-              {name}
-            </label>
-          ))}
+      {isAll ? null : (
+        <Ticks
+          names={all}
+          chosen={chosen}
+          readOnly={readOnly}
+          onChange={next => change(withValue(text, ['syncs'], next))}
+        />
+      )}
       {!isAll && chosen.length === 0 ? <p className="field-error">Tick at least one sync.</p> : null}
     </fieldset>
   )
@@ -79,7 +70,7 @@ const CONDITIONS: readonly Condition[] = [
   { name: 'run-failed', words: 'A run fails' },
   {
     ...{ name: 'rows-failed', words: 'A share of the rows of a run is not delivered' },
-    limit: { field: 'share', start: 0.01, label: 'At least this share, in percent' },
+    limit: { field: 'share', start: 0.01, label: 'At least this share' },
   },
   { name: 'held', words: 'A run waits for approval' },
   {
@@ -126,7 +117,12 @@ function ConditionsField({ editing }: { readonly editing: Editing }): ReactEleme
               {words}
             </label>
             {at < 0 || limit === undefined ? null : name === 'rows-failed' ? (
-              <ShareField editing={editing} path={['when', at, name, limit.field]} label={limit.label} />
+              <PercentField
+                editing={editing}
+                path={['when', at, name, limit.field]}
+                label={limit.label}
+                keepsEmpty
+              />
             ) : (
               <TextField editing={editing} path={['when', at, name, limit.field]} label={limit.label} />
             )}
@@ -140,42 +136,6 @@ function ConditionsField({ editing }: { readonly editing: Editing }): ReactEleme
   )
 }
 
-interface ShareProps {
-  readonly editing: Editing
-  readonly path: readonly (string | number)[]
-  readonly label: string
-}
-
-/** A share, as percent. The text has it from 0 to 1. */
-function ShareField({ editing, path, label }: ShareProps): ReactElement {
-  const { text, change, readOnly } = editing
-  const value = valueAt(text, path)
-  const [typed, setTyped] = useState<string | null>(null)
-  const shown = typeof value === 'number' ? String(Number((value * 100).toFixed(6))) : textAt(text, path)
-  const problem = problemAt(editing, path)
-  return (
-    <Labelled label={label} problem={problem}>
-      {({ id, describedBy }) => (
-        <input
-          id={id}
-          value={typed ?? shown}
-          inputMode="decimal"
-          aria-invalid={problem !== undefined}
-          aria-describedby={describedBy}
-          readOnly={readOnly}
-          onBlur={() => setTyped(null)}
-          onChange={({ target }) => {
-            setTyped(target.value)
-            const percent = Number(target.value.replace('%', '').replace(',', '.'))
-            const isNumber = target.value.trim() !== '' && Number.isFinite(percent)
-            change(withValue(text, path, isNumber ? Number((percent / 100).toFixed(8)) : target.value))
-          }}
-        />
-      )}
-    </Labelled>
-  )
-}
-
 const SLACK = 'https://hooks.slack.com/services/'
 const STARTS: { readonly [target: string]: unknown } = {
   slack: { slack: { url: '' } },
@@ -185,26 +145,22 @@ const STARTS: { readonly [target: string]: unknown } = {
 
 function TargetFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
-  const target = valueAt(text, ['to'])
-  const kind = typeof target === 'object' && target !== null ? (Object.keys(target)[0] ?? 'slack') : 'slack'
+  const [kind = 'slack'] = Object.keys(fieldsOf(valueAt(text, ['to'])))
   return (
     <fieldset>
       <legend>Where notices go</legend>
-      <Labelled label="Target" problem={problemAt(editing, ['to'])}>
-        {({ id, describedBy }) => (
-          <select
-            id={id}
-            value={kind}
-            disabled={readOnly}
-            aria-describedby={describedBy}
-            onChange={({ target: { value } }) => change(withValue(text, ['to'], STARTS[value]))}
-          >
-            <option value="slack">Slack</option>
-            <option value="email">E-mail</option>
-            <option value="webhook">A webhook</option>
-          </select>
-        )}
-      </Labelled>
+      <SelectField
+        label="Target"
+        problem={problemAt(editing, ['to'])}
+        value={kind}
+        readOnly={readOnly}
+        options={[
+          ['slack', 'Slack'],
+          ['email', 'E-mail'],
+          ['webhook', 'A webhook'],
+        ]}
+        onChoose={chosen => change(withValue(text, ['to'], STARTS[chosen]))}
+      />
       {kind === 'slack' ? <SlackFields editing={editing} /> : null}
       {kind === 'email' ? <EmailFields editing={editing} /> : null}
       {kind === 'webhook' ? <WebhookFields editing={editing} /> : null}
@@ -358,19 +314,16 @@ function EmailFields({ editing }: { readonly editing: Editing }): ReactElement {
         {field('host', 'Mail server', 'mail.example.com')}
         {field('port', 'Port', parts.isTls ? '465' : '587')}
       </div>
-      <Labelled label="Encryption">
-        {({ id }) => (
-          <select
-            id={id}
-            value={parts.isTls ? 'smtps' : 'smtp'}
-            disabled={readOnly}
-            onChange={({ target }) => set({ isTls: target.value === 'smtps' })}
-          >
-            <option value="smtps">TLS from the start</option>
-            <option value="smtp">STARTTLS</option>
-          </select>
-        )}
-      </Labelled>
+      <SelectField
+        label="Encryption"
+        value={parts.isTls ? 'smtps' : 'smtp'}
+        readOnly={readOnly}
+        options={[
+          ['smtps', 'TLS from the start'],
+          ['smtp', 'STARTTLS'],
+        ]}
+        onChoose={chosen => set({ isTls: chosen === 'smtps' })}
+      />
       {field('user', 'User', 'sluice@example.com')}
       <KeptSecretField
         editing={editing}

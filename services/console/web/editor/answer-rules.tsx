@@ -1,8 +1,9 @@
 /** The rules of a sync about answers: their meaning, and the results of single rows of a batch. */
 import type { ReactElement, ReactNode } from 'react'
+import { isMap } from '../ui/fields-of.ts'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
 import { ChoiceField, TextField } from './fields.tsx'
-import { isMap, ModeField, SelectField } from './select-field.tsx'
+import { ModeField, SelectField } from './select-field.tsx'
 import type { Editing } from './use-editing.ts'
 
 interface RulesProps {
@@ -140,7 +141,7 @@ function Meaning({ editing, path, label }: PartProps & { readonly label: string 
   return <ChoiceField editing={editing} path={[...path, 'as']} label={label} isWritten choices={MEANINGS} />
 }
 
-/** What must be found for the rule to fit, and where the reason stands. */
+/** The fields for what must be found if the rule shall fit, and for the place of the reason. */
 function Found({ editing, path, where }: PartProps & { readonly where: string }): ReactElement {
   const as = textAt(editing.text, [...path, 'as'])
   return (
@@ -174,7 +175,7 @@ function RowField({
   columns,
 }: PartProps & { readonly columns: readonly string[] }): ReactElement {
   const value = valueAt(editing.text, path)
-  const [column = ''] = isMap(value) ? Object.keys(value ?? {}) : []
+  const [column = ''] = isMap(value) ? Object.keys(value) : []
   const first = columns[0] ?? 'id'
   return (
     <ModeField
@@ -187,7 +188,7 @@ function RowField({
           ...{ id: 'index', name: 'an index in the item', start: { index: '$.index' } },
           fits: each => isMap(each) && column === 'index',
         },
-        { id: 'column', name: 'a column', start: { [first]: `$.${first}` }, fits: each => isMap(each) },
+        { id: 'column', name: 'a column', start: { [first]: `$.${first}` }, fits: isMap },
       ]}
     >
       {mode =>

@@ -3,7 +3,7 @@
  * Destinations of real APIs with their requests: the examples of `docs/examples`, as a start for a new sync.
  * It has their texts, so it is loaded when somebody chooses one.
  */
-import { nameIn, textAt, valueAt, withText, withValue, type Draft } from './draft.ts'
+import { freeName, nameIn, textAt, valueAt, withText, withValue, type Draft } from './draft.ts'
 
 const FILES: { readonly [path: string]: string } = import.meta.glob(
   ['../../../../docs/examples/*/*.yaml', '!**/*.test.yaml'],
@@ -43,12 +43,9 @@ const OWN = ['name', 'title', 'model', 'schedule', 'paused'] as const
 
 /** The draft with the example's destination and requests. Rows, name and schedule stay. */
 export function startedFrom(draft: Draft, template: ApiTemplate, taken: readonly string[]): Draft {
-  const wanted = nameIn(template.destination)
-  const free = (number: number): string => (number === 1 ? wanted : `${wanted}-${number}`)
-  let number = 1
-  while (taken.includes(free(number))) number += 1
-  const destination = withValue(template.destination, ['name'], free(number))
-  let sync = withValue(template.sync, ['destination'], free(number))
+  const name = freeName(nameIn(template.destination), taken)
+  const destination = withValue(template.destination, ['name'], name)
+  let sync = withValue(template.sync, ['destination'], name)
   for (const field of OWN) sync = withValue(sync, [field], valueAt(draft.sync, [field]))
   return { ...withText(draft, 'destination', destination), sync }
 }

@@ -4,6 +4,7 @@
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
+import { ApiError } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Loading, Trouble } from '../ui/parts.tsx'
@@ -17,6 +18,10 @@ export interface Conflict {
   /** The server's current version. */
   readonly present: number
 }
+
+/** The server's current version, if a save failed because somebody else had saved. Else undefined. */
+export const presentVersion = (failure: unknown): number | undefined =>
+  failure instanceof ApiError ? failure.problem?.versions?.present : undefined
 
 interface ConflictProps {
   readonly conflict: Conflict

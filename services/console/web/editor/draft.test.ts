@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
+  MAX_NUMBERED,
+  nameFrom,
   STARTING_DRAFT,
   textAt,
   unreadableIn,
@@ -155,4 +157,17 @@ describe('a draft', () => {
     const other = { ...STARTING_DRAFT, sync: 'kind: sync\ndestination: theirs\n' }
     expect(rename(other, 'algolia').sync).toBe(other.sync)
   })
+})
+
+it.each([
+  ['HTTP Request - Algolia REST API', 'http-request-algolia-rest-api'],
+  ['  Käufer & Übersicht!', 'kaufer-ubersicht'],
+  ['日本', ''],
+  [`${'a'.repeat(62)} b`, 'a'.repeat(62)],
+])('the name of %j is %j', (title, name) => {
+  expect(nameFrom(title)).toBe(name)
+})
+
+it('a name that may get a number is shorter, and ends with no dash either', () => {
+  expect(nameFrom(`${'a'.repeat(59)} b`, MAX_NUMBERED)).toBe('a'.repeat(59))
 })

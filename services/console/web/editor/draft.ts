@@ -107,21 +107,31 @@ export function nameIn(text: string): string {
   return textAt(text, ['name'])
 }
 
+/** The columns of the primary key of a model. */
+export function keysIn(model: string): readonly string[] {
+  const value = valueAt(model, ['primaryKey'])
+  if (Array.isArray(value)) return value.map(String)
+  return typeof value === 'string' && value !== '' ? [value] : []
+}
+
 /** The wanted name, with a number behind it if it is taken. */
 export function freeName(wanted: string, taken: readonly string[]): string {
   if (!taken.includes(wanted)) return wanted
   for (let number = 2; ; number += 1) if (!taken.includes(`${wanted}-${number}`)) return `${wanted}-${number}`
 }
 
-const MAX_NAME = 60
+const MAX_NAME = 63
+/** Leaves room for the number that `freeName` may add. */
+export const MAX_NUMBERED = 60
 
-/** The name of a resource for something that people call by this text. Empty if no letter of it may stay. */
-export function nameFor(text: string): string {
-  const plain = text.normalize('NFD').replaceAll(/\p{M}/gu, '').toLowerCase()
-  return plain
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .slice(0, MAX_NAME)
-    .replaceAll(/^-+|-+$/g, '')
+/**
+ * Returns a name made from a text: "HTTP Request - Algolia REST API" becomes http-request-algolia-rest-api.
+ * Empty if no letter of the text may stay.
+ */
+export function nameFrom(text: string, max = MAX_NAME): string {
+  const plain = text.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase()
+  const dashed = plain.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-/, '')
+  return dashed.slice(0, max).replace(/-$/, '')
 }
 
 /** A draft in the form of the API. A kind that is not chosen yet has no document. */

@@ -5,7 +5,6 @@
 import type { ResourceView } from '@sluice/contracts/api'
 import {
   useEffect,
-  useId,
   useMemo,
   useRef,
   useState,
@@ -21,11 +20,11 @@ import { BehaviourStep } from './steps/behaviour-step.tsx'
 import { DestinationStep } from './steps/destination-step.tsx'
 import {
   fileOf,
+  keysIn,
   KINDS,
   nameIn,
   textAt,
   unreadableIn,
-  valueAt,
   withValue,
   type Draft,
   type Kind,
@@ -46,6 +45,7 @@ import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep } from './steps/model-step.tsx'
 import { SourceStep } from './steps/source-step.tsx'
 import { TriggerStep, TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
+import { SelectField } from './select-field.tsx'
 import { withColumns } from './starting-requests.ts'
 import { StartFrom } from './start-from.tsx'
 import { StepFoot, StepList } from './step-list.tsx'
@@ -62,7 +62,14 @@ import {
   type Versions,
 } from './use-editing.ts'
 import { changedKinds, useSaving } from './use-saving.ts'
-import { useShownInForms, useYamlShown, WaitsForYaml, YamlEditor, YamlPane } from './yaml-pane.tsx'
+import {
+  useShownInForms,
+  useYamlShown,
+  WaitsForYaml,
+  YamlButton,
+  YamlEditor,
+  YamlPane,
+} from './yaml-pane.tsx'
 
 const NO_RESOURCES: readonly ResourceView[] = []
 
@@ -125,14 +132,7 @@ function Editor(props: EditorProps): ReactElement {
   // Only the YAML can show and mend a text that is not valid.
   const isYamlBeside = step.kind !== null && yaml.beside && (yaml.shown || isBroken)
   return (
-    <Page
-      title={title}
-      actions={
-        <button type="button" onClick={yaml.toggle} disabled={step.kind === null}>
-          {yaml.shown ? (yaml.beside ? 'Hide the YAML' : 'Show the form') : 'Show the YAML'}
-        </button>
-      }
-    >
+    <Page title={title} actions={<YamlButton yaml={yaml} disabled={step.kind === null} />}>
       <StepList
         shown={step.id}
         problems={problems}
@@ -274,31 +274,23 @@ function BeginWith(props: UseProps): ReactElement {
 
 /** The choice of a stored resource for a new sync. Other syncs may use it, so a change concerns them, too. */
 function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | null {
-  const id = useId()
   const names = namesOf(resources, kind)
   if (names.length === 0) return null
   const name = nameIn(draft[kind])
+  const isStored = names.includes(name)
   const choose = (chosen: string): void => {
     const stored = resources.find(each => each.kind === kind && each.name === chosen)
     onUse(stored === undefined ? withNew(draft, kind, resources) : withStored(draft, kind, stored, resources))
   }
   return (
-    <div className="field">
-      <label htmlFor={id}>Use this {kind}</label>
-      <select
-        id={id}
-        value={names.includes(name) ? name : ''}
-        onChange={({ target }) => choose(target.value)}
-      >
-        <option value="">A new one</option>
-        {names.map(each => (
-          <option key={each}>{each}</option>
-        ))}
-      </select>
-      {names.includes(name) ? (
-        <small>Other syncs may use it, too. What you change here changes for them.</small>
-      ) : null}
-    </div>
+    <SelectField
+      label={`Use this ${kind}`}
+      value={isStored ? name : ''}
+      readOnly={false}
+      hint={isStored ? 'Other syncs may use it, too. What you change here changes for them.' : undefined}
+      options={[['', 'A new one'], ...names.map(each => [each, each] as const)]}
+      onChoose={choose}
+    />
   )
 }
 
@@ -321,11 +313,6 @@ function StepForm({ id, editings, draft, columns, trigger, onTrigger }: StepForm
     )
   if (id === 'behaviour') return <BehaviourStep editing={editings.sync} columns={columns} />
   return null
-}
-
-const keysIn = (model: string): readonly string[] => {
-  const value = valueAt(model, ['primaryKey'])
-  return Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : []
 }
 
 interface OriginProps {

@@ -1,8 +1,9 @@
 /** Fields that read from a draft's text and write into it. */
 import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
-import { textAt, valueAt, withValue, type Path } from './draft.ts'
+import { nameFrom, textAt, valueAt, withValue, type Path } from './draft.ts'
 import { mistakeInWords } from './mistakes.ts'
+import { fieldsOf } from '../ui/fields-of.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
 import type { Editing } from './use-editing.ts'
 
@@ -157,12 +158,20 @@ export function ChoiceField(props: ChoiceFieldProps): ReactElement {
 }
 
 interface SwitchProps extends FieldProps {
-  readonly on: unknown
-  readonly off: unknown
-  readonly isOn: boolean
+  /** The value of a field that is switched on. One that is switched off is left out. */
+  readonly on?: unknown
+  /** By default, whether the field has just this value. */
+  readonly isOn?: boolean
 }
 
-export function SwitchField({ editing, path, label, hint, on, off, isOn }: SwitchProps): ReactElement {
+export function SwitchField({
+  editing,
+  path,
+  label,
+  hint,
+  on = true,
+  isOn = valueAt(editing.text, path) === on,
+}: SwitchProps): ReactElement {
   const id = useId()
   return (
     <div className="switch">
@@ -171,7 +180,7 @@ export function SwitchField({ editing, path, label, hint, on, off, isOn }: Switc
         type="checkbox"
         checked={isOn}
         disabled={editing.readOnly}
-        onChange={() => editing.change(withValue(editing.text, path, isOn ? off : on))}
+        onChange={() => editing.change(withValue(editing.text, path, isOn ? undefined : on))}
       />
       <label htmlFor={id}>
         {label}
@@ -261,8 +270,7 @@ export function PairsField({
   const [added, setAdded] = useState('')
   const [last, setLast] = useState<string | null>(null)
   const nameField = useRef<HTMLInputElement>(null)
-  const value = valueAt(text, path)
-  const names = typeof value === 'object' && value !== null ? Object.keys(value) : []
+  const names = Object.keys(fieldsOf(valueAt(text, path)))
   const add = (): void => {
     if (added === '' || names.includes(added)) return
     change(withValue(text, [...path, added], ''))
@@ -288,7 +296,7 @@ export function PairsField({
               editing={editing}
               path={[...path, name]}
               label={name}
-              suggested={secretName(suggested, name)}
+              suggested={nameFrom(`${suggested}-${name}`)}
               hosts={hosts}
               keepsEmpty
               takesFocus={name === last}
@@ -328,9 +336,4 @@ export function PairsField({
       </div>
     </fieldset>
   )
-}
-
-function secretName(owner: string, header: string): string {
-  const name = `${owner}-${header}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
-  return name.replaceAll(/^-+|-+$/g, '').slice(0, 60)
 }

@@ -1,4 +1,5 @@
 /** The values of a body that is a map of fields: columns, constants, texts, objects and lists. */
+import { isMap } from '../ui/fields-of.ts'
 
 /** A name of the API and its value, in their order. */
 export type Mapping = readonly (readonly [name: string, value: unknown])[]
@@ -6,8 +7,7 @@ export type Mapping = readonly (readonly [name: string, value: unknown])[]
 export const VALUE_KINDS = ['column', 'constant', 'template', 'object', 'list'] as const
 export type ValueKind = (typeof VALUE_KINDS)[number]
 
-const entriesOf = (value: unknown): Mapping =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : []
+const entriesOf = (value: unknown): Mapping => (isMap(value) ? Object.entries(value) : [])
 
 const isOnly = (value: unknown, ...names: readonly string[]): boolean => {
   const found = entriesOf(value).map(([name]) => name)

@@ -1,7 +1,7 @@
 /** Mistakes in a draft, in the words of its forms: the message, and where the mistake is. */
 import type { Problem } from '@sluice/contracts/api'
 import { isScalar, LineCounter, parseDocument, type Scalar } from 'yaml'
-import type { Kind, Path } from './draft.ts'
+import { fileOf, KINDS, type Kind, type Path } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
@@ -75,21 +75,18 @@ export function placeInWords(detail: Detail, texts: { readonly [kind in Kind]: s
   const kind = kindOf(detail)
   const { field = '' } = detail
   const [pattern, words = field] = PARTS.find(([each]) => each.test(field)) ?? []
-  const part = words.replace('$1', pattern?.exec(field)?.[1] ?? '')
+  const part = words.replace('$1', pattern?.exec(field)?.[1] ?? '') || (kind === null ? '' : KIND_NAMES[kind])
   const trigger = /^triggers\.(\w+)/.exec(field)?.[1]
   const line = kind === null || field === '' ? detail.line : placeIn(texts[kind], detail)?.line
   const parts = [
-    ...(part === '' && kind !== null ? [KIND_NAMES[kind]] : part === '' ? [] : [part]),
+    ...(part === '' ? [] : [part]),
     ...(line === undefined ? [] : [`line ${line}`]),
     ...(trigger === undefined || trigger === 'added' ? [] : [`${trigger} rows`]),
   ]
   return { kind, where: parts.join(', ') }
 }
 
-function kindOf({ file = '' }: Detail): Kind | null {
-  const kinds: readonly Kind[] = ['source', 'model', 'destination', 'sync']
-  return kinds.find(kind => file === `${kind}.yaml`) ?? null
-}
+const kindOf = ({ file }: Detail): Kind | null => KINDS.find(kind => file === fileOf(kind)) ?? null
 
 /**
  * Returns the place of a mistake within the text of its field, counted from 1. Null if the field has one line

@@ -1,19 +1,8 @@
 /** The title of a resource, for people, and its name, which is made from the title. */
 import { useState, type ReactElement } from 'react'
-import { nameIn, textAt, withValue } from './draft.ts'
+import { nameFrom, nameIn, textAt, withValue } from './draft.ts'
 import { Labelled, NAME_HINT, TextField } from './fields.tsx'
 import type { Editing } from './use-editing.ts'
-
-const MAX_NAME = 63
-
-/**
- * Returns a name made from a title: "HTTP Request - Algolia REST API" becomes http-request-algolia-rest-api.
- */
-export function nameFrom(title: string): string {
-  const plain = title.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase()
-  const dashed = plain.replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+/g, '')
-  return dashed.slice(0, MAX_NAME).replace(/-+$/, '')
-}
 
 /** The name of a new resource follows its title, until somebody writes a name of their own. */
 export function NamingFields({

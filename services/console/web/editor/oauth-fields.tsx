@@ -71,12 +71,7 @@ export function OAuthFields({ editing, hosts }: OAuthProps): ReactElement {
   const at = (...path: readonly string[]): readonly string[] => [...AT, ...path]
   const secret = (field: string, label: string, suggested: string, hint?: string): ReactElement | null =>
     has(field) ? (
-      <SecretField
-        {...{ editing, label, hosts }}
-        path={at(field)}
-        suggested={`${name}-${suggested}`}
-        {...(hint === undefined ? {} : { hint })}
-      />
+      <SecretField {...{ editing, label, hint, hosts }} path={at(field)} suggested={`${name}-${suggested}`} />
     ) : null
   return (
     <>
@@ -105,9 +100,11 @@ export function OAuthFields({ editing, hosts }: OAuthProps): ReactElement {
           editing={editing}
           path={at('username')}
           label="User"
-          {...(chosen.grant === 'jwt-bearer'
-            ? { hint: 'The subject of the assertion; empty for the client id' }
-            : {})}
+          hint={
+            chosen.grant === 'jwt-bearer'
+              ? 'The subject of the assertion; empty for the client id'
+              : undefined
+          }
         />
       ) : null}
       {secret('password', 'Password', 'password')}

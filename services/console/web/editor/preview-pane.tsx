@@ -165,23 +165,23 @@ export function PreviewPane(props: PreviewProps): ReactElement {
 /** Tells of mistakes that the form does not show at their fields. Of the others, it names the place. */
 function PreviewError({
   error,
+  previewed: { problems },
   draft,
   step,
   trigger,
   onMend,
 }: PreviewProps & { readonly error: Error }): ReactElement {
-  const details = error instanceof ApiError ? error.details.map(ofForms) : []
-  const others = details.filter(detail => !isShownAtField(detail, step, trigger))
-  const places = details
+  const others = problems.filter(detail => !isShownAtField(detail, step, trigger))
+  const places = problems
     .filter(detail => !others.includes(detail))
     .map(detail => placeInWords(detail, draft).where || 'this step')
   const isFileMissing =
     error instanceof ApiError &&
     error.problem?.code === 'missing-file' &&
-    details.some(({ file }) => file === fileOf('model'))
+    problems.some(({ file }) => file === fileOf('model'))
   return (
     <div className="preview-error" role="status">
-      {details.length === 0 ? (
+      {problems.length === 0 ? (
         <p>
           <ServerMessage text={error.message} />
         </p>

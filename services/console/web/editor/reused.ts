@@ -36,7 +36,7 @@ type Resources = readonly ResourceView[]
 const named = (resources: Resources, kind: Kind, name: string): ResourceView | undefined =>
   resources.find(each => each.kind === kind && each.name === name)
 
-export const namesOf = (resources: Resources, kind: Kind): readonly string[] =>
+export const namesOf = (resources: Resources, kind: ResourceView['kind']): readonly string[] =>
   resources.filter(each => each.kind === kind).map(({ name }) => name)
 
 /** The stored resources that a draft names. */

@@ -1,13 +1,16 @@
 /** The size of a run: its requests, and the shortest time that they take at the limits. */
-import { durationMsIn } from './durations.ts'
+import { DEFAULT_RATE, rateInWords } from '../syncs/limits-in-words.ts'
+import { fieldsOf } from '../ui/fields-of.ts'
 import { textAt, valueAt, type Draft } from './draft.ts'
 
 const OPS = ['added', 'changed', 'removed'] as const
 type Counts = { readonly [op in (typeof OPS)[number]]: number }
 
-const DEFAULT_RATE = { requests: 1_000, per: 'second' }
 const DEFAULT_BATCH = 100
 const PER_MS: { readonly [time: string]: number } = { second: 1_000, minute: 60_000, hour: 3_600_000 }
+const UNIT_MS: { readonly [unit: string]: number } = {
+  ...{ ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 },
+}
 
 export interface RunSize {
   readonly requests: number
@@ -33,9 +36,7 @@ export function runSizeOf(
   const rates = [destination, sync].flatMap(text => ratesIn(valueAt(text, ['limits', 'rate'])))
   const known = rates.length === 0 ? [DEFAULT_RATE] : rates
   const slowest = known.reduce((one, other) => (msOf(one, requests) >= msOf(other, requests) ? one : other))
-  const { requests: allowed, per } = slowest
-  const rate = `${allowed} requests ${PER_MS[per] === undefined ? 'in' : 'per'} ${per}`
-  return { requests, isExact, ms: msOf(slowest, requests), rate }
+  return { requests, isExact, ms: msOf(slowest, requests), rate: rateInWords(slowest) }
 }
 
 /** The largest number of rows in one request. */
@@ -52,14 +53,18 @@ interface Rate {
   readonly per: string
 }
 
-const perMsOf = (per: string): number => PER_MS[per] ?? durationMsIn(per) ?? NaN
+/** The time of a rate: one of the words, or a duration such as `250ms`. NaN for any other text. */
+function perMsOf(per: string): number {
+  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(per) ?? []
+  return PER_MS[per] ?? Number(amount) * (UNIT_MS[unit] ?? NaN)
+}
 
 /** The rates that can be read. A rate that cannot is told at its field. */
 function ratesIn(value: unknown): readonly Rate[] {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value]
   return all.flatMap(each => {
-    const fields = new Map(Object.entries(typeof each === 'object' && each !== null ? each : {}))
-    const rate = { requests: Number(fields.get('requests')), per: String(fields.get('per')) }
+    const { requests, per } = fieldsOf(each)
+    const rate = { requests: Number(requests), per: String(per) }
     return rate.requests > 0 && perMsOf(rate.per) > 0 ? [rate] : []
   })
 }

@@ -70,5 +70,3 @@ export function ModeField({ editing, path, label, hint, modes, children }: ModeP
 }
 
 export const isAbsent = (value: unknown): boolean => value === undefined
-export const isMap = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

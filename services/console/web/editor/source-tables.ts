@@ -97,14 +97,17 @@ function ownSchema(source: string): string {
 
 const PLAIN = { postgres: /^[a-z_][a-z0-9_]*$/, mysql: /^[A-Za-z_][A-Za-z0-9_]*$/ }
 
+/** The name as SQL of the source has it in quotes. */
+export function quotedIn(source: string, name: string): string {
+  const quote = textAt(source, ['type']) === 'mysql' ? '`' : '"'
+  return `${quote}${name.replaceAll(quote, quote + quote)}${quote}`
+}
+
 /** A query of the whole table. Names are quoted only if they have to be. */
 export function queryOfTable(source: string, { schema, name }: SourceTable): string {
   const type = textAt(source, ['type']) === 'mysql' ? 'mysql' : 'postgres'
-  const quote = type === 'mysql' ? '`' : '"'
   const quoted = (part: string): string =>
-    PLAIN[type].test(part) && !RESERVED.has(part.toLowerCase())
-      ? part
-      : `${quote}${part.replaceAll(quote, quote + quote)}${quote}`
+    PLAIN[type].test(part) && !RESERVED.has(part.toLowerCase()) ? part : quotedIn(source, part)
   const parts = schema === ownSchema(source) ? [name] : [schema, name]
   return `select * from ${parts.map(quoted).join('.')}`
 }

@@ -1,6 +1,6 @@
 /** The steps of an editor, and the step at which a mistake can be mended. */
 import type { Problem } from '@sluice/contracts/api'
-import type { Kind } from './draft.ts'
+import { fileOf, type Kind } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
@@ -19,8 +19,8 @@ export type StepId = Step['id']
 /** Two steps share the sync's text. Mistakes in triggers, and those without a field, belong to "Requests". */
 export function stepOf({ file = '', field = '' }: Detail): Step {
   const isOfTriggers = field === '' || field.startsWith('triggers')
-  const id = file === 'sync.yaml' && !isOfTriggers ? 'behaviour' : 'requests'
-  return STEPS.find(({ kind }) => kind !== 'sync' && kind !== null && file === `${kind}.yaml`) ?? stepWith(id)
+  const id = file === fileOf('sync') && !isOfTriggers ? 'behaviour' : 'requests'
+  return STEPS.find(({ kind }) => kind !== 'sync' && kind !== null && file === fileOf(kind)) ?? stepWith(id)
 }
 
 function stepWith(id: StepId): Step {

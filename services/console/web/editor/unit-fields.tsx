@@ -86,16 +86,20 @@ function UnitField(
   )
 }
 
+interface PercentProps extends FieldProps {
+  readonly placeholder?: string
+  /** True if an emptied field is written as empty text, instead of being left out. */
+  readonly keepsEmpty?: boolean
+}
+
 /** A share from 0 to 1 in the resource, which people read and type as a percentage. */
-export function PercentField({ editing, path, label, hint, placeholder }: UnitFieldProps): ReactElement {
+export function PercentField(props: PercentProps): ReactElement {
+  const { editing, path, label, hint, placeholder, keepsEmpty = false } = props
   const write = useWriting(editing, path)
   const text = textAt(editing.text, path)
-  const share = Number(text)
-  // A text that is no share stands as it is, with its mistake.
-  const isShare = text !== '' && Number.isFinite(share)
   const [typed, setTyped] = useState<string | null>(null)
-  const shown = isShare ? String(Number((share * 100).toPrecision(12))) : text
-  const isAsTyped = typed !== null && Number(typed) === Number(shown) && (typed === '') === (shown === '')
+  // A text that is no share stands as it is, with its mistake.
+  const shown = isNumber(text) ? String(exact(Number(text) * 100)) : text
   const problem = problemAt(editing, path)
   return (
     <Labelled label={label} hint={hint} problem={problem}>
@@ -103,17 +107,18 @@ export function PercentField({ editing, path, label, hint, placeholder }: UnitFi
         <div className="with-unit">
           <input
             id={id}
-            value={isAsTyped ? typed : shown}
+            value={typed ?? shown}
             placeholder={placeholder}
             inputMode="decimal"
             aria-invalid={problem !== undefined}
             aria-describedby={describedBy}
             readOnly={editing.readOnly}
-            onChange={({ target }) => {
-              const percent = Number(target.value)
-              setTyped(target.value)
-              if (target.value === '') write(undefined)
-              else write(Number.isFinite(percent) ? Number((percent / 100).toPrecision(12)) : target.value)
+            onBlur={() => setTyped(null)}
+            onChange={({ target: { value } }) => {
+              const percent = value.replace('%', '').replace(',', '.')
+              setTyped(value)
+              if (value === '' && !keepsEmpty) write(undefined)
+              else write(isNumber(percent) ? exact(Number(percent) / 100) : value)
             }}
           />
           <span className="unit">%</span>
@@ -122,3 +127,8 @@ export function PercentField({ editing, path, label, hint, placeholder }: UnitFi
     </Labelled>
   )
 }
+
+const isNumber = (text: string): boolean => text.trim() !== '' && Number.isFinite(Number(text))
+
+/** The number without the last digits, which binary fractions have wrong. */
+const exact = (value: number): number => Number(value.toPrecision(12))

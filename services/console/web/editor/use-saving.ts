@@ -3,10 +3,10 @@ import { messageOf } from '@sluice/contracts/errors'
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
-import { ApiError, call } from '../api/client.ts'
+import { call } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { toast } from '../ui/toast.tsx'
-import type { Conflict } from './conflict-dialog.tsx'
+import { presentVersion, type Conflict } from './conflict-dialog.tsx'
 import { KINDS, nameIn, OF_DRAFT, textOf, type Draft, type Kind } from './draft.ts'
 import type { Stored, StoredResource } from './reused.ts'
 
@@ -59,7 +59,7 @@ export function useSaving({ draft, stored, takeOver, onSaved }: SavingOptions): 
         const known = saved.current.get(place) ?? (present === undefined ? 0 : present.version)
         const terms = { version: versions[kind] ?? known, takeOver: takeOver.includes(kind) }
         const version = await put(kind, draft, terms).catch((failure: unknown) => {
-          const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
+          const present = presentVersion(failure)
           if (present !== undefined)
             setConflict({ kind, name: nameIn(draft[kind]), mine: draft[kind], present, andRun })
           throw failure

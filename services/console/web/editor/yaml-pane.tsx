@@ -56,6 +56,19 @@ function keptChoice(): boolean | null {
   return kept === null ? null : kept === 'yes'
 }
 
+interface YamlButtonProps {
+  readonly yaml: YamlShown
+  readonly disabled?: boolean
+}
+
+export function YamlButton({ yaml, disabled = false }: YamlButtonProps): ReactElement {
+  return (
+    <button type="button" onClick={yaml.toggle} disabled={disabled}>
+      {yaml.shown ? (yaml.beside ? 'Hide the YAML' : 'Show the form') : 'Show the YAML'}
+    </button>
+  )
+}
+
 type Editings = { readonly [kind in Kind]: Editing }
 
 /**

@@ -5,11 +5,11 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { AlertForm } from '../alerts/alert-form.tsx'
 import { STARTING_ALERT } from '../alerts/starting-alert.ts'
-import { ApiError, call } from '../api/client.ts'
+import { call } from '../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { resourceQuery, resourcesQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
-import { ConflictDialog } from '../editor/conflict-dialog.tsx'
+import { ConflictDialog, presentVersion } from '../editor/conflict-dialog.tsx'
 import {
   freeName,
   nameIn,
@@ -20,13 +20,14 @@ import {
   unreadableIn,
   withValue,
 } from '../editor/draft.ts'
-import { Labelled, problemAt } from '../editor/fields.tsx'
+import { problemAt } from '../editor/fields.tsx'
 import { namesOf, syncsThatUse } from '../editor/reused.ts'
+import { SelectField } from '../editor/select-field.tsx'
 import { DestinationStep } from '../editor/steps/destination-step.tsx'
 import { ModelStep } from '../editor/steps/model-step.tsx'
 import { SourceStep } from '../editor/steps/source-step.tsx'
 import { useRested, type Editing } from '../editor/use-editing.ts'
-import { useYamlShown, WaitsForYaml, YamlEditor, YamlPane } from '../editor/yaml-pane.tsx'
+import { useYamlShown, WaitsForYaml, YamlButton, YamlEditor, YamlPane } from '../editor/yaml-pane.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { many } from '../ui/format.ts'
 import { keepText, keptText } from '../ui/kept-text.ts'
@@ -54,10 +55,7 @@ export function NewAlertPage(): ReactElement {
 function NewResource({ kind }: { readonly kind: FormKind }): ReactElement {
   const { data, error } = useQuery(resourcesQuery)
   if (data === undefined) return <Waits title={`New ${kind}`} error={error} />
-  const name = freeName(
-    nameIn(STARTS[kind]),
-    data.resources.filter(each => each.kind === kind).map(each => each.name),
-  )
+  const name = freeName(nameIn(STARTS[kind]), namesOf(data.resources, kind))
   return (
     <ResourceForm
       kind={kind}
@@ -102,12 +100,12 @@ function ResourceForm(props: FormProps): ReactElement {
   const { kind, resources } = props
   const [stored] = useState(props.stored)
   const may = useMay('edit')
-  const { text, setText, differs, kept, leave } = useKeptText(props)
+  const { text, setText, version, differs, discard, kept, leave } = useKeptText(props)
   const project = stored?.project ?? ''
   const [taken, setTaken] = useState(project === '' || kept)
   const [tried, setTried] = useState(false)
   const problems = useProblems({ kind, text, isFresh: stored === null && !differs && !tried })
-  const saving = useSaving({ ...props, stored, text, onSaved: leave })
+  const saving = useSaving({ ...props, stored, version, text, onSaved: leave })
   const yaml = useYamlShown()
   const readOnly = !taken || !may
   const broken = unreadableIn(text)
@@ -126,11 +124,9 @@ function ResourceForm(props: FormProps): ReactElement {
       lead={<UsedBy kind={kind} name={stored?.name ?? null} resources={resources} />}
       actions={
         <>
-          <button type="button" onClick={yaml.toggle}>
-            {yaml.shown ? (yaml.beside ? 'Hide the YAML' : 'Show the form') : 'Show the YAML'}
-          </button>
+          <YamlButton yaml={yaml} />
           {differs && stored !== null ? (
-            <button type="button" onClick={() => setText(props.start)}>
+            <button type="button" onClick={discard}>
               Discard changes
             </button>
           ) : (
@@ -215,9 +211,11 @@ function SourceChoice({
   const name = textAt(editing.text, ['source'])
   const names = namesOf(resources, 'source')
   return (
-    <Labelled
+    <SelectField
       label="Source"
       problem={name === '' ? undefined : problemAt(editing, ['source'])}
+      value={name}
+      readOnly={editing.readOnly}
       hint={
         names.length === 0 ? (
           <>
@@ -229,24 +227,12 @@ function SourceChoice({
           </>
         ) : undefined
       }
-    >
-      {({ id, describedBy }) => (
-        <select
-          id={id}
-          value={name}
-          disabled={editing.readOnly}
-          aria-describedby={describedBy}
-          onChange={({ target }) =>
-            editing.change(withValue(editing.text, ['source'], target.value || undefined))
-          }
-        >
-          <option value="">Choose a source</option>
-          {[...new Set([...names, ...(name === '' ? [] : [name])])].map(each => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-      )}
-    </Labelled>
+      options={[
+        ['', 'Choose a source'],
+        ...[...new Set([...names, ...(name === '' ? [] : [name])])].map(each => [each, each] as const),
+      ]}
+      onChoose={chosen => editing.change(withValue(editing.text, ['source'], chosen || undefined))}
+    />
   )
 }
 
@@ -281,7 +267,10 @@ function UsedBy({
 interface KeptTextState {
   readonly text: string
   readonly setText: (text: string) => void
+  /** The version that the edit started from. Null for a new resource, and if the server keeps none. */
+  readonly version: number | null
   readonly differs: boolean
+  readonly discard: () => void
   /** True if the browser kept the text of an earlier visit. */
   readonly kept: boolean
   /** Forgets the browser's copy. */
@@ -290,21 +279,29 @@ interface KeptTextState {
 
 /**
  * The text, which the browser keeps until it is saved. The page of the resource keeps it at the same place.
+ * An edit keeps the version that it started from, even if others save meanwhile.
  */
 function useKeptText({ kind, start, stored }: FormProps): KeptTextState {
   const place = stored === null ? `new-${kind}` : `${kind}.${stored.name}`
   const [begun] = useState(() => keptText(place))
   const [text, setText] = useState(begun?.text ?? start)
   const left = useRef(false)
-  const version = begun?.version ?? stored?.version ?? null
+  const present = stored?.version ?? null
+  const [base, setBase] = useState({ start, version: begun?.version ?? present })
+  const differs = text !== base.start
+  if (!differs && (start !== base.start || present !== base.version)) {
+    setBase({ start, version: present })
+    setText(start)
+  }
   useEffect(() => {
-    if (!left.current) keepText(place, text === start ? null : { text, version })
-  }, [place, start, text, version])
+    if (!left.current) keepText(place, differs ? { text, version: base.version } : null)
+  }, [base.version, differs, place, text])
   const leave = (): void => {
     left.current = true
     keepText(place, null)
   }
-  return { text, setText, differs: text !== start, kept: begun !== null, leave }
+  const discard = (): void => setText(base.start)
+  return { text, setText, version: base.version, differs, discard, kept: begun !== null, leave }
 }
 
 const TYPED_MS = 300
@@ -335,6 +332,7 @@ function useProblems({ kind, text, isFresh }: Checked): Editing['problems'] {
 
 interface SavingOptions extends FormProps {
   readonly text: string
+  readonly version: number | null
   readonly onSaved: () => void
 }
 
@@ -346,7 +344,7 @@ interface Saving {
   readonly question: ReactElement | null
 }
 
-function useSaving({ kind, text, stored, resources, onSaved }: SavingOptions): Saving {
+function useSaving({ kind, text, version, stored, resources, onSaved }: SavingOptions): Saving {
   const client = useQueryClient()
   const navigate = useNavigate()
   const [isBusy, setBusy] = useState(false)
@@ -356,16 +354,15 @@ function useSaving({ kind, text, stored, resources, onSaved }: SavingOptions): S
   const name = nameIn(text)
   const isSame = stored !== null && name === stored.name
   const users = isSame ? syncsThatUse(kind, name, resources) : []
-  const kept = keptText(`${kind}.${stored?.name ?? ''}`)
-  const save = async (yaml = text, on = isSame ? (kept?.version ?? stored.version) : 0): Promise<void> => {
+  const save = async (yaml = text, on = isSame ? version : 0): Promise<void> => {
     setBusy(true)
     setError(null)
     setAsks(false)
     try {
       const own = nameIn(yaml)
-      const version = on === undefined || on === null ? {} : { version: on }
+      const from = on === null ? {} : { version: on }
       const takeOver = isSame && yaml === text && (stored.project ?? '') !== '' ? { takeOver: true } : {}
-      await call('putResource', { kind, name: own, document: { yaml, ...version, ...takeOver } })
+      await call('putResource', { kind, name: own, document: { yaml, ...from, ...takeOver } })
       onSaved()
       await client.invalidateQueries()
       toast(
@@ -377,17 +374,14 @@ function useSaving({ kind, text, stored, resources, onSaved }: SavingOptions): S
       if (kind === 'alert') await navigate({ to: '/alerts' })
       else await navigate({ to: '/resources/$kind/$name', params: { kind, name: own } })
     } catch (failure) {
-      const conflict = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
+      const conflict = presentVersion(failure)
       if (conflict === undefined) setError(failure)
       else setPresent(conflict)
     } finally {
       setBusy(false)
     }
   }
-  const copy = (): string => {
-    const taken = resources.filter(each => each.kind === kind).map(each => each.name)
-    return withValue(text, ['name'], freeName(name, taken))
-  }
+  const copy = (): string => withValue(text, ['name'], freeName(name, namesOf(resources, kind)))
   const question =
     present !== null ? (
       <ConflictDialog

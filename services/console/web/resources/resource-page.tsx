@@ -7,7 +7,7 @@ import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
-import { ConflictDialog } from '../editor/conflict-dialog.tsx'
+import { ConflictDialog, presentVersion } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
@@ -155,7 +155,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
       await client.invalidateQueries()
       toast('done', `The ${kind} ${name} is saved.`)
     } catch (failure) {
-      const conflict = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
+      const conflict = presentVersion(failure)
       if (conflict === undefined) setError(failure)
       else setPresent(conflict)
     }

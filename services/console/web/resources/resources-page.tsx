@@ -8,6 +8,7 @@ import { useMay } from '../api/session.ts'
 import { ButtonLink } from '../ui/button.tsx'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
+import { FindFilter } from '../ui/find-filter.tsx'
 import { Named, titleIn } from '../ui/named.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { HealthBadge } from './destination-health.tsx'
@@ -77,16 +78,12 @@ function Resources({ resources }: { readonly resources: readonly ResourceView[] 
   return (
     <section aria-label="All resources">
       <div className="filters pad">
-        <label>
-          <span>Find</span>
-          <input
-            type="search"
-            placeholder="Name"
-            aria-label="Filter the resources by name"
-            value={letters}
-            onChange={({ target }) => setLetters(target.value)}
-          />
-        </label>
+        <FindFilter
+          label="Filter the resources by name"
+          placeholder="Name"
+          value={letters}
+          onChange={setLetters}
+        />
         <ChosenFilter label="Kind" value={kind} choices={KINDS} onChange={value => set({ kind: value })} />
       </div>
       {shown.length === 0 ? (

@@ -10,6 +10,7 @@ import { RunState, stateInWords } from '../runs/run-state.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
+import { FindFilter } from '../ui/find-filter.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
@@ -66,16 +67,12 @@ export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): R
   return (
     <Section title={syncs.length === 1 ? '1 sync' : `${count(syncs.length)} syncs`}>
       <div className="filters pad">
-        <label>
-          <span>Find</span>
-          <input
-            type="search"
-            placeholder="Name, model or destination"
-            aria-label="Filter the syncs by name, model or destination"
-            value={letters}
-            onChange={({ target }) => setLetters(target.value)}
-          />
-        </label>
+        <FindFilter
+          label="Filter the syncs by name, model or destination"
+          placeholder="Name, model or destination"
+          value={letters}
+          onChange={setLetters}
+        />
         <ChosenFilter
           label="State"
           value={state}

@@ -6,7 +6,9 @@ import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { LimitsFields } from '../limits-fields.tsx'
 import { NamingFields } from '../naming-fields.tsx'
 import { NextTimes } from '../next-times.tsx'
-import { isAbsent, isMap, ModeField, SelectField } from '../select-field.tsx'
+import { isAbsent, ModeField, SelectField } from '../select-field.tsx'
+import { Ticks } from '../ticks.tsx'
+import { isMap } from '../../ui/fields-of.ts'
 import { ServerMessage } from '../../ui/server-message.tsx'
 import { DurationField, PercentField } from '../unit-fields.tsx'
 import type { Editing } from '../use-editing.ts'
@@ -143,9 +145,6 @@ function Errors({ editing }: { readonly editing: Editing }): ReactElement {
         editing={editing}
         path={['errors', 'splitBatches']}
         label="Halve a rejected batch until the bad rows stand alone"
-        on={true}
-        off={undefined}
-        isOn={valueAt(text, ['errors', 'splitBatches']) === true}
       />
     </fieldset>
   )
@@ -219,27 +218,12 @@ function Compare({ editing, columns }: StepProps): ReactElement {
       {mode =>
         mode === 'list' ? (
           <div className="checks" role="group" aria-label="Columns that are compared">
-            {[...new Set([...columns, ...chosen])].map(column => (
-              <label key={column}>
-                <input
-                  type="checkbox"
-                  disabled={readOnly}
-                  checked={chosen.includes(column)}
-                  onChange={() =>
-                    change(
-                      withValue(
-                        text,
-                        ['compare'],
-                        chosen.includes(column)
-                          ? chosen.filter(each => each !== column)
-                          : [...chosen, column],
-                      ),
-                    )
-                  }
-                />
-                {column}
-              </label>
-            ))}
+            <Ticks
+              names={columns}
+              chosen={chosen}
+              readOnly={readOnly}
+              onChange={next => change(withValue(text, ['compare'], next))}
+            />
           </div>
         ) : null
       }
@@ -296,14 +280,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
         </p>
       )}
       {kind === 'manual' ? null : <NextTimes text={text} />}
-      <SwitchField
-        editing={editing}
-        path={['paused']}
-        label="Paused: the schedule starts nothing"
-        on={true}
-        off={undefined}
-        isOn={valueAt(text, ['paused']) === true}
-      />
+      <SwitchField editing={editing} path={['paused']} label="Paused: the schedule starts nothing" />
     </fieldset>
   )
 }

@@ -1,11 +1,12 @@
 /** The step for the destination: the API, its credentials and its limits. */
 import { useState, type ReactElement } from 'react'
+import { fieldsOf, isMap } from '../../ui/fields-of.ts'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
 import { PairsField, SecretField, SwitchField, TextField } from '../fields.tsx'
 import { LimitsFields } from '../limits-fields.tsx'
 import { NamingFields } from '../naming-fields.tsx'
 import { OAuthFields } from '../oauth-fields.tsx'
-import { isAbsent, isMap, ModeField, SelectField } from '../select-field.tsx'
+import { isAbsent, ModeField, SelectField } from '../select-field.tsx'
 import { DurationField } from '../unit-fields.tsx'
 import { UploadCertificate, type TlsReferences } from '../upload-certificate.tsx'
 import type { Editing } from '../use-editing.ts'
@@ -129,8 +130,7 @@ function MoreOfDestination({
 
 function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
-  const auth = valueAt(text, ['auth'])
-  const kind = typeof auth === 'object' && auth !== null ? (Object.keys(auth)[0] ?? 'none') : 'none'
+  const [kind = 'none'] = Object.keys(fieldsOf(valueAt(text, ['auth'])))
   const name = nameIn(text)
   const start: { readonly [kind: string]: unknown } = {
     none: undefined,
@@ -194,8 +194,7 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   const [uploads, setUploads] = useState<'client' | 'authority' | null>(null)
   // A PKCS #12 file replaces certificate and key, and the other way round.
   const use = (tls: TlsReferences): void => {
-    const present = valueAt(text, ['tls'])
-    const fields = Object.entries(typeof present === 'object' && present !== null ? present : {})
+    const fields = Object.entries(fieldsOf(valueAt(text, ['tls'])))
     const kept = fields.filter(([field]) => 'ca' in tls || field === 'ca' || field === 'insecure')
     change(withValue(text, ['tls'], { ...Object.fromEntries(kept), ...tls }))
   }
@@ -259,9 +258,6 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
         path={['tls', 'insecure']}
         label="Accept any certificate"
         hint="Only for trying things: anybody on the way can read along."
-        on={true}
-        off={undefined}
-        isOn={valueAt(editing.text, ['tls', 'insecure']) === true}
       />
     </>
   )

@@ -9,11 +9,22 @@ import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { Trouble } from '../../ui/parts.tsx'
 import { marksOf } from '../../ui/places.ts'
 import { ServerMessage } from '../../ui/server-message.tsx'
-import { freeName, nameFor, nameIn, STARTING_DRAFT, textAt, valueAt, withValue } from '../draft.ts'
+import {
+  freeName,
+  keysIn,
+  MAX_NUMBERED,
+  nameFrom,
+  nameIn,
+  STARTING_DRAFT,
+  textAt,
+  withValue,
+} from '../draft.ts'
 import { NAME_HINT, problemAt, TextField } from '../fields.tsx'
 import { isReachable, queriedRows, queryOf, TYPED_MS, useKnownColumns, useModelRows } from '../model-rows.ts'
+import { namesOf } from '../reused.ts'
 import { RowsTable } from '../rows-table.tsx'
-import { columnsNamedIn, completions, useSourceTables } from '../source-tables.ts'
+import { columnsNamedIn, completions, quotedIn, useSourceTables } from '../source-tables.ts'
+import { Ticks } from '../ticks.tsx'
 import { useRested, type Editing } from '../use-editing.ts'
 import { SourceBrowser, type ChosenRows } from './tables.tsx'
 
@@ -88,22 +99,16 @@ export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
 function useChoose(editing: Editing): (rows: ChosenRows) => void {
   const { data } = useQuery(resourcesQuery)
   return ({ sql, key = [], name }) => {
-    const taken = data?.resources.filter(({ kind }) => kind === 'model').map(each => each.name) ?? []
+    const taken = namesOf(data?.resources ?? [], 'model')
     const present = nameIn(editing.text)
     const isUnnamed =
       present.replace(/-\d+$/, '') === nameIn(STARTING_DRAFT.model) && !taken.includes(present)
     let text = withValue(editing.text, ['table'], undefined)
     text = withValue(text, ['sql'], sql)
     if (key.length > 0) text = withKeys(text, key)
-    if (isUnnamed) text = withValue(text, ['name'], freeName(nameFor(name) || present, taken))
+    if (isUnnamed) text = withValue(text, ['name'], freeName(nameFrom(name, MAX_NUMBERED) || present, taken))
     editing.change(text)
   }
-}
-
-const keysIn = (text: string): readonly string[] => {
-  const value = valueAt(text, ['primaryKey'])
-  if (Array.isArray(value)) return value.map(String)
-  return typeof value === 'string' && value !== '' ? [value] : []
 }
 
 function withKeys(text: string, chosen: readonly string[]): string {
@@ -120,23 +125,15 @@ function KeyField({
 }): ReactElement {
   const keys = keysIn(editing.text)
   const unknown = keys.filter(key => columns.length > 0 && !columns.includes(key))
-  const write = (chosen: readonly string[]): void => editing.change(withKeys(editing.text, chosen))
   return (
     <fieldset className="checks">
       <legend>Primary key: the columns that tell rows apart</legend>
-      {[...new Set([...columns, ...keys])].map(column => (
-        <label key={column}>
-          <input
-            type="checkbox"
-            disabled={editing.readOnly}
-            checked={keys.includes(column)}
-            onChange={() =>
-              write(keys.includes(column) ? keys.filter(key => key !== column) : [...keys, column])
-            }
-          />
-          {column}
-        </label>
-      ))}
+      <Ticks
+        names={columns}
+        chosen={keys}
+        readOnly={editing.readOnly}
+        onChange={chosen => editing.change(withKeys(editing.text, chosen))}
+      />
       {columns.length === 0 && keys.length === 0 ? (
         <small>The columns appear here with the rows.</small>
       ) : null}
@@ -159,8 +156,7 @@ function KeyCheck({
 }): ReactElement | null {
   const keys = keysIn(model)
   const { sql, table } = queryOf(model) ?? {}
-  const quote = textAt(source, ['type']) === 'mysql' ? '`' : '"'
-  const named = keys.map(key => `${quote}${key.replaceAll(quote, quote + quote)}${quote}`)
+  const named = keys.map(key => quotedIn(source, key))
   const rows = `(${sql?.trim().replace(/;+$/, '') ?? `select * from ${table ?? ''}`}) model`
   const check = [
     `select count(*) as n, sum(case when ${named.map(key => `${key} is null`).join(' or ')} then 1 else 0 end) as nulls,`,

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
-import { freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
 import {
   ChoiceField,
   Labelled,
@@ -24,8 +24,10 @@ import {
   type ServerType,
 } from '../server-url.ts'
 import { KeptSecretField, type KeepSecret } from '../kept-secret-field.tsx'
+import { SelectField } from '../select-field.tsx'
 import { UploadCertificate } from '../upload-certificate.tsx'
 import { TYPED_MS } from '../model-rows.ts'
+import { namesOf } from '../reused.ts'
 import { useRested, type Editing } from '../use-editing.ts'
 import { useFiles } from './tables.tsx'
 import { TestConnection } from './test-connection.tsx'
@@ -59,7 +61,7 @@ function FolderField({ editing }: { readonly editing: Editing }): ReactElement {
   const { data, error } = useFiles(useRested(editing.text, TYPED_MS))
   const [detail] = error instanceof ApiError ? error.details : []
   const problem = detail?.field === 'path' || detail?.field === undefined ? error?.message : undefined
-  const own = problem === undefined ? [] : [{ file: 'source.yaml', field: 'path', message: problem }]
+  const own = problem === undefined ? [] : [{ file: fileOf('source'), field: 'path', message: problem }]
   return (
     <TextField
       editing={{ ...editing, problems: [...own, ...editing.problems] }}
@@ -78,8 +80,7 @@ function FolderField({ editing }: { readonly editing: Editing }): ReactElement {
 function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
   const { data } = useQuery(resourcesQuery)
   const change = (text: string): void => {
-    const others = data?.resources.filter(({ kind }) => kind === 'source').map(({ name }) => name) ?? []
-    editing.change(ofType(editing.text, textAt(text, ['type']), others))
+    editing.change(ofType(editing.text, textAt(text, ['type']), namesOf(data?.resources ?? [], 'source')))
   }
   return (
     <ChoiceField
@@ -129,7 +130,8 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
   const parts = serverParts(textAt(text, ['url']))
   const tls = valueAt(text, ['tls'])
   const isChecked = tls !== undefined && valueAt(text, ['tls', 'insecure']) !== true
-  const grant = parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)
+  const grantIf = (checked: boolean): string =>
+    parts === null || parts.host === '' ? '' : grantFor(parts, checked)
   return (
     <>
       {parts === null ? (
@@ -150,13 +152,13 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
         withoutPlace="Type the host first: the vault keeps a password for its server alone."
         suggested={`${name}-password`}
         secret={SECRET.exec(textAt(text, ['password']))?.[1]}
-        read={typed => ({ value: typed, grant })}
+        read={typed => ({ value: typed, grant: grantIf(isChecked) })}
         write={(into, secret) =>
           withValue(into, ['password'], secret === undefined ? undefined : `\${secret:${secret}}`)
         }
         keep={keep}
       />
-      <TlsFields editing={editing} hosts={parts === null || parts.host === '' ? '' : grantFor(parts, true)} />
+      <TlsFields editing={editing} hosts={grantIf(true)} />
       <details>
         <summary>More</summary>
         <TextField
@@ -172,8 +174,6 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
           label="Never connect to a private network"
           hint="Refuses addresses of private networks and of this machine, whatever the host’s name leads to."
           on={false}
-          off={undefined}
-          isOn={valueAt(text, ['allowPrivateNetwork']) === false}
         />
       </details>
     </>
@@ -270,23 +270,14 @@ function TlsFields({ editing, hosts }: { readonly editing: Editing; readonly hos
   }
   return (
     <>
-      <Labelled label="Encryption" problem={problemAt(editing, ['tls'])}>
-        {({ id, describedBy }) => (
-          <select
-            id={id}
-            value={way}
-            disabled={readOnly}
-            aria-describedby={describedBy}
-            onChange={({ target }) => choose(target.value)}
-          >
-            {TLS.map(([each, label]) => (
-              <option key={each} value={each}>
-                {label}
-              </option>
-            ))}
-          </select>
-        )}
-      </Labelled>
+      <SelectField
+        label="Encryption"
+        problem={problemAt(editing, ['tls'])}
+        value={way}
+        readOnly={readOnly}
+        options={TLS.map(([each, label]) => [each, label])}
+        onChoose={choose}
+      />
       {way === 'own' ? (
         <>
           <SecretField

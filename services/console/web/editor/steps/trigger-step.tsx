@@ -141,9 +141,6 @@ function OneTrigger(props: OneTriggerProps): ReactElement {
               path={[...path, 'allowEmpty']}
               label="Send a batch whose body is empty, too"
               hint="Otherwise its rows are rejected, and so is a DELETE that names no row."
-              on={true}
-              off={undefined}
-              isOn={valueAt(text, [...path, 'allowEmpty']) === true}
             />
           </details>
         </>
@@ -191,7 +188,6 @@ function Batch({ editing, path }: PartProps): ReactElement {
         label="Several rows in one request"
         hint="The template then has rows instead of row."
         on={{ size: 100 }}
-        off={undefined}
         isOn={isOn}
       />
       {isOn ? (
