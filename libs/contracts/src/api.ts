@@ -51,7 +51,7 @@ export const runView = z.object({
   endedAt: timestamp.nullable(),
   rowsRead: count,
   rowsInvalid: count,
-  /** Why the run failed. */
+  /** The reason why the run failed. */
   error: z.string().nullable(),
   /** The kind of the error of a failed run, if it is known. */
   errorCode: z.enum(ERROR_CODES).optional(),
@@ -175,7 +175,7 @@ export const requestView = z.object({
       rows: z.array(z.object({ key: z.string(), op })),
       /** The time at which the renderer wrote it. */
       renderedAt: timestamp,
-      /** Why it could not be rendered. */
+      /** The reason why it could not be rendered. */
       error: z.string().nullable(),
     })
     .nullable(),
@@ -350,8 +350,8 @@ export const syncView = z.object({
   rows: z.object({ failed: count, heldBack: count }),
   certificates: tlsShown,
   /**
-   * Since when the destination lacks rows of the model: the begin of the first run after the last one that
-   * delivered all. Null if the last run did. Servers of earlier versions do not answer it.
+   * The time since which the destination lacks rows of the model: the begin of the first run after the last
+   * one that delivered all. Null if the last run did. Servers of earlier versions do not answer it.
    */
   behindSince: timestamp.nullable().optional(),
   /**

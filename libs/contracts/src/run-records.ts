@@ -150,8 +150,8 @@ const heldRemovals = recordOf('HeldRemovals', 'What is not done until somebody a
 export type HeldRemovals = ValueOf<typeof heldRemovals>
 
 /**
- * How far a run has brought the delivered state up to date from its topics. Records are counted by offset,
- * so records that compaction removed count as read.
+ * The progress of a run that brings the delivered state up to date from its topics. Records are counted by
+ * offset, so records that compaction removed count as read.
  */
 const restoring = recordOf('Restoring', 'How far the delivered state has come in its topics.', {
   /** Null if the file only takes in new records. */

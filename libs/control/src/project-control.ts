@@ -75,7 +75,7 @@ type Asks = {
   readonly [Name in AskName]: (input: InputOf<Name>, following: Following) => Promise<FollowedRun>
 }
 
-/** Where syncs run: in a project's folder, or on Kafka. */
+/** The place in which syncs run: a project's folder, or Kafka. */
 export interface ProjectHost {
   /** False if nothing ever ran. Then there is no history, and a look at it makes no files. */
   readonly hasHistory: boolean

@@ -38,11 +38,13 @@ export interface Unusable {
 }
 
 export interface DestinationFacts {
-  /** Why nothing can be sent, as the process that judges sees it; null if it sees nothing wrong. */
+  /**
+   * The reason why nothing can be sent, as the process that judges sees it; null if it sees nothing wrong.
+   */
   readonly unusable: Unusable | null
   /** The waits of runs that send there now. */
   readonly waits: readonly Pick<Wait, 'kind' | 'detail' | 'until'>[]
-  /** Why the rest of the last run was not sent. `at` is in ms since 1970. */
+  /** The reason why the rest of the last run was not sent. `at` is in ms since 1970. */
   readonly stopped: {
     readonly by: 'breaker' | 'unusable'
     readonly detail: string

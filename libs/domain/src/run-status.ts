@@ -13,7 +13,7 @@ export function isEnded(status: RunStatus): boolean {
 export function endStatus(run: {
   readonly counts: CountsByOp
   readonly rowsInvalid: number
-  /** Why detection, rendering or infrastructure could not finish; null if they have. */
+  /** The reason why detection, rendering or infrastructure could not finish; null if they have. */
   readonly error: string | null
   readonly cancelled: boolean
 }): RunStatus {

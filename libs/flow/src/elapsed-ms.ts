@@ -18,7 +18,7 @@ export interface Clocks {
 
 /** Makes such a clock from two clocks. */
 export function elapsedClock({ steadyMs, wallMs }: Clocks): () => number {
-  /** How far the wall clock is ahead of the other. */
+  /** The time by which the wall clock is ahead of the other. */
   let aheadMs = wallMs() - steadyMs()
   let missedMs = 0
   return () => {

@@ -62,7 +62,7 @@ export type AttemptFacts = Pick<
 export interface Mention {
   readonly key: string
   readonly offset: number
-  /** When the log appended it, in ms since 1970. */
+  /** The time at which the log appended it, in ms since 1970. */
   readonly at: number
 }
 
@@ -159,7 +159,7 @@ export interface HistoryReader {
     request: RunPlace & { readonly partition: number; readonly seq: number },
     options: { readonly signal: AbortSignal },
   ): Promise<readonly FoundAttempt[]>
-  /** Where a key is mentioned; at most the `limit` latest places. */
+  /** Finds the places that mention a key; at most the `limit` latest ones. */
   mentions(
     key: SyncLife & { readonly key: string; readonly limit: number },
     options: { readonly signal: AbortSignal },

@@ -25,7 +25,7 @@ export interface SyncPartition extends SyncLife {
 
 export interface HeldRequest {
   readonly value: Request | Unrenderable
-  /** When the log appended it, in ms since 1970. */
+  /** The time at which the log appended it, in ms since 1970. */
   readonly timestamp: number
 }
 

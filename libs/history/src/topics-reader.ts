@@ -28,7 +28,7 @@ import { readRequests, type HeldRequest, type SyncPartition, type TopicsDeps } f
 
 /** Records are decoded, and their requests read, in chunks of at most this many. */
 const MAX_CHUNK = 500
-/** How long a page looks for attempts that match. Then it ends, and the next one goes on there. */
+/** A page looks for attempts that match for this time. Then it ends, and the next one goes on there. */
 const MAX_MS = 2_000
 const READ_AHEAD_BYTES = 4 * 1024 * 1024
 

@@ -81,7 +81,7 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** How long tombstones stay. A reader that pauses for less than this time sees every key that has ended. */
+/** Tombstones stay for this time. A reader that pauses for less than it sees every key that has ended. */
 export const TOMBSTONES_KEPT_MS = 24 * 3_600_000
 
 /** The largest record of a topic whose spec says nothing else: key and value together, in bytes. */

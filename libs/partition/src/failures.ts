@@ -111,7 +111,7 @@ export class WorkAttempts implements Disposable {
   #pauseMs = 0
   #working: NodeJS.Timeout | undefined
   readonly #now: () => number
-  /** When the present attempt began, or was last known to work. */
+  /** The time at which the present attempt began, or was last known to work. */
   #sinceMs: number
 
   constructor(options: WorkAttemptsOptions, target: TopicPartition | null) {

@@ -240,7 +240,7 @@ const KEEPS_UP_TO_MS = 60_000
 /** The owner gives up its partitions if the next run is later than this. */
 const GRACE_MS = 5_000
 
-/** How long the owners wait for the next scheduled run, in ms; 0 if they do not. */
+/** The time for which the owners wait for the next scheduled run, in ms; 0 if they do not. */
 export function keptForMs({ events }: Pick<SyncRuns, 'events'>, now: number): number {
   let last: Fired | null = null
   for (const { cause, status, fired } of events.values()) {

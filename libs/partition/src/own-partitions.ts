@@ -23,7 +23,7 @@ import { nameOf } from '@sluice/topics/topics'
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
-/** How long a process keeps partitions whose lock it does not get. A restart of Redis is shorter. */
+/** A process keeps partitions whose lock it does not get for this time. A restart of Redis is shorter. */
 const GIVE_UP_WITHOUT_LOCK_MS = 5_000
 /** A coordinator that has not answered for this long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000

@@ -19,7 +19,7 @@ export interface Lock extends AsyncDisposable {
 }
 
 export interface Locks extends AsyncDisposable {
-  /** Why the server did not answer last, or what it refused; null while all is well. */
+  /** The reason why the server did not answer last, or what it refused; null while all is well. */
   readonly trouble: SluiceError | null
   /**
    * Waits until the name is free, takes it, and keeps it until the lock is disposed. Waiters get it in no

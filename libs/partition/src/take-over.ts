@@ -1,5 +1,5 @@
 /**
- * How a stage becomes the one writer of its partitions (PROTOCOL.md §4). It opens a writer under the name
+ * Makes a stage the one writer of its partitions (PROTOCOL.md §4). It opens a writer under the name
  * that its predecessor used, and writes a takeover marker to each partition. From then on the log refuses the
  * predecessor there, and a reader that reads past the marker has read all of the predecessor's records.
  */

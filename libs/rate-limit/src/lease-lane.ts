@@ -65,13 +65,13 @@ export class Lane {
   order = 0
   /** True if the head is to ask the limit. */
   isDue = false
-  /** When the head stops sleeping (performance.now()). */
+  /** The time at which the head stops sleeping (performance.now()). */
   sleepsUntilMs = 0
   /** The reason for which the head sleeps; null if it does not. */
   sleepsFor: string | null = null
   /**
-   * Why the last head that asked got nothing, and the latest end of the wait (performance.now()); null if it
-   * got a lease.
+   * The reason why the last head that asked got nothing, and the latest end of the wait (performance.now());
+   * null if it got a lease.
    */
   refused: {
     readonly reason: LimitWaitReason

@@ -71,13 +71,13 @@ export interface BreakerRule {
 
 /** An open breaker, as the asking process sees it. */
 export interface Broken {
-  /** When it opened, in ms since 1970, by the clock of the limits. */
+  /** The time at which it opened, in ms since 1970, by the clock of the limits. */
   readonly openedAt: number
   /** The number of failures in a row. */
   readonly failures: number
   /** The number of failed probes, one after another. */
   readonly failedProbes: number
-  /** How long ago the last probe failed, in ms; null if none has. */
+  /** The time since the last probe failed, in ms; null if none has. */
   readonly lastProbeMsAgo: number | null
 }
 
@@ -161,7 +161,7 @@ export interface Forgotten {
  */
 export interface RateLimit extends AsyncDisposable {
   /**
-   * Why the server of the limits did not answer last, or what it refused; null while all is well.
+   * The reason why the server of the limits did not answer last, or what it refused; null while all is well.
    */
   readonly trouble: SluiceError | null
   take(request: TakeRequest): Promise<Grant>

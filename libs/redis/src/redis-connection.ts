@@ -18,7 +18,7 @@ export interface RedisConnectionOptions {
   readonly url: string
   /** PEM text of the authority that signed the servers' certificates. */
   readonly ca?: string
-  /** How long a command may take, reconnecting included, before it is `unreachable`. Default 3 s. */
+  /** A command that takes longer, reconnecting included, is `unreachable`. Default 3 s. */
   readonly commandTimeoutMs?: number
   /** A connection that does not answer for this long is replaced. Default 10 s. */
   readonly silenceMs?: number
@@ -67,7 +67,7 @@ export class RedisConnection implements AsyncDisposable {
   readonly #idleCheck: NodeJS.Timeout
   /** The last error of the connection itself since the last answer. */
   #connectionError: unknown = null
-  /** When Redis last refused a connection with a reason. */
+  /** The time at which Redis last refused a connection with a reason. */
   #refusedMs = Number.NEGATIVE_INFINITY
   /** True once Redis has carried out a command of ours, so that the settings were right once. */
   #hasWorked = false

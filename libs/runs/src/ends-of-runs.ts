@@ -4,7 +4,7 @@
  */
 import type { PartitionEnd } from '@sluice/contracts/records'
 
-/** How long requests and attempts are kept after the end of their run (PROTOCOL.md §1). */
+/** Requests and attempts are kept for this time after the end of their run (PROTOCOL.md §1). */
 export const HISTORY_KEPT_MS = 7 * 24 * 3_600_000
 const APART_MS = 3_600_000
 

@@ -112,9 +112,11 @@ export class RunsView implements AsyncDisposable {
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
-  /** Why records cannot be read, by sync and key. A later record of the same key takes the place of one. */
+  /**
+   * The reasons why records cannot be read, by sync and key. A later record of a key takes the place of one.
+   */
   readonly #unreadable = new Map<string, Map<string, string>>()
-  /** Why bytes of a partition cannot be read that may have been records of any sync. */
+  /** The reasons why bytes of a partition cannot be read that may have been records of any sync. */
   readonly #damaged = new Map<number, string>()
   /** The view waits for no schema before this time (ms of `performance.now`), since one did not come. */
   #patientFromMs = 0

@@ -84,7 +84,7 @@ export interface LoggerOptions {
   readonly level?: string | undefined
   /** Values that no line may show, in any encoding. The list may grow. */
   readonly secrets?: readonly string[]
-  /** Where lines go; default stderr. */
+  /** The stream to which lines go; default stderr. */
   readonly write?: ((line: string) => void) | undefined
 }
 

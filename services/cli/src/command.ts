@@ -88,9 +88,9 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Ends the process with this error in 10 s, unless it has ended by then. */
   readonly endSoon: (error: SluiceError) => void
-  /** Whether stdout takes colours. */
+  /** True if stdout takes colours. */
   readonly color: boolean
-  /** Whether stderr takes colours. */
+  /** True if stderr takes colours. */
   readonly errorColor: boolean
 }
 

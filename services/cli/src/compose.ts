@@ -68,7 +68,7 @@ interface ControlOptions extends ProjectOptions {
   readonly firstRun?: FirstRun | undefined
 }
 
-/** How syncs of the project begin that never ran; null: all of them. */
+/** The way in which syncs of the project begin that never ran; null: all of them. */
 export interface FirstRun {
   readonly syncs: readonly string[] | null
   readonly how: 'backfill' | 'skip-existing'

@@ -13,7 +13,7 @@ const PORT = 4753
 const variables = z.object(serviceVariables({ port: PORT }))
 
 export interface DeliveryConfig extends ServiceConfig {
-  /** Where secrets are looked up. */
+  /** The place in which secrets are looked up. */
   readonly env: Environment
 }
 

@@ -8,11 +8,11 @@ const ms = z.int().min(0).max(8.64e15)
 
 const firing = z.object({ since: ms, run: z.string().nullable(), text: z.string() })
 
-/** Why the notices of the alert could not be sent, and when the next attempt begins. */
+/** The reason why the notices of the alert could not be sent, and the time of the next attempt. */
 const trouble = z.object({ since: ms, tries: z.int().min(1), error: z.string(), nextAt: ms })
 
 const alertState = z.object({
-  /** When the alert began to watch the sync. */
+  /** The time at which the alert began to watch the sync. */
   watchedSince: ms,
   /** The number of all notices so far. */
   serial: z.int().min(0),
@@ -28,7 +28,7 @@ const alertState = z.object({
     .nullable(),
   /** True if the sync was paused at the last look. */
   paused: z.boolean().default(false),
-  /** When a paused sync went on. Silence counts from then. */
+  /** The time at which a paused sync went on. Silence counts from then. */
   resumedAt: ms.default(0),
   /** The conditions that are met now. */
   firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),

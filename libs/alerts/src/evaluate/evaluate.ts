@@ -36,7 +36,7 @@ export interface Evaluated {
   readonly state: AlertState
   /** The new notices in the outbox. */
   readonly notices: readonly AlertNotice[]
-  /** When to evaluate again even if nothing happens; null to wait until something does. */
+  /** The time to evaluate again even if nothing happens; null to wait until something does. */
   readonly dueAt: number | null
 }
 

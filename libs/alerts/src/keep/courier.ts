@@ -46,7 +46,7 @@ export class Courier {
     await this.#sending
   }
 
-  /** When to offer a notice again even if nothing happens; null while it does not pause. */
+  /** The time to offer a notice again even if nothing happens; null while it does not pause. */
   get nextAt(): number | null {
     return this.#sending === null ? (this.#trouble?.nextAt ?? null) : null
   }

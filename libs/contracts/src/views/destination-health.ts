@@ -17,7 +17,7 @@ export const destinationHealth = z.object({
   until: timestamp.nullable(),
   /** The act of a person that mends it, if Sluice knows one. `name` is the secret, or the destination. */
   fix: z.object({ act: z.enum(['set-secret', 'log-in']), name: z.string() }).nullable(),
-  /** When the last attempt ended. Null if none is known. */
+  /** The time at which the last attempt ended. Null if none is known. */
   lastAttemptAt: timestamp.nullable(),
 })
 export type DestinationHealth = z.output<typeof destinationHealth>

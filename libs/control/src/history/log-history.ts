@@ -53,7 +53,7 @@ import type { UntakenRuns } from '../waits/untaken-runs.ts'
 
 /** Attempts that are shown with a row. */
 const MAX_ATTEMPTS_OF_ROW = 100
-/** How long a question waits for the index. Then the topics answer it. */
+/** A question waits for the index for this time. Then the topics answer it. */
 const CAUGHT_UP_WITHIN_MS = 3_000
 
 interface HistoryOptions {

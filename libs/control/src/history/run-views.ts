@@ -90,7 +90,7 @@ function detailsOf({ errorPlaces }: RunEvent): Pick<RunView, 'errorDetails'> {
   return { errorDetails }
 }
 
-/** Why the run is held, while it is. Events of an earlier version know of no destination. */
+/** Says why the run is held, while it is. Events of an earlier version know of no destination. */
 function heldOf({ status, held }: RunEvent): Pick<RunView, 'held'> {
   if (status !== 'held' || held === null) return {}
   const { removed, rows, samples, destination = null } = held

@@ -36,7 +36,7 @@ type BodyJson =
 
 export class AnswerBody {
   readonly text: string
-  /** Why a part of the body is not in `text`; null if all of it is. */
+  /** The reason why a part of the body is not in `text`; null if all of it is. */
   readonly cut: string | null
   readonly #paths: number
   #json: BodyJson | null = null

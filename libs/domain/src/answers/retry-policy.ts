@@ -7,7 +7,7 @@ import type { Verdict } from './outcome.ts'
 
 /** The attempts that a sync allows within a run. */
 export interface RetryPolicy {
-  /** How many attempts a request gets beyond its first one. */
+  /** The number of attempts that a request gets beyond its first one. */
   readonly extra: number
   readonly firstMs: number
   readonly maxMs: number

@@ -41,9 +41,11 @@ export interface KafkaLogOptions {
   readonly replication?: number
   /** If false, a missing topic is a `not-found` error, which says how to make the topic. Default true. */
   readonly createTopics?: boolean
-  /** How long calls retry while Kafka does not answer. Then they reject with `unreachable`. Default 30 s. */
+  /**
+   * Calls retry for this time while Kafka does not answer. Then they reject with `unreachable`. Default 30 s.
+   */
   readonly retryMs?: number
-  /** How long Kafka may take to answer before the connection counts as lost. Default 10 s. */
+  /** If Kafka takes longer to answer, the connection counts as lost. Default 10 s. */
   readonly requestTimeoutMs?: number
   readonly connectTimeoutMs?: number
   /** Maps an address that a broker advertises to the one to connect to (tunnels, forwarded ports). */

@@ -19,12 +19,12 @@ import type { Lock, Locks } from '../port.ts'
 export interface RedisLocksOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
-  /** How long a lock outlives its owner; default 5 s. It is renewed five times in that time. */
+  /** A lock outlives its owner for this time; default 5 s. It is renewed five times in that time. */
   readonly lifeMs?: number
 }
 
 const RENEWALS_PER_LIFE = 5
-/** How soon to look again whether a name is free. */
+/** After this time the lock looks again whether a name is free. */
 const POLL_MS = 100
 
 /**

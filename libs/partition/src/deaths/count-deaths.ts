@@ -43,7 +43,7 @@ export interface LastOwner {
   /** The offset where it took over, and the offset that it reached. */
   readonly from: number
   readonly position: number
-  /** When it wrote its marker, and its last record; ms since 1970. */
+  /** The times at which it wrote its marker, and its last record; ms since 1970. */
   readonly tookOverAt: number
   readonly lastAt: number
 }

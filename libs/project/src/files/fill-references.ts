@@ -13,7 +13,7 @@ export interface ReferenceSources {
   readonly env: { readonly [name: string]: string | undefined } | null
   /** Returns the text of a file, or its problem. */
   readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string }
-  /** Whether `${secret:NAME}` may stand in this field. */
+  /** True if `${secret:NAME}` may stand in this field. */
   readonly secretsAllowed: boolean
 }
 

@@ -7,7 +7,7 @@ type Opening = '{{' | '{%' | '${'
 
 interface UnquotedText {
   readonly opening: Opening
-  /** Where the braces are in the file's text. */
+  /** The place of the braces in the file's text. */
   readonly offset: number
 }
 

@@ -11,8 +11,8 @@ import type { Broken, BreakerRule, Evidence } from '../port.ts'
 /** Evidence is forgotten this long after the last of it. */
 export const EVIDENCE_LIFE_MS = 3_600_000
 /**
- * How soon to ask again while the breaker is open. A process learns about evidence of others only when it
- * asks.
+ * After this time a process asks again while the breaker is open. It learns about evidence of others only
+ * when it asks.
  */
 export const BROKEN_POLL_MS = 1_000
 

@@ -14,7 +14,7 @@ import { HELD_PER_FREE } from '../port.ts'
 const PATIENCE_MS = 250
 /** A process may ask again this late. */
 const GRACE_MS = 150
-/** How soon to ask again if all free permits are kept for others. */
+/** After this time a partition asks again if all free permits are kept for others. */
 const KEPT_POLL_MS = 5
 const FORGOTTEN_MS = 60_000
 

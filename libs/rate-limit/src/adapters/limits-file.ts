@@ -12,7 +12,7 @@ import type { StoredBreaker } from './breaker.ts'
 import type { GrantEntry, SlidingWindow, StoredRow } from './sliding-window.ts'
 
 const FORMAT_VERSION = 1
-/** How often expired rows are removed, at most. */
+/** Expired rows are removed no more often than once in this time. */
 const PRUNE_EVERY_MS = 1000
 /**
  * Pages in the write-ahead log before SQLite moves them into the file. That syncs the disk, and holds up

@@ -32,11 +32,11 @@ import { KEEP_FOR_OTHERS, KEEP_PLACE } from './fairness-scripts.ts'
 import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
 import { PRELUDE } from './script-prelude.ts'
 
-/** How long the marker of an idle partition is remembered: longer than a process is ever frozen. */
+/** The marker of an idle partition is remembered for this time: longer than a process is ever frozen. */
 const HOLDER_LIFE_MS = 7 * 86_400_000
 /** Windows up to this length are always waited out. */
 export const LONG_MS = 60_000
-/** How often a process with nothing to take shows itself. */
+/** A process with nothing to take shows itself once in this time. */
 export const STAND_BY_EVERY_MS = 5_000
 const TOUCH_EVERY_MS = 2_000
 /** A process that was not seen for this long has died, or has nothing under way that could be lost. */

@@ -53,15 +53,17 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
   readonly leaseLifeMs?: number
   /** Called once each time Redis may have forgotten something, and again when the wait gets shorter. */
   readonly onForgotten?: (forgotten: Forgotten) => void
-  /** How far the clock of the limits is ahead of the server's, in ms, for tests that do not wait. */
+  /**
+   * The time by which the clock of the limits is ahead of the server's, in ms, for tests that do not wait.
+   */
   readonly clockOffsetMs?: () => number
 }
 
 /** Enough for a process that is not busy, near its Redis. */
 const LEAST_LIFE_MS = 15
-/** How soon to look again for slots that other processes may give back. */
+/** After this time a process looks again for slots that others may give back. */
 const SLOT_POLL_MS = 25
-/** How soon to send the statement of leases again, if the last one got no answer. */
+/** After this time the statement of leases is sent again, if the last one got no answer. */
 const RECONCILE_EVERY_MS = 250
 /** Two ends of a wait within this time count as the same, since clocks differ a little. */
 const SAME_END_MS = 2_000

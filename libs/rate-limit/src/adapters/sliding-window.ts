@@ -38,7 +38,7 @@ const GRAINS = 256
 
 export class SlidingWindow {
   readonly windowMs: number
-  /** When a request last came with this window among its limits. */
+  /** The time at which a request last came with this window among its limits. */
   wantedMs = 0
   /** The limit of the last request. */
   limit = 1

@@ -19,7 +19,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 
 /**
- * How far the run at work has come. A run that this owner took out of the queue goes
+ * The progress of the run at work. A run that this owner took out of the queue goes
  *
  *     taken → detecting → publishing → delivering → reported → done
  *
@@ -67,9 +67,9 @@ export interface SyncLife {
   readonly faults: readonly Fault[]
   /** Offset of the last command that is taken; −1 if none is. */
   readonly lastCommand: number
-  /** How many processes in a row have died in the midst of the sync's runs (deaths.ts). */
+  /** The number of processes in a row that died in the midst of the sync's runs (deaths.ts). */
   readonly deaths: number
-  /** How far the schedule has started runs; null if it never did. */
+  /** The instant up to which the schedule has started runs; null if it never did. */
   readonly fired: Fired | null
   /** The destination of the delivered state; null if nobody knows it. */
   readonly deliveredTo: StateOwner | null
@@ -92,7 +92,7 @@ export interface PartitionTail {
   readonly ended: boolean
   /** True if its `run-end` marker says that it ends the run early. */
   readonly sealed: boolean
-  /** How many seqs the run has in this partition. */
+  /** The number of seqs that the run has in this partition. */
   readonly count: number
 }
 
@@ -129,12 +129,12 @@ export interface Suspension {
   readonly error: unknown
   /** The latest report of each partition. */
   readonly reports: readonly PartitionReport[]
-  /** Where the run before ended. */
+  /** The place at which the run before ended. */
   readonly endsBefore: readonly PartitionEnd[]
   readonly at: number
 }
 
-/** What the owner finds out about the run at work. */
+/** A fact that the owner finds out about the run at work. */
 export type WorkFact =
   /** The tails of all partitions of `changes`, which say how much of the interrupted run is written. */
   | { readonly kind: 'inspected'; readonly tails: readonly PartitionTail[] }

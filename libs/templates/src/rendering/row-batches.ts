@@ -21,7 +21,7 @@ const MAX_BODIES_PER_BATCH = 4
 /** Batches for smaller bodies still take up this many bytes of changes. */
 const MIN_CEILING_BYTES = 1_000_000
 
-/** How large a batch may become. */
+/** The largest size of a batch. */
 export interface BatchLimits {
   readonly size: number
   /** The largest body, in bytes. */

@@ -1,5 +1,5 @@
 /**
- * How values become text: as `{{ }}` prints them, and as JSON with every digit kept (R18).
+ * Turns values into text: as `{{ }}` prints them, and as JSON with every digit kept (R18).
  */
 import { Decimal, JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'

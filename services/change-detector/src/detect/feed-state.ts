@@ -28,7 +28,8 @@ export interface FeedOptions {
   /** The run that the state is fed for, and the time; absent for a state that is not kept. */
   readonly fedFor?: () => FedFor
   /**
-   * Why the state may be empty though the sync has run before: the reason of a rebuild without a mismatch.
+   * The reason why the state may be empty though the sync has run before: that of a rebuild without a
+   * mismatch.
    */
   readonly whyEmpty?: string
   /** Called before the first record, after each batch, and before the records are merged. */
@@ -93,7 +94,7 @@ function openFaults(
 
 /** The records that the state is to be fed with. */
 interface Wanted {
-  /** Why the state is empty; null if it is not. */
+  /** The reason why the state is empty; null if it is not. */
   readonly why: string | null
   readonly ranges: readonly Range[]
   /** The ranges have at most this many records. */

@@ -117,7 +117,7 @@ class Publisher {
   readonly #parts: readonly Part[]
   readonly #underWay = new Set<Promise<void>>()
   #failure: unknown = null
-  /** How many recorded requests were added. */
+  /** The number of recorded requests that were added. */
   #replays = 0
 
   constructor(options: PublishOptions) {

@@ -32,7 +32,7 @@ import { at } from '@sluice/topics/topics'
 import { RestoringReporter } from './report-restoring.ts'
 import type { OwnedSync } from '../sync/owned-sync.ts'
 
-/** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
+/** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
 const MAX_IDLE_AGE_MS = 3_600_000

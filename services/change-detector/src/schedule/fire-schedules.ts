@@ -140,7 +140,7 @@ class Pauses implements Disposable {
     return this.#until.has(sync)
   }
 
-  /** When the first pause ends; Infinity if that is not known. */
+  /** The time at which the first pause ends; Infinity if that is not known. */
   get next(): number {
     return Math.min(Infinity, ...[...this.#until.values()].filter(until => until !== null))
   }

@@ -23,7 +23,7 @@ export interface IdleFindings {
   /** The ends of the topics of the delivered state, from before the state was brought up to date. */
   readonly ends: string
   readonly isModelUnchanged: () => boolean
-  /** When rows were compared, ms since 1970. */
+  /** The time at which rows were compared, ms since 1970. */
   readonly at: number
   readonly found: Found
 }

@@ -67,7 +67,10 @@ function destinationsText(
   return `${lines.join('\n')}\n`
 }
 
-/** What somebody should know of a destination; nothing for one that is well, or was not used lately. */
+/**
+ * Says why a destination needs somebody, and what to do; nothing for one that is well, or was not used
+ * lately.
+ */
 function reasonOf(
   { name, health }: Destination,
   called: Called | undefined,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { basename, delimiter, dirname, join, relative, resolve } from 'node:path'
 import type { Environment } from '@sluice/runtime/environment'
 
-/** How the command was called. */
+/** The words with which the command was called. */
 export interface Called {
   /** `sluice`, `npx sluice`, or a path. */
   readonly command: string

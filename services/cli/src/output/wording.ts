@@ -8,7 +8,7 @@ export interface OutputOptions {
   readonly color: boolean
   /** Columns of the terminal. Null if the output is not a terminal; then nothing is cut. */
   readonly columns: number | null
-  /** How the command was called, for its hints. */
+  /** The words with which the command was called, for its hints. */
   readonly called?: Called
   /** An IANA time zone; by default the machine's. */
   readonly timeZone?: string | undefined
@@ -68,7 +68,7 @@ export function waitText({ since, until, detail }: WaitView, now: number): strin
   return `waits${times.join('')}: ${safe(detail)}`
 }
 
-/** How long a run took, or has taken so far. Empty for a run that has not started. */
+/** Returns the time that a run took, or has taken so far. Empty for a run that has not started. */
 export function runDuration(run: RunView, now: number): string {
   if (run.startedAt === null) return ''
   const end = run.endedAt === null ? now : Date.parse(run.endedAt)

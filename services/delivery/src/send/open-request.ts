@@ -103,7 +103,7 @@ export interface Ready extends SendJob {
   readonly whole: Request
   /** The memory of this part, or of the whole request. */
   readonly memory: RequestMemory
-  /** How long it has waited, in ms, for connections that were not open in time. */
+  /** The time that it has waited, in ms, for connections that were not open in time. */
   readonly lateMs: number
   /** True if the ledger has an intent for its next attempt, which is not sent yet. */
   readonly hasIntent?: boolean

@@ -75,7 +75,7 @@ export interface SendQueueOptions extends Ends {
   readonly share: () => ByteShare
   readonly partition: number
   readonly runId: string
-  /** When the run started, in ms since 1970. */
+  /** The time at which the run started, in ms since 1970. */
   readonly startedAt: number
   /** Returns numbers from 0 to below 1. */
   readonly random: () => number

@@ -54,7 +54,7 @@ export interface Sent {
 /** The lease ended before a connection was open. Nothing was sent, so there is no attempt. */
 export interface Late {
   readonly kind: 'late'
-  /** How long the request waited for a connection. */
+  /** The time that the request waited for a connection. */
   readonly lateMs: number
 }
 

@@ -11,7 +11,7 @@ const MAX_MENTIONS = 500
 export interface PlacedRecord<T> {
   readonly value: T
   readonly partition: number
-  /** When the log appended it, in ms since 1970. */
+  /** The time at which the log appended it, in ms since 1970. */
   readonly at: number
 }
 

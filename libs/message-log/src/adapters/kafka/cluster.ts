@@ -11,9 +11,9 @@ import { StallWatch, type Waiting } from './stalls.ts'
 export interface ClusterSettings {
   readonly brokers: readonly Address[]
   readonly connection: ConnectionSettings
-  /** How long calls retry while Kafka does not answer. */
+  /** Calls retry for this time while Kafka does not answer. */
   readonly retryMs: number
-  /** How long Kafka may take to answer before the connection counts as lost. */
+  /** If Kafka takes longer to answer, the connection counts as lost. */
   readonly requestTimeoutMs: number
   /** Called when Kafka has not answered for some seconds, and when it answers again. */
   readonly onStall?: ((stall: LogStall) => void) | undefined

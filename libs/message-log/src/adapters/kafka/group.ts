@@ -12,7 +12,7 @@ import { MemberAssignment, MemberMetadata, type ApiName } from './internals.ts'
 /** With these times, the other members take over the partitions of a dead member within ten seconds. */
 const SESSION_MS = 6_000
 const HEARTBEAT_MS = 1_000
-/** How long the coordinator waits in a rebalance for its members to join again. */
+/** In a rebalance, the coordinator waits for this time for its members to join again. */
 const REBALANCE_MS = 8_000
 const PROTOCOL = 'sluice-sticky'
 

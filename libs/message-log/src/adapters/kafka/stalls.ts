@@ -6,7 +6,7 @@
 
 import type { LogStall } from '../../port.ts'
 
-/** How long a request may take without a report. Brokers restart and leaders change in that time. */
+/** A request that takes longer is reported. Brokers restart and leaders change in less time. */
 export const STALL_MS = 5_000
 const LOOK_EVERY_MS = 500
 

@@ -59,7 +59,7 @@ export interface StoredBatch extends BatchHead {
 type Row = Record<string, unknown>
 
 interface WriteOptions {
-  /** How long a call blocks while another connection writes. */
+  /** A call blocks for at most this time while another connection writes. */
   readonly busyMs?: number
   /** The size of the page cache. */
   readonly cacheKb?: number

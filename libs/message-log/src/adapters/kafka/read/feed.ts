@@ -40,7 +40,7 @@ export class Feed {
   fetchOffset: number
   /** True while it is part of a request under way. */
   inFlight = false
-  /** When the present series of failures began (performance.now()). */
+  /** The time at which the present series of failures began (performance.now()). */
   failingSince: number | null = null
   /** The number of failures in the present series. */
   failures = 0

@@ -16,8 +16,8 @@ import {
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
 /**
- * How long the thread waits while the schemas, which share the file, are written. Nobody waits for the thread
- * meanwhile, unless the file is being closed.
+ * The thread waits for this time while the schemas, which share the file, are written. Nobody waits for the
+ * thread meanwhile, unless the file is being closed.
  */
 const BUSY_MS = 10_000
 /** The cache is small, since the thread reads nothing again. */
