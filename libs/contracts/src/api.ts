@@ -78,18 +78,19 @@ export const runView = z.object({
   dueAt: timestamp.optional(),
   /** The name of the token, or of the user of a command, that asked for it. */
   by: z.string().optional(),
-  /** Rows that wait for somebody's decision, so that the run passed over them. Absent without such rows. */
+  /** Rows that wait for somebody's decision, so that the run skipped them. Absent without such rows. */
   rowsHeldBack: count.optional(),
   /** True for a run that failed since its sync is suspended: no process can work on the sync. */
   setAside: z.literal(true).optional(),
   /** Sentences for people about the run. */
   notices: z.array(z.string()).optional(),
   /**
-   * The reasons for which rows failed, the largest group first: while the run is under way, up to a few
-   * reasons of rows that failed so far; later, those of rows that still wait. Absent in lists of runs.
+   * The reasons for which rows failed, the largest group first. While the run is under way, these are a few
+   * reasons of rows that failed so far. Later, these are the reasons of rows that still wait. Absent in lists
+   * of runs.
    */
   errors: z.array(errorGroup).optional(),
-  /** The first failure of its rows, mostly the cause of the others. Known of a sync's last run. */
+  /** The first failure of its rows, which usually caused the others. Only the last run of a sync has it. */
   firstError: errorGroup.optional(),
   /** True while nothing was delivered of a run, though rows failed. */
   failing: z.literal(true).optional(),
@@ -122,7 +123,7 @@ const attemptTiming = z.object({
   /** From its start to its end. */
   durationMs: milliseconds,
 })
-/** The outcome of one row, if it differs from that of the attempt. */
+/** The outcome of one row, if it differs from the attempt's. */
 const rowOutcome = z.object({
   key: z.string().nullable(),
   outcome: attemptOutcome,
@@ -197,7 +198,7 @@ export const failedRow = z.object({
 export const failedPage = z.object({
   rows: z.array(failedRow),
   next,
-  /** All matching rows by their reason, also those of other pages. The largest group comes first. */
+  /** All matching rows by their reason, the largest group first. Rows of other pages count, too. */
   groups: z.array(errorGroup).optional(),
   /** True for a sync with `delivery: at-most-once`: rows with the outcome `unknown` wait for somebody. */
   atMostOnce: z.boolean().optional(),
@@ -219,7 +220,7 @@ export const validateView = z.object({
   environment: z.string().optional(),
   /** Files that hold documents of other tools, relative to the project folder. */
   skipped: z.array(z.string()),
-  /** Warnings: for example, a credential stands in a file, or a login may do more than read. */
+  /** Warnings: for example, a file contains a credential, or a login may do more than read. */
   warnings: z.array(z.string()).optional(),
   /** Present with `--connect`: the destinations that are reached over TLS. */
   destinations: z
@@ -433,7 +434,9 @@ export const problem = z.object({
   /** True if the same request may succeed later though nobody changes anything. */
   retryable: z.boolean(),
   errors: errorDetails,
-  /** Present if the caller's change is based on an old version: that one and the present one (0: none). */
+  /**
+   * Present if the caller's change is based on an old version: that version and the present one (0: none).
+   */
   versions: z.object({ yours: count, present: count }).optional(),
 })
 

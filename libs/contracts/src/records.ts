@@ -35,8 +35,8 @@ import type { Row } from './values.ts'
 export type * from './run-records.ts'
 
 /**
- * The writer of a record. Readers pass over other incarnations and, after a takeover marker, over other
- * owners (PROTOCOL.md §4).
+ * The writer of a record. Readers skip other incarnations and, after a takeover marker, other owners
+ * (PROTOCOL.md §4).
  */
 const owned = {
   incarnation: field('The life of the sync, from creation or reset to reset.', text),
@@ -156,7 +156,7 @@ function changeFields<R>(row: Typed<R>) {
     /** Null for `removed`. */
     after: field('The row in the model, or of the settled state.', nullable(row)),
     settledState: field('For settled: the resulting state.', nullable(keyState)),
-    /** Runs pass over the row until this hash differs. Null if nothing is muted. */
+    /** Runs skip the row until this hash differs. Null if nothing is muted. */
     muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
@@ -226,7 +226,7 @@ export const unrenderable = recordOf('Unrenderable', 'Rows that could not be ren
 })
 export type Unrenderable = ValueOf<typeof unrenderable>
 
-/** The outcome of one row, if it differs from that of the request as a whole. */
+/** The outcome of one row, if it differs from the request's. */
 const rowResult = recordOf('RowResult', 'What became of one row of a request.', {
   seq: field("The seq of the row's change.", long),
   outcome: field('What became of it.', outcome),

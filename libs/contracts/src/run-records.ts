@@ -131,7 +131,7 @@ const stateOwner = recordOf(
 )
 export type StateOwner = ValueOf<typeof stateOwner>
 
-/** Set for a run that would send to another destination than the one that holds the sync's rows. */
+/** Set for a run that would send to another destination than the one with the sync's rows. */
 const changedDestination = recordOf('ChangedDestination', 'Two destinations that are not the same.', {
   from: field('The one that the delivered state is of.', deliveredTo),
   to: field('The one that the run would send to.', deliveredTo),
@@ -163,7 +163,7 @@ export type Restoring = ValueOf<typeof restoring>
 
 /** The progress of a sync's schedule. */
 const fired = recordOf('Fired', 'How far the schedule of the sync has started runs.', {
-  /** The schedule starts no run for this instant or an earlier one again. */
+  /** The schedule never starts a run again for this instant or an earlier one. */
   at: field('The last instant that a run answers to.', millis),
   by: field('The schedule, as JSON.', text),
   /** Null if the schedule has no further instant. */
@@ -367,7 +367,7 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   incarnation: field('The life of the sync, from creation or reset to reset.', text),
   run: field('Number of the run within the sync.', long),
   partition: field('The partition.', int),
-  /** Readers pass over a report whose offset is smaller than one that they have seen. */
+  /** Readers skip a report whose offset is smaller than one that they have seen. */
   marker: field("Offset of the reporter's takeover marker in attempts.", long),
   counts: field('What became of its rows, per op.', countsByOp),
   /** True as well if delivery will never reach the `run-end`. False in a report of progress. */

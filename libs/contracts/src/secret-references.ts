@@ -52,7 +52,7 @@ export interface SecretUse {
 }
 
 /**
- * Gives the value of a secret for one use. Throws `config` if there is no value, or if the operator does not
- * let the secret go there.
+ * Gives the value of a secret for one use. Throws `config` if there is no value, or if the operator has not
+ * allowed the secret for that place.
  */
 export type SecretFor = (name: string, use: SecretUse) => string

@@ -27,7 +27,7 @@ export const op = enumOf('Op', opMeanings)
 export type Op = ValueOf<typeof op>
 export const OPS = op.symbols
 
-/** The state that a key is believed to have at the destination. The row itself stands beside it. */
+/** The state that a key is believed to have at the destination. The row itself is stored beside it. */
 export const keyState = enumOf('KeyState', {
   absent: 'the destination does not have the row',
   present: 'it has the row',

@@ -21,7 +21,7 @@ import { attemptOutcome, op } from './state.ts'
 
 /** One request, rendered, to be sent once to the destination of a definition. */
 export const testRequest = recordOf('TestRequest', 'A request that a person tries out.', {
-  /** It takes the place of the run's id in attempts. */
+  /** Attempts have it instead of the id of a run. */
   id: field('ULID.', text),
   sync: field('Name of the sync.', text),
   definition: field('Hash of the definition whose destination gets it.', text),

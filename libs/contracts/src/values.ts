@@ -33,8 +33,8 @@ export class JsonText {
 export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
 
 /**
- * One value of a row, the same from source to template (R18). Per column type, and wherever such a value
- * stands:
+ * One value of a row, the same from source to template (R18). Per column type, and at any depth of a list or
+ * struct:
  * - `integer`, `long`, and `decimal` of scale 0 (HUGEINT, UBIGINT): a number while safe, a bigint beyond.
  * - `decimal` of another scale: a `Decimal` with exactly `scale` digits after the point (`-12.50`; zero has
  *   no sign).

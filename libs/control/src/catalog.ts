@@ -35,13 +35,13 @@ export interface Catalog {
    * owners stay as they are in the log, and this resolves with them.
    */
   publish(pipeline: Topics, signal: AbortSignal): Promise<Others | null>
-  /** The resources of other owners; it writes nothing. Absent where the resources are those of the log. */
+  /** The resources of other owners; it writes nothing. Absent where the resources come from the log. */
   readonly others?: (pipeline: Topics, signal: AbortSignal) => Promise<Others>
 }
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** Resources of the log that have the names of resources of a project, and belong to others. */
+/** Resources of the log that belong to others, although they have names of a project's resources. */
 export interface Others {
   readonly owner: Owner
   readonly records: readonly ResourceRecord[]
@@ -91,7 +91,7 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
 interface Present {
   readonly stored: StoredResources
   readonly records: readonly ResourceRecord[]
-  /** The records that can be read. A run that needs another one fails. */
+  /** The records that can be read. A run that needs another record fails. */
   readonly readable: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
   readonly specs: readonly ResourceSpec[]
   /** Made when somebody first asks for them. */
@@ -101,7 +101,7 @@ interface Present {
 /** At most this many characters of resources, and of their past, are kept between two requests. */
 const MAX_KEPT_CHARACTERS = 16_000_000
 
-/** The resources that projects have put into the log. They are read anew only once something was written. */
+/** The resources that projects have put into the log. They are read again only once something was written. */
 export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>): Catalog {
   const target = at(sharedTopics(pipeline.prefix).resources, 0)
   const { log } = pipeline

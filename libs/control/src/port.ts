@@ -1,7 +1,6 @@
 /**
- * The operations of Sluice that people ask for, and their answers. The caller does not know whether the
- * answer comes from a folder, from Kafka or from a server. `operations.ts` of libs/contracts has all that can
- * be asked.
+ * The operations of Sluice that people ask for, and their answers. The answer may come from a folder, from
+ * Kafka or from a server; the caller need not know. `operations.ts` of libs/contracts lists all operations.
  */
 import type {
   AttemptOutcome,
@@ -168,7 +167,7 @@ export type RejectedRows = NonNullable<PreviewView['rejected']>[number]
 export type Previewed =
   ({ readonly kind: 'request' } & PreviewedRequest) | ({ readonly kind: 'rejected' } & RejectedRows)
 
-/** Chooses some of the rows. The requests are then those of a run in which no other row has changed. */
+/** Chooses some of the rows. The requests are then the same as of a run in which no other row has changed. */
 export interface Narrowing {
   readonly op: Op | undefined
   readonly key: string | undefined

@@ -93,8 +93,8 @@ export interface ProjectHost {
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /**
-   * The secrets of the processes that send, with those of the vault, as far as this process knows them.
-   * Absent in a command that knows nothing of them.
+   * The secrets of the processes that send, and of the vault, if this process knows them. Absent in a command
+   * that does not.
    */
   readonly destinationSecrets?: (vault: Vault | null) => KnownMeans
   /** Absent in a process that reads no sources for others. */
@@ -269,7 +269,7 @@ export class ProjectControl implements Control {
         return await this.#keeping.resource(named, signal)
       } catch (error) {
         if (!isSluiceError(error, 'not-found')) throw error
-        // It may stand in the files of a folder of which nothing was stored.
+        // It may be in the files of a folder from which nothing was stored.
         const specs = await this.#catalog.resources(signal)
         const found = specs.find(({ kind, name }) => kind === named.kind && name === named.name)
         if (found === undefined) throw error

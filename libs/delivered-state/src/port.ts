@@ -4,10 +4,10 @@
  * is a cache: all of it follows from the topics `changes`, `retry` and `captured`, and `positions` says how
  * far into them it has come (PROTOCOL.md §3).
  *
- * A key's partition is remembered, not computed. As long as the state knows the key, it is the partition in
- * which the key's last change stands. Only the retry entries and captured values of that partition count. A
- * key that was forgotten may come back in another partition. If it has changes in several partitions, the one
- * of the highest run is the last.
+ * A key's partition is remembered, not computed. As long as the state knows the key, it is the partition with
+ * the key's last change. Only the retry entries and captured values of that partition count. A key that was
+ * forgotten may come back in another partition. If it has changes in several partitions, the one of the
+ * highest run is the last.
  *
  * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed
  * it the topics from their start), `config` (key columns or their types changed: the message names `sluice
@@ -170,9 +170,9 @@ export interface ReplayedRow {
 /** A change before it has a place in a topic. */
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
   /**
-   * The partition in which the key's last change stands. This change has to stand there too. Null for a key
-   * that the state does not know: it was never there, or is gone without an open retry entry and without
-   * captured values. Then the detector may choose a partition.
+   * The partition with the key's last change. This change has to go there too. Null for a key that the state
+   * does not know: it was never there, or it is gone and has neither an open retry entry nor captured values.
+   * Then the detector may choose a partition.
    */
   readonly partition: number | null
 }
@@ -238,7 +238,7 @@ export interface Diff {
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
   /** Rows that this run settles as muted, since they failed too often or are discarded. */
   readonly muted: number
-  /** Rows that are passed over since nobody has decided about them (`leavesUndecided`). */
+  /** Rows that are skipped since nobody has decided about them (`leavesUndecided`). */
   readonly undecided: number
   /** True if the row of a twin of a removed key is sent: then all removals have to go first. */
   readonly removalsFirst: boolean

@@ -15,7 +15,7 @@ type DefinitionLookup =
 
 /**
  * Puts a sync together with the resources that it refers to, as a run pins it (R15). A trigger that names
- * another one gets that one's definition, and a model's primary key becomes a list.
+ * another trigger gets the definition of that trigger. A model's primary key becomes a list.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,

@@ -59,8 +59,8 @@ export interface DestinationFacts {
 }
 
 /**
- * Returns why a destination cannot be used by the error of a process that tried. The act that mends it takes
- * the place of the commands in the text.
+ * Turns the error of a process that tried a destination into the reason why it cannot be used. A command in
+ * the error becomes `fix`, so that pages can offer a button instead.
  */
 export function unusableBy(error: string): Unusable {
   const [, secret] = /^The secret `([^`]+)` is not set: /.exec(error) ?? []

@@ -1,4 +1,4 @@
-/** The names of environments, which stand in file names, in topics and in keys of Redis. */
+/** The names of environments, which are parts of file names, of topics and of keys of Redis. */
 
 /** The pattern of a name, without anchors. */
 export const ENVIRONMENT_NAME = '[a-z0-9][a-z0-9-]{0,19}'

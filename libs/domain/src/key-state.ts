@@ -69,7 +69,7 @@ export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyState
 
 /**
  * Returns the state of a key once a recorded request with its row is sent again. The request may change the
- * row, or nothing. The row is that of the state, or that of the request if the state had none.
+ * row, or nothing. The row comes from the state, or from the request if the state had none.
  */
 export function replayed(state: KeyStateKind, op: Op): KeyStateKind {
   if (op === 'removed') return state === 'absent' ? 'absent' : 'existence-uncertain'

@@ -1,8 +1,8 @@
 /**
  * Returns the partition of a key in a topic that all syncs share. (In a sync's own topics the partition of a
- * key is remembered, PROTOCOL.md §1.) It is the one of Kafka's default partitioner, so that any producer
- * (Kafka Connect, ksqlDB, Flink) chooses the same. The source is org.apache.kafka.common.utils.Utils.murmur2
- * and BuiltInPartitioner.partitionForKey. `partitions` is at least 1.
+ * key is remembered, PROTOCOL.md §1.) Kafka's default partitioner chooses the same one, so any producer
+ * (Kafka Connect, ksqlDB, Flink) does, too. The source is org.apache.kafka.common.utils.Utils.murmur2 and
+ * BuiltInPartitioner.partitionForKey. `partitions` is at least 1.
  */
 export function partitionOf(key: Uint8Array, partitions: number): number {
   return (murmur2(key) & 0x7fffffff) % partitions

@@ -1,8 +1,8 @@
 /** The two signals that end work from outside. */
 export interface Ends {
   /**
-   * Aborts when the work is to end in good order. Nothing new begins then. Work under way goes on to its end
-   * where an interruption would be worse: a run that is being published, for example.
+   * Aborts when the work is to end in good order. Nothing new begins then. Work under way is finished where
+   * an interruption would be worse: a run that is being published, for example.
    */
   readonly drain: AbortSignal
   /** Aborts when the work is to end at once. It may abort without `drain`, as when a process is killed. */

@@ -13,7 +13,7 @@ interface Entry {
  *     watermark.finish(11)  // position 12
  *
  * Offsets are started in rising order, with gaps where the log has some. `start` and `finish` take amortised
- * constant time; memory is that of the offsets between the position and the newest.
+ * constant time; memory grows with the offsets between the position and the newest.
  */
 export class OffsetWatermark {
   /** Unfinished and finished offsets in order, from `#head` on. */

@@ -1,4 +1,4 @@
-/** The rows of an attempt, and what it sent and received. Rows and body stand in its request. */
+/** The rows of an attempt, and the bytes that it sent and received. Its request has the rows and the body. */
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import type { AttemptDetails } from './port.ts'

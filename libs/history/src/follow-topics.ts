@@ -1,7 +1,7 @@
 /**
  * Follows the topics of all syncs into the index of history. It reads a sync's topics while one of its runs
- * is at work, and once after that. It reads those of all syncs now and then, since attempts may come without
- * a run.
+ * is at work, and once after that. It reads the topics of all syncs now and then, since attempts may come
+ * without a run.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Attempt } from '@sluice/contracts/records'
@@ -19,7 +19,7 @@ import { readRequests, type TopicsDeps } from './read-records.ts'
 
 /** The index lies at most this far behind a run at work. */
 const ROUND_MS = 1_000
-/** The topics of all syncs are read this often, whatever is known of their runs. */
+/** The topics of all syncs are read this often, even if they have no runs. */
 const READ_ALL_MS = 60_000
 const PAUSE_AFTER_FAILURE_MS = 1_000
 const DAY_MS = 86_400_000
@@ -154,14 +154,14 @@ export class TopicsFollower implements AsyncDisposable {
     }
   }
 
-  /** Reads a partition from where the index has it to its end. */
+  /** Reads the rest of a partition, from the offset that the index has reached. */
   async #readPlace(place: Place): Promise<void> {
     const { log, prefix, index, io } = this.#options
     const { signal } = this.#stop
     const target = at(syncTopics(prefix, place.sync)[place.topic], place.partition)
     const { low, end } = await log.offsets(target, { signal })
     const position = index.position(place) ?? 0
-    // A topic that ends before that position was lost and made anew. It is read from its start.
+    // If the topic ends before that position, it was lost and created again. It is read from its start.
     const from = position > end ? low : Math.max(low, position)
     if (from >= end) return
     const reading = { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES }

@@ -149,8 +149,8 @@ export type RunPlace = SyncLife & { readonly run: NumberedRun }
 
 /**
  * Answers questions about the history. A process asks its index, or the topics themselves where no index has
- * all that they hold. Methods may be called concurrently. An abort throws the signal's reason. None of them
- * throws for a run or sync of which nothing is known.
+ * all that they hold. Methods may be called concurrently. An abort throws the signal's reason. An unknown run
+ * or sync gives an empty answer, not an error.
  */
 export interface HistoryReader {
   search(search: AttemptSearch, options: { readonly signal: AbortSignal }): Promise<Found>

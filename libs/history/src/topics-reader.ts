@@ -165,7 +165,7 @@ export class TopicsReader implements HistoryReader {
     return found.slice(-limit)
   }
 
-  /** The partitions of `attempts`, which are those of the other topics of a sync, too. */
+  /** The partitions of `attempts`. The other topics of a sync have the same ones. */
   async #partitionsOf(lives: readonly SyncLife[], signal: AbortSignal): Promise<readonly SyncPartition[]> {
     const { log, prefix } = this.#deps
     const places: SyncPartition[] = []
@@ -202,7 +202,7 @@ export class TopicsReader implements HistoryReader {
     return { matches: found, lookedTo, cutAt: null }
   }
 
-  /** The attempts of a partition backwards, in chunks, down to those of runs before `run`. */
+  /** The attempts of a partition backwards, in chunks, until the attempts of runs before `run`. */
   async *#backwards(
     place: SyncPartition,
     range: { readonly run: NumberedRun | null; readonly before?: number | undefined; readonly size: number },
@@ -211,7 +211,7 @@ export class TopicsReader implements HistoryReader {
     readonly attempts: readonly PlacedAttempt[]
     /** The lowest offset of the chunk. */
     readonly lookedTo: number
-    /** True if attempts of an earlier run stand before it. */
+    /** True if the topic has attempts of an earlier run before it. */
     readonly isLast: boolean
   }> {
     const { log, io, prefix } = this.#deps
@@ -262,9 +262,9 @@ export class TopicsReader implements HistoryReader {
 }
 
 /**
- * Sorts in the order of the topic, which the cursor counts on: no attempt counts as newer than one that
- * stands after it. The start times alone would break that order. Delivery writes an attempt when it ends, so
- * one that started later may stand before one that started earlier.
+ * Sorts in the order of the topic, on which the cursor relies: no attempt counts as newer than one after it.
+ * The start times alone would break that order. Delivery writes an attempt when it ends, so an attempt that
+ * started later may come before one that started earlier.
  */
 export function inTopicOrder<T extends { readonly sortedAs: number }>(backwards: readonly T[]): T[] {
   let sortedAs = Infinity

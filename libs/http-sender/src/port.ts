@@ -1,7 +1,7 @@
 /**
  * Sends one HTTP request, once, and returns the answer or the failure. Retries, redirects and limits are up
- * to the caller. No network and no server makes it throw. It rejects only when `signal` aborts, with the
- * signal's reason.
+ * to the caller. A failure of the network or the server is a result, not an error. This rejects only when
+ * `signal` aborts, with the signal's reason.
  */
 
 /** The options of connections to a server. */
@@ -82,7 +82,7 @@ export type SendResult =
        * that, the connection is closed.
        */
       readonly body: string
-      /** True if the answer went on after `body`, or could not be decompressed to its end. */
+      /** True if the answer was longer than `body`, or could not be decompressed completely. */
       readonly cut?: boolean
       /**
        * The certificates of the newest connection to that server; absent without TLS. It is the same object

@@ -315,8 +315,8 @@ export class TokenSource implements AsyncDisposable {
   }
 
   /**
-   * Writes a login in place of the one before. That one may have a new version, since somebody may have
-   * sealed the vault with another key. Rejects with `conflict` if the vault has another login.
+   * Replaces the login before. That login may have a new version, since somebody may have sealed the vault
+   * with another key. Rejects with `conflict` if the vault has another login.
    */
   async #write({ login, before, expected: first }: Unsaved, signal: AbortSignal): Promise<void> {
     const { logins } = this.#options

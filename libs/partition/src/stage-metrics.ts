@@ -1,6 +1,6 @@
 /**
- * Metrics of the stages, for operators. Counting has no effect on a stage,
- * never waits and never fails. A process without metrics counts nothing.
+ * Metrics of the stages, for operators. Counting has no effect on a stage, never waits and never fails. In a
+ * process without metrics, counting does nothing.
  */
 import { attemptOutcome } from '@sluice/contracts/api'
 import type { RunStatus } from '@sluice/contracts/records'

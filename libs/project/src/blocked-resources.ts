@@ -36,7 +36,7 @@ export function blockedResources(
       for (const field of REFERENCES.get(kind) ?? []) {
         const other = resourceKey(field, resource.texts.get(field) ?? '')
         reasons.push(...(blocked.get(other) ?? []))
-        // It may stand in a text that could not be read.
+        // It may be in a text that could not be read.
         if (!known.has(other)) reasons.push(...hiding)
       }
       const key = resourceKey(kind, resource.name)

@@ -211,7 +211,7 @@ function readYaml(path: string): string | Unreadable {
 }
 
 /**
- * Reads the files that `${file:PATH}` names. They have to stand in the project once links are followed: a
+ * Reads the files that `${file:PATH}` names. They have to be in the project once links are followed: a
  * project that somebody else wrote must not carry off files of the machine. The files in `.sluice` are no
  * part of the project.
  */

@@ -57,8 +57,7 @@ export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
   /**
-   * Distinguishes its resources from those of other projects: by the name in `kind: project`, else by the
-   * folder.
+   * Distinguishes its resources from other projects' resources: the name in `kind: project`, else the folder.
    */
   readonly owner: Owner
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */

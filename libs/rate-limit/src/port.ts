@@ -109,7 +109,7 @@ export interface TakeRequest {
   readonly want: number
   /** Slots that are not returned are free again after this time: the request's time-out plus a margin. */
   readonly slotLifeMs: number
-  /** Requests of one line take turns with those of other lines, in all processes. */
+  /** Requests of one line take turns with requests of other lines, in all processes. */
   readonly line?: string
   /**
    * True if other lines may send to the destination. Lines share its slots then (`mostSlots`), as they do
@@ -190,8 +190,8 @@ export interface RateLimit extends AsyncDisposable {
 export interface LimitUsage {
   /**
    * Resolves with the number of taken slots of a destination's concurrency, in all processes that share the
-   * limit: those of requests in flight, and of permits that are granted and not used yet. Expired slots do
-   * not count. `destination` is the name of its scope; an unknown one has 0. Resolves null if the number is
+   * limit. Requests in flight have slots, and so have permits that are not used yet. Expired slots do not
+   * count. `destination` is the name of its scope; an unknown one has 0. Resolves null if the number is
    * unknown. Rejects as `take` does. May be called concurrently.
    */
   slotsTaken(destination: string): Promise<number | null>

@@ -72,7 +72,7 @@ export async function changeResources(
 ): Promise<readonly ResourceChange[]> {
   const { signal } = options
   const seen = await readStored(deps, { signal, withPast: false })
-  // Most often there is nothing to change, and then no writer is fenced.
+  // Usually nothing changes. Then no writer is fenced.
   if ((await decide(seen.resources)).length === 0) return []
   for (let attempts = 1; ; attempts += 1) {
     try {

@@ -68,8 +68,8 @@ function readable(sync: string, spec: string): string {
 }
 
 /**
- * Throws `corrupt` if the incarnation may be unread: a sync without it would begin anew and send all rows
- * again.
+ * Throws `corrupt` if the incarnation may be unread: a sync without it would start from nothing and send all
+ * rows again.
  */
 async function readIncarnation(
   deps: ResourcesDeps,

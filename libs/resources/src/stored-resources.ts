@@ -38,13 +38,13 @@ export interface StoredResources {
   readonly lastVersions: ReadonlyMap<string, number>
   /** True if the topic has more names than are read, so that a missing one may be in the topic. */
   readonly isOverfull: boolean
-  /** Keys whose last value stands in a set, by the key of that set. */
+  /** Keys whose last value is in a set, by the key of that set. */
   readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 const HISTORY = 'history/'
 const SET = 'set/'
-/** A larger version is not believed, since it could leave no number for the next one. */
+/** A larger version is ignored, since there might be no number left for the next version. */
 const MAX_VERSION = 1_000_000_000
 /** Bounds of memory, for present and past versions: far more than any server has. */
 const MAX_KEYS = 100_000
@@ -195,7 +195,7 @@ class Reading implements StoredResources {
     this.past.set(key, record)
   }
 
-  /** A set counts from where it stands, all of it at once. */
+  /** A set counts from its own offset on, all of it at once. */
   #takeSet(key: string, record: ResourceRecord | null): void {
     this.inSets.delete(key)
     if (record === null) return

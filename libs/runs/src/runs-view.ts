@@ -35,13 +35,13 @@ const MAX_ENDED_RUNS = 50
 const SCHEMA_WAIT_MS = 60_000
 /**
  * After such a wait in vain, the view waits for no other schema for this time. There may be any number of
- * records whose keys look like ours, and the runs of other syncs stand behind them.
+ * records whose keys look like ours, and the runs of other syncs come behind them.
  */
 const NO_WAIT_MS = 600_000
 const PAUSE_AFTER_FAILURE_MS = 1_000
 /** Each partition is read ahead by this much. Its records are small, and every process has a view. */
 const READ_AHEAD_BYTES = 512 * 1024
-/** The view remembers up to this many incarnations that a reset ended, to pass over their late records. */
+/** The view remembers up to this many incarnations that a reset ended, to skip their late records. */
 const MAX_ENDED_INCARNATIONS = 10_000
 /** The view remembers a run of each of up to this many earlier incarnations of a sync. */
 const MAX_INCARNATIONS = 1_000
@@ -63,7 +63,7 @@ export interface SyncRuns {
   readonly events: ReadonlyMap<string, RunEvent>
   /** The latest report of each partition. */
   readonly reports: ReadonlyMap<number, PartitionReport>
-  /** The marker of the owner that wrote the last event. Events with smaller markers are passed over. */
+  /** The marker of the owner that wrote the last event. Events with smaller markers are skipped. */
   readonly marker: number
 }
 
@@ -106,15 +106,13 @@ export class RunsView implements AsyncDisposable {
   readonly #topic: string
   readonly #onTransientFailure: ((error: unknown) => void) | null
   readonly #syncs = new Map<string, MutableSyncRuns>()
-  /** Incarnations that a reset has ended. Their late records are passed over. */
+  /** Incarnations that a reset has ended. Their late records are skipped. */
   readonly #ended = new RecentMap<string, true>({ limit: MAX_ENDED_INCARNATIONS })
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
-  /**
-   * The reasons why records cannot be read, by sync and key. A later record of a key takes the place of one.
-   */
+  /** The reasons why records cannot be read, by sync and key. A later record of a key replaces its reason. */
   readonly #unreadable = new Map<string, Map<string, string>>()
   /** The reasons why bytes of a partition cannot be read that may have been records of any sync. */
   readonly #damaged = new Map<number, string>()
@@ -126,7 +124,7 @@ export class RunsView implements AsyncDisposable {
   readonly #delivered = new Map<string, DeliveredRows>()
   /** The bytes of events of runs that have not ended, of all syncs. */
   #openBytes = 0
-  /** True once a sync was passed over, since there are too many. */
+  /** True once a sync was left out, since there are too many. */
   #isOverfull = false
   /** Notifies after each batch that the view has taken. */
   readonly changes = new Notifier()
@@ -306,7 +304,7 @@ export class RunsView implements AsyncDisposable {
 
   /**
    * Takes a record whose schema is missing. It may be readable again soon, when the registry has restarted.
-   * So the tail stands still at it for a while, and then passes over it.
+   * So the tail waits at it for a while, and then skips it.
    */
   #takeUnreadable(sync: string, key: string, { partition, offset, error }: UnreadableRecord): void {
     const waits = this.#waitsAt.get(partition)
@@ -439,8 +437,8 @@ export function runAtWork(runs: SyncRuns): RunEvent | null {
 
 /**
  * True for a run, by its number in this incarnation, that is known to have ended. It may have ended before a
- * stage came to its end, since the sync was suspended there (PROTOCOL.md §11). The stage passes over the rest
- * of such a run. The next run takes all of it as unknown, and sends it again.
+ * stage reached its end, since the sync was suspended there (PROTOCOL.md §11). The stage skips the rest of
+ * such a run. The next run takes all of it as unknown, and sends it again.
  */
 export function isOver(runs: SyncRuns | undefined, incarnation: string, run: number): boolean {
   if (runs?.incarnation !== incarnation) return false

@@ -70,7 +70,7 @@ function hideFromGit(folder: string): void {
 
 function narrow(path: string, found: { readonly narrowed: string[]; readonly left: string[] }): void {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  // The user may have made a link in the place of the folder, to another disk, for example.
+  // The user may have replaced the folder by a link, to another disk for example.
   if (stats === undefined || stats.isSymbolicLink()) return
   if ((stats.mode & OPEN_TO_OTHERS) !== 0) {
     try {

@@ -10,8 +10,8 @@ const MAX_EXACT_BYTES = 6
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?$/
 
 /**
- * Returns the bytes of a decimal's text; undefined if the text is no decimal or has too many digits. It may
- * have any number of trailing zeros.
+ * Returns the bytes of a decimal's text; undefined if the text is no decimal or has too many digits. The text
+ * may have any number of trailing zeros.
  */
 export function decimalBytes(text: string, precision: number, scale: number): Uint8Array | undefined {
   const match = DECIMAL.exec(text)

@@ -58,7 +58,7 @@ export interface CompiledTrigger {
   readonly neededColumns: ReadonlySet<string> | 'all'
   /**
    * Returns a mistake for each column that the templates use and the model lacks, with its place and the
-   * nearest name. `columns` are those of the model.
+   * nearest name. `columns` are the columns of the model.
    */
   unknownColumns(columns: readonly string[]): readonly ErrorDetail[]
   /**

@@ -1,6 +1,6 @@
 /**
  * Lists the least rights on Kafka with which each part does its work, for operators who grant rights by hand.
- * Kafka grants `Describe` with `Read`, `Write` and `Delete`, so it stands only where none of these does.
+ * Kafka grants `Describe` with `Read`, `Write` and `Delete`, so it is listed only where none of these is.
  */
 import { detectorGroup, syncGroups, type SyncService, sharedTopics, syncTopics } from './topics.ts'
 

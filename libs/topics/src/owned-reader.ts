@@ -53,7 +53,7 @@ export interface ReadOwnedOptions {
   readonly bufferBytes?: number
   /**
    * True to yield a record that cannot be read as torn. By default such a record ends the reading as
-   * `corrupt`. A record that certainly comes from another program is passed over in any case.
+   * `corrupt`. A record that certainly comes from another program is skipped in any case.
    */
   readonly yieldsTorn?: boolean
   readonly signal: AbortSignal

@@ -35,7 +35,7 @@ export class RecordIo {
   readonly #encoders: ReadonlyMap<StaticName, Encoder>
   /** The signatures of the topics that are signed; null if no key is set. */
   readonly signatures: Signatures | null
-  /** Takes the records that are passed over. */
+  /** Gets every record that is skipped. */
   readonly foreign: ForeignRecords
 
   private constructor(
@@ -84,7 +84,8 @@ export class RecordIo {
   distrust(topic: string, record: LogRecord): SluiceError | null {
     if (this.signatures === null || !this.#isSigned(topic)) return null
     if (this.signatures.verify(topic, record)) return null
-    // An incarnation from before the key was set still counts. Without it, the sync would send all rows anew.
+    // An incarnation from before the key was set still counts. Without it, the sync would send all rows
+    // again.
     if (record.signature === undefined && keyText(record.key).startsWith('incarnation/')) return null
     const what = record.signature === undefined ? 'has no signature' : 'is signed with another key'
     return new SluiceError('corrupt', `A record of ${topic} ${what}, and SLUICE_SIGNING_KEY asks for one.`)

@@ -155,8 +155,8 @@ class HomePartition {
           )
         if (record?.name !== 'sluice.Command' || fault !== null) continue
         this.#watermark.start(offset)
-        // The offset of a command that is passed over is never committed. So a detector that runs its sync
-        // still finds it.
+        // The offset of a command that is skipped is never committed. So a detector that runs its sync still
+        // finds the command.
         if (this.#isMine(record.value.sync)) this.#takeWithEarlier(record.value, offset)
         else this.#passOver(record.value, offset)
       }
@@ -246,8 +246,8 @@ class HomePartition {
   }
 
   /**
-   * Asks for the resets that end deletions, of one sync or of all. Such a command may be there already. Then
-   * the second one finds no sync, and does nothing.
+   * Asks for the resets that end deletions, of one sync or of all. If there are two such commands, the second
+   * one finds no sync and does nothing.
    */
   async #resumeDeletions(only: string | null = null): Promise<void> {
     const { log, io, newRunId, now } = this.#deps
@@ -322,7 +322,7 @@ export function refusedRun(
   const error =
     `${fault.message} The services carry out only commands that are signed with their key: ` +
     'run `sluice` with the same SLUICE_SIGNING_KEY.'
-  // The event names no command, so that this one does not count as the last command that was taken.
+  // The event names no command. Otherwise the run's command would count as the last command that was taken.
   const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at, by, fired: null })
   return { ...run, sync, incarnation, marker, status: 'failed', error, errorCode: 'config', endedAt: at }
 }

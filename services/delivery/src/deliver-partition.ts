@@ -99,7 +99,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
 
 /**
  * States: no run open → a run open (at its `run-begin`, or at its first request after a takeover) → no run
- * open (at its `run-end`). A run that has ended and cannot be opened is passed over instead.
+ * open (at its `run-end`). A run that has ended and cannot be opened is skipped instead.
  */
 class PartitionDelivery {
   readonly #parts: DeliveryParts
@@ -237,8 +237,7 @@ class PartitionDelivery {
   }
 
   /**
-   * Takes a record of a run that is passed over. Only answered rows have effects, since later rows may need
-   * them.
+   * Takes a record of a run that is skipped. Only answered rows have effects, since later rows may need them.
    */
   async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
@@ -362,7 +361,7 @@ class PartitionDelivery {
   }
 
   /**
-   * Returns the open run of a record; null for a run that is passed over. After a takeover in the middle of a
+   * Returns the open run of a record; null for a run that is skipped. After a takeover in the middle of a
    * run, the first record says where its run begins.
    */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
@@ -379,7 +378,7 @@ class PartitionDelivery {
     return null
   }
 
-  /** Opens a run. Returns null for one that has ended and cannot be opened: it is passed over. */
+  /** Opens a run. Returns null for a run that has ended and cannot be opened: it is skipped. */
   async #tryToOpen(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun | null> {
     try {
       this.#open = await openRun(

@@ -128,7 +128,7 @@ export class LateShare implements Disposable {
 
 /** The state of a request that waits to be sent again, without its history. */
 const WAITING_BYTES = 1024
-/** The state of each row of a batch that goes on in parts. */
+/** The state of each row of such a request, if it has several rows. */
 const WAITING_ROW_BYTES = 64
 /** The outcome of a row in an attempt, without its texts. */
 const RESULT_BYTES = 64
@@ -171,7 +171,8 @@ export class RequestMemory {
   }
 
   /**
-   * Gives back all but the state of a request that waits to be sent again: its rows and its history.
+   * Keeps only the state of a request that waits to be sent again, which is its rows and its history. Gives
+   * back all other memory.
    */
   keepState({ rows, historyBytes }: { readonly rows: number; readonly historyBytes: number }): void {
     const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + historyBytes

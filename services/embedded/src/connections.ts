@@ -1,4 +1,4 @@
-/** Connections to destinations: those of runs, and those that `validate --connect` tries. */
+/** Connections to destinations, for runs and for `validate --connect`. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { connectionOf } from '@sluice/delivery/destination/attempt-credentials'
@@ -66,7 +66,7 @@ export function connectionsWith(
   env: Environment,
   { openSource, openSender, secretFor, secretOf }: Openers,
 ): Connections {
-  // The settings are those of delivery, so that a connection fails here if it would fail there.
+  // The settings are the same as in delivery, so that a connection fails here if it would fail there.
   const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
   return {
     async describe(spec, model, signal) {

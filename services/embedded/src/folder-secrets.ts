@@ -42,7 +42,7 @@ export interface KnownSecrets {
 
 /**
  * Looks up secrets, so that the output can mask them. It accepts secrets that are not set: their value is the
- * mask, so that no field that has to be filled is empty.
+ * mask, so that every required field has a value.
  */
 export function knownSecrets(env: Environment, kept: KeptSecrets): KnownSecrets {
   const find = secretsOf(env, kept)

@@ -38,7 +38,7 @@ export function previewedTarget(definition: Definition, { lookUp, isSet }: Known
   )
 }
 
-/** Returns the preview. `notices` stand after those that the changes give rise to. */
+/** Returns the preview. `notices` come after the notices of the changes. */
 export function previewOf(
   { next, ...rendering }: Previewing,
   notices: readonly string[],

@@ -6,7 +6,7 @@
  * Once none is, the partition leaves the file. The file may have too much, and never too little. So it is
  * written before a request goes out, and if it cannot be read, all partitions count as in it.
  *
- * Times are by the steady clock of the machine, which all of its processes share. The clock begins anew with
+ * Times are by the steady clock of the machine, which all of its processes share. The clock starts again with
  * the machine. So the times count only on the machine, and since the start, that the file names.
  */
 import { createHash } from 'node:crypto'
@@ -16,7 +16,7 @@ import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { LateSends, SendUnderWay } from '@sluice/delivery/run/maybe-sent'
 import { diskFailure } from '@sluice/domain/disk-failure'
 
-/** While a request is under way, the file is at most this old, unless the process stands still. */
+/** While a request is under way, the file is at most this old, unless the process is suspended. */
 const NOTED_EVERY_MS = 500
 /** A request may go out if the note in the file is at most this old. */
 const NOTE_COUNTS_MS = 1_000
@@ -150,7 +150,7 @@ class SentRequests implements LateSends, Disposable {
     try {
       this.#write(nowMs)
     } catch {
-      // The next request does not go out unless this can be written.
+      // The next request goes out only once this is written.
     }
     if ([...this.#sends.values()].some(({ underWay }) => underWay > 0)) this.#lookIn(NOTED_EVERY_MS)
   }
@@ -167,7 +167,7 @@ class SentRequests implements LateSends, Disposable {
     const text = withHash(JSON.stringify(known))
     this.#length = Math.max(this.#length, text.length)
     this.#writing(() => {
-      // The descriptor may be that of another file by now.
+      // The descriptor may belong to another file by now.
       if (this.#isClosed) throw new Error('the file is closed')
       this.#writeFirst(this.#fd, text.padEnd(this.#length))
     })

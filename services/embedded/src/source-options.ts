@@ -67,7 +67,7 @@ export interface EmbeddedOptions {
   readonly sourceRoots?: readonly string[]
   /** The source that the first run will read, if that is known. */
   readonly expected?: SourceSpec | null
-  /** Takes the place of sources and APIs. Absent: runs read sources and send requests. */
+  /** Replaces sources and APIs. If absent, runs read sources and send requests. */
   readonly simulation?: Simulation
   /** True in a server, which renders templates in a thread of their own, so that it answers meanwhile. */
   readonly serves?: boolean

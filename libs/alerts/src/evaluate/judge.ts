@@ -173,7 +173,7 @@ function authFailing(step: Step): Verdict {
   }
   const { run, refusal } = step
   if (refusal !== null) return { kind: 'holds', text: refusal, run: run.figures }
-  // A run that sent nothing has shown no credentials.
+  // A run shows its credentials only if it has sent something.
   if (!wentThrough(run) || run.requests === 0) return SILENT
   return { kind: 'over', text: 'The destination takes the credentials again.', run: run.figures }
 }

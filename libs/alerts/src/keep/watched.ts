@@ -41,7 +41,10 @@ export interface Watched {
   /** True if its schedule starts no run. */
   readonly paused: boolean
   readonly destination: DestinationSpec | null
-  /** The syncs that send to that destination, if this is the one of the alert that tells of its health. */
+  /**
+   * The syncs that send to that destination, if `sync` is the one under which the alert reports the
+   * destination's health.
+   */
   readonly tellsFor: ReadonlySet<string> | null
 }
 

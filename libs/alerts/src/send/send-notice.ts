@@ -23,8 +23,8 @@ interface SignedHeaders {
 }
 
 /**
- * Signs a webhook after Standard Webhooks 1.0.0 (symmetric, `v1`). `at` is in ms since 1970. Throws
- * `config` for a text that is no secret, and never shows it.
+ * Signs a webhook after Standard Webhooks 1.0.0 (symmetric, `v1`). `at` is in ms since 1970. Throws `config`
+ * for a text that is no secret; the error does not show the text.
  */
 export function signWebhook({
   id,

@@ -1,8 +1,8 @@
 /**
  * The table of all operations: the role that each wants, and its method and path on a server. Roles, routes,
  * the OpenAPI document, the client of SLUICE_URL, the forwarding in a folder and the queries of the pages are
- * made from this table. The inputs and answers stand apart, in `operation-shapes.ts`, since commands and
- * pages need this table before they load a schema.
+ * made from this table. The inputs and answers are in a file of their own, `operation-shapes.ts`, since
+ * commands and pages need this table before they load a schema.
  */
 import type { SessionView } from '../api.ts'
 
@@ -64,7 +64,7 @@ export const OPERATIONS = {
   discard: { ...ask, role: 'operate', path: '/syncs/:name/discard' },
   reset: { ...ask, role: 'operate', path: '/syncs/:name/reset' },
   sendTest: { ...change, role: 'run', path: '/syncs/:name/test' },
-  /** Approval of a new destination starts the sync anew, so it also wants the role of `reset`. */
+  /** Approval of a new destination resets the sync, so it also wants the role of `reset`. */
   approve: { ...ask, role: 'approve', path: '/runs/:id/approve' },
   cancel: { ...ask, role: 'run', path: '/runs/:id/cancel' },
 

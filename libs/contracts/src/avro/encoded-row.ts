@@ -13,7 +13,7 @@ export abstract class EncodedRow {
   abstract readonly start: number
 
   /**
-   * Decodes these columns, as far as the row has them, in the model's order. Each call decodes them anew.
+   * Decodes these columns, as far as the row has them, in the model's order. Each call decodes them again.
    * Throws `corrupt` for bytes that do not fit the type.
    */
   values(columns: ReadonlySet<string> | 'all'): Row {

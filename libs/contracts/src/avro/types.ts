@@ -127,7 +127,7 @@ export function optional<V>(doc: string, type: Typed<V>): OptionalField<V> {
 }
 
 /**
- * Declares a record with these fields, to be registered or to stand in another record. A name that is used
+ * Declares a record with these fields, to be registered or to be part of another record. A name that is used
  * twice is defined at its first use. Fields that may be null have the default null.
  */
 export function recordOf<F extends Fields>(name: string, doc: string, fields: F): RecordType<ValuesOf<F>> {

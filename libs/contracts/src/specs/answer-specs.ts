@@ -21,7 +21,7 @@ const RETRY_MISPLACED = {
 }
 
 /**
- * True if `retry` is absent, or stands at a failure. Other outcomes are never tried again in the same run.
+ * True if `retry` is absent, or belongs to a failure. Other outcomes are never tried again in the same run.
  */
 function hasRetryWhereFailed({
   as,

@@ -24,7 +24,7 @@ export const rowLifeView = z.object({
       since: timestamp,
     })
     .nullable(),
-  /** True if the row was given up or discarded: runs pass over it until it differs. */
+  /** True if the row was given up or discarded: runs skip it until it differs. */
   muted: z.boolean(),
   /** The last failure, while the row waits for another attempt. */
   retry: failure.nullable(),

@@ -52,8 +52,8 @@ export const progressView = z.object({
 })
 
 /**
- * The rows of a run that were finished in the last ten seconds, by second. Rows that are never sent do not
- * count.
+ * The rows of a run that were finished in the last ten seconds, by second. Rows that are never sent are left
+ * out.
  */
 export const throughputView = z.object({
   deliveredPerSecond: z.number().min(0),

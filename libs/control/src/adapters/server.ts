@@ -76,7 +76,7 @@ class ServerControl implements Control {
         }
       } catch (error) {
         if (!isSluiceError(error, 'unreachable')) throw error
-        // The server has the question already, so it may not be asked of another one.
+        // The server has the question already, so no other server may be asked.
         if (resumed >= MAX_RESUMED) throw this.#client.gone(error)
       }
       if (resumed >= MAX_RESUMED) throw this.#client.gone()

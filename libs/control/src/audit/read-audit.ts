@@ -23,7 +23,7 @@ import { specOf } from '../resources/written-resource.ts'
 
 type Entry = AuditPage['entries'][number]
 
-/** The place of an entry in the list: the newest first, and those of one instant by their ids. */
+/** The place of an entry in the list: the newest first, and entries of one instant by their ids. */
 interface Place {
   readonly at: number
   readonly id: string
@@ -44,7 +44,7 @@ type Wanted = (found: Found) => boolean
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** Keeps the changes of resources and of the vault, and reads them anew only once something was written. */
+/** Keeps the changes of resources and of the vault, and reads them again only once something was written. */
 export class Audit {
   readonly #topics: Topics
   readonly #stored: NonNullable<Catalog['stored']>

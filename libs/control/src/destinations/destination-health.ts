@@ -51,7 +51,7 @@ export function judgeWith(
   return (spec, syncs) => judgeDestination(spec, { ...deps, syncs, now: Date.now() }).health
 }
 
-/** Returns why nothing can be sent to the destination; null if this process knows no reason. */
+/** Returns the reason why nothing can be sent to the destination; null if this process knows of none. */
 function unusableNow(spec: DestinationSpec, means: KnownMeans): Unusable | null {
   return missingSecret(spec, means) ?? missingLogin(spec, means)
 }

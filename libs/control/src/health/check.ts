@@ -37,7 +37,7 @@ export async function looked(
 /** Clocks that differ by more make waits, tokens and certificates wrong. */
 const MAX_APART_MS = 5_000
 
-/** Compares another clock with the one of this machine. It took `tookMs` to ask the other one. */
+/** Compares another clock with this machine's. It took `tookMs` to ask for the other clock's time. */
 export function clockCheck(check: string, theirs: number, tookMs: number): Check {
   const apart = theirs - Date.now()
   const seconds = Math.round(Math.abs(apart) / 1000)

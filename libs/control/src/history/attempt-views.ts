@@ -62,7 +62,7 @@ export function attemptView(
   }
 }
 
-/** The lengths of the whole bodies, for those of which only the beginning is held. */
+/** The lengths of whole bodies, if only the beginning of them is kept. */
 export function cutBodiesOf(
   details: AttemptDetails,
 ): Pick<AttemptView, 'requestBodyBytes' | 'responseBodyBytes'> {

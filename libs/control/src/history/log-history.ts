@@ -132,7 +132,7 @@ export class LogHistory implements RunHistory {
     // A run that never began has sent nothing.
     if (run !== null && run.number === null) return { attempts: [], next: null }
     const numbered = run === null ? null : { id: run.id, number: run.number ?? 0 }
-    // A test has an id of its own, in the place of a run.
+    // A test has an id of its own instead of a run.
     const id = query.run?.toUpperCase()
     const ofTest = id === undefined ? null : { id, number: 0 }
     const hasTests = run === null && (await this.#hasTests(signal))
@@ -342,9 +342,7 @@ export class LogHistory implements RunHistory {
   }
 }
 
-/**
- * The notices of a run that is not over, where only services of this process could work on it, and none does.
- */
+/** The notices of an open run on which only services of this process could work, while none of them does. */
 function idleNotices({ status, sync }: RunEvent): readonly string[] {
   if (status === 'running')
     return [

@@ -42,8 +42,8 @@ export function keptFailedRows(): KeptFailedRows {
 
 /**
  * Gives a page of rows, sorted by key. Its `next` is the `after` of the next page. Throws `usage` for an
- * `after` that is not a cursor. It reads the whole topic, which is compacted to the rows that are failing
- * now, unless nothing was written since it was read into `kept`.
+ * `after` that is not a cursor. It takes the rows from `kept` if the topic has not changed since. Otherwise
+ * it reads the whole topic, which is compacted to the rows that fail now.
  */
 export async function readFailedRows(
   deps: TopicsDeps,
@@ -86,7 +86,7 @@ async function rowsOf(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, entry]) => ({ row: { key, ...entryView(entry) }, run: entry.run }))
   const characters = rows.reduce((sum, { row }) => sum + row.key.length + (row.error?.length ?? 0) + 100, 0)
-  // A list that is larger than all that may be kept would drive out the others.
+  // A list that is larger than the limit of all kept lists would drive out the others.
   if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
   return rows
 }

@@ -11,13 +11,13 @@ type ErrorGroup = NonNullable<RunView['errors']>[number]
 export type ShownProgress = Pick<RunView, 'errors' | 'firstError' | 'failing' | 'progress' | 'throughput'>
 
 /**
- * Delivery reports at least every 30 s while a run sends. An older speed is that of a process that is gone.
+ * Delivery reports at least every 30 s while a run sends. An older speed comes from a process that is gone.
  */
 const MAX_AGE_MS = 60_000
 /** A run shows at most this many reasons. */
 const MAX_REASONS = 20
 
-/** `counts` are those of the run by now; `now` is in ms since 1970. */
+/** `counts` are the present counts of the run; `now` is in ms since 1970. */
 export function runProgress(
   event: RunEvent,
   { counts, reports, now }: { readonly counts: CountsByOp; readonly reports: Reports; readonly now: number },

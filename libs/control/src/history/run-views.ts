@@ -14,8 +14,8 @@ import { isFailing, runProgress } from './run-progress.ts'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
- * the sync's partitions, which give the counts of a run under way. `elsewhere` are waits that delivery does
- * not report.
+ * the sync's partitions, which give the counts of a run under way. `elsewhere` are the waits that delivery
+ * does not report.
  */
 export function runView(
   event: RunEvent,
@@ -70,7 +70,7 @@ export function runSums(
   return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...figures }
 }
 
-/** The counts of a run, with what delivery has reported so far of one that is under way. */
+/** The counts of a run. For a run under way, these are the counts that delivery has reported so far. */
 export function countsByNow(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): CountsByOp {
   let counts = event.counts
   if (isEnded(event.status)) return counts
@@ -152,11 +152,11 @@ function phasesOf(
 }
 
 interface BegunPhase extends Pick<PhaseView, 'phase' | 'startedAt'> {
-  /** In ms since 1970; null if the phase did not come to its end. */
+  /** In ms since 1970; null if the phase did not end. */
   readonly to: number | null
 }
 
-/** The first phase that did not come to its end in a failed run, or the one in which all rows failed. */
+/** The first phase that did not end in a failed run, or the phase in which all rows failed. */
 function failedPhase(
   { status, endedAt }: RunEvent,
   { begun, counts }: { readonly begun: readonly BegunPhase[]; readonly counts: CountsByOp },

@@ -41,7 +41,7 @@ export async function findTests(
   search: TestSearch,
   signal: AbortSignal,
 ): Promise<readonly FoundTest[]> {
-  // The tests of a sync stand in one partition.
+  // The tests of a sync are all in one partition.
   const partitions =
     search.sync === null
       ? Array.from({ length: SHARED_PARTITIONS }, (_, index) => index)

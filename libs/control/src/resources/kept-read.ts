@@ -1,4 +1,4 @@
-/** A kept read of a partition: it is read anew only once something was written there. */
+/** A kept read of a partition. It is repeated only once something was written there. */
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 

@@ -19,9 +19,10 @@ export interface Plan extends ChangesView {
 }
 
 /**
- * The changes that make the resources of a project those that are given. Resources of others stay as they
- * are: it throws `conflict` with their names, unless they are taken over. A resource that was written on the
- * server and is the same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
+ * The changes that make the resources of a project equal to the given ones. If others own some of these, it
+ * throws `conflict` with their names, unless they are taken over. A resource that was written on the server
+ * and is the same joins the project. It also throws `conflict` if a resource would be deleted that another
+ * one uses.
  */
 export function planApply(stored: Stored, applied: ProjectResources): Plan {
   const { project, folder, resources, prune, takeOver } = applied
@@ -130,7 +131,10 @@ export function assertOwn(before: ResourceRecord | undefined, takeOver: boolean)
   )
 }
 
-/** Throws `conflict`, with what differs, if the resource is not the one that the caller knows. */
+/**
+ * Throws `conflict`, with the fields that differ, if the resource has changed since the version that the
+ * caller knows.
+ */
 export function assertVersion(
   found: { readonly version: number; readonly fields: readonly string[]; readonly by: string | null },
   {

@@ -26,7 +26,7 @@ export interface Samples {
   ) => Promise<RowsView>
 }
 
-/** The vault has secrets that are used beside those of the environment. */
+/** Reads use the secrets of the vault, beside the secrets of the environment. */
 export interface SampledAs {
   readonly vault: Vault | null
   readonly signal: AbortSignal

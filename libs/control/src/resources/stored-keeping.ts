@@ -47,10 +47,10 @@ import { definitionIn, previewOf, samplesIn, type SampleDeps } from './sample-pr
 import { specOf, storedSpec, storedView, writtenFields } from './written-resource.ts'
 
 export interface KeepingDeps extends SampleDeps {
-  /** False if nothing was ever stored; then reading opens nothing. */
+  /** True once something was stored. Before that, reading opens no file. */
   readonly hasHistory: boolean
   readonly open: () => Promise<Pipeline>
-  /** Reads what the log has. Absent where each question reads it anew. */
+  /** Reads what the log has. Absent where each question reads the log itself. */
   readonly stored?: Catalog['stored']
   /**
    * Takes away what is left of a sync that was deleted; true once it is gone. False if its change-detector

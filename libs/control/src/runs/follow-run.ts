@@ -1,4 +1,4 @@
-/** Sends commands to the detector of a sync, and follows a run to its end. */
+/** Sends commands to the detector of a sync, and follows a run until it ends. */
 import { randomUUID } from 'node:crypto'
 import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'

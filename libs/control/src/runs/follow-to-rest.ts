@@ -8,7 +8,8 @@ import type { FollowedRun, Following } from '../port.ts'
 /**
  * Calls `onProgress` with each state before the last one. When `cancel` aborts, this function calls
  * `cancelRun` with the id of the run, and still waits for its end. `runId` is that id until the first state:
- * another run may stand in for the one that was asked for. Resolves with null if the states are over before.
+ * another run may do the work of the one that was asked for. Resolves with null if the states are over
+ * before.
  */
 export async function followToRest(
   states: AsyncIterable<RunView>,

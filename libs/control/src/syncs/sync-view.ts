@@ -48,7 +48,7 @@ export function syncView(
 interface ShownSchedule extends Pick<SyncView, 'schedule'> {
   /** The next instant, in ms since 1970; null if there is none. */
   readonly next: number | null
-  /** The schedule and the next instant hold between these instants, in ms since 1970. */
+  /** This view of the schedule is right from `from` until `until`, in ms since 1970. */
   readonly from: number
   readonly until: number
 }

@@ -74,7 +74,7 @@ function textOf(value: unknown): string | null {
   }
 }
 
-/** Returns the values captured before and now. A new value takes the place of an old one of the same name. */
+/** Returns the values captured before and now. A new value replaces an old one of the same name. */
 export function mergeCaptured(before: string | null, now: string): string {
   return before === null ? now : JSON.stringify({ ...fieldsOf(before), ...fieldsOf(now) })
 }

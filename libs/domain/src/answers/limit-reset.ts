@@ -19,7 +19,7 @@ const RESETS = [
 /**
  * Returns the wait in ms from `nowMs`, at most an hour; null if no header has it. The order is
  * `Retry-After-Ms`, `RateLimit`, `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`. A limit that
- * is not used up did not throttle, and is passed over.
+ * is not used up did not throttle, so this skips it.
  */
 export function limitResetMs(headers: Headers, nowMs: number): number | null {
   const waitMs = millisecondsOf(headers) ?? rateLimitMs(headers['ratelimit']) ?? resetMs(headers, nowMs)

@@ -4,7 +4,9 @@ import { parseRetryAfter } from './retry-after.ts'
 
 /** The meaning of one attempt for the rows of its request. */
 export interface Verdict {
-  /** `throttled` is no outcome of a request: the request is sent again, and uses up no attempt (R10). */
+  /**
+   * A throttled request has no outcome yet: it is sent again, and that does not count as an attempt (R10).
+   */
   readonly outcome: Outcome | 'throttled'
   /**
    * True if the server answered. An answered failure frees the Idempotency-Key: under the same key the server

@@ -1,6 +1,6 @@
 /**
- * The destination of a sync's delivered state. Rows that one API has taken are not at another one, so a run
- * to another one is held (PROTOCOL.md §6).
+ * The destination of a sync's delivered state. Rows that one API has taken are not at another API, so a run
+ * to another API is held (PROTOCOL.md §6).
  */
 import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/records'
 import type { DestinationSpec } from '@sluice/contracts/resources'

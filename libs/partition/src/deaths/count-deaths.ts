@@ -145,7 +145,7 @@ export class Precautions {
 
 export const NO_PRECAUTIONS = new Precautions(NO_DEATHS, 'requests')
 
-/** True if too many owners died in this run for another one. */
+/** True if too many owners died in this run, so that no further owner may work on it. */
 export function areTooMany({ all }: Deaths, stage: DyingStage): boolean {
   return all >= DEATHS_THAT_STOP[stage]
 }

@@ -92,7 +92,7 @@ export interface Entry {
   leaves(): DeathsOfRun | null
 }
 
-/** Too many owners died in a run for another one. This concerns the sync alone. */
+/** Too many owners died in a run, so no further owner works on it. This concerns the sync alone. */
 export class DeadlyPlace extends SluiceError {
   readonly deaths: number
 

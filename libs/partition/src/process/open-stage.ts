@@ -53,7 +53,7 @@ export interface OpenStageOptions {
   /** True for a service, which outlasts every outage of Kafka and the registry. A command gives up. */
   readonly outlasts: boolean
   readonly logger: Logger
-  /** Counts the records that are passed over. A command counts nothing. */
+  /** Counts the records that are skipped. Absent in a command. */
   readonly metrics?: Metrics
   readonly signal: AbortSignal
 }

@@ -10,8 +10,8 @@ import type { DecodedResource } from '../decode/decoded.ts'
 import { detailAt, fieldName, type FieldPath } from '../decode/places.ts'
 
 /**
- * The texts of resources that could not be read. Another resource may refer to one of these, so a name that
- * is missing may stand in such a text. Null stands for a resource whose text is not known.
+ * The texts of resources that could not be read. Another resource may refer to one of these, so a missing
+ * name may be in such a text. Null stands for a resource whose text is not known.
  */
 export type HidingTexts = Iterable<string | null>
 

@@ -48,7 +48,7 @@ function longestText(value: unknown, path: FieldPath): { readonly path: FieldPat
     .reduce((a, b) => (b.length > a.length ? b : a), { path, length: 0 })
 }
 
-/** A path stands behind the base URL, so that a whole URL would be sent to the wrong place. */
+/** A path is appended to the base URL, so a whole URL would be sent to the wrong place. */
 function pathFault(path: string): string | null {
   const [, origin, rest = ''] = /^\s*(https?:\/\/[^/?#{]*)(.*)$/is.exec(path) ?? []
   if (origin === undefined) return null

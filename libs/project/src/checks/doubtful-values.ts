@@ -9,7 +9,7 @@ import { resourceKey, type Project } from '../project.ts'
 
 const CREDENTIAL =
   /(^|[-_.])(authorization|cookie|tokens?|secret|password|passwd|credentials?|(api|access|auth|private|subscription|admin|master|functions)[-_]?key)$|^(x-)?key$/i
-/** Shorter texts, such as `none`, are no credentials. */
+/** Texts below this length, such as `none`, are no credentials. */
 const MIN_CREDENTIAL = 8
 const SHELL_VARIABLE = /^(?:[A-Za-z]+ )?(?:\$\(?([A-Za-z_]\w*)\)?|%([A-Za-z_]\w*)%)$/
 

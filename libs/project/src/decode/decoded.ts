@@ -29,7 +29,7 @@ export interface DecodeOptions {
   readonly env: ReferenceSources['env']
   /** Reads a file named by `${file:PATH}`, relative to the document's folder. */
   readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
-  /** True if the texts are those of a stored resource, in which only secrets are still references. */
+  /** True if the texts come from a stored resource, in which only secrets are still references. */
   readonly isFilled?: boolean
   readonly defaults?: SyncDefaults | null
 }

@@ -57,7 +57,7 @@ const isText = (entry: [string, unknown]): entry is [string, string] => typeof e
 
 /** The changes that an environment makes to one folder. */
 export interface ProjectEnvironment {
-  /** The variables of the process, and those of the environment that it lacks. */
+  /** The variables of the process, and variables of the environment that the process lacks. */
   readonly env: DecodeOptions['env']
   /** Returns the document with the fields that the environment gives its resource. */
   apply(document: ResourceDocument): ResourceDocument
@@ -109,7 +109,7 @@ export function readEnvironment(
   }
 }
 
-/** The problem of an environment that stands in the wrong file. */
+/** The problem of an environment that is in the wrong file. */
 export function misplacedEnvironment(document: ResourceDocument): ErrorDetail {
   const message =
     '`kind: environment` may stand only in a file `sluice.NAME.yaml` of the project folder, beside `sluice.yaml`; NAME is of a-z, 0-9 and -'
@@ -208,7 +208,7 @@ class Overriding {
 }
 
 /**
- * Merges a map of another file into a document. The text of that file stands behind the document's own, so
+ * Merges a map of another file into a document. The text of that file is appended to the document's own, so
  * that each node keeps its place.
  */
 class Merging {

@@ -17,7 +17,7 @@ export interface YamlFile {
   readonly folder: string
   readonly text: string
   readonly lines: LineCounter
-  /** A second file, whose text stands behind that of this one from the position `at`. */
+  /** A second file, whose text begins at the position `at`, behind the text of this one. */
   readonly behind?: { readonly at: number; readonly file: YamlFile }
 }
 

@@ -1,4 +1,4 @@
-/** The settings of a project: a document `kind: project`, which may stand first in `sluice.yaml`. */
+/** The settings of a project: a document `kind: project`, which may be the first one in `sluice.yaml`. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { resourceName, sync } from '@sluice/contracts/resources'
 import { isScalar } from 'yaml'
@@ -60,7 +60,7 @@ export function isProjectSettings({ map, document }: ResourceDocument): boolean 
   return isScalar(node) && node.source === 'project'
 }
 
-/** The problem of settings that do not stand first in `sluice.yaml`. */
+/** The problem of settings that are not the first document in `sluice.yaml`. */
 export function misplacedSettings({ file, document, map }: ResourceDocument): ErrorDetail {
   const start = entriesOf(map, document).entries[0]?.keyOffset ?? 0
   const message = `\`kind: project\` may stand only in \`${PROJECT_FILE}\` of the project folder, as its first document`

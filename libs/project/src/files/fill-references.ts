@@ -1,7 +1,7 @@
 /**
  * Fills in the references of a text (docs/reference/secrets.md): `${NAME}` and `${NAME:-default}` from the
- * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed. `$${` is a
- * literal `${`. References inside a text that was filled in are not filled in.
+ * environment, `${file:PATH}` from a file. References to secrets stay as they are, in fields that allow
+ * secrets. `$${` is a literal `${`. References inside a text that was filled in are not filled in.
  */
 import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { withoutReferences } from '@sluice/contracts/secret-references'
@@ -13,7 +13,7 @@ export interface ReferenceSources {
   readonly env: { readonly [name: string]: string | undefined } | null
   /** Returns the text of a file, or its problem. */
   readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string }
-  /** True if `${secret:NAME}` may stand in this field. */
+  /** True if this field may contain `${secret:NAME}`. */
   readonly secretsAllowed: boolean
 }
 
@@ -35,7 +35,8 @@ const SECRETS_PLACE =
   'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, in the `url`, `password` and `tls` of a source, and in the `to` of an alert'
 
 /**
- * True for a field in which `${secret:NAME}` may stand. It stays as it is, and services look it up on use.
+ * True for a field that may contain `${secret:NAME}`. The reference stays as it is, and services look the
+ * secret up on use.
  */
 export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   const [first] = path

@@ -8,9 +8,9 @@ const MAX_FOLDERS = 100_000
 
 /**
  * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders,
- * sorted. Null if there are too many. The walk passes over hidden folders, `node_modules`, and folders that
- * it may not read. It does not follow links to folders, so that no circle can catch it. Throws what `readdir`
- * throws for the folder itself. An abort throws the signal's reason.
+ * sorted. Null if there are too many. The walk skips hidden folders, `node_modules`, and folders that it may
+ * not read. It does not follow links to folders, so that no circle can catch it. Throws what `readdir` throws
+ * for the folder itself. An abort throws the signal's reason.
  */
 export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<readonly string[] | null> {
   const found: string[] = []
@@ -24,7 +24,7 @@ export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<r
       if (entry.isDirectory()) {
         if (!entry.name.startsWith('.') && entry.name !== 'node_modules') folders.push(path)
       } else if (/\.ya?ml$/i.test(entry.name)) {
-        // A pipe or device of this name is a mistake to report, not to pass over.
+        // A pipe or device of this name is a mistake: it is reported, not skipped.
         found.push(path)
         if (found.length > MAX_YAML_FILES) return null
       }

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** The file that makes a folder a project, whatever else stands there. */
+/** The file that makes a folder a project, whatever else the folder has. */
 export const PROJECT_FILE = 'sluice.yaml'
 const STATE_FOLDER = '.sluice'
 /** The search below a folder ends here. A folder with more folders is not a project of Sluice. */

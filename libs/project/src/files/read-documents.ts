@@ -1,6 +1,6 @@
 /**
- * Parses YAML 1.2 files into documents: resources, and documents of other tools, which are passed over. This
- * file reports mistakes in the YAML itself; decode-resource.ts reports mistakes in a resource.
+ * Parses YAML 1.2 files into documents: resources, and documents of other tools, which are skipped. This file
+ * reports mistakes in the YAML itself; decode-resource.ts reports mistakes in a resource.
  */
 import {
   isAlias,
@@ -99,7 +99,7 @@ export interface ResourceDocument {
   readonly map: YAMLMap
 }
 
-/** A document that is passed over, with the reason. */
+/** A document that is skipped, with the reason. */
 export interface SkippedDocument {
   readonly file: string
   readonly line: number
@@ -207,8 +207,8 @@ function reasonToSkip(
 }
 
 /**
- * The problem of a document that has no `kind` but is meant to have one. Otherwise it would be passed over.
- * Its author wrote `Kind`, or an invisible character, or a `<<` that leads nowhere.
+ * The problem of a document that has no `kind` but is meant to have one. Otherwise it would be skipped. Its
+ * author wrote `Kind`, or an invisible character, or a `<<` that leads nowhere.
  */
 function missedKind(
   document: YamlDocument,

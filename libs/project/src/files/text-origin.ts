@@ -1,5 +1,5 @@
 /**
- * Finds where the characters of a text stand in its YAML file. So an error inside a template can name its
+ * Finds the places of the characters of a text in its YAML file. So an error inside a template can name its
  * place in the file.
  */
 import type { Scalar } from 'yaml'

@@ -113,7 +113,7 @@ function offsetOf(document: Document.Parsed, path: FieldPath): number {
   return 0
 }
 
-/** Returns the text of a file with these requests in place of those of its cases; comments stay. */
+/** Returns the text of a file in which these requests replace the requests of its cases; comments stay. */
 export function withRequests(
   { text }: Pick<SyncTests, 'text'>,
   requests: ReadonlyMap<number, readonly ExpectedRequest[]>,

@@ -1,4 +1,7 @@
-/** Fits YAML nodes to the shapes of a schema, and reads scalars. As text, a scalar counts as written. */
+/**
+ * Fits YAML nodes to the shapes of a schema, and reads scalars. Where text is wanted, a scalar is its text as
+ * written.
+ */
 import { isMap, isScalar, isSeq, type Scalar } from 'yaml'
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { FilledText } from '../files/fill-references.ts'

@@ -85,7 +85,7 @@ interface Statement {
   readonly instance: string
   /** The last take before this statement. */
   readonly upTo: number
-  /** No caller waits for a take up to this one any more, so the server grants none of them from now on. */
+  /** Callers have given up all takes up to this one, so the server no longer grants them. */
   readonly void: number
   readonly pending: readonly number[]
   readonly kept: Readonly<Record<string, readonly [open: number, unused: number]>>
@@ -96,7 +96,10 @@ export class LeaseBook {
   #last = 0
   readonly #pending = new Set<number>()
   readonly #open = new Map<number, OpenLease>()
-  /** The last take whose answer was lost, until the server can no longer grant it; 0 for none. */
+  /**
+   * The last take whose answer was lost; 0 for none. It becomes 0 once the server can no longer grant that
+   * take.
+   */
   #lostUpTo = 0
   /** Counts the messages with returns that were lost. */
   #lostReturns = 0
@@ -145,7 +148,10 @@ export class LeaseBook {
     return true
   }
 
-  /** Returns the state of a lease for the server; null once the server knows that nothing is left of it. */
+  /**
+   * Returns the state of a lease for the server; null once the server knows that none of its requests is
+   * open.
+   */
   stateOf(take: number): { readonly open: number; readonly unused: number } | null {
     const lease = this.#open.get(take)
     return lease === undefined ? null : { ...lease }

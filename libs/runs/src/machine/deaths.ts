@@ -3,7 +3,7 @@
  * say why. So deaths are counted for each run at which a detector was detecting or publishing, and the
  * reports of the partitions count the renderers and deliveries that died at their rows. After two deaths in a
  * row the sync is suspended: its schedule pauses for ever longer, and a process runs one such sync at a time.
- * After three, no run takes the place of an interrupted one.
+ * After three, no run replaces an interrupted one.
  *
  * The event of a run that begins counts a death beforehand. A later event takes that back, as soon as the
  * process is through the dangerous part of the run, or lets go of it in good order.
@@ -75,7 +75,7 @@ export function withoutDeath(life: SyncLife): SyncLife {
   return { ...life, deaths, atWork: { ...atWork, run: { ...atWork.run, deaths } } }
 }
 
-/** Returns the deaths without that of this run, whose detector did not die in its midst. */
+/** Returns the deaths without the one of this run, whose detector did not die during the run. */
 export function deathsBefore(run: RunState): number {
   return isInTheMidst(run) ? deathsWithout(run) : (run.deaths ?? 0)
 }

@@ -62,7 +62,7 @@ function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
 }
 
 /**
- * Queues a run in the place of an interrupted one, unless one is queued that does as much. The removals in
+ * Queues a run that replaces an interrupted one, unless a queued run does as much already. The removals in
  * the interrupted run's reports are taken off its approval.
  */
 export function replace(
@@ -82,8 +82,8 @@ export function replace(
 }
 
 /**
- * Cancels the run that was queued in the place of an interrupted and cancelled one. A run that somebody asked
- * for by itself goes on, without the approval of the cancelled one.
+ * Cancels the replacement of an interrupted run that was cancelled. A queued run that somebody asked for
+ * separately goes on, without the approval of the cancelled run.
  */
 export function cancelReplacement(life: SyncLife, at: number): Step {
   const { queued } = life

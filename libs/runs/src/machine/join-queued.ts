@@ -32,7 +32,7 @@ export function joinQueued(queued: readonly RunState[], asked: RunState): RunSta
   return (same.upTo ?? -1) >= (asked.upTo ?? -1) ? same : { ...same, upTo: asked.upTo }
 }
 
-/** Returns the queue with this run, in the place of its earlier event if it has one. */
+/** Returns the queue with this run. It replaces its earlier event, if it has one. */
 export function withQueued(queued: readonly RunState[], run: RunState): readonly RunState[] {
   return [...queued.filter(({ runId }) => runId !== run.runId), run]
 }

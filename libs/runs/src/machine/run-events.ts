@@ -121,9 +121,9 @@ export function approvalLeft(
 }
 
 /**
- * Makes the run in the place of an interrupted one. Its `upTo` is the same: rows that the interrupted run
- * sent are of a later run. So it does the rest, and nothing twice. It may remove as much as is left of the
- * approval.
+ * Makes the run that replaces an interrupted one. Its `upTo` is the same: rows that the interrupted run sent
+ * are of a later run. So the new run does the rest, and nothing twice. It may remove as many rows as the
+ * approval has left.
  */
 export function replacementOf(
   interrupted: RunState,
@@ -154,8 +154,8 @@ function boundOf({ cause, upTo, run }: Pick<RunState, 'cause' | 'upTo' | 'run'>)
 }
 
 /**
- * True if the first run takes the place of the second: both come of the same command, or of the same instant
- * of the schedule.
+ * True if the first run replaces the second: both come from the same command, or from the same instant of the
+ * schedule.
  */
 export function isReplacementOf(run: RunOrigin, interrupted: RunOrigin): boolean {
   if (run.runId === interrupted.runId || run.command !== interrupted.command) return false
@@ -188,7 +188,7 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
   return { ...queued, approved }
 }
 
-/** A run that takes the place of one that awaited approval. */
+/** A run that replaces one that awaited approval. */
 export interface Newer {
   readonly runId: string
   /** False if it leaves out some of the other's work. */
@@ -223,8 +223,8 @@ export function isOfSomeRows(run: Pick<RunState, 'cause' | 'scope'>): boolean {
 }
 
 /**
- * True for a complete run that passed over no row. A run passes over invalid rows, and over those that nobody
- * has decided about. So these stay uncertain beyond the run.
+ * True for a complete run that skipped no row. A run skips invalid rows, and rows that nobody has decided
+ * about. So these stay uncertain beyond the run.
  */
 function hasSeenEveryRow(run: RunState): boolean {
   return hasSeenModel(run) && run.rowsInvalid === 0 && (run.undecided ?? 0) === 0
@@ -328,7 +328,7 @@ function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readon
   return before.filter(end => end.partition === partition)
 }
 
-/** False for a partition whose part of the run is over, though a stage has not come to its end. */
+/** False for a partition in which the run is over, although a stage has not reached the run's end there. */
 export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'requestsEnd'>): boolean {
   return report.faultedFrom === null || report.requestsEnd > 0
 }

@@ -203,7 +203,7 @@ function awaitApproval(
   atWork: AtWork,
   { toApprove: held, at }: Extract<WorkFact, { kind: 'held' }>,
 ): Step {
-  // An approval gives the number back. Then the count of the run before is that of the sync again.
+  // An approval gives the number back. Then the sync has the count of the run before again.
   const deaths = deathsWithout(atWork.run)
   const since = atPhase(atWork.run, { heldAt: at })
   const run = { ...since, status: 'held', held, approved: null, deaths } as const

@@ -67,7 +67,7 @@ export interface SyncLife {
   readonly faults: readonly Fault[]
   /** Offset of the last command that is taken; −1 if none is. */
   readonly lastCommand: number
-  /** The number of processes in a row that died in the midst of the sync's runs (deaths.ts). */
+  /** The number of processes in a row that died during the sync's runs (deaths.ts). */
   readonly deaths: number
   /** The instant up to which the schedule has started runs; null if it never did. */
   readonly fired: Fired | null
@@ -96,7 +96,7 @@ export interface PartitionTail {
   readonly count: number
 }
 
-/** The results of a run's diff. `faults` are those of earlier runs that still make a row uncertain. */
+/** The results of a run's diff. `faults` are the faults of earlier runs that still make a row uncertain. */
 export type Found = Pick<
   RunState,
   'faults' | 'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices'
@@ -170,7 +170,7 @@ export type WorkFact =
   | { readonly kind: 'let-go' }
   /** All partitions have reported. */
   | { readonly kind: 'reported'; readonly reports: readonly PartitionReport[]; readonly at: number }
-  /** A run may take the place of the interrupted one, under this id. */
+  /** A run may replace the interrupted one, under this id. */
   | { readonly kind: 'replaced'; readonly newRunId: string; readonly at: number }
   /**
    * Nothing more is to be done before the end. `endsBefore` says where the run before ended, for partitions
@@ -197,18 +197,18 @@ export type Fact =
 
 /** The owner's next action; in brackets the fact that follows from it. */
 export type Next =
-  | 'go-on' // with the present work.
-  | 'wait' // for a command [asked].
+  | 'go-on' // Continue the present work.
+  | 'wait' // Wait for a command [asked].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
   | 'hold' // Let somebody approve it first [held].
   | 'publish' // [prepared, publishing, then published, publishing-cancelled or failed]
   | 'close' // Write the missing markers [closed].
   | 'await-reports' // Wait until all partitions have reported [reported].
-  | 'replace' // Give an id to the run that takes the place of the interrupted one [replaced].
+  | 'replace' // Give an id to the run that replaces the interrupted one [replaced].
   | 'end' // Forget old runs, and trim old records [ended].
   | 'release' // Close the files of the ended run [released].
-  | 'take-over' // from itself: only a takeover, which writes the missing markers, ends the run.
+  | 'take-over' // The owner takes over from itself: a takeover writes the missing markers and so ends the run.
 
 export interface Step {
   readonly life: SyncLife
@@ -234,7 +234,10 @@ export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunStat
   return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
 }
 
-/** Returns this destination as that of the delivered state. An account that a secret hides stays known. */
+/**
+ * Returns this destination as the one that has the delivered state. An account that a secret hides stays
+ * known.
+ */
 export function deliveredToNow(
   { deliveredTo: before }: SyncLife,
   { url, accounts }: DeliveredTo,

@@ -1,7 +1,7 @@
 /**
  * Takes a command (PROTOCOL.md §12), also while a run is at work. Runs are queued behind that run (R13). Each
- * command is taken once: offsets up to the last one taken are passed over. A command after a reset waits for
- * the next incarnation.
+ * command is taken once: offsets up to the last one taken are skipped. A command after a reset waits for the
+ * next incarnation.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunCause } from '@sluice/contracts/records'
@@ -143,9 +143,9 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
 }
 
 /**
- * Queues the run that the command names, if it awaits approval. If a newer run is queued already, that one
- * takes its place instead. The approval has to fit the reason why the run is held. For a changed destination
- * it says whether the delivered state holds for the new one, too. If not, a reset forgets the state.
+ * Queues the run that the command names, if it awaits approval. If a newer run is queued already, it replaces
+ * this one instead. The approval has to fit the reason why the run is held. For a changed destination it says
+ * whether the delivered state holds for the new one, too. If not, a reset forgets the state.
  */
 function approve(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked

@@ -10,8 +10,8 @@ export interface ProxySettings {
 
 /**
  * Reads the proxy from `HTTPS_PROXY` and `NO_PROXY`, in upper or lower case, as other programs do; undefined
- * if there is none. Throws `config` for a text that is no URL, and never shows it, since it may have a
- * password in it.
+ * if there is none. Throws `config` for a text that is no URL. The error does not show the text, which may
+ * contain a password.
  */
 export function proxySettings(env: Environment): ProxySettings | undefined {
   const url = env['HTTPS_PROXY'] ?? env['https_proxy'] ?? ''

@@ -15,7 +15,7 @@ const VARYING = ['seq', 'key', 'after'] as const
 
 /** A number, or the length of a text, takes at most this many bytes. */
 const MAX_NUMBER_BYTES = 10
-/** The number of the branch stands before the value of a column that may be null. */
+/** The number of the branch comes before the value of a column that may be null. */
 const NULL_BRANCH = 0
 const OTHER_BRANCH = 2
 /** Each field that all changes share takes fewer bytes than this. */
@@ -37,8 +37,8 @@ const PUT_NUMBER: { readonly [avroType: string]: (into: Uint8Array, at: number, 
 }
 
 /**
- * Makes the frame of changes like `change`. `header` stands before each record. Throws `internal` for a
- * schema that is not of changes.
+ * Makes the frame of changes like `change`. `header` comes before each record. Throws `internal` for a schema
+ * that is not of changes.
  */
 export function frameOf(type: AvscType, header: Uint8Array, change: object): ChangeFrame {
   const { fields } = type as RecordType

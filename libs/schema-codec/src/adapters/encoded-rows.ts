@@ -21,10 +21,7 @@ const CHANGE = 'sluice.Change'
 
 const ENCODED_TYPES = new WeakMap<AvscType, AvscType>()
 
-/**
- * Returns the same type, which reads rows as `EncodedRow`s. Types other than that of changes stay as they
- * are.
- */
+/** Returns the type of changes such that it reads rows as `EncodedRow`s. Other types stay as they are. */
 export function withEncodedRows(type: AvscType): AvscType {
   if (type.name !== CHANGE) return type
   const known = ENCODED_TYPES.get(type)
@@ -114,7 +111,7 @@ interface Wanted {
   readonly numbers: Int32Array
   /** The offset of each wanted value, by the column's number in the cursor. */
   readonly places: Int32Array
-  /** All wanted columns stand before this one. */
+  /** All wanted columns come before this one. */
   readonly upTo: number
 }
 

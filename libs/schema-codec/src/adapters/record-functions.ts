@@ -145,7 +145,7 @@ function loopingWriter(properties: readonly Property[]): AvscType['_write'] {
   }
 }
 
-/** Compiles the code. Names stand in it only as JSON strings. */
+/** Compiles the code. It contains names only as JSON strings. */
 function compile(body: string, properties: readonly Property[]): unknown {
   const types = properties.map(property => property.type)
   const names = types.map((_, i) => `t${i}`)

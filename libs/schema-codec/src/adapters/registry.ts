@@ -334,7 +334,7 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 || (error instanceof Error && error.name === 'ConfluentSchemaRegistryError')
 }
 
-/** The error for a schema that passes our own check and not that of the registry. */
+/** The error for a schema that passes our own check, but not the registry's. */
 function refusedByRegistry(subject: string, error: unknown): unknown {
   if (!isSluiceError(error, 'schema-incompatible')) return error
   const message =

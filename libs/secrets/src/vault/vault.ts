@@ -363,7 +363,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const before = this.#records.get(key)
     const record = next(before)
     const values = [record === null ? null : io.encode('SecretRecord', record)]
-    // No version can follow that one, so it is removed first.
+    // If no version can follow the present one, its record is removed first.
     if (record !== null && isAhead(before)) values.unshift(null)
     const records = values.map(value => io.signed(target.topic, { key: textKey(key), value }))
     if (by !== undefined) records.push(this.#changeRecord({ kind, name, by }, record, before))

@@ -22,7 +22,9 @@ export interface GivenRows {
   readonly types: { readonly [column: string]: string }
 }
 
-/** Makes a source with these rows. Its columns are those of any row, in the order in which they come. */
+/**
+ * Makes a source with these rows. Its columns are all columns of the rows, in the order in which they come.
+ */
 export function createGivenSource(given: GivenRows): Source {
   const write = async (model: ModelSpec, file: string): Promise<Extract> => {
     const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }

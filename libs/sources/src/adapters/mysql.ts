@@ -100,7 +100,7 @@ function placeOf(message: string, sql: string): SqlPlace | null {
     const text = message.slice(near + NEAR.length, message.length - end.length)
     const lines = sql.split('\n')
     const before = lines.slice(0, Number(line) - 1).reduce((sum, each) => sum + each.length + 1, 0)
-    // The text begins with the mistake, which stands in that line.
+    // The text begins with the mistake, which is in that line.
     const at = text === '' ? sql.trimEnd().length : sql.indexOf(text.split('\n')[0] ?? '', before)
     return at < 0 ? { line: Number(line), column: 1 } : placeAt(at, sql)
   }

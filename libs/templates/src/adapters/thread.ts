@@ -1,6 +1,6 @@
 /**
- * Renders as `renderChanges` does, in a thread of its own. A server that renders the templates of others goes
- * on answering meanwhile, however long a template takes, and can end the thread in the midst of one.
+ * Renders as `renderChanges` does, in a thread of its own. Meanwhile a server that renders templates of other
+ * people goes on answering, however long a template takes. It can end the thread in the middle of a template.
  */
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
@@ -22,7 +22,7 @@ const MAX_DECODED_AT_ONCE = 20
 
 /**
  * Starts a thread for each call of the returned function. The signal ends the thread at once, even in the
- * midst of a template, and its reason is thrown.
+ * middle of a template. The call then throws the signal's reason.
  */
 export function renderInThread(signal: AbortSignal): RenderChanges {
   return async function* (changes, definition, context) {
@@ -50,7 +50,7 @@ export class SlowRenders implements AsyncDisposable {
       for await (const { rendered } of renderIn(this.#thread, work, signal)) all.push(rendered)
       return all
     } catch (error) {
-      // The thread may be in the midst of a template.
+      // The thread may be in the middle of a template.
       await this.#end()
       throw error
     }

@@ -13,15 +13,18 @@ import { scanHoles } from '../request/json-text.ts'
 import { JSON_FILTERS } from '../filters/filters.ts'
 import { NOT_COUNTED, jsonText } from '../values/print-value.ts'
 
-/** The place of a column's value. It stands there as JSON, or as `{{ }}` prints it, alone or in a string. */
+/**
+ * The place of a column's value. The value is written there as JSON, or as `{{ }}` prints it, alone or in a
+ * string.
+ */
 export interface Hole {
   readonly column: string
   readonly as: 'json' | 'printed' | 'in string'
 }
 
 /**
- * A body consists of `first`, the row's values with `inner` between them, and `last`. `joint` stands between
- * two rows of a batch. There is one hole more than pieces in `inner`.
+ * A body consists of `first`, the row's values with `inner` between them, and `last`. `joint` is between two
+ * rows of a batch. There is one hole more than pieces in `inner`.
  */
 export interface JsonOutline {
   readonly first: string
@@ -287,7 +290,7 @@ function envelopeOf(wrap: string | undefined): { readonly before: string; readon
 /**
  * Proves that the pieces make JSON. It scans two rows with a hole for each value. The same brackets must be
  * open where the first and where the second row begins. Then any number of rows is JSON if two are. Each
- * trailing comma stands within a piece, since a value stands between two pieces, and is cut there.
+ * trailing comma lies within a piece, since a value lies between two pieces. The comma is cut there.
  */
 function provenOutline(
   { row, around }: Found,

@@ -25,7 +25,7 @@ import type { Branch, Filtered, ParsedTemplate, TemplateNode } from './parse/tem
 
 /**
  * Fits the output of `{{ }}` into its place, behind the text `before`. Each function may throw a
- * `TemplateFault` for text that cannot stand there.
+ * `TemplateFault` for text that does not fit there.
  */
 export interface Escaping {
   escape(text: string, before: string): string
@@ -109,7 +109,7 @@ const NOTHING: Run = () => undefined
 class TemplateCompiler {
   readonly #escaping: Escaping | null
   readonly #isJson: boolean
-  /** In JSON, true if quotes are open where the next node stands; null if that depends on the rows. */
+  /** In JSON, true if quotes are open before the next node; null if that depends on the rows. */
   #inside: boolean | null = false
   #isCapturing = false
 
@@ -236,7 +236,7 @@ class TemplateCompiler {
   }
 
   /**
-   * Writes an output that stands between quotes of JSON. An output in a `capture` is written in the same way,
+   * Writes an output that is between quotes of JSON. An output in a `capture` is written in the same way,
    * since the captured text may be put between quotes later.
    */
   #jsonWriter({ filters }: Filtered): (value: unknown, frame: Frame) => void {

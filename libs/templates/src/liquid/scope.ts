@@ -9,7 +9,7 @@ import { propertyReader } from './read-property.ts'
 
 export type Getter = (frame: Frame) => unknown
 
-/** Stands in a slot before the first assignment. */
+/** The content of a slot before the first assignment. */
 const UNSET = Symbol('unset')
 
 /** Every template has these names besides columns. */

@@ -1,7 +1,7 @@
 /**
- * Finds the columns that a template uses, without rendering it. If only rendering shows them, the whole row
- * counts as used, so that no needed column is missing. A name that can never have a value is a mistake: it
- * would print nothing, and the request would not depend on its rows.
+ * Finds the columns that a template uses, without rendering it. If only rendering shows which columns it
+ * uses, the whole row counts as used, so that every needed column is there. A name that can never have a
+ * value is a mistake: it would print nothing.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards, type QuotedToken, type Token } from 'liquidjs'

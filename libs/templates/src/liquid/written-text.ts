@@ -80,7 +80,7 @@ export function unmarked(value: unknown, counter: TextCounter, depth = 0): unkno
   return chargedItems(value, counter, depth).map(item => unmarked(item, counter, depth + 1))
 }
 
-/** Returns the text as it stands between quotes. Line breaks are escaped, even the template's own. */
+/** Returns the text as it is written between quotes. Line breaks are escaped, even the template's own. */
 export function writtenInQuotes({ marked: text }: WrittenText): string {
   if (text.search(MARK_OR_CONTROL) < 0) return text
   return text

@@ -158,7 +158,7 @@ function compileForm(
   }
 }
 
-/** Writes the JSON that stands in a column of the row, unchanged. */
+/** Writes the JSON of a column of the row, unchanged. */
 function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
   const field = 'body.jsonColumn'
   compiler.uses(column, field)

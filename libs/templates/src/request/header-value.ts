@@ -38,7 +38,7 @@ export function finishHost(rendered: string): string {
 
 /**
  * Finds a fault of a piece of a header's template that no value around it can mend. Line breaks are no fault,
- * since they may stand at an end, where white space is cut off.
+ * since they may be at an end, where white space is cut off.
  */
 export function headerLiteralFault(piece: string): LiteralFault | null {
   const wrong = NOT_IN_HEADER_VALUE.exec(piece.replaceAll(LINE_BREAKS, ' '))

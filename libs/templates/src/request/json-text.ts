@@ -12,7 +12,7 @@ export type JsonCheck =
 
 /** Returns the text without trailing commas if that is JSON. Otherwise returns the error with its place. */
 export function finishJson(text: string): JsonCheck {
-  // A loop usually leaves its comma before the last bracket. That one can be cut without a scan: if it stood
+  // A loop usually leaves its comma before the last bracket. That comma can be cut without a scan: if it were
   // inside a string, the text would end within that string and not be JSON anyway.
   const likely = withoutLastComma(text)
   const found = parsed(likely)
@@ -26,9 +26,7 @@ export function finishJson(text: string): JsonCheck {
   return { ok: false, error: 'the body is not JSON', at: 0 }
 }
 
-/**
- * Returns the error of a text that is no JSON as it stands; null if it is JSON. Trailing commas are errors.
- */
+/** Returns the error of a text that is not JSON; null if it is. Trailing commas are errors. */
 export function strictJsonError(text: string, subject: string): string | null {
   if (parsed(text) !== null) return null
   const { error, commas } = scanJson(text)
@@ -147,7 +145,7 @@ const HOLES = /[\u0000\u0001]/
 
 /**
  * Scans JSON text with a hole between each two pieces. Returns null unless the text is JSON for all values
- * that may stand in the holes. A trailing comma and its bracket stand in the same piece.
+ * that the holes may have. A trailing comma and its bracket are in the same piece.
  */
 export function scanHoles(pieces: readonly string[], isJson: (hole: number) => boolean): HoleScan | null {
   if (pieces.some(piece => HOLES.test(piece))) return null
@@ -289,7 +287,10 @@ function endOfString(text: string, begin: number, onHole: OnHole): number | Json
 /** Characters of the text that an error shows before the place, and behind it. */
 const EXCERPT = 30
 
-/** Returns a sentence with the place in the rendered text, what stands there, and what was expected. */
+/**
+ * Returns a sentence with the place in the rendered text, the text that was found there, and the text that
+ * was expected.
+ */
 function describeJsonError(text: string, { at, expected }: JsonError, subject: string): string {
   if (text.trim() === '') return `${subject} is empty, which is not JSON`
   const { line, column } = placeOf(text, at)

@@ -62,7 +62,7 @@ interface NameUse {
 
 const FIXED_VALUE = /^(true|false|null|-?\d+(\.\d+)?)$/
 
-/** Stands in place of a part whose mistake is noted. */
+/** Replaces a part whose mistake is noted. */
 export const WRONG_PART: Part = { constant: '', run: () => '' }
 
 export function constantPart(text: string): Part {
@@ -238,7 +238,9 @@ function lackedBy(error: unknown): string | null {
 
 const MAX_FOREIGN_LENGTH = 80
 
-/** Our own messages shorten values. Those of a library may show a value whole, and are shortened here. */
+/**
+ * Our own messages shorten values. A message of a library may show a whole value, so it is shortened here.
+ */
 function shownMessageOf(error: unknown): string {
   const message = messageOf(error)
   if (error instanceof TemplateFault || message.length <= MAX_FOREIGN_LENGTH) return message

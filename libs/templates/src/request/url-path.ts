@@ -30,7 +30,7 @@ function encodeText(text: string): string {
 }
 
 const CONTROL = /[\u0000-\u001f\u007f]/
-/** Every character that may not stand in a URL as it is. A `%` counts as part of an encoding. */
+/** Every character that a URL may only have encoded. A `%` counts as part of an encoding. */
 const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
 
 const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'
@@ -71,7 +71,8 @@ export function pathLiteralFault(piece: string, before: string): LiteralFault | 
 
 /**
  * Turns the rendered text into the path that is appended to the base URL. `written` is the template's own
- * text; `//` is allowed only if it stands there. Throws a `TemplateFault` for a path that a URL would change.
+ * text; `//` is allowed only if it is part of that text. Throws a `TemplateFault` for a path that a URL would
+ * change.
  */
 export function finishPath(rendered: string, written: string): string {
   const trimmed = rendered.trim()

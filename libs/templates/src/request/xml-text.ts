@@ -40,7 +40,7 @@ function withoutBlanksOf(text: string, before: string): string {
   return text.replaceAll(/[\n\t\r]/g, character => BLANKS_OF_ATTRIBUTES[character] ?? '')
 }
 
-/** True if the next character would stand in the value of an attribute. A tag has no "<" in it. */
+/** True if the next character would be in the value of an attribute. A tag has no "<" in it. */
 function endsInAttribute(before: string): boolean {
   const open = before.lastIndexOf('<')
   if (open < 0 || !/[\w:\u0080-\uffff]/.test(before.charAt(open + 1))) return false

@@ -2,8 +2,8 @@
 import { Decimal, type Value } from '@sluice/contracts/values'
 
 /**
- * A reviver for JSON.parse. `source` is the number as it stands in the text (ECMAScript 2026, JSON.parse
- * source text access).
+ * A reviver for JSON.parse. `source` is the number as the text has it (ECMAScript 2026, JSON.parse source
+ * text access).
  */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 

@@ -6,8 +6,9 @@ import { Decimal } from '@sluice/contracts/values'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 /**
- * A decimal that a template wrote or calculated. It has no trailing zeros except one right behind the point,
- * as Shopify prints `5.0` and `10.5`. A decimal of a column, in contrast, keeps all digits behind its point.
+ * A decimal that a template wrote or calculated. It has one digit behind the point, or more without trailing
+ * zeros, as Shopify prints `5.0` and `10.5`. A decimal of a column, in contrast, keeps all digits behind its
+ * point.
  */
 export class WrittenDecimal extends Decimal {}
 

@@ -1,4 +1,4 @@
-/** Reads values that stand in JSON columns. */
+/** Reads the values of JSON columns. */
 import { JsonText, NO_NUMBERS, type Value } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { parseExactJson } from './exact-json.ts'

@@ -57,7 +57,7 @@ export interface Narrowing {
 
 export interface PlacedRow {
   readonly partition: number
-  /** Size of the change as it would stand in the topic. */
+  /** Size of the change as the topic would have it. */
   readonly bytes: number
   readonly change: Change
   /** True for a sample: the run has no change of that op, so a row of the model stands in for one. */
@@ -81,10 +81,10 @@ export interface NextChanges extends AsyncDisposable {
   readonly changed: ChangedDestination | null
   /**
    * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
-   * it would stand in. May be iterated once.
+   * it would go to. May be iterated once.
    *
-   * If no change has the wanted op, the first row of the model that fits stands for it, as it is now. For
-   * `changed`, its earlier values are those delivered, or else the same ones.
+   * If no change has the wanted op, the first row of the model that fits is shown in its place, as it is now.
+   * For `changed`, its earlier values are the delivered ones, or else the same ones.
    */
   changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>
 }

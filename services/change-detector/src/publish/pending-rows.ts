@@ -6,7 +6,7 @@ import type { ChangeFrame, RowsEncoder } from '@sluice/schema-codec/port'
 /** The limits of an append. One change alone may have more bytes. */
 const APPEND_ROWS = 1000
 const APPEND_BYTES = 256 * 1024
-/** The bytes of a buffer: those of an append, and room for the change that exceeds its limit. */
+/** The bytes of a buffer: the bytes of an append, and room for the change that exceeds its limit. */
 const BUFFER_BYTES = APPEND_BYTES + 32 * 1024
 /** Up to this many buffers are kept for later appends. */
 const MAX_SPARE_BUFFERS = 8

@@ -1,7 +1,7 @@
 /**
- * The place in `changes` of recorded requests that are sent again (PROTOCOL.md §12). They stand there whole,
- * each under a key of its own, which is no key of a row. The keys are numbered. So the requests of one replay
- * replace those of an earlier one whose keys were not ended.
+ * The place in `changes` of recorded requests that are sent again (PROTOCOL.md §12). Each is stored there
+ * whole, under a key of its own, which is no key of a row. The keys are numbered. So the requests of one
+ * replay replace those of an earlier one whose keys were not ended.
  */
 import { lastOwnRecord, markerOf } from '@sluice/topics/owned-reader'
 import { at, markerKey } from '@sluice/topics/topics'

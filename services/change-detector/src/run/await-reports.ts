@@ -98,17 +98,17 @@ function untilNextLook(error: unknown): true {
   throw error
 }
 
-/** Queues a run in the place of an interrupted one, if the machine says so. */
+/** Queues a run that replaces an interrupted one, if the machine says so. */
 async function replaceIfDue(owned: OwnedSync, next: Next): Promise<void> {
   const { newRunId, now } = owned.deps
   if (next === 'replace') await owned.step({ kind: 'replaced', newRunId: newRunId(), at: now() })
 }
 
 /**
- * Brings the run to its end that an earlier owner left at work, if there is one (PROTOCOL.md §6).
+ * Ends the run that an earlier owner left at work, if there is one (PROTOCOL.md §6).
  *
- * Looks how much of the run is written, writes missing markers, and waits until delivery has reported it. The
- * machine decides which of these steps the run needs, and which run takes its place.
+ * It looks how much of the run is written, writes missing markers, and waits until delivery has reported the
+ * run. The machine decides which of these steps the run needs, and which run replaces it.
  */
 export async function finishInterruptedRun(owned: OwnedSync): Promise<void> {
   const { deps, ownership, ends } = owned

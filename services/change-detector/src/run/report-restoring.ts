@@ -31,7 +31,7 @@ export class RestoringReporter {
     this.#options = options
   }
 
-  /** Takes the newest progress, with each batch of records. Waits while an event is written. */
+  /** To be called after each batch of records, with the progress so far. Waits while an event is written. */
   async report(restoring: Restoring): Promise<void> {
     const { sync, logger, steadyNow, write } = this.#options
     const now = steadyNow()
@@ -50,7 +50,7 @@ export class RestoringReporter {
     if (now - this.#writtenAt >= EVENT_EVERY_MS) {
       this.#isWritten = true
       await write(restoring)
-      // The time that the event itself took does not count, since nothing was read in it.
+      // The time for writing the event does not count, since the restore reads nothing meanwhile.
       this.#writtenAt = steadyNow()
     }
   }

@@ -362,7 +362,7 @@ export class RunExecution {
 
   /**
    * Resolves with the path of the file for the model's result. Removes files that killed runs of the sync
-   * left there, and makes the folder anew if somebody has deleted it.
+   * left there, and creates the folder again if somebody has deleted it.
    */
   async #extractFile(incarnation: string): Promise<string> {
     const { deps, sync } = this.#owned

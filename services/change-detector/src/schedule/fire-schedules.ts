@@ -25,8 +25,8 @@ interface Reported {
  * or while the sync was paused, is due once.
  *
  * Each instant is reported once. The sync's owner decides what becomes of it, since the owner knows for
- * certain which instants have had their run. The runs of a dead owner stand in the topic `runs`, from which
- * the next detector begins here.
+ * certain which instants have had their run. The topic `runs` has the runs of a dead owner, and the next
+ * detector begins from these.
  */
 export class DueSyncs {
   readonly #reported = new Map<string, Reported>()

@@ -46,7 +46,7 @@ export class SyncSchedules {
     this.#onTransientFailure = onTransientFailure
   }
 
-  /** The schedules by sync, without those of paused syncs. Empty until the topic is read to its end. */
+  /** The schedules by sync, without those of paused syncs. Empty until the topic is read completely. */
   get all(): ReadonlyMap<string, SyncSchedule> {
     return this.#isComplete ? this.#known : new Map()
   }

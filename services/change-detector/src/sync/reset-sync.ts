@@ -14,9 +14,9 @@ import type { RunnerDeps } from './runner-deps.ts'
 import type { OwnedSync } from './owned-sync.ts'
 
 /**
- * Carries out the reset that is at work. Its event is written before: a detector that is no longer the owner
- * could not write it, so it takes nothing away from the owner. The caller must write nothing of the old
- * incarnation afterwards.
+ * Carries out the reset that is at work. The event of the reset is written first. A detector that is no
+ * longer the owner fails at that write, so it deletes nothing that belongs to the owner. After this call, the
+ * caller must not write records of the old incarnation.
  */
 export async function resetSync(owned: OwnedSync, run: RunState): Promise<void> {
   const { deps, sync, ownership, ends } = owned

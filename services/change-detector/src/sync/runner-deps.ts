@@ -39,7 +39,10 @@ export interface RunnerDeps {
   readonly detections?: Slots | undefined
   /** Limits the runs of syncs at which processes died, since each may end this one; absent: no limit. */
   readonly runsAfterDeaths?: Slots | undefined
-  /** Limits the bytes of requests and attempts in the log; absent: those of the last seven days are kept. */
+  /**
+   * Limits the bytes of requests and attempts in the log. If absent, the log keeps those of the last seven
+   * days.
+   */
   readonly logRoom?: LogRoom | undefined
   /** Shows whether delivery is at work on a partition; absent: runs wait for delivery without limit. */
   readonly locks?: Locks | undefined

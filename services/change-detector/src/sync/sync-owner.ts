@@ -54,7 +54,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   #life: SyncLife
   /** Cancels the run at work. */
   #cancel = new AbortController()
-  /** True once a run is queued in the place of the one at work. */
+  /** True once a run is queued that replaces the one at work. */
   #isReplaced = false
 
   private constructor(
@@ -96,7 +96,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
       // The sync may have been deleted, and the end of its reset may be missing.
       await runs.caughtUp(homePartition(sync), { signal })
       await endInterruptedReset(deps, runs.of(sync), { incarnation: '', signal })
-      // A command to a sync that does not exist leaves nothing behind.
+      // A command to an unknown sync leaves nothing behind.
       await deps.resolveDefinition(sync, signal)
     }
     const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
@@ -153,7 +153,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     const done = step(this.#life, fact)
     this.#life = done.life
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
-    // The log keeps the order of the calls, so the events of one step stand together.
+    // The log keeps the order of the calls, so the events of one step stay together.
     await Promise.all(done.events.map(event => this.#write(event)))
     if (fact.kind === 'replaced') this.#isReplaced = true
     if (done.next === 'release' && !this.#isReplaced) this.#onEnd()

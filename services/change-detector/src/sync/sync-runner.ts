@@ -84,7 +84,7 @@ export class SyncRunner {
     return promise
   }
 
-  /** Takes an instant of the schedule, in the place of an earlier one that still waits. */
+  /** Takes an instant at which the schedule is due. It replaces an earlier instant that still waits. */
   fire(fired: Fired): void {
     this.#due.set(fired)
     this.wake()

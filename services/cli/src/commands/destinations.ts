@@ -38,7 +38,10 @@ function ago(at: string | null, now: number): string {
 
 type Destination = DestinationsPage['destinations'][number]
 
-/** The destinations of a page, by name. Reasons and what to do stand below those that need somebody. */
+/**
+ * The destinations of a page, by name. Below the table are the reasons of those that need attention, and the
+ * commands that help.
+ */
 function destinationsText(
   { destinations, next }: DestinationsPage,
   options: OutputOptions & { readonly now: number },

@@ -35,7 +35,7 @@ interface HelpOptions {
 }
 
 const WIDTH = 100
-/** Text of the left column that is wider stands on a line of its own. */
+/** A wider text of the left column gets a line of its own. */
 const MAX_LEFT = 34
 const LEFT_OF_EXAMPLES = 60
 

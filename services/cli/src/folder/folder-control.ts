@@ -27,13 +27,13 @@ import type { FolderOptions, Held } from './hold-folder.ts'
 /** A command waits this long for another one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
-/** One page. A project with more resources is not compared with its files. */
+/** The size of the page that is read. Files of a project with more resources are not compared. */
 const MAX_RESOURCES = 1_000
 const SHOWN_EDITS = 3
 
 /**
- * The subject of a question: a sync, which the project has to have; the past, for which no files are made
- * where nothing was; or the folder, which is made.
+ * The subject of a question. A sync: the project has to have it. `past`: the answer makes no files in a
+ * folder in which nothing ran. `folder`: it makes the folder's files.
  */
 type About = { readonly sync: string } | 'past' | 'folder'
 

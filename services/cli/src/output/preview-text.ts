@@ -64,7 +64,9 @@ export function previewEnd(
     /** The number of rows in these requests. */
     readonly rows: number
     readonly isCut: boolean
-    /** True if rows of the model stand for rows that would have changed. */
+    /**
+     * True if the requests are samples: they show rows of the model instead of rows that would have changed.
+     */
     readonly isSample?: boolean
   },
   options: OutputOptions,
@@ -99,8 +101,8 @@ export function previewEnd(
 }
 
 /**
- * Breaks JSON that stands in one line into a line for each item or field. Any other text stays as it is. It
- * breaks only at commas, and takes away only white space around them.
+ * Breaks JSON of one line into a line for each item or field. Any other text stays as it is. It breaks only
+ * at commas, and takes away only white space around them.
  */
 export function itemsApart(body: string): string {
   const text = body.trim()

@@ -37,7 +37,7 @@ function painted(line: string, paint: Paint): string {
 }
 
 /**
- * Lines about a failed case. Those of the expected request begin with `-`, those of the sent one with `+`.
+ * Lines about a failed case. Lines of the expected request begin with `-`, lines of the sent one with `+`.
  */
 function detailLines({ problems, differences, requests }: CaseResult): readonly string[] {
   const lines = problems.map(safe)

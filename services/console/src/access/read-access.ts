@@ -97,7 +97,7 @@ export function readAccess(env: Environment, host: string): Access {
   )
 }
 
-/** The log could not tell two people with one token, or two tokens with one name, apart. */
+/** Throws `config` if two names or two tokens are the same. The log could not tell their owners apart. */
 function assertDistinct(named: readonly NamedToken[], others: readonly (string | null)[]): void {
   const names = new Set<string>()
   const values = new Set(others)

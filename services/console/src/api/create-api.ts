@@ -38,7 +38,7 @@ const MAX_AT_ONCE = 10
 const SECOND_MS = 1_000
 
 /**
- * A stream ends after this time if its client has a session: the client connects again and is checked anew.
+ * A stream ends after this time if its client has a session: the client connects again and is checked again.
  */
 const SESSION_STREAM_MS = 15 * 60_000
 

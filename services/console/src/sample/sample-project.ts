@@ -1,5 +1,5 @@
 /**
- * The sample project. Its rows stand in the query itself, so it reads no file. It sends to its own server,
+ * The sample project. Its rows are part of the query itself, so it reads no file. It sends to its own server,
  * unless the caller names another URL.
  */
 import type { SampleView } from '@sluice/contracts/api/operating'

@@ -15,7 +15,7 @@ export interface PageNotice {
 /** The most notices that a page keeps. */
 export const MAX_NOTICES = 20
 
-/** What the alerts say now: the conditions that hold, the newest first. */
+/** The present notices of the alerts: the conditions that hold, the newest first. */
 export function firingIn(alerts: readonly AlertView[]): readonly PageNotice[] {
   return alerts
     .flatMap(({ name, title, firing }) =>

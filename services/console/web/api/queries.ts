@@ -1,5 +1,5 @@
 /**
- * Queries that several pages share, each with its key. A query of one page alone stands in that page.
+ * Queries that several pages share, each with its key. A query of one page alone is in the file of that page.
  */
 import type { ResourceView, RunView } from '@sluice/contracts/api'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'

@@ -30,8 +30,8 @@ const isDialog = (target: EventTarget): boolean =>
   target instanceof Element && target.matches('dialog, [role=dialog]')
 
 /**
- * Tells where the next key goes, by the element that had the focus last. A field that is drawn anew loses the
- * focus to the page, although its user types on.
+ * Tells where the next key goes, by the element that had the focus last. A field that is drawn again loses
+ * the focus to the page, although its user types on.
  */
 function useFocus(): (event: KeyboardEvent) => 'field' | 'form' | 'page' {
   const last = useRef<{ readonly element: Element; readonly isInForm: boolean } | null>(null)

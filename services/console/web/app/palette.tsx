@@ -18,7 +18,7 @@ interface Choice {
 
 const MAX_CHOICES = 12
 
-/** True if the letters stand in the name in this order. */
+/** True if the name has the letters in this order. */
 export function matches(name: string, letters: string): boolean {
   let from = 0
   const text = name.toLowerCase()

@@ -46,9 +46,9 @@ const resourceParams = {
 }
 
 /**
- * A page that is loaded when it is opened. The router loads everything anew for a file that the server no
- * longer has, as after an upgrade. Without a server that would take the page away, so the error says that it
- * is gone.
+ * A page that is loaded when it is opened. For a file that the server no longer has, as after an upgrade, the
+ * router would load everything again. Without a server that would take the page away, so the error says that
+ * the server is gone.
  */
 function loaded<Module extends Record<Name, () => ReactElement>, Name extends string>(
   load: () => Promise<Module>,

@@ -33,7 +33,7 @@ export function Shell(): ReactElement {
   return (
     <>
       <Frame session={session.data} />
-      {/* The page behind it keeps the text that was typed. */}
+      {/* The page stays behind the dialog, and keeps the text that was typed. */}
       {ended ? (
         <SignIn
           over

@@ -32,7 +32,7 @@ const schemes: MantineColorSchemeManager = {
 
 const NO_BORDER = '1px solid transparent'
 
-/** The looks of buttons by variant, and those of badges by tone, in the colours of `tokens.css`. */
+/** The looks of buttons by variant, and of badges by tone, in the colours of `tokens.css`. */
 const variantColorResolver: VariantColorsResolver = ({ variant, color = 'calm' }) => {
   if (variant === 'light')
     return {

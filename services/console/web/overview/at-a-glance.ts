@@ -12,7 +12,7 @@ export interface Glance {
   readonly failing: readonly string[]
   /** The sync whose destination has lacked rows for the longest time, in ms since 1970. Null if none has. */
   readonly behind: { readonly sync: string; readonly since: number } | null
-  /** Of all runs that send now. Null if none does. */
+  /** The speed of all runs that send now. Null if none does. */
   readonly deliveredPerSecond: number | null
   readonly failedPerSecond: number
 }

@@ -53,7 +53,7 @@ const WAITS: { readonly [kind in Wait['kind']]?: readonly ['bad' | 'busy', strin
   limit: ['busy', 'at its limit'],
 }
 
-/** One wait of each kind, over all syncs that send there. */
+/** One wait of each kind, for all syncs that send there. */
 function waitsAt(name: string, syncs: readonly SyncView[]): readonly Wait[] {
   const waits = syncs.flatMap(({ destination, waiting }) => (destination === name ? waiting : []))
   return [...new Map(waits.map(wait => [wait.kind, wait])).values()].filter(({ kind }) => kind in WAITS)

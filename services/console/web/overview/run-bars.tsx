@@ -29,7 +29,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
       role="img"
       aria-label={label}
     >
-      {/* A tick takes the place of a run that does not exist yet. */}
+      {/* A tick stands for a run that does not exist yet. */}
       {Array.from({ length: Math.max(0, MAX_BARS - runs.length) }, (_, index) => (
         <rect
           key={index}

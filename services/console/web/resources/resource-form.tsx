@@ -89,7 +89,7 @@ function Waits({ title, error }: { readonly title: string; readonly error: unkno
 
 interface FormProps {
   readonly kind: FormKind
-  /** The text of the server, or the one that a new resource begins with. */
+  /** The text of the server, or the first text of a new resource. */
   readonly start: string
   /** Null for a new resource. */
   readonly stored: ResourceView | null

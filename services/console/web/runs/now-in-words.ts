@@ -1,11 +1,11 @@
-/** What a run does now, how fast it is, and how long it takes, in words. */
+/** Says in words how a run works now, how fast it is, and how long it takes. */
 import type { RunView } from '@sluice/contracts/api'
 import { count, rows } from '../ui/format.ts'
 import { totalsOf } from './totals.ts'
 
 type Phase = NonNullable<RunView['phases']>[number]['phase']
 
-/** What happens in each phase. */
+/** The work of each phase, in words. */
 export const PHASE_NAMES: { readonly [phase in Phase]: string } = {
   detecting: 'Comparing rows',
   publishing: 'Writing changes',

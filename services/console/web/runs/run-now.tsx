@@ -1,4 +1,4 @@
-/** What a run does now: how far it is, how fast, how long it still takes, and what it waits for. */
+/** The present work of a run: its progress, its speed, the time left, and its waits. */
 import type { RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { hasEnded } from '../api/follow-run.ts'

@@ -1,5 +1,6 @@
 /**
- * A chart over time with axes, a legend, and the values at the pointer. Its colours are those of the legend.
+ * A chart over time with axes, a legend, and the values at the pointer. Lines and legend have the same
+ * colours.
  */
 import { useComputedColorScheme } from '@mantine/core'
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'

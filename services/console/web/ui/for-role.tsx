@@ -4,7 +4,7 @@ import { useMay, whyOff, type Role } from '../api/session.ts'
 
 interface ForRoleProps {
   readonly role: Role
-  /** The text of the link, for the button that stands in its place. */
+  /** The text of the link, for the button that replaces it. */
   readonly label: string
   readonly className?: string
   readonly children: ReactNode

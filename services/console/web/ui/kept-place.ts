@@ -47,8 +47,8 @@ function newPlace(name: string): string {
 }
 
 /**
- * The place of a text that no tab holds, if there is one: that of this tab before it was loaded again, or
- * any.
+ * The place of a text that no tab holds; a new place if there is none. The place that this tab had before it
+ * was loaded again comes first.
  */
 async function freePlace(name: string): Promise<string> {
   const places = placesOf(name)

@@ -19,8 +19,8 @@ export function liquidAt(before: string): 'output' | 'tag' | null {
 const textBefore = (state: EditorState, at: number): string => state.sliceDoc(Math.max(0, at - MAX_TAG), at)
 
 /**
- * Closes `{{` and `{%` as they are typed, wherever they stand, and types over what it closed. So a tag that
- * somebody types to its end is just what they typed.
+ * Closes `{{` and `{%` as they are typed, anywhere in the text, and types over what it closed. So a tag that
+ * somebody types completely is just what they typed.
  */
 const typing = EditorView.inputHandler.of((view, from, to, text) => {
   if (from !== to || view.state.readOnly || view.composing) return false
@@ -45,7 +45,7 @@ const typing = EditorView.inputHandler.of((view, from, to, text) => {
   return false
 })
 
-/** Takes back the closing part together with the opening one, as long as nothing stands between them. */
+/** Removes the closing part together with the opening one, as long as nothing is between them. */
 const takingBack = keymap.of([
   {
     key: 'Backspace',
@@ -88,7 +88,7 @@ export const TAGS: { readonly [name: string]: string } = {
   capture: 'capture ${name} %}${}{% endcapture',
   comment: 'comment %}${}{% endcomment',
 }
-/** Tags that stand between or at the end of others. */
+/** Tags between others, or at the end of others. */
 const PARTS = ['else', 'elsif', 'when', 'endfor', 'endif', 'endunless', 'endcase', 'endcapture', 'break']
 
 /**

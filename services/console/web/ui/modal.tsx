@@ -37,7 +37,7 @@ export function Modal({ title, onClose, children, wide }: ModalProps): ReactElem
   )
 }
 
-/** Focuses a field, else the button that cancels. The library would choose the one that closes. */
+/** Focuses a field, else the button that cancels. The library would choose the button that closes. */
 function focusFirst(body: HTMLElement | null): void {
   const field = body?.querySelector<HTMLElement>('input:not([type=file], :disabled), textarea, select')
   const first = field ?? body?.querySelector<HTMLElement>('.dialog-actions button')

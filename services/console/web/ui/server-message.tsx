@@ -38,7 +38,7 @@ function MessageTime({ at, isQuoted }: { readonly at: string; readonly isQuoted:
 }
 
 function ToPlace({ place: { href, text } }: { readonly place: NamedPlace }): ReactElement {
-  // Toasts stand outside of the pages, where there is no router.
+  // Toasts are outside of the pages, where there is no router.
   const router = useRouter({ warn: false })
   const go = (event: MouseEvent): void => {
     const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)

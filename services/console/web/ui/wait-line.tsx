@@ -1,4 +1,4 @@
-/** What a sync or a run waits for: the reason, since when, and when it goes on. */
+/** One wait of a sync or a run: the reason, since when, and when it ends. */
 import type { SyncView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { waitInWords } from './format.ts'

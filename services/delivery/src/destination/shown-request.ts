@@ -7,7 +7,7 @@ interface Headers {
   readonly [name: string]: string
 }
 
-/** The headers of requests, with those of their destination. */
+/** The headers of requests, including the headers of their destination. */
 interface Head {
   /** The headers of the request itself. */
   readonly own: Headers
@@ -20,7 +20,7 @@ interface Head {
 /** The last head of each target, kept since the headers of most requests are equal. */
 const heads = new WeakMap<Target, Head>()
 
-/** Returns the headers of a request, with those of its destination. */
+/** Returns the headers of a request, including the headers of its destination. */
 export function headOf({ headers: own }: Pick<Request, 'headers'>, target: Target): Head {
   const known = heads.get(target)
   if (known !== undefined && areEqual(known.own, own)) return known

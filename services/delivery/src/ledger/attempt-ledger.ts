@@ -180,7 +180,7 @@ export class AttemptLedger {
     this.#progress = {}
     this.failures.clear()
     this.lately.clear()
-    // The remaining entries belong to requests that were passed over after a gap. Their part of the topic is
+    // The remaining entries belong to requests that were skipped after a gap. Their part of the topic is
     // trimmed later.
     this.#firstAttempts.clear()
     this.#lowestFirst = null

@@ -64,7 +64,7 @@ export class FailureReasons {
     }
   }
 
-  /** The reasons with rows, in the order in which they came. `before` are those of an earlier owner. */
+  /** The reasons with rows, in the order in which they came. `before` are the reasons of an earlier owner. */
   all(before: readonly FailedRows[] = []): readonly FailedRows[] {
     const own = [...this.#groups.values()].filter(({ rows, retried }) => rows + retried > 0)
     const sums = new Map<string, FailedRows>()

@@ -168,7 +168,8 @@ function keptValues(
   const before = typeof row.captured === 'string' ? row.captured : null
   if (isGone) return before === null ? 'as before' : null
   if (outcome !== 'delivered') return 'as before'
-  // A row that was certainly not there is created anew. Earlier captured values name another object.
+  // A row that was certainly not there is created as a new object. Earlier captured values name another
+  // object.
   const isNew = row.op === 'added' && !row.uncertain
   const kept = isNew ? null : before
   const values = now === null ? kept : mergeCaptured(kept, now)

@@ -3,7 +3,7 @@
  * requests behind if it ends without a `release` (PROTOCOL.md §8).
  *
  * States: `none` (it released the partition) or `of the open run` (until that run ends) → `of an earlier run`
- * (the run could not be opened and is passed over) → `none`, once the requests can arrive no more.
+ * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more.
  */
 import type { WaitNow } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
@@ -148,7 +148,7 @@ export class MaybeSent {
     this.#state = 'none'
   }
 
-  /** The run is passed over. Its target is not known here, so the next run waits for its requests. */
+  /** The run is skipped. Its target is not known here, so the next run waits for its requests. */
   runPassedOver(): void {
     if (this.#state === 'of the open run') this.#state = 'of an earlier run'
   }

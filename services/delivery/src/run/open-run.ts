@@ -210,9 +210,7 @@ function earlyEndOf(
   })
 }
 
-/**
- * Waits for the secrets of the destination. If they do not come before the run ends, nothing of it is sent.
- */
+/** Waits for the secrets of the destination. If the run ends first, none of its requests are sent. */
 async function targetOf(
   { deps, recent }: Pick<DeliveryParts, 'deps' | 'recent'>,
   {

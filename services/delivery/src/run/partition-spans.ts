@@ -1,6 +1,6 @@
 /**
- * Makes the spans of one partition in a run's trace, once the run is over there. Delivery makes those of the
- * renderer too, since it has seen when the renderer began and ended.
+ * Makes the spans of one partition in a run's trace, once the run is over there. Delivery makes the spans of
+ * the renderer too, since it has seen when the renderer began and ended.
  */
 import type { CountsByOp, OpCounts } from '@sluice/contracts/state'
 import type { Attribute, Span } from '@sluice/runtime/traces/span'

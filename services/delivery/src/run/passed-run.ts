@@ -1,7 +1,7 @@
 /**
  * Runs that end before delivery has reached their `run-end` (PROTOCOL.md §11):
  *
- * - A run that cannot be opened, since its definition or some of its requests cannot be read, is passed over.
+ * - A run that cannot be opened, since its definition or some of its requests cannot be read, is skipped.
  *   The next run takes all of it as unknown.
  * - A run whose renderer cannot go on is ended here.
  */
@@ -12,7 +12,7 @@ import type { CountsByOp } from '@sluice/contracts/state'
 import { runAtWork, type RunsView } from '@sluice/runs/runs-view'
 import type { PartitionReporter } from './report-partition.ts'
 
-/** The run that is passed over, if there is one. */
+/** The run that is skipped, if there is one. */
 export class PassedRun {
   readonly #isOver: (run: number) => boolean
   #run: number | null = null
@@ -24,7 +24,7 @@ export class PassedRun {
     this.#isOver = isOver
   }
 
-  /** The number of the run that is passed over; null if there is none. */
+  /** The number of the run that is skipped; null if there is none. */
   get run(): number | null {
     return this.#run
   }
@@ -37,8 +37,8 @@ export class PassedRun {
   }
 
   /**
-   * True if a record of this run is to be passed over. Throws the error of an unreadable record if it belongs
-   * to a run that goes on.
+   * True if a record of this run is to be skipped. Throws the error of an unreadable record if it belongs to
+   * a run that goes on.
    */
   passes(run: number): boolean {
     const torn = this.#torn

@@ -120,7 +120,7 @@ export class RecentCounts {
   }
 }
 
-/** Merges spans that nobody judges apart: those of earlier runs, and old ones. */
+/** Merges spans that nobody looks at separately: spans of earlier runs, and old ones. */
 function coarse(
   spans: readonly Span[],
   { run, now }: { readonly run: number; readonly now: number },

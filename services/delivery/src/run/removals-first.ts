@@ -40,7 +40,7 @@ export class RemovalsFirst {
     return this.#waitsFor
   }
 
-  /** True for a request that has to wait. In a run that ends early none waits, since nothing more is sent. */
+  /** True for a request that has to wait. In a run that ends early no request waits, since none is sent. */
   mustWait({ begin, early }: OpenRun, { trigger }: Pick<Request, 'trigger'>): boolean {
     if (begin.removalsFirst !== true || trigger === 'removed') return false
     return this.#finishedRun !== begin.run && !early.signal.aborted

@@ -204,8 +204,9 @@ export class PartitionReporter {
   }
 
   /**
-   * Waits until the requests under way are answered, while another process waits for the partition. If that
-   * takes long, it reports the wait, so that people see why the run stands still. Rejects as `stopped` does.
+   * Waits for `stopped`, which resolves once the requests under way are answered. Meanwhile another process
+   * waits for the partition. If the wait is long, this reports it, so that people see why the run makes no
+   * progress. Rejects as `stopped` does.
    */
   async handOver(stopped: Promise<void> | undefined): Promise<void> {
     const over = new AbortController()

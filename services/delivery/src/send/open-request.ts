@@ -76,7 +76,7 @@ export class OpenRequest {
     return effectsOf({ ...whole, attempts, requests, ended })
   }
 
-  /** Gives back all memory but that of its state, while all its parts wait. */
+  /** Keeps only the memory of its state, while all its parts wait. */
   giveBackMemory({ rows }: Pick<Request, 'rows'>): void {
     this.memory.keepState({ rows: rows.length > 1 ? rows.length : 0, historyBytes: this.#historyBytes })
   }
@@ -99,7 +99,7 @@ function bytesOf(parts: readonly (PartHistory | EndedRows)[]): number {
 /** A request, or a part of one, that is in work. */
 export interface Ready extends SendJob {
   readonly open: OpenRequest
-  /** The whole request, as it stands in the topic. */
+  /** The whole request, as the topic has it. */
   readonly whole: Request
   /** The memory of this part, or of the whole request. */
   readonly memory: RequestMemory

@@ -1,5 +1,5 @@
 /**
- * The permission to send one request, from a lease, and the number of requests that one lease is used for.
+ * The permission to send one request, from a lease. Also the number of requests for which one lease is used.
  */
 import type { Health } from '@sluice/domain/answers/health'
 

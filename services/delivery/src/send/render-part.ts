@@ -87,7 +87,7 @@ export class PartRenderer {
     }
   }
 
-  /** Drops the kept changes if they are those of this request, or in any case without a request. */
+  /** Drops the kept changes if they belong to this request. Without a request, drops them in any case. */
   forget(request?: Pick<Request, 'seq'>): void {
     if (this.#kept === null || (request ?? this.#kept).seq !== this.#kept.seq) return
     this.#source.share().give(this.#kept.bytes)

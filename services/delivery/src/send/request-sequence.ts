@@ -6,15 +6,14 @@ export interface RequestSequence {
   readonly begin: Pick<RunBegin, 'run'>
   /** The seq of the next request. Null before the first one, which may be any request after a takeover. */
   nextSeq: number | null
-  /** The seq of the change after those of the requests so far. */
+  /** The seq of the change that comes after the requests so far. */
   nextChange: number
   /** The first change whose outcome is not known, and the reason; null without a gap. */
   fault: { readonly from: number; readonly error: string } | null
 }
 
 /**
- * Returns true if nothing is missing before this record. A gap faults the run. All later records are passed
- * over.
+ * Returns true if nothing is missing before this record. A gap faults the run. All later records are skipped.
  */
 export function inSequence(open: RequestSequence, offset: number, record: Request | Unrenderable): boolean {
   if (open.fault !== null) return false

@@ -41,8 +41,7 @@ export interface Sent {
   readonly kind: 'sent'
   readonly attempt: UnownedAttempt
   /**
-   * For a throttled attempt, the pause that the destination asked for, or the time until its limit starts
-   * anew.
+   * For a throttled attempt, the pause that the destination asked for, or the time until its limit is reset.
    */
   readonly retryAfterMs: number | null
   /** True if all rows, or some, were throttled. */

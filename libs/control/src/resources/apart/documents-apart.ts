@@ -1,6 +1,6 @@
 /**
  * Works on documents in threads of their own, for a server. A document of a permitted size may take seconds,
- * and the server answers others meanwhile. It can end a thread in the midst of a document.
+ * and the server answers others meanwhile. It can end a thread in the middle of a document.
  */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, errorOf } from '@sluice/contracts/errors'

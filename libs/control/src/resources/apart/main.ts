@@ -1,4 +1,4 @@
-/** The thread that works on documents for another one: one task at a time. */
+/** The thread that works on documents for the main thread: one task at a time. */
 import { parentPort } from 'node:worker_threads'
 import { failureOf } from '@sluice/contracts/errors'
 import { checkDocuments } from '@sluice/project/check-documents'

@@ -232,7 +232,7 @@ export interface FoundChanges {
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
   /** Rows settled as muted that were not so before. */
   readonly muted: number
-  /** Rows that are passed over since nobody has decided about them. */
+  /** Rows that are skipped since nobody has decided about them. */
   readonly undecided: number
 }
 
@@ -428,10 +428,10 @@ const DECIDED_OP = `CASE
   ELSE ${ADDED} END`
 
 /**
- * Returns SQL for the text that identifies the row and op of a muted key. Runs pass over the key until this
- * text differs. The text is made for every row, so its number is hexadecimal: DuckDB takes 90 µs to print a
- * number of 128 bits as a decimal. A removal needs no hash, since the row to remove stays the same until the
- * key's next change. A hash of it would change once the row is stored with columns that are new in the model.
+ * Returns SQL for the text that identifies the row and op of a muted key. Runs skip the key until this text
+ * differs. The text is made for every row, so its number is hexadecimal: DuckDB takes 90 µs to print a number
+ * of 128 bits as a decimal. For a removal the text has no hash: the row to remove stays the same until the
+ * key's next change, whereas its hash would change once the model gets new columns.
  */
 function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`

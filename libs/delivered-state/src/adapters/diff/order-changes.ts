@@ -48,8 +48,8 @@ export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
  * order of the model's query, and removals in the order of the state. Neighbours in this order are mostly
  * neighbours in extract and state, so a piece reads only a part of these.
  *
- * It takes the place of `found`. DuckDB writes columns of one byte a row to temporary files last, so for 20
- * million rows those of both tables would fill its memory.
+ * It replaces `found`. DuckDB writes columns of one byte a row to temporary files last, so for 20 million
+ * rows those of both tables would fill its memory.
  */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(`

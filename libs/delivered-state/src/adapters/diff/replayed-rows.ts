@@ -1,7 +1,7 @@
 /**
  * The settled changes that precede a replay (PROTOCOL.md §12): the keys of the rows that are to be sent
- * again, each as uncertain as the requests may leave it. While they are read, they stand in the temporary
- * table `found`.
+ * again, each as uncertain as the requests may leave it. While they are read, they are in the temporary table
+ * `found`.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, Row } from '@sluice/contracts/values'
@@ -84,7 +84,7 @@ function twinsOfRemoved(kind: number): string {
     WHERE s.fold IN (SELECT fold FROM (${removed})) AND s.key NOT IN (SELECT key FROM stage_replayed))`
 }
 
-/** True if a key is removed that shares its form with another one. */
+/** True if a key is removed that shares its form with another key. */
 async function removesTwins(connection: DuckDBConnection): Promise<boolean> {
   const folded = foldedKeys({ columns: 'key, removes', key: 'key', from: 'stage_replayed' })
   const reader = await connection.runAndReadAll(`

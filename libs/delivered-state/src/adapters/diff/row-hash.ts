@@ -28,7 +28,8 @@ import { isInSlice, type Slice, tableSlices } from './row-slices.ts'
  */
 const FORMS = 4
 /**
- * The version of the readings of stored values. With another one, the hashes of stored rows are made anew.
+ * The version of the readings of stored values. With another version, the hashes of stored rows are made
+ * again.
  */
 const STORED_FORMS = 1
 
@@ -166,7 +167,7 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
   return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
 }
 
-/** The reading of a column. A plain one can be a field as it stands. */
+/** The reading of a column. A plain one can be a field without changes. */
 interface Read {
   readonly reading: string
   readonly type: ColumnType
@@ -185,9 +186,9 @@ function hashOf(columns: readonly Read[]): string {
 }
 
 /**
- * Returns SQL for a text as a field, which ends at the next comma. Usually the field is the text as it
- * stands. If the text contains a comma, is empty or begins with `#`, the field is `#`, the length in bytes,
- * `:` and the text.
+ * Returns SQL for a text as a field, which ends at the next comma. Usually the field is the text itself. If
+ * the text contains a comma, is empty or begins with `#`, the field is `#`, the length in bytes, `:` and the
+ * text.
  */
 function field(reading: string, type: ColumnType): string {
   const fitted = (x: string): string =>

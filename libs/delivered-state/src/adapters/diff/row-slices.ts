@@ -20,7 +20,8 @@ export interface Slice {
 }
 
 /**
- * Rows in slices, and the greatest number of bytes that DuckDB reads at once, which are those of 2,048 rows.
+ * Rows in slices, and the greatest number of bytes that DuckDB reads at once, which is the size of 2,048
+ * rows.
  */
 export interface SlicedRows {
   readonly slices: readonly Slice[]

@@ -30,7 +30,7 @@ export const TWIN_TABLES = [GONE, TWINS]
 const BLANKS = '[\\s\\p{Z}\\p{Cc}\\p{Cf}]+'
 
 /**
- * A longer key is its own form. No API takes it for another one, and 2,048 copies would not fit into memory.
+ * A longer key is its own form. No API takes it for another key, and 2,048 copies would not fit into memory.
  */
 const MAX_FOLDED_BYTES = 1_000
 

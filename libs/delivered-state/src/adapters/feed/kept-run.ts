@@ -1,8 +1,7 @@
 /**
  * Keeps the rows that a run adds to an empty state, as the state has them once all are delivered. So the next
  * run need not read them from `changes` (docs/decisions/state-of-a-first-run.md). They are in a table of
- * their own. If the topic confirms them, the table takes the place of the state's rows. Otherwise it is
- * dropped.
+ * their own. If the topic confirms them, the table replaces the state's rows. Otherwise it is dropped.
  */
 import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'

@@ -1,8 +1,8 @@
 /**
  * Merges the fed records into the state, in one transaction. A key's state follows only from its last change,
  * and from the outcome in the retry entry that names the partition, run and seq of that change (PROTOCOL.md
- * §3). It does not depend on the earlier state. Partitions come in any order. The last change of a key is the
- * one of the highest run, since a key has at most one change in a run.
+ * §3). It does not depend on the earlier state. Partitions come in any order. The last change of a key is in
+ * the highest run, since a key has at most one change in a run.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { StatePositions } from '../../port.ts'
@@ -231,8 +231,9 @@ async function replaceByKey(
 }
 
 /**
- * SQL for the last staged change of each key: that of the highest run, and within a run the last one staged.
- * Run and row id form one number, since its maximum is cheaper to find than that of a pair.
+ * SQL for the last staged change of each key: the change of the highest run, and within a run the last one
+ * staged. Run and row id form one number, since the maximum of a number is cheaper to find than the maximum
+ * of a pair.
  */
 const LAST_OF_EACH_KEY = `
   SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes

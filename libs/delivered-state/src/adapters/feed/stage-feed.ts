@@ -20,8 +20,8 @@ const BATCH_CHARACTERS = 1_000_000
 /** Texts from this length on are measured in bytes. For shorter ones, characters are close enough. */
 const LONG_CHARACTERS = 1000
 /**
- * 2,048 rows of a temporary table have at most about these bytes, or those of a single batch. DuckDB reads so
- * many rows at once, whatever the condition. So empty rows are put between wide ones.
+ * 2,048 rows of a temporary table have at most about these bytes, or the bytes of a single batch. DuckDB
+ * reads so many rows at once, whatever the condition. So empty rows are put between wide ones.
  */
 const VECTOR_BYTES = 16_000_000
 

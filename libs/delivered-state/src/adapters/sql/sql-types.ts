@@ -187,9 +187,9 @@ function doubleReading(x: string): string {
 
 /**
  * Returns SQL for the reading of a stored value, given as text, whose column has this type now. The value
- * reads as it is, with two exceptions. A whole double from 1e16 on stands in JSON with all its digits. If
- * these are its shortest digits, it reads as DuckDB prints that double. (9007199254740993 is no double, and
- * stays.) And a decimal that names a float reads as that float.
+ * reads as it is, with two exceptions. JSON has all digits of a whole double from 1e16 on. If these are its
+ * shortest digits, it reads as DuckDB prints that double. (9007199254740993 is no double, and stays.) And a
+ * decimal that names a float reads as that float.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)

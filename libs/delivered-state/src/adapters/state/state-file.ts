@@ -31,8 +31,8 @@ export interface StateFileOptions {
  * the default size, rows of 10 KB would take 1.2 GB. A file of another block size is not opened, and is made
  * again.
  *
- * A write-ahead log would have each wide row in memory once more. Without one, the file has all that was
- * committed by the last checkpoint, and nothing later: positions and rows are always those of one moment.
+ * A write-ahead log would have each wide row in memory once more. Without one, the file has exactly the state
+ * of the last checkpoint: positions and rows always belong to one moment.
  */
 const STORAGE = `BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 

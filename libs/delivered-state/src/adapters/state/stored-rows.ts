@@ -1,8 +1,8 @@
 /**
  * Removes rows from the tables of a state file. If DuckDB deletes a row, it keeps 256 KB in memory for the
  * 2,048 rows around it, whatever its limit is. So rows of the state are only appended. A row that no longer
- * counts is named in `dead`, and the view `state` passes over it. Once many are dead, the table is written
- * anew without them (docs/decisions/state-appended.md).
+ * counts is named in `dead`, and the view `state` skips it. Once many are dead, the table is written again
+ * without them (docs/decisions/state-appended.md).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isInSlice, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
@@ -89,11 +89,11 @@ export function forgetGone({ before, last }: { readonly before: number; readonly
 }
 
 /**
- * The state is written anew if more than this share of its rows is dead, since the file is too large then.
+ * The state is written again if more than this share of its rows is dead, since the file is too large then.
  */
 const MAX_DEAD_SHARE = 0.25
 /**
- * It is also written anew beyond this number, since each reading of the state has the dead rows in memory.
+ * It is also written again beyond this number, since each reading of the state has the dead rows in memory.
  */
 const MAX_DEAD = 4_000_000
 /** One statement rewrites at most this many rows, since it keeps the dead rows among them in memory. */
@@ -129,8 +129,8 @@ export async function hideRows(connection: DuckDBConnection, rows: string): Prom
 }
 
 /**
- * Writes the state anew, in the same order, if too many of its rows are dead. To be called before rows are
- * appended, since their ids do not last within the transaction. Resolves with true if it wrote.
+ * Writes the state again, in the same order, if too many of its rows are dead. To be called before rows are
+ * appended, since it changes the ids of rows within the transaction. Resolves with true if it wrote.
  */
 export async function dropDeadRows(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
@@ -155,8 +155,8 @@ function* partsOf({ from, to }: Slice): Generator<Slice> {
 }
 
 /**
- * Deletes the rows of a table whose partition and key `rows`, which is SQL, selects. Writes a large table
- * anew.
+ * Deletes the rows of a table whose partition and key `rows`, which is SQL, selects. A large table is written
+ * again without them.
  */
 export async function removeKeys(
   connection: DuckDBConnection,

@@ -116,8 +116,8 @@ function forgetRuns(file: IndexFile, limit: number): void {
 }
 
 /**
- * Looks at each mention once when it has become too old. It forgets the mention if a later one of its key
- * stands in the same place. Other mentions stay, since their topic holds the record for as long as the key
+ * Looks at each mention once when it has become too old. It forgets the mention if there is a later one of
+ * its key in the same place. Other mentions stay, since their topic holds the record for as long as the key
  * lives.
  */
 function sweepMentions(file: IndexFile, before: number): number {

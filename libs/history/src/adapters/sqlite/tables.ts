@@ -6,7 +6,7 @@
  * - A `kind` has the fields with few different values: sync, trigger, outcome, status, method. A filter on
  *   these chooses kinds. The answer is the newest attempts of these kinds, merged. So no search reads many
  *   attempts that do not match.
- * - The text of an error stands once per kind. `error_text` finds any three or more characters in it.
+ * - The text of an error is stored once per kind. `error_text` finds any three or more characters in it.
  * - `keyed` has the ids of the attempts of a key, by a hash of sync and key. Two keys may have the same hash.
  * - `figure` counts the attempts of a run by second, outcome and bin of duration.
  */

@@ -1,6 +1,6 @@
 /**
  * The parts of kafkajs that this adapter uses, with types: one connection to one broker (framing, TLS, SASL),
- * and the encoders and decoders of the protocol's requests. They stand in inner files of the package, so they
+ * and the encoders and decoders of the protocol's requests. They are private files of the package, so they
  * are loaded only from the version for which this file is written.
  * docs/decisions/kafkajs-pinned-in-one-adapter.md says why, and which parts of the protocol are our own.
  */

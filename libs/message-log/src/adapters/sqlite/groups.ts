@@ -154,7 +154,7 @@ export class SqliteGroups {
         a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
       )
       const before = member.assignment?.partitions.map(nameOf).join()
-      // A member that keeps its partitions gets no assignment: for it, there was no rebalance.
+      // A member that keeps its partitions gets no new assignment, as if there had been no rebalance.
       if (before === partitions.map(nameOf).join()) continue
       member.assignment = { generation: group.generation, partitions }
       member.changes.notify()

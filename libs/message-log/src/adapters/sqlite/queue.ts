@@ -121,8 +121,8 @@ export class SqliteQueue {
   }
 
   /**
-   * The caller no longer waits for the append. The later appends of its writer may not succeed, whether this
-   * one does or not.
+   * The caller no longer waits for the append. Whatever becomes of it, the later appends of its writer must
+   * fail.
    */
   cancel(append: Append): void {
     append.cancelled = true

@@ -179,8 +179,8 @@ function readLoopOptions(tag: TagSource): { options: LoopOptions; columns: Value
 type Block = TemplateNode & { kind: 'if' | 'case' | 'for' }
 
 /**
- * Drops the white space of a block that can print nothing else, such as an `{% if %}` that holds only
- * `{% assign %}`s. The rules are those of Shopify's own `blank?`.
+ * Drops the white space of a block that can print nothing else, such as an `{% if %}` that holds only `{%
+ * assign %}`s. The rules are the same as of Shopify's own `blank?`.
  */
 function withoutBlanks(node: TemplateNode): TemplateNode {
   if (node.kind === 'if') {

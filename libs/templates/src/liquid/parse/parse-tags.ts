@@ -1,4 +1,4 @@
-/** Reads the tags that stand alone. */
+/** Reads the tags that have no end tag. */
 import { checkEnd, checkExpression } from './check-expression.ts'
 import { TemplateFault } from '../template-fault.ts'
 import type { Filtered, TagSource, TemplateNode } from './template-syntax.ts'

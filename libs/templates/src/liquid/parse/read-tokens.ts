@@ -127,7 +127,7 @@ class TokenReader {
   }
 }
 
-/** Reads a tag whose tokenizer stands before its name. Throws a `TemplateFault` if there is no name. */
+/** Reads a tag whose tokenizer is before its name. Throws a `TemplateFault` if there is no name. */
 export function tagOf(begin: number, tokenizer: Tokenizer, end: number): TagSource {
   const name = tokenizer.readTagName()
   if (name === '') throw new TemplateFault('illegal tag syntax, tag name expected', tokenizer.p)

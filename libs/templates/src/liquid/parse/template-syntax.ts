@@ -106,7 +106,7 @@ export interface ParsedTemplate {
   readonly nodes: readonly TemplateNode[]
 }
 
-/** A tag, also one that is a line of `{% liquid %}`. Its tokenizer stands behind the tag's name. */
+/** A tag, also one that is a line of `{% liquid %}`. Its tokenizer is behind the tag's name. */
 export interface TagSource {
   readonly name: string
   readonly args: string
@@ -129,6 +129,6 @@ export interface BlockReader {
   readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block
   /** Skips all tokens up to the tag of this name that closes `opener`. */
   skipPast(name: string, opener: TagSource): void
-  /** Reads the nodes of tags that stand within one tag. */
+  /** Reads the nodes of the tags within one tag. */
   readNested(tags: readonly TagSource[], opener: TagSource): readonly TemplateNode[]
 }

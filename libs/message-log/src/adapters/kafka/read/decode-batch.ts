@@ -21,7 +21,7 @@ const GZIP = 1
 
 /**
  * The largest decompressed batch, in bytes: the largest record that a topic takes, and room for an append of
- * several records. 30 KB of zstd may stand for 2 GB.
+ * several records. 30 KB of zstd may decompress to 2 GB.
  */
 export const MAX_BATCH_BYTES = RECORD_CEILING_BYTES + 1024 * 1024
 /** The window that zstd may ask for, as a power of two. Producers use at most 8 MB. */

@@ -18,7 +18,7 @@ export type Order = PackedWrites | null
 
 /**
  * The same writes in few objects, since each object costs a copy on its way to another thread. Large batches
- * are in shared memory, or move to the other thread. Small batches stand one after the other in `small`.
+ * are in shared memory, or move to the other thread. `small` has the small batches one after the other.
  */
 interface PackedWrites extends Omit<Writes, 'batches'> {
   /** Five numbers for each batch, see `NUMBERS`. */

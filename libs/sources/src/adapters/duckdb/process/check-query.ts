@@ -29,7 +29,7 @@ interface StateFilesOptions {
  * out.
  *
  * So a query has to name its files as plain texts. This looks up the files that such a text stands for before
- * DuckDB opens one. `tree` is that of DuckDB's parser.
+ * DuckDB opens one. `tree` is the result of DuckDB's parser.
  */
 async function refuseStateFiles(
   connection: DuckDBConnection,

@@ -92,7 +92,7 @@ export const CHECKS: { readonly [type: string]: Check } = {
   },
 }
 
-/** Takes the type if it prints each value exactly as it stands in the file. */
+/** Takes the type if it prints each value exactly as the file has it. */
 function asPrinted(type: 'DATE' | 'TIME'): Check {
   return {
     kind: value =>
