@@ -1,6 +1,6 @@
 /**
- * What control promises, wherever the syncs run. The harness gives it one sync, `people`, whose rows have an
- * id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
+ * The promises of control, wherever the syncs run. The harness gives it one sync, `people`, whose rows have
+ * an id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'

@@ -1,4 +1,4 @@
-/** What outlives a commit, a reset and another incarnation, and how a diff is read. */
+/** Tests what the state keeps beyond a commit, a reset and another incarnation, and how a diff is read. */
 import { describe, expect, it } from 'vitest'
 import { sampleChange } from '@sluice/testkit/sample-records'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'

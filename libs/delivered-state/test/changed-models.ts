@@ -7,7 +7,7 @@ import type { DetectedChange } from '../src/port.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
 import { brief, ONE, Played } from './played.ts'
 
-/** What a value was and what it becomes. A cast from one type to the other makes them alike. */
+/** A value, and the value that it becomes. A cast from one type to the other makes them alike. */
 const READ_DIFFERENTLY = [
   ['10.5::DOUBLE', '11::BIGINT'],
   ['1e-7::DOUBLE', '0::BIGINT'],
@@ -43,7 +43,7 @@ const READ_DIFFERENTLY = [
   ["DATE '2024-01-01'", "TIMESTAMP '2024-01-01 00:00:00'"],
 ] as const
 
-/** What a value was and what it becomes. Both read the same. */
+/** A value, and the value that it becomes. Both read the same. */
 const READ_THE_SAME = [
   ['5::INTEGER', '5::BIGINT'],
   ['5::BIGINT', '5::HUGEINT'],
@@ -74,7 +74,7 @@ const READ_THE_SAME = [
   ["{'a': NULL::INTEGER}", "{'a': NULL::VARCHAR}"],
 ] as const
 
-/** What a value was, what another row has in its column now, and the value as it was delivered. */
+/** A value, the value that another row has in its column now, and the value as it was delivered. */
 const SHOWN_AS_DELIVERED: readonly (readonly [was: string, is: string, shown: Value])[] = [
   ["'n/a'", '5', 'n/a'],
   ["'5'", '5', '5'],

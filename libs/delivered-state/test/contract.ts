@@ -13,7 +13,7 @@ import { toldApartSuite } from './told-apart.ts'
 import { twinKeysSuite } from './twin-keys.ts'
 import { rememberedPartitionsSuite } from './remembered-partitions.ts'
 
-/** What is decided, whatever the values are. */
+/** These decisions hold, whatever the values are. */
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
   keyStatesSuite(name, harness)
   foundChangesSuite(name, harness)

@@ -23,7 +23,8 @@ const CHARACTERS =
   STRETCHES.reduce((sum, { from, to }) => sum + to - from, 0) - (SURROGATES.to - SURROGATES.from + 1)
 
 /**
- * What a row holds, by its code point: the character alone, in front, behind, between, and in nested values.
+ * Returns the values of a row, by its code point: the character alone, in front, behind, between, and in
+ * nested values.
  */
 const POSITIONS: { readonly [name: string]: readonly [sql: string, of: (c: string) => Value] } = {
   alone: ['c', c => c],

@@ -1,4 +1,4 @@
-/** Which changes a run finds, for rows good and bad. */
+/** A run finds these changes, for rows good and bad. */
 import { describe, expect, it } from 'vitest'
 import type { Op } from '@sluice/contracts/state'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
@@ -37,7 +37,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.run(second.replace(row('s', 2), row('s', 2)), 'rejected')
       const { changes } = await played.diff(second.replace(row('s', 2), row('s', 1)))
       const found = changes.map(change => `${change.op} ${change.key}`)
-      // Of rows that are gone the query says nothing.
+      // The query says nothing of rows that are gone.
       expect(found.slice(1, 3).sort()).toEqual(['removed r1', 'removed r2'])
       expect(found.toSpliced(1, 2)).toEqual(['settled s', 'changed c2', 'changed c1', 'added a2', 'added a1'])
       await played.state[Symbol.asyncDispose]()

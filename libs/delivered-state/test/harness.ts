@@ -1,4 +1,4 @@
-/** What the contract suite needs from an adapter and its surroundings. */
+/** The contract suite needs this from an adapter and its surroundings. */
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, DetectedChange, Diff, DiffRequest, EndedKey } from '../src/port.ts'
 

@@ -25,9 +25,9 @@ const OUTCOMES: { readonly [op in Op]: readonly Outcome[] } = {
 interface Believed {
   readonly kind: KeyStateKind
   readonly row: Row | null
-  /** What is passed over: an op, with the compared values of its row. */
+  /** The change that is passed over: an op, with the compared values of its row. */
   readonly muted: string | null
-  /** Where the key's last change stands. */
+  /** The place of the key's last change. */
   readonly partition: number
   readonly run: number
   readonly seq: number
@@ -43,7 +43,7 @@ interface Expected {
   readonly endsRetry: EndedKey | null
 }
 
-/** How a run looks at the state. */
+/** The way in which a run looks at the state. */
 interface Looking {
   readonly compare: readonly string[]
   readonly sent: ReadonlySet<Op>
@@ -79,7 +79,7 @@ function byText(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
-/** What a diff found, by key within an op; the ops come as they have to. */
+/** Returns the changes that a diff found, by key within an op; the ops come as they have to. */
 async function changesByKey(diff: Diff): Promise<Awaited<ReturnType<typeof changesOf>>> {
   const { changes, endsRetry } = await changesOf(diff)
   const ops = changes.map(({ op }) => OP_ORDER.indexOf(op))
@@ -317,7 +317,10 @@ export class History {
     return { change, mutes: false, endsRetry: null }
   }
 
-  /** What the state knows of a key: it forgets those that are gone and have left nothing behind. */
+  /**
+   * Returns the facts that the state has of a key: it forgets those that are gone and have left nothing
+   * behind.
+   */
   #known(key: string): Believed | null {
     const believed = this.#believed.get(key)
     if (believed !== undefined) {

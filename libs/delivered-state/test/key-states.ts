@@ -16,7 +16,7 @@ const NO_ROWS = "SELECT '' AS id, 0 AS v LIMIT 0"
 
 type Fed = Pick<DetectedChange, 'op' | 'key' | 'beforeState' | 'before' | 'after' | 'settledState'>
 
-/** What is known of a key: its state, and the `v` of its row. */
+/** A key with its state, and the `v` of its row. */
 interface Known {
   readonly state: KeyStateKind
   readonly v: unknown

@@ -15,7 +15,7 @@ export interface Topics {
   readonly captured: Topic<Captured | null>
 }
 
-/** When a run's changes were written. */
+/** The time at which a run's changes were written. */
 export function timeOf(run: number): number {
   return run * 1000
 }
@@ -26,8 +26,8 @@ export function append<T>(topic: Topic<T>, key: string, value: T): void {
 }
 
 /**
- * What compaction may leave of a topic for a reader that starts at its beginning: the last record of each
- * key, and some older ones. Of a key that ends with a tombstone it may leave nothing.
+ * Returns the records that compaction may leave of a topic for a reader that starts at its beginning: the
+ * last record of each key, and some older ones. Of a key that ends with a tombstone it may leave nothing.
  */
 function compacted<T>(topic: Topic<T>, random: () => number): Topic<T> {
   const last = new Map(topic.records.map(record => [record.key, record]))

@@ -13,7 +13,10 @@ export interface StoredKey {
   readonly row: { readonly [column: string]: unknown } | null
   readonly muted: string | null
   readonly partition: number
-  /** Of the last change; null for a key of which only entries or captured values are known. */
+  /**
+   * The run and the seq of the last change; null for a key of which only entries or captured values are
+   * known.
+   */
   readonly run: number | null
   readonly seq: number | null
 }

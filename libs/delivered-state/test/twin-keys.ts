@@ -10,7 +10,7 @@ const LONG = 'x'.repeat(70)
 const modelOf = (...ids: readonly string[]): string =>
   ids.map(id => `SELECT '${id}' AS id, 10 AS v`).join(' UNION ALL ') || `${modelOf('a')} LIMIT 0`
 
-/** What was, what is, and the form that both have. */
+/** The key that was, the key that is, and the form that both have. */
 const TWINS: readonly (readonly [name: string, was: string, is: string, form: string])[] = [
   ['letter case', 'Ann@X.com', 'ann@x.com', 'ann@x.com'],
   ['Unicode form', 'Zo\u00eb', 'Zoe\u0308', 'zoe'],

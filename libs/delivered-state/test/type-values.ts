@@ -81,7 +81,7 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     [
       ["'0.1'", 0.1],
       ["'nan'", NaN],
-      // That of 0.0 / 0.0.
+      // It has the bits of 0.0 / 0.0.
       ["'-nan'", NaN],
       ["'inf'", Infinity],
       ["'-inf'", -Infinity],
@@ -109,7 +109,7 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     'x::DOUBLE',
     [
       ["'nan'", NaN],
-      // That of 0.0 / 0.0.
+      // It has the bits of 0.0 / 0.0.
       ["'-nan'", NaN],
       ["'inf'", Infinity],
       ["'-inf'", -Infinity],

@@ -1,4 +1,6 @@
-/** What an index of history promises. A plain list of the same attempts says what each search has to find. */
+/**
+ * The promises of an index of history. A plain list of the same attempts says what each search has to find.
+ */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -61,7 +61,7 @@ function rsaKey({ n = 256, p = 128 }: { n?: number; p?: number }): Buffer {
   return seq(der(0x02, Buffer.of(0)), seq(oid('2a864886f70d010101'), der(0x05)), key)
 }
 
-/** What is said, within the time that anybody notices. */
+/** Returns the message, within the time that anybody notices. */
 function faultOf(open: () => unknown): string | null {
   const startMs = performance.now()
   try {

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { HttpSender, OutgoingRequest } from '../src/port.ts'
 
-/** What a server does once it has read a request. A text is written as Latin-1, byte by byte. */
+/** A server does this once it has read a request. A text is written as Latin-1, byte by byte. */
 type Step = string | 'END' | 'RESET'
 
 interface OddAnswer {

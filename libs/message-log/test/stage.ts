@@ -24,7 +24,7 @@ class GroupedWorkers {
   readonly #work = new Map<number, { stop: AbortController; done: Promise<void> }>()
   readonly #running: Promise<void>
   readonly #changes: Notifier
-  /** How often the stage has begun work on a partition. */
+  /** The number of times that the stage has begun work on a partition. */
   takeovers = 0
   readonly leave: () => Promise<void>
 

@@ -1,4 +1,4 @@
-/** What others may do at the address to which a browser comes back, and with the URL of a login. */
+/** Others act at the address to which a browser comes back, and with the URL of a login. */
 import { expect, it } from 'vitest'
 import { authorize } from './authorize.ts'
 

@@ -1,4 +1,4 @@
-/** What every store of tokens promises. */
+/** The promises of every store of tokens. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
 import type { TokenLease, TokenStore } from '../src/port.ts'

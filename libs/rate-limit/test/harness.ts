@@ -1,4 +1,4 @@
-/** What an adapter gives for the suite of rate limits. */
+/** An adapter gives this for the suite of rate limits. */
 import type { Grant, RateLimit } from '../src/port.ts'
 
 export interface RateLimitHarness {

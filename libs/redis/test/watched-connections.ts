@@ -3,7 +3,7 @@ import type { SluiceError } from '@sluice/contracts/errors'
 import { expect } from 'vitest'
 import { connectRedis, redisScript, type RedisConnection } from '../src/redis-connection.ts'
 
-/** What the scripts of the limits do: look at the server, read and write. */
+/** The scripts of the limits do this: look at the server, read and write. */
 export const SCRIPT = redisScript(`
 redis.call('INFO', 'server')
 return redis.call('INCR', KEYS[1])`)

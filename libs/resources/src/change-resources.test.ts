@@ -173,7 +173,7 @@ describe('a change that is larger than one append', () => {
       const seen = await specs(world)
       if (dies === 2) expect(seen).toEqual({ 'model/m0': 'old', 'model/gone': 'old' })
       else expect(Object.keys(seen)).toHaveLength(many.length)
-      // Whoever changes something next brings it to its end, and takes nothing back.
+      // The next one who changes something brings it to its end, and takes nothing back.
       await changeResources(world, () => [put('m1', 'newer')], BY)
       const after = await stored(world)
       expect(after.inSets.size).toBe(0)

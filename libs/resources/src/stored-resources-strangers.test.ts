@@ -1,4 +1,4 @@
-/** What somebody writes to `resources` who wants every process to hold it, or nobody to change anything. */
+/** Somebody writes to `resources` who wants every process to hold it, or nobody to change anything. */
 import { describe, expect, it } from 'vitest'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'

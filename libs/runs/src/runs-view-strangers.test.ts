@@ -1,4 +1,4 @@
-/** What somebody writes to `runs` who wants every process to hold more than it can. */
+/** Somebody writes to `runs` who wants every process to hold more than it can. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'

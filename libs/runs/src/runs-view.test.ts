@@ -28,7 +28,7 @@ describe('the view of the runs', () => {
     const made = sampleReport(fields)
     await write(reportKey(made.sync, made.partition), world.io.encode('PartitionReport', made))
   }
-  /** What the view holds once it has seen all that was written. */
+  /** Returns the runs that the view holds once it has seen all that was written. */
   async function seen() {
     await world.runs.caughtUp(HOME, { signal })
     return world.runs.of(SYNC)

@@ -14,7 +14,7 @@ const given = inject('registryUrl')
 const url = given ?? ''
 const { signal } = new AbortController()
 
-/** What Apicurio answers. */
+/** The answer of Apicurio. */
 const RACED = JSON.stringify({ message: "A rule named 'COMPATIBILITY' already exists.", error_code: 0 })
 const ROUNDS_AT_ONCE = 3
 const PROCESSES_AT_ONCE = 8
@@ -281,7 +281,7 @@ function everyText(error: unknown): string {
 interface Proxy extends AsyncDisposable {
   readonly url: string
   readonly requests: readonly IncomingMessage[]
-  /** What the proxy does with the next requests instead of passing them on: a status, or `cut`. */
+  /** The proxy does this with the next requests instead of passing them on: a status, or `cut`. */
   readonly troubles: string[]
   /** Requests that are answered with 403. */
   denied: { readonly method: string; readonly path: string } | null

@@ -6,7 +6,7 @@ import { change, ID_COLUMN, type Fixture } from './fixture.ts'
 
 type Step = readonly [ColumnType, ColumnType, boolean]
 
-/** How a column changed, and whether readers can follow. */
+/** The change of a column, and whether readers can follow. */
 export const STEPS: readonly Step[] = [
   [{ kind: 'long' }, { kind: 'integer' }, false],
   [{ kind: 'double' }, { kind: 'float' }, false],

@@ -35,7 +35,7 @@ export function schemaCodecContract(name: string, start: () => Promise<SchemaCod
   })
 }
 
-/** What takes half a minute, registered as the suite above is. */
+/** Tests that take half a minute, registered as the suite above is. */
 export function schemaCodecLongContract(name: string, start: () => Promise<SchemaCodecHarness>): void {
   describe(`schema codec: ${name}`, () => {
     const fixture = new Fixture(start)

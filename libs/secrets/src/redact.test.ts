@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { isSensitiveName, MASK, redactHeaders, redactText, redactUrl } from './redact.ts'
 
-/** What is read once takes a few. What is read again and again takes seconds. */
+/** A text that is read once takes a few. One that is read again and again takes seconds. */
 const MAX_MS = 500
 
 describe('redactText', () => {

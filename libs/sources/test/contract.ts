@@ -7,7 +7,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Source } from '../src/port.ts'
 
-/** What the suite needs from an adapter. The suite itself has the SQL that all databases understand. */
+/** The suite needs this from an adapter. The suite itself has the SQL that all databases understand. */
 export interface SourceHarness {
   open(): Promise<Source>
   /** SQL of a query that runs for minutes. */

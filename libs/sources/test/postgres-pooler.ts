@@ -1,5 +1,5 @@
 /**
- * What a pooler such as PgBouncer does to a client of PostgreSQL. The client is told a process of the
+ * Does to a client of PostgreSQL as a pooler such as PgBouncer does. The client is told a process of the
  * pooler's own, and not the server's. A request to cancel finds the server by that, as long as the client is
  * there. Once the client is gone, the server's connection may stay.
  */

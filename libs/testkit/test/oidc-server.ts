@@ -18,7 +18,7 @@ export const CLIENT_SECRET = 'the-secret-of-the-client-4711'
 export const REDIRECT_URI = 'http://127.0.0.1:48123/callback'
 export const ACCOUNT = { username: 'ann', password: 'the-password-of-ann' }
 
-/** What the token endpoint does with a request in place of answering it. */
+/** The token endpoint does this with a request in place of answering it. */
 export type TokenFault = { readonly status: number; readonly body?: string } | null
 
 export interface OidcServer extends AsyncDisposable {
@@ -38,15 +38,17 @@ export interface OidcServer extends AsyncDisposable {
 }
 
 export interface OidcServerOptions {
-  /** How long access tokens count, in seconds; default 3600. */
+  /** The time for which access tokens count, in seconds; default 3600. */
   readonly lifeSeconds?: number
   /** A further client that signs: its public keys. */
   readonly jwks?: { readonly keys: readonly object[] }
   readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
   readonly rotates?: boolean
-  /** Whether it keeps to FAPI 2.0: who signs names its URL alone, by an algorithm that FAPI takes. */
+  /**
+   * True if it keeps to FAPI 2.0: a client that signs names its URL alone, by an algorithm that FAPI takes.
+   */
   readonly fapi?: boolean
-  /** Where it sends browsers back to, on any port; default `REDIRECT_URI`. */
+  /** The address to which it sends browsers back, on any port; default `REDIRECT_URI`. */
   readonly redirectUri?: string
   /** Told of a request for a token before it is handled; it is handled once that resolves. */
   readonly onTokenRequest?: () => Promise<void> | void
@@ -241,7 +243,7 @@ interface Kept {
 
 const kept = new Map<string, Kept>()
 
-/** What the servers of one test process know, in its memory. */
+/** The memory of the servers of one test process. */
 class Memory implements Adapter {
   readonly #name: string
 

@@ -17,7 +17,7 @@ export const INCARNATION = 'i'
 
 const OWNED = { incarnation: INCARNATION, owner: 0 } as const
 
-/** What a project file would say, without the names. */
+/** The fields that a project file would have, without the names. */
 export interface DefinitionFields {
   readonly path?: string
   readonly sql?: string
@@ -163,7 +163,7 @@ export function sampleRow(fields: Partial<RequestRow> = {}): RequestRow {
   }
 }
 
-/** Where a request was recorded that is sent again. */
+/** The place at which a request was recorded that is sent again. */
 export function sampleReplayOf(fields: Partial<ReplayOf> = {}): ReplayOf {
   return { change: 0, command: 1, run: 1, runId: 'R', partition: 0, seq: 0, offset: 1, ...fields }
 }

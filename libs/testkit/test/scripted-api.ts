@@ -16,7 +16,7 @@ export interface RecordedRequest {
   /** Lower-case names; repeated ones joined by ", ". */
   readonly headers: { readonly [name: string]: string }
   readonly body: string
-  /** When its head was read, and when its body was, in ms since 1970 with fractions. */
+  /** The times at which its head and its body were read, in ms since 1970 with fractions. */
   readonly arrivedAt: number
   readonly readAt: number
   /** Number of its connection, from 1 on, and of the request on that connection, from 1 on. */
@@ -66,7 +66,7 @@ export type Answering =
 export interface ApiFigures {
   readonly openConnections: number
   readonly connections: number
-  /** How many requests have no finished answer yet, and the most there ever were at a time. */
+  /** The number of requests without a finished answer, and the most there ever were at a time. */
   readonly inFlight: number
   readonly mostInFlight: number
 }

@@ -1,7 +1,7 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 
 /**
- * What becomes of the bytes: pass: they go through · refuse: nobody can connect (the port is closed), open
+ * The fate of the bytes: pass: they go through · refuse: nobody can connect (the port is closed), open
  * connections are cut · swallow: requests go through, answers are dropped, so the server does what the client
  * never hears of · delay: each piece goes through `delayMs` later.
  *
@@ -15,7 +15,7 @@ export type ProxyMode =
   | { readonly kind: 'delay'; readonly delayMs: number }
 
 export interface TcpProxyOptions {
-  /** Where the bytes go. */
+  /** The address to which the bytes go. */
   readonly target: { readonly host: string; readonly port: number }
 }
 

@@ -48,7 +48,7 @@ export interface TestLogAdapters {
 export async function openTestLog(options: {
   readonly partitions: number
   readonly adapters?: TestLogAdapters | undefined
-  /** Where its folder is made; default: the system's folder for temporary files. */
+  /** The place in which its folder is made; default: the system's folder for temporary files. */
   readonly under?: string | undefined
 }): Promise<TestLog> {
   await using opening = new AsyncDisposableStack()

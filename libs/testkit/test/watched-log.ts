@@ -31,7 +31,7 @@ export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
 
 /** An outage in the middle of an append. */
 export class CutAppend extends SluiceError {
-  /** How many records are in the log before the outage. */
+  /** The number of records in the log before the outage. */
   readonly kept: number
 
   constructor(kept: number) {

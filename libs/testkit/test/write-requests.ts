@@ -18,7 +18,7 @@ export async function writeRequests(
     readonly perAppend?: number
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
-    /** What the request for a key has besides. */
+    /** The fields that the request for a key has besides. */
     readonly fields?: (key: string) => Partial<Request>
     readonly partition?: number
     /** False if the renderer stops before the end. */

@@ -26,7 +26,7 @@ const MB = 1_000_000
 class SlowApi implements HttpSender {
   readonly #open = new Set<{ readonly request: OutgoingRequest; readonly answer: () => void }>()
   readonly mostBytes = { together: 0 }
-  /** Whose requests are never answered. */
+  /** The partition whose requests are never answered. */
   silent: string | null = null
 
   send(request: OutgoingRequest): Promise<SendResult> {

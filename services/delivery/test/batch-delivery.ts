@@ -38,7 +38,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'mail', type: { kind: 'text' } },
 ]
 
-/** What the API does with one request. `silent`: nothing, for ever. */
+/** The API does this with one request. `silent`: nothing, for ever. */
 export type Reply =
   | { readonly status: number; readonly body?: unknown; readonly retryAfter?: number }
   | 'time-out'
@@ -64,7 +64,7 @@ export interface BatchFields {
   readonly retried?: (key: string) => Retried | null
 }
 
-/** What templates of these tests print: the ids in brackets, and how many they are. */
+/** Templates of these tests print this: the ids in brackets, and how many they are. */
 const JSON_BODY =
   '{"n": {{ rows.size }}, "rows": [{% for row in rows %}"{{ row.id }}"{% unless forloop.last %},{% endunless %}{% endfor %}]}'
 
@@ -212,7 +212,7 @@ export class BatchDelivery implements AsyncDisposable {
     return { kind: 'answered', status, headers: answer, body: all.slice(0, 1024 * 1024), cut, ...took }
   }
 
-  /** What was sent: the keys of each request, as text. */
+  /** The requests that were sent: the keys of each, as text. */
   get batches(): readonly string[] {
     return this.sent.map(({ keys }) => keys.join(''))
   }

@@ -50,7 +50,7 @@ export async function tellOfRun(world: TestLog, event: RunEvent): Promise<void> 
   await world.append(place, [{ key: runKey(SYNC, event.runId), value }])
 }
 
-/** What delivery needs besides the topics, with what a script of a test decides. */
+/** Delivery needs this besides the topics, and a script of a test decides some of it. */
 export function depsOf(
   { log, io, runs, definitions, prefix }: TestLog,
   scripted: Pick<DeliverDeps, 'sender' | 'resolveTarget'>,

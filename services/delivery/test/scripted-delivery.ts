@@ -121,7 +121,7 @@ export class ScriptedDelivery implements AsyncDisposable {
       readonly fields?: (key: string) => Partial<Request>
       readonly bodyBytes?: number
       readonly begin?: Partial<RunBegin>
-      /** Of the other partitions, from 1 on. */
+      /** The keys of the other partitions, from 1 on. */
       readonly others?: readonly (readonly string[])[]
     } = {},
   ): Promise<void> {

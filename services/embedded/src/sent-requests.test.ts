@@ -10,7 +10,7 @@ import { openSentRequests, type SentRequestsOptions } from './sent-requests.ts'
 
 const TIMEOUT_MS = 10_000
 const MARGIN_MS = 2_000
-/** How long a request may be late once it was given up. */
+/** A request may be late for this time once it was given up. */
 const WHOLE_MS = TIMEOUT_MS + MARGIN_MS
 
 let folder: string
@@ -47,7 +47,7 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-/** How much longer requests may be late, as a process finds that starts now. */
+/** Returns the time for which requests may still be late, as a process finds that starts now. */
 function leftMs(partition = 'a', options: Partial<SentRequestsOptions> = {}): number {
   using next = open({ isNew: false, ...options })
   const until = next.ofPredecessor(partition)(target)

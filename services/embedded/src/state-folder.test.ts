@@ -17,7 +17,10 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-/** What a user finds who may not do everything. Tests may run as root: a process of its own gives that up. */
+/**
+ * Returns the answer to a user who may not do everything. Tests may run as root: a process of its own gives
+ * that up.
+ */
 function found(env: { readonly [name: string]: string } = {}): string {
   const script = `import { hasEmbeddedHistory } from ${MODULE}
     if (process.getuid() === 0) {

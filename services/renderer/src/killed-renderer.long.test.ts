@@ -211,7 +211,7 @@ function ends(found: readonly Placed[]): number {
   return found.filter(isEnd).length
 }
 
-/** What stands in `requests` for delivery, without the offsets at which owners took over. */
+/** Returns the records in `requests` for delivery, without the offsets at which owners took over. */
 async function requestsOf({ log, io }: TestLog): Promise<readonly object[]> {
   const { signal } = new AbortController()
   const { low, end } = await log.offsets(output, { signal })
@@ -267,7 +267,7 @@ it(`rows that end renderers are given up, and all others are rendered in order (
     const changes = (await world.read(input)).flatMap(({ record }) =>
       record?.name === 'sluice.Change' && record.value.op !== 'settled' ? [record.value.key] : [],
     )
-    // Of the run that is at work, so that its deaths count.
+    // They belong to the run at work, so that its deaths count.
     const first = changes.filter(key => key.startsWith('1.'))
     const deadly = new Set([random.pick(first), random.pick(first)])
     let lives = 1

@@ -68,7 +68,7 @@ export const tlsShown = z
   .array(
     z.object({
       side: z.enum(['server', 'client']),
-      /** The name of its owner, in one line. */
+      /** The name in the certificate, in one line. */
       subject: z.string(),
       expiresAt: timestamp,
     }),

@@ -4,7 +4,10 @@ import { sync } from '@sluice/contracts/resources'
 import { AnswerBody } from './answer-body.ts'
 import { compileRowRules, namingColumns, rowAnswersOf } from './row-results.ts'
 
-/** What an answer says of three rows, whose column `mail` is `a`, `b` and `a`, and `n` is 1, 2 and 3. */
+/**
+ * Tells the results of an answer for three rows, whose column `mail` is `a`, `b` and `a`, and `n` is 1, 2 and
+ * 3.
+ */
 function told(body: unknown, ...rules: readonly object[]): string {
   const compiled = compileRowRules(rules.map(rule => rowRule.parse(rule)))
   const rows = ['a', 'b', 'a'].map((mail, index) => ({ named: JSON.stringify({ mail, n: `${index + 1}` }) }))

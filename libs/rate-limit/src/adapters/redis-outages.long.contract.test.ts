@@ -21,7 +21,7 @@ const PER_MINUTE = 100_000
 const SLOT_LIFE_MS = 600_000
 const TIMEOUT_MS = 300
 const SILENCE_MS = 700
-/** How many takes are given up in an outage. */
+/** The number of takes that are given up in an outage. */
 const LOST = 20
 /** "At once": the time of an answer and of the next statement. */
 const AT_ONCE_MS = 1_500
@@ -71,7 +71,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     if (grant.kind !== 'granted') throw new Error(`expected a grant, got ${JSON.stringify(grant)}`)
     return grant
   }
-  /** How many more are granted at once, without keeping them. */
+  /** The number of those that are granted at once besides, without keeping them. */
   const room = async (limit: RateLimit): Promise<number> => {
     const grant = await limit.take(request(PER_MINUTE)).catch(() => null)
     if (grant?.kind === 'granted') await limit.giveBack(grant.lease, { unused: grant.permits, finished: 0 })

@@ -13,7 +13,7 @@ import { isReplacementOf, type RunState } from './run-events.ts'
 import { PHASES_OF, step } from './step.ts'
 import type { Fact, PartitionTail, SyncLife, WorkFact } from './sync-life.ts'
 
-/** What is known of a sync, what the topic of the runs has, and what stands in `changes`. */
+/** The facts known of a sync, the records in the topic of the runs, and those in `changes`. */
 interface World {
   readonly life: SyncLife
   readonly events: ReadonlyMap<string, RunState>
@@ -34,7 +34,7 @@ function ownedBy(events: World['events'], tails: World['tails'], isProcessGone =
   return { ...life, atWork: life.atWork && { ...life.atWork, isProcessGone } }
 }
 
-/** What stands in `changes` once a fact is told. */
+/** Returns the records in `changes` once a fact is told. */
 function tailsAfter({ life, tails }: World, fact: Fact): World['tails'] {
   const run = life.atWork?.run.run ?? 0
   if (fact.kind === 'publishing') return [{ ...ENDED, run, ended: false }, ENDED]
@@ -189,7 +189,7 @@ function settled(world: World): World {
     const { atWork, queued } = now.life
     if (atWork === null && queued.length === 0) return now
     if (atWork?.run.cause === 'reset') return now
-    // Of what may come, a run that is detected publishes.
+    // Among the facts that may come, a run that is detected publishes.
     const facts = factsAt(now).filter(
       ([one]) => one !== 'failed' && (one !== 'replaced' || now.path.at(-1) !== one),
     )
@@ -203,7 +203,7 @@ function settled(world: World): World {
 
 describe('in every life that a sync can come to', { timeout: 60_000 }, () => {
   let all: readonly World[] | undefined
-  /** Where going through them fails, each test says so. */
+  /** If going through them fails, each test says so. */
   const worlds = (): readonly World[] => (all ??= allWorlds())
   /** Paths to the first worlds for which that is not so. */
   const against = (isSo: (world: World) => boolean): readonly string[] =>

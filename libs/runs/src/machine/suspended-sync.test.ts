@@ -1,4 +1,4 @@
-/** What becomes of each life of a sync that nobody can own, and of each command to it, as a table. */
+/** A table of the end of each life of a sync that nobody can own, and of each command to it. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { FOUND, HELD, IDLE, inWords, QUEUED, RUNNING } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'

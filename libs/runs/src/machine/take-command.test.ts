@@ -1,4 +1,4 @@
-/** What each command does to each life of a sync, as a table. */
+/** A table says what each command does to each life of a sync. */
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import {
   ENDED,
@@ -82,7 +82,7 @@ describe('a command', () => {
     'approve HELD, new': { kind: 'approve', run: 'HELD', destination: 'new', id: 'RESET' },
     reset: { kind: 'reset', id: 'RESET', cause: 'reset' },
   }
-  /** What a command does to each life; where no line names it, nothing is written. */
+  /** The effects of a command on each life; where no line names it, nothing is written. */
   const COMMANDS = `
 run → nothing: ASKED queued
 run → a queued run: ASKED cancelled

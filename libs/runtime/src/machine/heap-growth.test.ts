@@ -93,7 +93,9 @@ describe('a process that has more memory than it may', () => {
 
 const MODULE = JSON.stringify(new URL('heap-growth.ts', import.meta.url).href)
 
-/** How often a process collects its whole heap while objects pass through it that live for a moment. */
+/**
+ * Counts how often a process collects its whole heap while objects pass through it that live for a moment.
+ */
 async function collections(first: string): Promise<number> {
   const stdout = await printed(`
     import { growHeapByRoom } from ${MODULE}

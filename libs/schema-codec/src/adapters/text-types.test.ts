@@ -4,7 +4,7 @@ import { TEXT } from './text-types.ts'
 
 const buffer = Buffer.alloc(1_000)
 
-/** What is read of a text's bytes, in a buffer that other texts have had before and will have again. */
+/** Reads a text's bytes, in a buffer that other texts have had before and will have again. */
 function read(bytes: Uint8Array): unknown {
   buffer.fill(0)
   const end = TEXT.encode('x'.repeat(bytes.length), buffer, 0)

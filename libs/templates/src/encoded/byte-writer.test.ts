@@ -5,7 +5,7 @@ import { ByteWriter, needsNoEscape } from './byte-writer.ts'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')
 
-/** What the writer makes of a text's bytes; null where it refuses them. */
+/** Returns the text that the writer makes of bytes; null where it refuses them. */
 function written(bytes: Uint8Array, writer = new ByteWriter()): string | null {
   writer.begin()
   return writer.jsonText(bytes, 0, bytes.length) ? text(writer.take()) : null

@@ -63,7 +63,7 @@ async function bothOf(columns: readonly Column[], changes: readonly Change[]): P
   }
 }
 
-/** How many requests had a body that was written from encoded rows. */
+/** Counts the requests with a body that was written from encoded rows. */
 let written = 0
 
 function compare(trigger: CompiledTrigger, { encoded, decoded }: Both, note: string): void {

@@ -29,7 +29,7 @@ function render(changes: readonly Change[], of: TriggerSpec, op: Op = 'added'): 
 const named = (names: readonly string[]): readonly Change[] =>
   names.map((name, seq) => sampleChange({ seq, key: `${seq}`, after: { id: seq, name } }))
 
-/** What became of each group of rows: the body, or the reason. */
+/** Returns the body of each group of rows, or the reason why it has none. */
 const shown = (rendered: readonly Rendered[]) =>
   rendered.map(one => [
     one.rows.map(({ seq }) => seq),

@@ -6,7 +6,7 @@ import type { TriggerSpec } from '@sluice/contracts/resources'
 import { describe, expect, it } from 'vitest'
 import { compileTrigger } from '../compile.ts'
 
-/** What is wrong with a path or headers, as `column message`; empty if nothing is. */
+/** Returns the mistakes in a path or headers, as `column message`; empty without any. */
 function mistakes(spec: Partial<TriggerSpec>): string[] {
   try {
     compileTrigger({ method: 'PUT', path: '/x', ...spec }, { sync: 's', op: 'added' })

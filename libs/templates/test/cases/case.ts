@@ -12,7 +12,7 @@ interface Seen {
   readonly rows?: readonly Row[]
   /** The row, or each row, as it was delivered before. */
   readonly previous?: Row
-  /** What was captured for the row, or for each. */
+  /** The values that were captured for the row, or for each. */
   readonly captured?: { readonly [name: string]: unknown }
 }
 

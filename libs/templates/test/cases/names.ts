@@ -9,7 +9,7 @@ function withoutPrototype(row: Row): Row {
   return bare
 }
 
-/** Which value a name stands for. */
+/** Each case says which value a name stands for. */
 export const NAME_CASES: readonly RenderCase[] = [
   { it: 'reads a column of the row', liquid: '{{ row.name }}', row: ROW, gives: 'Ada' },
   { it: 'reads a column by its bare name', liquid: '{{ name }}', row: ROW, gives: 'Ada' },

@@ -9,7 +9,7 @@ function nested(depth: number): Value {
   return value
 }
 
-/** How values print, and how they are written in JSON. */
+/** Each case says how a value prints, and how it is written in JSON. */
 export const VALUE_CASES: readonly RenderCase[] = [
   { it: 'prints text as it is', liquid: '{{ v }}', row: { v: ' a"b\\c\n' }, gives: ' a"b\\c\n' },
   { it: 'prints null as nothing', liquid: '[{{ v }}]', row: { v: null }, gives: '[]' },

@@ -29,7 +29,7 @@ const PARTITIONS = 3
 const NOT_KEPT = /FLOAT|LIST|ARRAY|STRUCT/
 const { signal } = new AbortController()
 
-/** What happens between the first run and the next, and whether the kept rows still count. */
+/** An event between the first run and the next, and whether the kept rows still count. */
 const HAPPENINGS = {
   nothing: true,
   'a takeover by another process': true,

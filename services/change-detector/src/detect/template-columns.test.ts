@@ -24,7 +24,7 @@ function definition(triggers: SyncSpec['triggers'], compare?: SyncSpec['compare'
 
 const trigger = (path: string) => ({ method: 'PUT', path }) as const
 
-/** What is said of the columns, or null. */
+/** Returns the message about the columns, or null. */
 function refusal(triggers: SyncSpec['triggers']): string | null {
   try {
     templateColumns(definition(triggers)).assertKnown(COLUMNS)

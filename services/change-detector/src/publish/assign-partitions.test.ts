@@ -15,7 +15,7 @@ function assign(changes: readonly Placed[], blockRows: number, partitions = 4): 
   return changes.map(change => assigner.partitionOf(change))
 }
 
-/** How many rows each partition got. */
+/** Counts the rows that each partition got. */
 function shares(assigned: readonly number[], partitions = 4): number[] {
   return Array.from({ length: partitions }, (_, p) => assigned.filter(partition => partition === p).length)
 }

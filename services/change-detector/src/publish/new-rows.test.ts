@@ -16,7 +16,7 @@ import { extractHere } from '@sluice/sources/test/extract-here'
 
 const TIMEOUT = { timeout: 120_000 }
 const { signal } = new AbortController()
-/** What the changes of a run have in common, all but their place in it. */
+/** The fields that the changes of a run have in common, all but their place in it. */
 const PLACE = { incarnation: 'i', owner: 7, run: 300, replayed: null }
 const FRAME = {
   ...{ ...PLACE, op: 'added', before: null, beforeState: 'absent', settledState: null, muted: null },

@@ -36,7 +36,7 @@ interface Written {
   readonly value: { readonly seq?: number; readonly count?: number; readonly op?: string } | null
 }
 
-/** What is appended, batch after batch, in the order in which the log acknowledges it. */
+/** The records that are appended, batch after batch, in the order in which the log acknowledges them. */
 function recordingOwner(written: Written[]): Ownership {
   const writer: FencedWriter = {
     id: 'w',

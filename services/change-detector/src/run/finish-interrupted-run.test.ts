@@ -27,7 +27,7 @@ interface Left {
   readonly isOneProcess?: boolean
 }
 
-/** What is done, in order: events, markers, and what is queued. */
+/** The steps in order: events, markers, and what is queued. */
 async function finish(left: Left): Promise<{ readonly done: readonly string[]; readonly first: boolean }> {
   const { tails, isOneProcess = false } = left
   const delivered = { counts: { added: sampleCounts({ delivered: 1 }) } }

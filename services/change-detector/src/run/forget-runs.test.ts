@@ -72,7 +72,7 @@ describe('runs that ended some time ago', () => {
     (await world.read(RUNS)).filter(({ record }) => record === null).map(({ key }) => keyText(key))
   const keysOf = (runIds: readonly string[], sync = SYNC): readonly string[] =>
     runIds.map(runId => `${sync}/${runId}`)
-  /** What a detector that starts now takes over. */
+  /** Returns the ends of runs that a detector that starts now takes over. */
   async function found() {
     await using view = await RunsView.open(world, { signal })
     await view.caughtUp(HOME, { signal })

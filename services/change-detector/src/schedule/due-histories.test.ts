@@ -36,7 +36,7 @@ class History {
   readonly answered: number[] = []
   readonly scheduled = new Set<string>()
   now = BEGIN
-  /** How many times an instant passed while somebody looked, or before somebody looked again. */
+  /** The number of times that an instant passed while somebody looked, or before somebody looked again. */
   looks = 0
   readonly #schedule = schedule()
   #dues = new DueSyncs()

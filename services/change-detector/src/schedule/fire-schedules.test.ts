@@ -12,7 +12,9 @@ import type { SyncSchedules } from './sync-schedules.ts'
 const SYNC = 'people'
 const NOON = Date.UTC(2026, 5, 15, 12)
 
-/** What one look tells of a sync that runs each minute, and that ended its last run at noon. */
+/**
+ * Returns the runs that one look tells of a sync that runs each minute, and that ended its last run at noon.
+ */
 async function look(event: Partial<RunEvent>, sinceNoonMs: number): Promise<object> {
   const schedule = { every: 60_000 }
   const instants = instantsOf({ name: SYNC, schedule })

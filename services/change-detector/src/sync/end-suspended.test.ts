@@ -21,7 +21,7 @@ interface Left {
   readonly error?: SluiceError
 }
 
-/** What becomes of the runs of a sync that is set aside. */
+/** Returns the ends of the runs of a sync that is set aside. */
 async function endedOf({ events = [], reports = [], commands = [], error = refused }: Left) {
   await using world = await openTestLog({ partitions: 2 })
   const { io, runs } = world

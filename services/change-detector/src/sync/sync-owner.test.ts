@@ -31,7 +31,7 @@ function ownerOf(left: Left): {
   readonly events: readonly string[]
   /** The deaths that each event counts. */
   readonly deaths: readonly (number | null)[]
-  /** How many runs have come to an end of their own. */
+  /** The number of runs that have come to an end of their own. */
   readonly ended: () => number
 } {
   const { onWrite, open = CUT, isDraining = false, ...of } = left

@@ -67,7 +67,7 @@ describe('what is asked while a run is out of the queue and has no other event, 
     await dies.submit(commandOf(command), 1)
   }
 
-  /** How each run ends with the next detector, which finds no definition. */
+  /** The way in which each run ends with the next detector, which finds no definition. */
   async function endsOf(world: TestLog): Promise<readonly string[]> {
     await using next = runnerOn(world, { resolveDefinition: () => Promise.reject(noDefinition) })
     next.wake()

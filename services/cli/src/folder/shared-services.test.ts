@@ -28,7 +28,7 @@ function user(services: SharedServices, sync: string) {
   return { done: services.start(new Set([sync]), { drain: drain.signal, abort }), leave: () => drain.abort() }
 }
 
-/** What is ready to happen has happened. */
+/** Waits until all has happened that is ready to happen. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 it('starts the services once, and drains them when the last one leaves', async () => {

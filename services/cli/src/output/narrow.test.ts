@@ -1,4 +1,4 @@
-/** What people see on a terminal of 80 columns: no line is longer, and what tells most is there. */
+/** People see this on a terminal of 80 columns: no line is longer, and what tells most is there. */
 import type { AttemptView, FailedRow, RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
 import { attemptsText } from '../commands/attempts.ts'

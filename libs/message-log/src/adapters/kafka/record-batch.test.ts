@@ -253,7 +253,7 @@ test('lengths, counts and offsets that lie are refused, and take no memory', () 
   expect(lying(batch => batch.writeInt32BE(3, 57))).toMatch(/^foreign: .*cut off/)
   expect(lying(batch => batch.writeInt32BE(1, 57))).toMatch(/^foreign: .*behind its last record/)
   expect(lying(batch => batch.writeInt32BE(0, 23))).toMatch(/^foreign: .*not in order/)
-  // Of the first record: its length, its offset, the length of its key, and of its value.
+  // The first record has: its length, its offset, the length of its key, and of its value.
   for (const at of [61, 64, 65, 69])
     for (const byte of [0x01, 0x03, 0x7e, 0xff])
       expect(lying(batch => batch.writeUInt8(byte, at))).toMatch(/^foreign: /)

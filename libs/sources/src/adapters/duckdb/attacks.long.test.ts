@@ -1,4 +1,4 @@
-/** What somebody tries who may write a model's SQL, and nothing else. */
+/** Somebody attacks who may write a model's SQL, and nothing else. */
 import {
   existsSync,
   mkdirSync,

@@ -1,4 +1,4 @@
-/** How a query names the files of its source's folder, and what it reads of them. */
+/** A query names the files of its source's folder, and reads them. */
 import {
   appendFileSync,
   existsSync,

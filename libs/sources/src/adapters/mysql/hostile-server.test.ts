@@ -1,10 +1,10 @@
-/** What a server says that wants to keep this process busy. */
+/** A server answers that wants to keep this process busy. */
 import type { Connection } from 'mysql2'
 import { expect, it } from 'vitest'
 import { modelOf } from '../../../test/contract.ts'
 import { queryError, excessRights } from '../mysql.ts'
 
-/** What is read once takes a few. What is read again and again takes seconds. */
+/** A text that is read once takes a few. One that is read again and again takes seconds. */
 const MAX_MS = 500
 const NAMES = { source: 'shop', server: 'MySQL at db.example.com:3306', secrets: ['hunter22'] }
 

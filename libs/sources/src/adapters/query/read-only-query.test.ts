@@ -14,7 +14,7 @@ const ofTable = (table: string, dialect?: SqlDialect) => {
   return sqlOf({ ...model, table }, dialect)
 }
 
-/** What is read once takes a few. What is read again and again takes seconds. */
+/** A text that is read once takes a few. One that is read again and again takes seconds. */
 const MAX_MS = 500
 
 describe('the SQL of a table', () => {

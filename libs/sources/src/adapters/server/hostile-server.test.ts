@@ -1,4 +1,4 @@
-/** What a server answers that wants to end this process, or to take its memory. */
+/** A server answers that wants to end this process, or to take its memory. */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -12,7 +12,7 @@ const signal = AbortSignal.timeout(60_000)
 
 type Type = 'postgres' | 'mysql'
 
-/** What a query comes to on a server that does this with each connection, as a code. */
+/** Returns the code of the error of a query on a server that does this with each connection. */
 async function outcomeAt(type: Type, serve: (socket: Socket) => void): Promise<string> {
   const server = createServer(socket => {
     socket.on('error', () => undefined)
@@ -53,7 +53,7 @@ function sayForEver(socket: Socket, piece: () => Buffer, most: number): { readon
 
 const MEGABYTE = Buffer.alloc(1_000_000, 'A')
 const MAX_SAID = 400_000_000
-/** What is on its way, and a message as large as a row may be. */
+/** The bytes on their way, and a message as large as a row may be. */
 const MAX_TAKEN = 150_000_000
 
 /** A message of PostgreSQL, with a length that may be a lie. */
