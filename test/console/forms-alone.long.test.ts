@@ -11,12 +11,14 @@ import type { ResourcesPage, SecretsView } from '@sluice/contracts/api'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { startPartner } from '../vendors/soap.ts'
 import { startStripe } from '../vendors/stripe.ts'
 import { consoleSuite, editorOf } from './console-suite.ts'
 
 const MAX_CLICKS = 35
+/** A run of a few requests on a busy machine. */
+const RUN_MS = 60_000
 const postgresUrl = inject('postgresUrl')
 const mariadbUrl = inject('mariadbUrl')
 /** The name of the tables and users that this file makes on servers which other tests use, too. */
@@ -114,7 +116,7 @@ class Hands {
     await this.goTo('Review')
     await this.button('Save and run').click()
     await this.page.getByRole('heading', { name: `Run of ${sync}` }).waitFor()
-    await this.page.locator('.lead').getByText(status).waitFor()
+    await this.page.locator('.lead').getByText(status).waitFor({ timeout: RUN_MS })
   }
 
   /** `docs/CONSOLE.md` has the same figures. */
@@ -127,6 +129,7 @@ class Hands {
 
 async function newSync(): Promise<Hands> {
   const page = await suite.browser.open()
+  onTestFinished(() => page.context().close())
   await page.addInitScript(COUNTER)
   await page.goto(`${suite.served.url}/new`)
   return new Hands(page)
@@ -323,7 +326,7 @@ it('people reach an API that somebody logs in to', async () => {
   await page.getByText('Logged in', { exact: false }).first().waitFor()
   await page.locator('main').getByRole('link', { name: 'customers', exact: true }).first().click()
   await hands.button('Run customers now').click()
-  await page.locator('.lead').getByText('success').waitFor()
+  await page.locator('.lead').getByText('success').waitFor({ timeout: RUN_MS })
   const bodies = api.requests.map(({ body }): unknown => JSON.parse(body))
   expect(new Set(bodies)).toEqual(
     new Set([
