@@ -180,8 +180,9 @@ export function CopyButton({
   readonly label?: string
 }): ReactElement {
   return (
-    <Button
-      size="xs"
+    <button
+      type="button"
+      className="small"
       onClick={() => {
         navigator.clipboard.writeText(typeof text === 'string' ? text : text()).then(
           () => toast('done', 'Copied.'),
@@ -190,7 +191,7 @@ export function CopyButton({
       }}
     >
       {label}
-    </Button>
+    </button>
   )
 }
 
