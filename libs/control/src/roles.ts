@@ -17,7 +17,7 @@ const ROLES: { readonly [Name in Role]: string } = {
   edit: 'write the project',
   run: 'start and end runs',
   approve: 'approve held runs',
-  operate: 'send all rows again, discard rows, and begin a sync anew',
+  operate: 'send all rows again, discard rows, and reset a sync',
   secrets: 'set and remove secrets',
 }
 

@@ -1,10 +1,11 @@
 /**
- * The queue of requests for leases. A rate limit never sleeps, and leaves the loop to its caller: this queue.
+ * The queue of requests for leases. A rate limit never waits: it grants or refuses at once. This queue asks
+ * it again for the requests that wait.
  *
  * Requests of one sync, with the same scopes, share a lane. A lane serves its waiters first come, first
  * served. The lanes of a destination take turns, and none takes more at once than its share of the limits. So
- * a sync that waits for its own limit, or has a million requests, delays no other sync of its destination.
- * While its destination has no waiters, a request takes at once and enters no lane.
+ * a sync that waits for its own limit, or has a million requests, delays no other sync of its destination. If
+ * no request of its destination waits, a new request asks for its lease at once and enters no lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter, type Admission, type Lease, type LeaseWant } from './lease-lane.ts'

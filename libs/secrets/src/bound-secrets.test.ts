@@ -90,7 +90,7 @@ it('a secret without a grant goes anywhere in a process of one person, and with 
     'The secrets `a`, `c` may go to any host that the project names. SLUICE_SECRET_A_FOR=HOST binds the first to a host.',
   )
   expect(unboundNotice(['kept'], env)).toBe(
-    'The secret `kept` may go to any host that the project names. `sluice secret set kept --for HOST` sets it anew, and binds it to a host.',
+    'The secret `kept` may go to any host that the project names. `sluice secret set kept --for HOST` sets it again, and binds it to a host.',
   )
 })
 

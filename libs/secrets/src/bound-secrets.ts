@@ -124,7 +124,7 @@ export function unboundNotice(names: readonly string[], env: Environment): strin
   const [first = ''] = names
   const binding = isInEnvironment(env, first)
     ? `${grantsVariable(first)}=HOST binds`
-    : `\`sluice secret set ${first} --for HOST\` sets it anew, and binds`
+    : `\`sluice secret set ${first} --for HOST\` sets it again, and binds`
   const all = names.map(name => `\`${name}\``).join(', ')
   const which = names.length === 1 ? `The secret ${all} may` : `The secrets ${all} may`
   return `${which} go to any host that the project names. ${binding} ${names.length === 1 ? 'it' : 'the first'} to a host.`

@@ -56,7 +56,7 @@ function keyOf(text: string): string {
 export const STATUS_OPTION: OptionSpec = {
   type: 'text',
   value: 'CODE',
-  help: 'only answers with this HTTP status, or of a class: 4xx',
+  help: 'only answers with this HTTP status, or with a status of this class (4xx)',
 }
 
 /** The status or class that `--status` names. Throws `usage` for a text that is neither. */

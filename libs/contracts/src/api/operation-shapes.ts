@@ -522,7 +522,7 @@ export const SHAPES = {
       sync: name
         .optional()
         .describe(
-          'The sync that has the schedule. Syncs with the same interval begin at different times, by their names.',
+          'The sync that has the schedule. Syncs with the same interval begin at different times, which follow from their names.',
         ),
       count: wholeNumber(1, MAX_TIMES)
         .optional()

@@ -80,11 +80,11 @@ export const rowRule = z
     json: filledText
       .optional()
       .describe(
-        'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
+        'A JSONPath that finds a value other than null and false in the item; other items are skipped.',
       ),
     body: filledText
       .optional()
-      .describe('Text that the item contains, as JSON without white space; other items are passed over.'),
+      .describe('Text that the item contains, as JSON without white space; other items are skipped.'),
     as: z
       .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
       .describe('The outcome of the row.'),

@@ -55,7 +55,7 @@ export const errors = z
       .describe('true: a batch rejected with 400, 413 or 422 is halved until the bad rows stand alone.'),
     giveUpAfter: count(MAX_GIVE_UP_RUNS)
       .optional()
-      .describe('After this many failed runs, a row is passed over until it changes; default: never.'),
+      .describe('After this many failed runs, runs skip a row until it changes; default: never.'),
   })
   .refine(({ retry, attempts }) => retry === 'now' || attempts === undefined, {
     path: ['attempts'],

@@ -98,7 +98,7 @@ async function unreadableCheck(inspection: Inspection, signal: AbortSignal): Pro
   const count = await inspection.unreadable(signal)
   if (count === 0) return ok('records', 'all records of the shared topics can be read')
   const found = `${count} records of the shared topics were not written by Sluice, or cannot be read`
-  return warning('records', found, 'they are passed over: find out who writes to these topics')
+  return warning('records', found, 'Sluice skips them: find out who writes to these topics')
 }
 
 function topicFaults(

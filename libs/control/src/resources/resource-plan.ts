@@ -113,7 +113,7 @@ function waysOut(others: readonly ResourceRecord[]): string {
     first === undefined
       ? '`sluice diff --take-over` shows what differs.'
       : `If both are one project, give it one name: \`kind: project\` with \`name: ${first.project}\` first in sluice.yaml. If they are two, give the resources of this folder other names.`
-  return `${way} \`sluice apply --take-over\` makes what is stored that of this folder.`
+  return `${way} \`sluice apply --take-over\` overwrites the stored resources with those of this folder.`
 }
 
 function storedBy({ project, folder, by }: ResourceRecord): string {
@@ -156,7 +156,7 @@ export function assertVersion(
   const details: ErrorDetail[] = found.fields.map(field => ({ field, message: 'was changed meanwhile' }))
   const based = version === 0 ? 'expects none' : `is based on version ${version}`
   throw new VersionConflict(
-    `${what} is at version ${found.version}, and your change ${based}. ${who} has changed it: get it again, and make your change to that.${differs}`,
+    `${what} is at version ${found.version}, and your change ${based}. ${who} has changed it: read the present version, and make your change to it.${differs}`,
     { versions, details },
   )
 }

@@ -10,7 +10,7 @@ import { EncryptionKeys } from './encryption-keys.ts'
 
 const VARIABLE = 'SLUICE_ENCRYPTION_KEY'
 
-/** Returns the keys. Throws `config` if they are wrong. */
+/** The keys of the vault. Both methods throw `config` if the keys are wrong. */
 export interface KeySource {
   /** Returns null if there are none yet. */
   known(): EncryptionKeys | null

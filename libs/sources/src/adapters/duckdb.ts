@@ -204,8 +204,8 @@ class DuckdbSource implements Source {
       case 'ended':
         return failed(
           model,
-          `was not carried out to its end: its process ${ending.how}. Nothing of its result was taken. ` +
-            'It may need more memory than there is, or hit a fault of DuckDB; try it with fewer rows or in another form',
+          `did not finish: the process of the query ${ending.how}. No row of the result was used. ` +
+            'The query may need more memory than there is, or hit a fault of DuckDB. Try it with fewer rows or in another form',
         )
       default:
         return ending satisfies never

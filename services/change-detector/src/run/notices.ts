@@ -35,10 +35,10 @@ export function noticesOf(
       `no row was ${purpose.kind === 'discard' ? 'discarded' : 'tried again'}: ${noneIsMeant(purpose)}`,
     )
   if (muted > 0 && purpose?.kind === 'discard')
-    notices.push(`${counted(muted)} discarded, and passed over until there is something else to send`)
+    notices.push(`${counted(muted)} discarded, and skipped until there is something else to send`)
   else if (muted > 0)
     notices.push(
-      `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and passed over until there is something else to send`,
+      `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and skipped until there is something else to send`,
     )
   if (undecided > 0) notices.push(undecidedNotice(sync.name, undecided))
   return notices

@@ -22,7 +22,12 @@ export const command: Command = {
     'Prints a script with which a shell completes commands, options, and the names of syncs, destinations and environments. The names are those of the project in the folder, or of the server that SLUICE_URL names.',
   positionals: [
     { name: 'SHELL', required: true, choices: SHELLS, help: 'bash, zsh or fish' },
-    { name: 'WORD', required: false, repeats: true, help: 'with `candidates -- WORD…`, how the scripts ask' },
+    {
+      name: 'WORD',
+      required: false,
+      repeats: true,
+      help: 'with `candidates -- WORD…`: the scripts ask in this way',
+    },
   ],
   options: {},
   anywhere: true,

@@ -54,7 +54,7 @@ export function rowText(life: RowLife, options: OutputOptions): string {
       `waits for a retry: ${retry.outcome}${statusOf(retry.status)}, ${retry.attempts} attempts in ${retry.runs} runs since ${at(retry.since)}`,
       ...(retry.error === null ? [] : [paint('red', `  ${safe(retry.error)}`)]),
     )
-  if (muted) lines.push('muted: runs pass over it until its row or its trigger differs, or until a resync')
+  if (muted) lines.push('muted: runs skip it until its row or its trigger differs, or until a resync')
   if (captured !== null) lines.push(`captured ${rowOf(captured)}`)
   lines.push('', paint('bold', 'changes'))
   for (const change of changes) lines.push(...changeLines(change, at, paint))

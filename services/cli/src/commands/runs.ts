@@ -16,8 +16,16 @@ export const runsCommand: Command = {
   options: {
     status: { type: 'text', value: 'STATUS', choices: runStatus.options, help: 'only runs in this status' },
     cause: { type: 'text', value: 'CAUSE', choices: runCause.options, help: 'only runs with this cause' },
-    since: { type: 'text', value: 'TIME', help: 'only runs asked for since: how long ago (2h), or a time' },
-    until: { type: 'text', value: 'TIME', help: 'only runs asked for before: how long ago, or a time' },
+    since: {
+      type: 'text',
+      value: 'TIME',
+      help: 'only runs that were asked for after this: how long ago (2h), or a time',
+    },
+    until: {
+      type: 'text',
+      value: 'TIME',
+      help: 'only runs that were asked for before this: how long ago, or a time',
+    },
     ...PAGING_OPTIONS,
   },
   exits: EXITS_OF_ASKING,

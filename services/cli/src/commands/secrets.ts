@@ -65,7 +65,7 @@ export const listCommand: Command = {
 export const removeCommand: Command = {
   description:
     'Removes a secret from the vault, for all processes. A run that needs it later waits for it, or fails.\n' +
-    'With --login it removes what Sluice keeps of the destination of that name, so that it has to log in anew.',
+    'With --login, NAME is a destination: it removes the tokens of its login, and somebody has to log in again.',
   positionals: [{ name: 'NAME', required: true, help: 'the name of the secret' }],
   options: { login: { type: 'boolean', help: 'NAME is a destination, whose tokens are removed' } },
   exits: EXITS_OF_ASKING,
@@ -93,7 +93,7 @@ export const resealCommand: Command = {
   async run(context) {
     const { stdout, signal, json, color } = context
     const view = await withSecrets(context, control => control.call('resealSecrets', {}, { signal }))
-    const text = `${painter(color)('green', '✓')} ${view.resealed} encrypted anew\n`
+    const text = `${painter(color)('green', '✓')} ${view.resealed} encrypted again\n`
     stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success
   },

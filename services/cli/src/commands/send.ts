@@ -15,7 +15,7 @@ import { confirmed } from '../ask-person.ts'
 
 export const command: Command = {
   description:
-    'Sends one real request to try a sync out: that of one row, as the row is now, whether it has changed or not. It shows the request, asks, sends it, and shows the answer.\n' +
+    'Sends one real request to try a sync out: the request for one row as it is now, even if it has not changed. It shows the request, asks, sends it, and shows the answer.\n' +
     'It goes to the real destination, within its limits. It changes no state: no run counts it, no row is tried again for it, and the next run sends what it would have sent anyway. `sluice attempts` shows it as a test.\n' +
     'If the API does not take it, the exit code is 3.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose destination gets the request' }],
@@ -30,7 +30,7 @@ export const command: Command = {
       type: 'text',
       value: 'TRIGGER',
       choices: OPS,
-      help: 'the request to send: that of an added, changed or removed row',
+      help: 'the request to send: for an added, a changed or a removed row',
     },
     yes: { type: 'boolean', help: 'send it without a question; wanted with --json and in scripts' },
   },

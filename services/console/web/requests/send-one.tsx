@@ -54,8 +54,8 @@ export function SendOne({ sync, rowKey, trigger, documents }: SendOneProps): Rea
           onClose={() => setAsks(false)}
         >
           <p>
-            The API gets this request now{documents === undefined ? '' : ', as it is shown here unsaved'}. It
-            is recorded as a test: no run counts it, and what is believed of the row stays.
+            The API gets this request now{documents === undefined ? '' : ', with your unsaved changes'}. It is
+            recorded as a test: no run counts it, and it does not change what Sluice knows of the row.
           </p>
         </Confirm>
       ) : null}

@@ -29,7 +29,7 @@ export function DestinationState({
           <Loading />
         ) : known?.health === undefined ? (
           error === null ? (
-            <p className="pad quiet">It is not known yet.</p>
+            <p className="pad quiet">The health is not known yet.</p>
           ) : (
             <Trouble error={error} />
           )

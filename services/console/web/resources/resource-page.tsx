@@ -104,8 +104,8 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
         >
           <p>
             {kind === 'sync'
-              ? 'Its topics go, and with them all that is known of what was delivered. The rows stay at the destination.'
-              : 'It is refused while another resource uses it.'}
+              ? 'Its topics are deleted, so Sluice forgets which rows it has delivered. The rows stay at the destination.'
+              : 'The server refuses that while another resource uses it.'}
           </p>
           {project === '' ? null : (
             <p>

@@ -91,7 +91,7 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
       </div>
       {asks === null ? null : (
         <Confirm
-          title={isNew ? 'Begin anew at this destination?' : 'Go on with what was delivered?'}
+          title={isNew ? 'Send every row to this destination?' : 'Go on with what was delivered?'}
           action={isNew ? 'Send every row' : 'Go on'}
           dangerous={isNew}
           onConfirm={() => ask('approve', { id: run.id, destination: asks })}

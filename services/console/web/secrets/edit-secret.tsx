@@ -59,7 +59,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
           placeholder="api.example.com"
           onChange={({ target }) => setTyped(target.value)}
         />
-        <small>Separated by commas. Left empty, a secret that is there keeps its hosts.</small>
+        <small>Separated by commas. If this is empty, an existing secret keeps its hosts.</small>
       </label>
     </Confirm>
   )

@@ -13,7 +13,7 @@ const ROLES: { readonly [role in Role]: string } = {
   edit: 'write sources, models, destinations, syncs and alerts',
   run: 'start and end runs',
   approve: 'approve removals',
-  operate: 'send all rows again, discard rows, and begin a sync anew',
+  operate: 'send all rows again, discard rows, and reset a sync',
   secrets: 'set and remove secrets, and see who has a token',
 }
 
@@ -38,7 +38,7 @@ export function TokensPage(): ReactElement {
         {!may ? (
           <Empty title="You may not see who has a token.">
             <p>
-              That wants the role <code>secrets</code>. Ask whoever runs this server.
+              That wants the role <code>secrets</code>. Ask the operator of this server.
             </p>
           </Empty>
         ) : isPending ? (

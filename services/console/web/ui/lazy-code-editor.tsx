@@ -1,6 +1,6 @@
 /**
- * The code editor, loaded when it is first shown. A plain field takes its place until then, and if it cannot
- * be.
+ * The code editor, loaded when it is first shown. A plain field replaces it while it loads, and if loading
+ * fails.
  */
 import { lazy, Suspense, type ComponentProps, type ReactElement } from 'react'
 import type { CodeEditor } from './code-editor.tsx'

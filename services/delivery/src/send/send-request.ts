@@ -60,9 +60,9 @@ export interface Late {
 type Answered = Extract<SendResult, { kind: 'answered' }>
 
 /**
- * Sends a request. Rejects only when aborted. A late request may be sent again with another lease, until its
- * time-out is used up by this call and `lateMs` of earlier ones. Then it counts as an attempt whose
- * connection did not open.
+ * Sends a request. Rejects only when aborted. A late request may be sent again with another lease. Once this
+ * call and the `lateMs` of earlier calls have used up its time-out, it counts as an attempt whose connection
+ * did not open.
  */
 export async function sendRequest(
   job: SendJob,
@@ -156,7 +156,7 @@ function isLate(result: SendResult): result is Failed {
 /** Returns the failure of all late calls as one, which took as long as all of them. */
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
-    `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
+    `no connection was open in time for a lease of the limits in ${timeoutMs} ms: ` +
     'it takes too long to open, or is closed as soon as it is open, or this process is too busy to use it'
   const { startedAt, durationMs } = last
   return { ...last, error, startedAt: startedAt - lateMs, durationMs: lateMs + durationMs }

@@ -61,7 +61,7 @@ function filesOf(dataDir: string, env: Environment): readonly StateFile[] {
     },
     {
       name: `${log}-lock`,
-      advice: 'remove it while no process works in the folder: the next run makes it anew',
+      advice: 'remove it while no process works in the folder: the next run creates it again',
       faultOf: sqliteFault,
     },
     {
@@ -69,11 +69,11 @@ function filesOf(dataDir: string, env: Environment): readonly StateFile[] {
       advice: 'remove it: limits are then counted from zero',
       faultOf: sqliteFault,
     },
-    { name: 'under-way', advice: 'remove it: the next run makes it anew', faultOf: any },
+    { name: 'under-way', advice: 'remove it: the next run creates it again', faultOf: any },
     {
       name: 'key',
       advice:
-        'put a copy of it back, since only it opens what the vault keeps; or remove it, and set all secrets anew',
+        'put a copy of it back, since only it opens what the vault keeps; or remove it, and set all secrets again',
       faultOf: () => keyFault(dataDir, env),
     },
   ]

@@ -10,8 +10,8 @@ const ACCESS_TOKEN = 'access-token'
 const NO_PAUSE = { first: 1, max: 1 }
 
 /**
- * Returns the project with syncs that send one request at a time, in the order of the rows, and at once. Rows
- * of the first run count as delivered, unless `sends` names the sync.
+ * Returns the project with syncs that send one request after the other, in the order of the rows, without
+ * pauses. Rows of the first run count as delivered, unless `sends` names the sync.
  */
 export function testedProject(project: Project, sends: ReadonlySet<string> = new Set()): Project {
   const resources = new Map<ResourceKey, ResourceSpec>()

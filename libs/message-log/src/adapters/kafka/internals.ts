@@ -19,7 +19,7 @@ if (version !== KAFKAJS_VERSION)
   throw new SluiceError(
     'config',
     `kafkajs ${version} is installed, and Sluice needs kafkajs ${KAFKAJS_VERSION}, of which it uses inner files. ` +
-      'Install the packages anew, as package-lock.json has them: npm ci',
+      'Install the packages again, as package-lock.json has them: npm ci',
   )
 
 /** A request of kafkajs, with the decoder of its answer. */

@@ -62,7 +62,7 @@ function unusable(lockFile: string, cause: unknown): SluiceError {
   const damage = damageOf(lockFile, cause)
   if (damage === null) return translate(lockFile, cause)
   const remedy =
-    'Remove it while no process works in the folder: the next one makes it anew, and nothing is lost'
+    'Remove it while no process works in the folder: the next one creates it again, and nothing is lost'
   return new SluiceError('corrupt', `${lockFile} is not the lock of a log: ${damage}. ${remedy}`, { cause })
 }
 
