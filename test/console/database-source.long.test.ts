@@ -45,6 +45,40 @@ async function connect(page: Page, type: string, fields: { readonly [name: strin
   await page.getByRole('button', { name: 'Test connection' }).click()
 }
 
+describe.skipIf(mariadbUrl === null)('a source in MariaDB', () => {
+  const address = new URL(mariadbUrl ?? 'mysql://nobody@127.0.0.1:1/none')
+  const database = address.pathname.slice(1)
+  let admin: mysql.Connection
+  beforeAll(async () => {
+    admin = await mysql.createConnection({ uri: address.href })
+    await admin.query(`create table ${OWN} (sku varchar(20) primary key, price decimal(10, 2))`)
+    await admin.query(`insert into ${OWN} values ('a-1', 9.90)`)
+  })
+  afterAll(async () => {
+    await admin.query(`drop table ${OWN}`)
+    await admin.end()
+  })
+
+  it('takes a whole URL as its host, and finds a table among many, with its key', async () => {
+    const { page } = await open('new')
+    await connect(page, 'mysql', { Host: address.href, Password: 'another' })
+    await tell(page).getByText(`The server refuses the user ${address.username}, or this password`).waitFor()
+    expect(await field(page, 'Port').inputValue()).toBe(address.port)
+    expect(await field(page, 'Database').inputValue()).toBe(database)
+    await connect(page, 'mysql', { Password: address.password })
+    await tell(page)
+      .getByText(/^✓ MariaDB [\d.]+ answers\.$/)
+      .waitFor()
+    await step(page, 'Model').click()
+    await page.getByRole('button', { name: `Use ${OWN}` }).click()
+    await page.getByRole('cell', { name: 'a-1' }).waitFor()
+    expect(await page.getByLabel('sku').isChecked()).toBe(true)
+    await page.getByRole('button', { name: 'Check the key' }).click()
+    await page.getByText('Each of the 1 rows has a key of its own.').waitFor()
+    await page.context().close()
+  })
+})
+
 describe.skipIf(postgresUrl === null)('a source in PostgreSQL', () => {
   const address = new URL(postgresUrl ?? 'postgres://nobody@127.0.0.1:1/none')
   const server = { Host: address.hostname, Port: address.port, User: OWN, Password: PASSWORD }
@@ -141,40 +175,6 @@ describe.skipIf(postgresUrl === null)('a source in PostgreSQL', () => {
     await page.getByText('success').first().waitFor({ timeout: RUN_MS })
     expect(suite.api.requests).toHaveLength(207)
     expect(await clicks()).toBeLessThan(MAX_CLICKS)
-    await page.context().close()
-  })
-})
-
-describe.skipIf(mariadbUrl === null)('a source in MariaDB', () => {
-  const address = new URL(mariadbUrl ?? 'mysql://nobody@127.0.0.1:1/none')
-  const database = address.pathname.slice(1)
-  let admin: mysql.Connection
-  beforeAll(async () => {
-    admin = await mysql.createConnection({ uri: address.href })
-    await admin.query(`create table ${OWN} (sku varchar(20) primary key, price decimal(10, 2))`)
-    await admin.query(`insert into ${OWN} values ('a-1', 9.90)`)
-  })
-  afterAll(async () => {
-    await admin.query(`drop table ${OWN}`)
-    await admin.end()
-  })
-
-  it('takes a whole URL as its host, and finds a table among many, with its key', async () => {
-    const { page } = await open('new')
-    await connect(page, 'mysql', { Host: address.href, Password: 'another' })
-    await tell(page).getByText(`The server refuses the user ${address.username}, or this password`).waitFor()
-    expect(await field(page, 'Port').inputValue()).toBe(address.port)
-    expect(await field(page, 'Database').inputValue()).toBe(database)
-    await connect(page, 'mysql', { Password: address.password })
-    await tell(page)
-      .getByText(/^✓ MariaDB [\d.]+ answers\.$/)
-      .waitFor()
-    await step(page, 'Model').click()
-    await page.getByRole('button', { name: `Use ${OWN}` }).click()
-    await page.getByRole('cell', { name: 'a-1' }).waitFor()
-    expect(await page.getByLabel('sku').isChecked()).toBe(true)
-    await page.getByRole('button', { name: 'Check the key' }).click()
-    await page.getByText('Each of the 1 rows has a key of its own.').waitFor()
     await page.context().close()
   })
 })

@@ -11,6 +11,10 @@ const preview = () => suite.page.getByRole('region', { name: 'Live preview' })
 const step = (name: string, page = suite.page) =>
   page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
 
+const choose = async (kind: string, name: string, page = suite.page): Promise<void> => {
+  await page.getByLabel(`Use this ${kind}`).selectOption(name)
+}
+
 async function versionOf(kind: string, name: string): Promise<number> {
   const answer = await fetch(`${suite.served.url}/api/v1/resources/${kind}/${name}`)
   return ((await answer.json()) as { version: number }).version
@@ -39,10 +43,22 @@ describe('a sync that comes from files', () => {
 })
 
 describe('another sync', () => {
-  it('starts with the source and the destination that are there', async () => {
+  it('asks for its source and its destination, and before it changes one that others use', async () => {
     await suite.page.goto(`${suite.served.url}/new?step=destination`)
-    expect(await suite.page.getByLabel('Use this destination').inputValue()).toBe('api')
+    await suite.page.getByLabel('Use this destination').waitFor()
+    expect(await suite.page.getByLabel('Address of the API').count()).toBe(0)
+    await suite.page.getByLabel('Use this destination').selectOption('api')
+    await suite.page.getByText('1 other sync uses this destination: people.').waitFor()
+    expect(await suite.page.getByLabel('Address of the API').getAttribute('readonly')).not.toBeNull()
+    await suite.page.getByRole('button', { name: 'Make a copy' }).click()
+    await expect.poll(() => suite.page.getByLabel('Name', { exact: true }).inputValue()).toBe('api-2')
+    expect(await suite.page.getByLabel('Address of the API').getAttribute('readonly')).toBeNull()
+    await suite.page.getByLabel('Use this destination').selectOption('api')
     expect(await suite.page.getByLabel('Address of the API').inputValue()).toBe(suite.api.url)
+    await step('Review').click()
+    await suite.page.getByText('Choose a source, or make a new one.').waitFor()
+    await step('Source').click()
+    await choose('source', 'files')
     await step('Model').click()
     expect(await suite.page.getByLabel('Use this model').inputValue()).toBe('')
     expect(await suite.page.getByLabel('Name', { exact: true }).inputValue()).toBe('customers')
@@ -84,6 +100,8 @@ describe('another sync', () => {
         body: JSON.stringify({ spec }),
       })
     expect((await put('destination', 'crm', { baseUrl: 'https://example.com' })).status).toBe(200)
+    await step('Source').click()
+    await choose('source', 'files')
     await step('Model').click()
     await writeInto(suite.page, 'SQL of the model', "select id, name from 'people.csv'")
     await step('Review').click()
@@ -109,6 +127,8 @@ describe('a kept draft of a new sync', () => {
     await own.goto(`${suite.served.url}/new?step=destination`)
     await own.getByLabel('Use this destination').selectOption('shared')
     await own.getByLabel('Concurrent requests').fill('7')
+    await step('Source', own).click()
+    await choose('source', 'files', own)
     await step('Model', own).click()
     await writeInto(own, 'SQL of the model', "select id, name from 'people.csv'")
     await own.getByRole('cell', { name: 'Bob' }).waitFor()
@@ -158,7 +178,10 @@ describe('the files of a folder', () => {
   it('are offered before anything is called wrong, and become queries by one click', async () => {
     // A browser that keeps no draft.
     const own = await suite.browser.open()
+    await own.goto(`${suite.served.url}/new?step=destination`)
+    await choose('destination', 'api', own)
     await own.goto(`${suite.served.url}/new`)
+    await choose('source', 'files', own)
     const shown = own.getByRole('region', { name: 'Live preview' })
     await shown.getByText('Choose a source, then a table, a file or a query').waitFor()
     expect(await own.getByText('customers.csv').count()).toBe(0)
@@ -183,7 +206,9 @@ describe('the field mapper', () => {
   const field = (number: number) => suite.page.getByLabel(`Name of field ${number}`)
 
   it('moves fields by keyboard, and by dragging their handles', async () => {
-    await suite.page.goto(`${suite.served.url}/new?step=model`)
+    await suite.page.goto(`${suite.served.url}/new?step=destination`)
+    await choose('destination', 'api')
+    await step('Model').click()
     await suite.page.getByLabel('Use this model').selectOption('people')
     await suite.page.getByRole('cell', { name: 'Bob' }).waitFor()
     await step('Requests').click()

@@ -32,15 +32,18 @@ import {
 import { PreviewPane, usePreview, type Previewed } from './preview-pane.tsx'
 import {
   isShared,
+  isUnchosen,
   namesOf,
   reusedBy,
   startBehind,
   takenName,
+  unchosen,
   withNew,
   withStored,
   type SharedKind,
   type Stored,
 } from './reused.ts'
+import { SharedResource, useRights } from './shared-resource.tsx'
 import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep } from './steps/model-step.tsx'
 import { SourceStep } from './steps/source-step.tsx'
@@ -109,9 +112,10 @@ function Editor(props: EditorProps): ReactElement {
   const previewed = usePreview(draft, trigger, isFresh)
   const syntax = useSyntaxProblems(draft)
   const stored = useStoredAt(draft, props, pins)
-  const sameName = takenName(draft, resources)
-  const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
-  const { readOnly, taken, take } = useTakingOver(stored)
+  const own = [...unchosen(draft, passedBefore(step.id)), ...takenName(draft, resources)]
+  const problems = syntax.length > 0 ? syntax : [...own, ...previewed.problems]
+  const rights = useRights(draft, stored, resources)
+  const { readOnly, taken, take } = rights
   const editings = useEditings(state, { problems, readOnly, stored })
   const inForms = useShownInForms(draft, editings)
   const columns = useModelRows(draft).data?.columns.map(({ name }) => name) ?? []
@@ -158,7 +162,10 @@ function Editor(props: EditorProps): ReactElement {
                 <BeginWith kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
               ) : null}
               <Origin resource={stored[step.kind]} isTaken={taken.includes(step.kind)} onTake={take} />
-              {!yaml.beside && (yaml.shown || isBroken) ? (
+              <SharedResource kind={step.kind} draft={draft} rights={rights} onCopy={state.replaceWith} />
+              {isUnchosen(draft, step.kind) ? null : step.id === 'model' && isUnchosen(draft, 'source') ? (
+                <p className="quiet">Choose a source in the step before, or a model that is there.</p>
+              ) : !yaml.beside && (yaml.shown || isBroken) ? (
                 <YamlEditor editing={editings[step.kind]} onSave={onSave} />
               ) : (
                 <>
@@ -173,7 +180,7 @@ function Editor(props: EditorProps): ReactElement {
                 id={step.id}
                 onStep={onStep}
                 save={changedKinds(draft, stored).length === 0 ? null : saving}
-                isRight={problems.length === 0}
+                isRight={problems.length === 0 && unchosen(draft, KINDS).length === 0}
               />
             </>
           )}
@@ -208,17 +215,10 @@ function useStoredAt(
   )
 }
 
-/** A resource from a folder in Git is read only until the user takes it over. */
-function useTakingOver(stored: Stored) {
-  const [taken, setTaken] = useState<readonly Kind[]>([])
-  const readOnly = useMemo(
-    () =>
-      Object.values(stored).flatMap(({ kind, project }) =>
-        project !== '' && !taken.includes(kind) ? [kind] : [],
-      ),
-    [stored, taken],
-  )
-  return { readOnly, taken, take: (kind: Kind) => setTaken([...taken, kind]) }
+/** The kinds whose steps come before this one. */
+function passedBefore(id: StepId): readonly Kind[] {
+  const at = STEPS.findIndex(step => step.id === id)
+  return STEPS.slice(0, at).flatMap(({ kind }) => (kind === null || kind === 'sync' ? [] : [kind]))
 }
 
 /** Ctrl-Enter in any field. An editor of text, and a dialog, have a meaning of their own for it. */
@@ -251,6 +251,9 @@ function atVersions(stored: Stored, pins: Pins): Stored {
   )
 }
 
+/** No resource has this name. */
+const UNCHOSEN = '?'
+
 interface UseProps {
   readonly kind: SharedKind
   readonly draft: Draft
@@ -265,19 +268,20 @@ function BeginWith(props: UseProps): ReactElement {
   return (
     <>
       <UseStored {...props} />
-      {kind === 'destination' && !names.includes(nameIn(draft.destination)) ? (
+      {kind === 'destination' && draft.destination !== '' && !names.includes(nameIn(draft.destination)) ? (
         <StartFrom draft={draft} taken={names} onStart={onUse} />
       ) : null}
     </>
   )
 }
 
-/** The choice of a stored resource for a new sync. Other syncs may use it, so a change concerns them, too. */
+/** The choice of a stored resource for a new sync. */
 function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | null {
   const names = namesOf(resources, kind)
   if (names.length === 0) return null
   const name = nameIn(draft[kind])
   const isStored = names.includes(name)
+  const waits = isUnchosen(draft, kind)
   const choose = (chosen: string): void => {
     const stored = resources.find(each => each.kind === kind && each.name === chosen)
     onUse(stored === undefined ? withNew(draft, kind, resources) : withStored(draft, kind, stored, resources))
@@ -285,10 +289,13 @@ function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | 
   return (
     <SelectField
       label={`Use this ${kind}`}
-      value={isStored ? name : ''}
+      value={waits ? UNCHOSEN : isStored ? name : ''}
       readOnly={false}
-      hint={isStored ? 'Other syncs may use it, too. What you change here changes for them.' : undefined}
-      options={[['', 'A new one'], ...names.map(each => [each, each] as const)]}
+      options={[
+        ...(waits ? [[UNCHOSEN, `Choose a ${kind}`] as const] : []),
+        ['', 'A new one'],
+        ...names.map(each => [each, each] as const),
+      ]}
       onChoose={choose}
     />
   )

@@ -41,7 +41,7 @@ export function usePreview(draft: Draft, trigger: Trigger, isFresh: boolean): Pr
   const isOn = (each: Trigger): boolean => valueAt(rested.sync, ['triggers', each]) !== undefined
   // The preview of another trigger finds the same problems in the texts.
   const asked = isOn(trigger) ? trigger : (TRIGGERS.find(isOn) ?? trigger)
-  const waits = isFresh && hasNoRowsYet(rested)
+  const waits = rested.source === '' || rested.destination === '' || (isFresh && hasNoRowsYet(rested))
   const { data, error, isFetching } = useQuery({
     queryKey: ['draft-preview', rested, asked],
     queryFn: ({ signal }) =>
@@ -112,7 +112,7 @@ export function PreviewPane(props: PreviewProps): ReactElement {
       {waits ? (
         <p className="quiet pad">
           The requests that your rows become appear here. Choose a source, then a table, a file or a query in
-          the step “Model”.
+          the step “Model”, and a destination.
         </p>
       ) : null}
       {preview === undefined && error === null && !waits ? <Loading lines={6} /> : null}

@@ -86,16 +86,38 @@ export function withNew(draft: Draft, kind: SharedKind, resources: Resources): D
   return withText(draft, kind, kind === 'model' ? withValue(text, ['source'], source) : text)
 }
 
-/** A first draft with free names for sync and model, and with a stored source and destination, if any. */
+/**
+ * A first draft with free names for sync and model. It has no source and no destination yet if there are
+ * stored ones, since only the user knows which one is meant.
+ */
 export function startingFrom(resources: Resources): Draft {
   let draft = STARTING_DRAFT
   for (const kind of ['sync', 'model'] as const) draft = withText(draft, kind, freelyNamed(kind, resources))
-  for (const kind of ['source', 'destination'] as const) {
-    const [first] = namesOf(resources, kind)
-    const resource = first === undefined ? undefined : named(resources, kind, first)
-    if (resource !== undefined) draft = withStored(draft, kind, resource, resources)
-  }
+  for (const kind of ['source', 'destination'] as const)
+    if (namesOf(resources, kind).length > 0) draft = withText(draft, kind, '')
   return draft
+}
+
+/** True for a kind that the user has still to choose. */
+export const isUnchosen = (draft: Draft, kind: Kind): boolean => draft[kind] === ''
+
+/** The problems of steps that were left without a choice. */
+export function unchosen(draft: Draft, passed: readonly Kind[]): Problem['errors'] {
+  return passed
+    .filter(kind => isUnchosen(draft, kind))
+    .map(kind => ({ file: fileOf(kind), message: `Choose a ${kind}, or make a new one.` }))
+}
+
+/**
+ * The draft with a copy in the place of a stored resource. The copy of a source takes along a model that
+ * others use, so that theirs keeps its source.
+ */
+export function withCopy(draft: Draft, kind: SharedKind, resources: Resources): Draft {
+  const others = (each: SharedKind): boolean =>
+    syncsThatUse(each, nameIn(draft[each]), resources).some(sync => sync !== nameIn(draft.sync))
+  const before = kind === 'source' && others('model') ? withCopy(draft, 'model', resources) : draft
+  const name = freeName(nameIn(before[kind]), namesOf(resources, kind))
+  return withText(before, kind, withValue(before[kind], ['name'], name))
 }
 
 function freelyNamed(kind: Kind, resources: Resources): string {

@@ -12,6 +12,7 @@ import type { Stored, StoredResource } from './reused.ts'
 
 export function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
   return KINDS.filter(kind => {
+    if (draft[kind] === '') return false
     const present = sameIn(stored, kind, draft)
     return present === undefined || textOf(present) !== draft[kind]
   })
