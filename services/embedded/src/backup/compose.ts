@@ -164,7 +164,7 @@ function assertNothingReplaced({
     if (existsSync(backedUp) && existsSync(own) && !readFileSync(own).equals(readFileSync(backedUp)))
       throw new SluiceError(
         'conflict',
-        `${own} differs from that of the backup: \`--replace\` takes the one of the backup.`,
+        `${own} differs from the one in the backup: with \`--replace\`, ${name === KEY ? 'the keys of both are kept' : 'the one in the backup replaces it'}.`,
       )
   }
 }
