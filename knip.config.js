@@ -18,6 +18,9 @@ export default {
       entry: ['src/main.ts!', 'web/main.tsx!', '**/*.test.ts'],
       project: ['{src,web,test}/**/*.{ts,tsx}!'],
     },
-    test: { entry: ['**/*.test.ts', 'services.ts', '{bench,soak}/*.ts'], project: ['**/*.ts'] },
+    test: {
+      entry: ['**/*.test.ts', 'services.ts', '{bench,soak}/*.ts', 'helm/check-chart.ts'],
+      project: ['**/*.ts'],
+    },
   },
 }

@@ -1,0 +1,169 @@
+{{- define "sluice.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of the release's objects. 40 characters leave room for the names of services and topics behind it. */}}
+{{- define "sluice.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "sluice.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "sluice.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the secrets that stand in the values. */}}
+{{- define "sluice.secretName" -}}
+{{ include "sluice.fullname" . }}-values
+{{- end -}}
+
+{{- define "sluice.labels" -}}
+{{ include "sluice.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "sluice.selector" -}}
+app.kubernetes.io/name: {{ include "sluice.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "sluice.serviceAccount" -}}
+{{- default (ternary (include "sluice.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "sluice.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port on which a service answers by default. */}}
+{{- define "sluice.port" -}}
+{{- get (dict "change-detector" "4751" "renderer" "4752" "delivery" "4753" "console" "4747") . -}}
+{{- end -}}
+
+{{/* The prefix of all names in Kafka: that of the environment, as Sluice makes it. */}}
+{{- define "sluice.prefix" -}}
+{{- if .Values.environment }}{{ .Values.prefix }}-{{ .Values.environment }}{{ else }}{{ .Values.prefix }}{{ end -}}
+{{- end -}}
+
+{{/* The address that browsers use. */}}
+{{- define "sluice.publicUrl" -}}
+{{- $ingress := .Values.console.ingress -}}
+{{- if .Values.console.publicUrl -}}
+{{- .Values.console.publicUrl -}}
+{{- else if and $ingress.enabled $ingress.host -}}
+{{- ternary "https" "http" (not (empty $ingress.tlsSecret)) }}://{{ $ingress.host -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The login of a service at Kafka, as YAML: mechanism, username and password. Takes root and service. With
+Strimzi each service has a user of its own.
+*/}}
+{{- define "sluice.login" -}}
+{{- if .root.Values.strimzi.enabled -}}
+{{- $user := printf "%s-%s" (include "sluice.fullname" .root) .service -}}
+mechanism: scram-sha-512
+username: { value: {{ $user }} }
+password: { secret: {{ $user }}, key: password }
+{{- else -}}
+{{- toYaml .root.Values.kafka.sasl -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The secrets of a service that have a value or a Secret, as YAML: { files: [{ variable, file, from }] }. Takes
+root and service. The file is also the key of a value in the Secret of the release.
+*/}}
+{{- define "sluice.files" -}}
+{{- $values := .root.Values -}}
+{{- $service := .service -}}
+{{- $login := include "sluice.login" . | fromYaml -}}
+{{- $ca := $values.kafka.tls.ca -}}
+{{- if and $values.strimzi.enabled (empty $ca) -}}
+{{- $ca = dict "secret" (printf "%s-cluster-ca-cert" $values.strimzi.cluster) "key" "ca.crt" -}}
+{{- end -}}
+{{- $all := list
+  (list "SLUICE_SCHEMA_REGISTRY_URL" $values.schemaRegistry.url)
+  (list "SLUICE_REDIS_URL" $values.redis.url)
+  (list "SLUICE_REDIS_CA" $values.redis.ca)
+  (list "SLUICE_METRICS_TOKEN" $values.metricsToken)
+  (list "SLUICE_SIGNING_KEY" $values.signingKey)
+-}}
+{{- if or $values.kafka.tls.enabled $values.strimzi.enabled -}}
+{{- $all = concat $all (list
+  (list "SLUICE_KAFKA_SSL_CA" $ca)
+  (list "SLUICE_KAFKA_SSL_CERT" $values.kafka.tls.certificate)
+  (list "SLUICE_KAFKA_SSL_KEY" $values.kafka.tls.privateKey)) -}}
+{{- end -}}
+{{- if $login.mechanism -}}
+{{- $all = append $all (list "SLUICE_KAFKA_SASL_PASSWORD" $login.password) -}}
+{{- end -}}
+{{- if ne $service "renderer" -}}
+{{- $all = append $all (list "SLUICE_ENCRYPTION_KEY" $values.encryptionKey) -}}
+{{- end -}}
+{{- if eq $service "console" -}}
+{{- $all = concat $all (list
+  (list "SLUICE_TOKEN" $values.console.token)
+  (list "SLUICE_READ_TOKEN" $values.console.readToken)
+  (list "SLUICE_TOKENS" $values.console.tokens)) -}}
+{{- end -}}
+{{- range $values.secrets -}}
+{{- if has $service .services -}}
+{{- $variable := printf "SLUICE_SECRET_%s" (.name | upper | replace "-" "_") -}}
+{{- $all = append $all (list $variable (pick . "value" "secret" "key")) -}}
+{{- end -}}
+{{- end -}}
+{{- $files := list -}}
+{{- range $all -}}
+{{- $variable := index . 0 -}}
+{{- $from := index . 1 -}}
+{{- if $from -}}
+{{- $file := $variable | trimPrefix "SLUICE_" | lower | replace "_" "-" -}}
+{{- $files = append $files (dict "variable" $variable "file" $file "from" $from) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (dict "files" $files) -}}
+{{- end -}}
+
+{{/* The values that the Secret of the release holds, by key. */}}
+{{- define "sluice.ownSecrets" -}}
+{{- $own := dict -}}
+{{- range $service, $settings := .Values.services -}}
+{{- if $settings.enabled -}}
+{{- range (include "sluice.files" (dict "root" $ "service" $service) | fromYaml).files -}}
+{{- if hasKey .from "value" -}}
+{{- $own = set $own .file .from.value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $own -}}
+{{- end -}}
+
+{{/* Fails with a sentence about a value without which no service starts. */}}
+{{- define "sluice.check" -}}
+{{- $values := .Values -}}
+{{- if empty $values.kafka.brokers }}{{ fail "kafka.brokers is empty: name some brokers, such as [kafka:9092]." }}{{ end -}}
+{{- if empty $values.schemaRegistry.url }}{{ fail "schemaRegistry.url is empty: set { value: http://registry:8081 }, or secret and key of a Secret that has the URL." }}{{ end -}}
+{{- if empty $values.redis.url }}{{ fail "redis.url is empty: set { value: redis://redis:6379 }, or secret and key of a Secret that has the URL." }}{{ end -}}
+{{- if and $values.kafka.sasl.mechanism (empty $values.kafka.sasl.password) }}{{ fail "kafka.sasl.mechanism wants kafka.sasl.password." }}{{ end -}}
+{{- if and $values.kafka.sasl.mechanism (ne $values.kafka.sasl.mechanism "oauthbearer") (empty $values.kafka.sasl.username) }}{{ fail "kafka.sasl.mechanism wants kafka.sasl.username." }}{{ end -}}
+{{- with $values.console -}}
+{{- if and (index $values.services "console").enabled (empty .token) (empty .readToken) (empty .tokens) }}{{ fail "The console wants a token: set console.token, console.readToken or console.tokens, or services.console.enabled=false." }}{{ end -}}
+{{- if and .persistence.enabled (gt (int (index $values.services "console").replicas) 1) }}{{ fail "console.persistence is for one replica: set services.console.replicas=1." }}{{ end -}}
+{{- if and .ingress.enabled (empty .ingress.host) }}{{ fail "console.ingress.enabled wants console.ingress.host." }}{{ end -}}
+{{- end -}}
+{{- if $values.strimzi.enabled -}}
+{{- if empty $values.strimzi.cluster }}{{ fail "strimzi.enabled wants strimzi.cluster, the name of the Kafka." }}{{ end -}}
+{{- if $values.kafka.sasl.mechanism }}{{ fail "strimzi.enabled makes the users of Kafka: leave kafka.sasl out." }}{{ end -}}
+{{- end -}}
+{{- if $values.keda.enabled -}}
+{{- if and (empty $values.keda.prometheus.serverAddress) (empty $values.keda.kafka.groups) }}{{ fail "keda.enabled wants keda.prometheus.serverAddress or keda.kafka.groups." }}{{ end -}}
+{{- if and $values.keda.kafka.groups (eq $values.kafka.sasl.mechanism "oauthbearer") }}{{ fail "keda.kafka.groups does not work with oauthbearer, whose token KEDA cannot renew." }}{{ end -}}
+{{- end -}}
+{{- end -}}
