@@ -2,10 +2,11 @@
  * The Helm chart, by the manifests that helm made of its examples (test/helm/check-chart.ts, which also asks
  * kubeconform): they keep what the chart promises, and the services take what they are given.
  */
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { readConfig as readDetector } from '@sluice/change-detector/config'
@@ -48,6 +49,11 @@ const container = z.object({
   startupProbe: probe,
   livenessProbe: probe,
   readinessProbe: probe,
+  lifecycle: z
+    .object({
+      preStop: z.object({ exec: z.object({ command: z.tuple([z.literal('sleep'), z.string()]) }) }),
+    })
+    .optional(),
   env: z.array(named.extend({ value: z.string().optional(), valueFrom: z.unknown().optional() })),
   resources: z.object({
     requests: z.object({ memory: z.string() }),
@@ -82,7 +88,11 @@ const deployment = z.object({
 })
 const manifest = z.looseObject({
   kind: z.string(),
-  metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()) }),
+  metadata: z.object({
+    name: z.string(),
+    labels: z.record(z.string(), z.string()),
+    annotations: z.record(z.string(), z.string()).optional(),
+  }),
   spec: z.unknown().optional(),
   data: z.record(z.string(), z.string()).optional(),
 })
@@ -114,14 +124,18 @@ function deploymentsOf(example: Example) {
   })
 }
 
+const files = mkdtempSync(join(tmpdir(), 'sluice-helm-'))
+afterAll(() => rmSync(files, { recursive: true }))
+
 /** Returns the configuration that a service makes of the variables and files of its container. */
 function configOf(service: Service, env: { readonly [name: string]: string | undefined }) {
   const given: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(env)) {
     const variable = name.replace(/_FILE$/, '')
     // The user of Kafka may come from a Secret, and has no value here then.
-    if (variable === name) given[name] = value ?? 'from-a-secret'
-    else given[variable] = SECRETS[variable] ?? `secret-of-${variable}-0123456789`
+    given[name] = variable === name ? (value ?? 'from-a-secret') : join(files, variable)
+    if (variable !== name)
+      writeFileSync(join(files, variable), SECRETS[variable] ?? `secret-of-${variable}-0123456789`)
   }
   return CONFIGS[service](given)
 }
@@ -153,10 +167,19 @@ describe.each(EXAMPLES)('with the values of %s', example => {
   })
 
   it('a Pod may take as long to end as its service may take to drain', () => {
-    for (const { service, pod, env } of deploymentsOf(example))
+    for (const { service, pod, main, env } of deploymentsOf(example)) {
+      const beforeMs = Number(main.lifecycle?.preStop.exec.command[1] ?? 0) * 1000
       expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
-        configOf(service, env).shutdownTimeoutMs + 5_000,
+        beforeMs + configOf(service, env).shutdownTimeoutMs + 5_000,
       )
+    }
+  })
+
+  it('a variable stands in a container once: an API server refuses one that two places set', () => {
+    for (const { main } of deploymentsOf(example)) {
+      const names = main.env.map(({ name }) => name)
+      expect(names).toEqual([...new Set(names)])
+    }
   })
 
   it('a Pod runs as no root, with no right of the kernel, on a root that nothing writes to', () => {
@@ -190,7 +213,7 @@ describe.each(EXAMPLES)('with the values of %s', example => {
       const sources = pod.volumes.find(({ name }) => name === 'secrets')?.projected?.sources ?? []
       const files = sources.map(({ secret }) => `/run/secrets/sluice/${secret.items[0].path}`)
       const named = Object.keys(env).filter(name => name.endsWith('_FILE'))
-      expect(named.map(name => env[name])).toEqual(files)
+      expect(new Set(named.map(name => env[name]))).toEqual(new Set(files))
       for (const { secret } of sources)
         if (secret.name === 'sluice-values') expect(own.get(secret.name)).toHaveProperty(secret.items[0].key)
       for (const name of Object.keys(env).filter(each => /SECRET_|PASSWORD|TOKEN|_KEY|_URL/.test(each)))
@@ -236,6 +259,23 @@ it('a console on a volume is replaced, and all others are replaced one by one', 
     expect(spec.strategy.type).toBe(service === 'console' ? 'Recreate' : 'RollingUpdate')
 })
 
+it('a variable of one service counts before the value for all', () => {
+  for (const { service, env } of deploymentsOf('external-secrets'))
+    expect(configOf(service, env).logLevel, service).toBe(service === 'delivery' ? 'debug' : 'info')
+})
+
+it('a console gets requests for a moment longer than its Pod is to live', () => {
+  const waiting = deploymentsOf('minimal').filter(({ main }) => main.lifecycle !== undefined)
+  expect(waiting.map(({ service }) => service)).toEqual(['console'])
+})
+
+it('topics and the history outlive a release', () => {
+  const lasting = [...ofKind('strimzi', 'KafkaTopic'), ...ofKind('production', 'PersistentVolumeClaim')]
+  expect(lasting.map(({ kind }) => kind)).toContain('PersistentVolumeClaim')
+  for (const { metadata } of lasting)
+    expect(metadata.annotations).toMatchObject({ 'helm.sh/resource-policy': 'keep' })
+})
+
 describe('KEDA', () => {
   const scaled = z.object({
     minReplicaCount: z.number().min(1),
@@ -264,6 +304,17 @@ describe('KEDA', () => {
     ).toBe(true)
   })
 
+  it('asks a Prometheus that reaches the metrics', () => {
+    const [server] = triggersOf('delivery').flatMap(({ metadata }) => metadata['serverAddress'] ?? [])
+    const [, namespace] = new URL(server ?? '').hostname.split('.')
+    const policy = ofKind('keda', 'NetworkPolicy').find(({ metadata }) => metadata.name === 'sluice-delivery')
+    expect(policy?.spec).toMatchObject({
+      ingress: [
+        { from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } }] },
+      ],
+    })
+  })
+
   it('asks Kafka for the groups and topics of the services', () => {
     const topics = syncTopics('sluice', 'customers')
     for (const [service, topic] of [
@@ -275,6 +326,10 @@ describe('KEDA', () => {
           metadata: {
             topic,
             consumerGroup: syncGroup('sluice', service, { sync: 'customers', incarnation }),
+            // KEDA is in another namespace than `kafka:9092` of the release.
+            bootstrapServers: 'kafka.data:9092',
+            // Groups of a sync that nobody runs are forgotten, and its old records are no lag.
+            offsetResetPolicy: 'latest',
           },
         },
       ])
@@ -363,4 +418,32 @@ it('the README names each value, and no value that there is not', () => {
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
   )
   expect(rows.sort()).toEqual([...there].sort())
+})
+
+interface ValuesSchema {
+  readonly properties?: { readonly [name: string]: ValuesSchema }
+  readonly required?: readonly string[]
+  readonly additionalProperties?: unknown
+}
+
+/** The paths of values that the schema does not know, or lets be null though a template needs them. */
+function unguarded(value: object, schema: ValuesSchema | undefined, path: string): string[] {
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const of = schema?.properties?.[name]
+    const here = `${path}${name}`
+    if (of === undefined) return [here]
+    const isGroup = of.properties !== undefined
+    const isNeeded = isGroup || (inner !== '' && typeof inner !== 'object')
+    const found = isNeeded && schema?.required?.includes(name) !== true ? [`${here} is not required`] : []
+    if (isGroup && of.additionalProperties !== false) found.push(`${here} takes any name`)
+    return typeof inner === 'object' && inner !== null && isGroup
+      ? [...found, ...unguarded(inner, of, `${here}.`)]
+      : found
+  })
+}
+
+it('the schema knows each value, and refuses a null in the place of one that a template needs', () => {
+  const values = z.looseObject({}).parse(parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')))
+  const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as ValuesSchema
+  expect(unguarded(values, schema, '')).toEqual([])
 })

@@ -2,15 +2,18 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of the release's objects. 40 characters leave room for the names of services and topics behind it. */}}
+{{/*
+The name of the release's objects. 40 characters leave room for the names of services behind it. The name of a
+release may have dots, which that of a Service may not.
+*/}}
 {{- define "sluice.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name (include "sluice.name" .) -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride -}}
 {{- else if contains (include "sluice.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "sluice.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- $name = .Release.Name -}}
 {{- end -}}
+{{- $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* The Secret with the secrets that stand in the values. */}}
@@ -26,8 +29,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "sluice.selector" -}}
-app.kubernetes.io/name: {{ include "sluice.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "sluice.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "sluice.serviceAccount" -}}
@@ -68,8 +71,8 @@ Strimzi each service has a user of its own.
 {{- if .root.Values.strimzi.enabled -}}
 {{- $user := printf "%s-%s" (include "sluice.fullname" .root) .service -}}
 mechanism: scram-sha-512
-username: { value: {{ $user }} }
-password: { secret: {{ $user }}, key: password }
+username: { value: {{ $user | quote }} }
+password: { secret: {{ $user | quote }}, key: password }
 {{- else -}}
 {{- toYaml .root.Values.kafka.sasl -}}
 {{- end -}}
@@ -130,6 +133,48 @@ root and service. The file is also the key of a value in the Secret of the relea
 {{- toYaml (dict "files" $files) -}}
 {{- end -}}
 
+{{/*
+The variables of a service with their values, as YAML. Takes root and service. A name stands here once, whoever
+sets it: those of the service in the values come before those of all services, and both before the chart's.
+*/}}
+{{- define "sluice.env" -}}
+{{- $values := .root.Values -}}
+{{- $service := .service -}}
+{{- $settings := index $values.services $service -}}
+{{- $login := include "sluice.login" . | fromYaml -}}
+{{- $env := dict
+  "SLUICE_KAFKA_BROKERS" (join "," $values.kafka.brokers)
+  "SLUICE_KAFKA_SSL" (or $values.kafka.tls.enabled $values.strimzi.enabled | toString)
+  "SLUICE_PREFIX" $values.prefix
+  "SLUICE_LOG_LEVEL" $values.logLevel
+  "SLUICE_SHUTDOWN_TIMEOUT" (printf "%ds" (int $values.shutdownSeconds))
+  "SLUICE_MEMORY" $settings.memory
+-}}
+{{- with $login.mechanism }}{{ $_ := set $env "SLUICE_KAFKA_SASL_MECHANISM" . }}{{ end -}}
+{{- with $login.username }}{{ if .value }}{{ $_ := set $env "SLUICE_KAFKA_SASL_USERNAME" .value }}{{ end }}{{ end -}}
+{{/* Strimzi makes the topics, and its users may not. */}}
+{{- $_ := set $env "SLUICE_KAFKA_CREATE_TOPICS" (and $values.kafka.createTopics (not $values.strimzi.enabled) | toString) -}}
+{{- with $values.kafka.replication }}{{ $_ := set $env "SLUICE_KAFKA_REPLICATION" (toString .) }}{{ end -}}
+{{- with $values.environment }}{{ $_ := set $env "SLUICE_ENV" . }}{{ end -}}
+{{- if ne $service "renderer" -}}
+{{- $_ := set $env "SLUICE_SOURCE_PRIVATE_NETWORKS" $values.privateNetworks -}}
+{{- $_ := set $env "SLUICE_DESTINATION_PRIVATE_NETWORKS" $values.privateNetworks -}}
+{{- end -}}
+{{- if has $service (list "change-detector" "console") -}}
+{{- $_ := set $env "SLUICE_DATA_DIR" "/var/lib/sluice/state" -}}
+{{- end -}}
+{{- if eq $service "console" -}}
+{{- with include "sluice.publicUrl" .root }}{{ $_ := set $env "SLUICE_PUBLIC_URL" . }}{{ end -}}
+{{- end -}}
+{{- range (include "sluice.files" . | fromYaml).files -}}
+{{- $_ := set $env (printf "%s_FILE" .variable) (printf "/run/secrets/sluice/%s" .file) -}}
+{{- end -}}
+{{- range $values.secrets -}}
+{{- if has $service .services }}{{ $_ := set $env (printf "SLUICE_SECRET_%s_FOR" (.name | upper | replace "-" "_")) .for }}{{ end -}}
+{{- end -}}
+{{- toYaml (merge (deepCopy (default dict $settings.env)) (default dict $values.env) $env) -}}
+{{- end -}}
+
 {{/* The values that the Secret of the release holds, by key. */}}
 {{- define "sluice.ownSecrets" -}}
 {{- $own := dict -}}
@@ -148,6 +193,7 @@ root and service. The file is also the key of a value in the Secret of the relea
 {{/* Fails with a sentence about a value without which no service starts. */}}
 {{- define "sluice.check" -}}
 {{- $values := .Values -}}
+{{- if not (regexMatch "^[a-z]" (include "sluice.fullname" .)) }}{{ fail "The name of a Service begins with a letter: set fullnameOverride, or give the release another name." }}{{ end -}}
 {{- if empty $values.kafka.brokers }}{{ fail "kafka.brokers is empty: name some brokers, such as [kafka:9092]." }}{{ end -}}
 {{- if empty $values.schemaRegistry.url }}{{ fail "schemaRegistry.url is empty: set { value: http://registry:8081 }, or secret and key of a Secret that has the URL." }}{{ end -}}
 {{- if empty $values.redis.url }}{{ fail "redis.url is empty: set { value: redis://redis:6379 }, or secret and key of a Secret that has the URL." }}{{ end -}}
@@ -164,6 +210,15 @@ root and service. The file is also the key of a value in the Secret of the relea
 {{- end -}}
 {{- if $values.keda.enabled -}}
 {{- if and (empty $values.keda.prometheus.serverAddress) (empty $values.keda.kafka.groups) }}{{ fail "keda.enabled wants keda.prometheus.serverAddress or keda.kafka.groups." }}{{ end -}}
+{{- with $values.keda.prometheus -}}
+{{- if and .serverAddress (empty .query) (not $values.serviceMonitor.enabled) }}{{ fail "keda.prometheus wants serviceMonitor.enabled, whose labels its query asks for, or a keda.prometheus.query of your own." }}{{ end -}}
+{{- if and .authenticationRef (empty .authModes) }}{{ fail "keda.prometheus.authenticationRef wants keda.prometheus.authModes, such as bearer." }}{{ end -}}
+{{- end -}}
+{{- range $service := list "renderer" "delivery" -}}
+{{- with index $values.keda $service -}}
+{{- if lt (int .maxReplicas) (int .minReplicas) }}{{ fail (printf "keda.%s.maxReplicas is less than keda.%s.minReplicas." $service $service) }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.keda.kafka.groups (eq $values.kafka.sasl.mechanism "oauthbearer") }}{{ fail "keda.kafka.groups does not work with oauthbearer, whose token KEDA cannot renew." }}{{ end -}}
 {{- end -}}
 {{- end -}}

@@ -18,17 +18,27 @@ that wait are delivery's alone. A renderer has Kafka's lag, and a detector or a 
   "threshold" (int64 $keda.prometheus.threshold | toString)) -}}
 {{- with $keda.prometheus.authenticationRef -}}
 {{- $_ := set $trigger "authenticationRef" (dict "name" .) -}}
+{{- $_ := set $trigger.metadata "authModes" $keda.prometheus.authModes -}}
 {{- end -}}
 {{- $triggers = append $triggers $trigger -}}
 {{- end -}}
 {{- if has $service (list "renderer" "delivery") -}}
+{{/* KEDA runs in another namespace, where a name without one means another server. */}}
+{{- $brokers := list -}}
+{{- range $root.Values.kafka.brokers -}}
+{{- $brokers = append $brokers (regexReplaceAll "^([A-Za-z0-9-]+):" . (printf "${1}.%s:" $root.Release.Namespace)) -}}
+{{- end -}}
+{{/*
+A sync without a run has no consumer, so Kafka forgets its group after a week. With `earliest` KEDA would then
+take all that the topic ever had for lag.
+*/}}
 {{- range $keda.kafka.groups -}}
 {{- $metadata := dict
-  "bootstrapServers" (join "," $root.Values.kafka.brokers)
+  "bootstrapServers" (join "," $brokers)
   "consumerGroup" (printf "%s.%s.%s.%s" $prefix $service .sync .incarnation)
   "topic" (printf "%s.%s.%s" $prefix .sync (ternary "requests" "changes" (eq $service "delivery")))
   "lagThreshold" (int64 $keda.kafka.threshold | toString)
-  "offsetResetPolicy" "earliest" -}}
+  "offsetResetPolicy" "latest" -}}
 {{- $trigger := dict "type" "kafka" "metricType" "AverageValue" "metadata" $metadata -}}
 {{- if $login.mechanism -}}
 {{- $_ := set $metadata "sasl" (get (dict "plain" "plaintext" "scram-sha-256" "scram_sha256" "scram-sha-512" "scram_sha512") $login.mechanism) -}}

@@ -35,9 +35,9 @@ max.compaction.lag.ms: 3600000
 {{- end }}
 {{- end -}}
 
-{{/* A name in Kafka as the name of an object: small letters, digits, - and dots. */}}
+{{/* A name in Kafka as the name of an object: small letters, digits, - and dots, and no - beside a dot or first. */}}
 {{- define "sluice.objectName" -}}
-{{- . | lower | replace "_" "-" -}}
+{{- regexReplaceAll "^-+|-+(\\.)" (. | lower | replace "_" "-") "${1}" -}}
 {{- end -}}
 
 {{/* A right in a KafkaUser. Takes type, name, prefixed and operations. */}}
@@ -109,7 +109,7 @@ metadata:
   name: {{ include "sluice.objectName" .topic }}
   labels:
     {{- include "sluice.labels" .root | nindent 4 }}
-    strimzi.io/cluster: {{ .root.Values.strimzi.cluster }}
+    strimzi.io/cluster: {{ .root.Values.strimzi.cluster | quote }}
   annotations:
     helm.sh/resource-policy: keep
 spec:
