@@ -43,7 +43,8 @@ describe('the tokens', () => {
   it('are not told to those who may not set secrets', async () => {
     const page = await signedIn(ANNS, '/tokens')
     await page.getByText('You may not see who has a token.').waitFor()
-    expect(await page.getByText('operator').count()).toBe(0)
+    expect(await page.getByText('operator', { exact: true }).count()).toBe(0)
+    expect(await page.getByRole('table').count()).toBe(0)
     const status = await page.evaluate(`fetch('/api/v1/tokens').then(({ status }) => status)`)
     expect(status).toBe(403)
     await page.context().close()

@@ -61,7 +61,8 @@ export const diffCommand: Command = {
     printNotices(context, view)
     if (json) printJson(context, view)
     else {
-      const end = `\`${asTyped('sluice apply', called)}\` does it.`
+      const same = ['prune', 'take-over'].filter(name => booleanOption(args, name)).map(name => ` --${name}`)
+      const end = `\`${asTyped(`sluice apply${same.join('')}`, called)}\` does it.`
       stdout.write(changesText(view, { ...outputOptions(context), tense: 'would', end }))
     }
     return EXIT.success
