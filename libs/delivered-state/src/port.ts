@@ -6,7 +6,7 @@
  *
  * A key's partition is remembered, not computed. As long as the state knows the key, it is the partition with
  * the key's last change. Only the retry entries and captured values of that partition count. A key that was
- * forgotten may come back in another partition. If it has changes in several partitions, the one of the
+ * forgotten may come back in another partition. If it has changes in several partitions, the change of the
  * highest run is the last.
  *
  * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed
@@ -52,7 +52,7 @@ export interface PublishedRun {
   readonly runId: string
   /** For each partition, the offset behind the run's end in `changes`. */
   readonly ends: readonly number[]
-  /** The number of rows of unknown keys that go to one partition before the next has its turn. */
+  /** This many rows of unknown keys go to one partition before the next partition has its turn. */
   readonly blockRows: number
   readonly signal: AbortSignal
 }
@@ -115,14 +115,14 @@ export interface DiffRequest {
   /** Absent for an ordinary run. */
   readonly purpose?: RunPurpose
   /**
-   * The purpose is about rows whose last change is of a run up to this one. All others are as in an ordinary
-   * run, or are left out if the purpose looks only at rows that failed. Absent: all runs.
+   * The purpose is about rows whose last change is of a run up to this one. All other rows are treated as in
+   * an ordinary run, or are left out if the purpose looks only at rows that failed. Absent: all runs.
    */
   readonly upTo?: number | null
   /**
-   * `all`: the diff passes over each row whose last request has an unknown outcome, whatever the model has.
-   * `after-asked`: it passes over such a row only if its last change is of a run after `upTo`. A discard
-   * still mutes such a row, and a retry of some rows still sends it.
+   * `all`: the diff skips each row whose last request has an unknown outcome, whatever the model has.
+   * `after-asked`: it skips only rows of this kind whose last change is of a run after `upTo`. A discard
+   * still mutes a row with an unknown outcome, and a retry of some rows still sends it.
    */
   readonly leavesUndecided?: 'all' | 'after-asked' | 'none'
   /**
@@ -131,8 +131,8 @@ export interface DiffRequest {
    */
   readonly atMostOnce?: boolean
   /**
-   * True if a rule says of an answer that the row is there already. So a row whose twin is removed may always
-   * be sent as added.
+   * True if a rule for answers can say that the row is there already. So a row whose twin is removed may
+   * always be sent as added.
    */
   readonly tellsExists?: boolean
   /** A row that failed in this many runs is muted. Null or absent: no row is muted for failures. */
@@ -149,11 +149,14 @@ export type RunPurpose =
   | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
   /** Looks only at rows that failed, and mutes them. A null key or status matches every row; 5 is 5xx. */
   | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
-  /** Looks only at rows that failed, sends what they need, and gives none up. Null as above. */
+  /**
+   * Looks only at rows that failed, sends what they need, and gives none up. A null matches every row, as
+   * above.
+   */
   | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
   /**
    * Looks only at the rows that `takeReplayed` took in, and settles each as uncertain. Of the model, only the
-   * columns count. Muted keys, and those that nobody has decided about, do not stay so.
+   * columns count. Muted keys do not stay muted, and undecided keys do not stay undecided.
    */
   | { readonly kind: 'replay' }
 
@@ -289,8 +292,8 @@ export interface DeliveredState extends AsyncDisposable {
   /**
    * Passes keys that have long been gone from a partition to `end`, some thousands at a time. `end` writes
    * tombstones for them into `changes`. A key is gone since its last change in the partition, if the state
-   * knows nothing of it there after that change. It is passed if that time (ms since 1970) lies before the
-   * given one.
+   * knows nothing of it there after that change. It is passed if the time of that change (ms since 1970) is
+   * earlier than `before`.
    *
    * The state forgets a key once `end` has resolved for it, and does not pass it again. There are two
    * exceptions. While a diff is open, the state forgets nothing until that diff has ended. A state that is

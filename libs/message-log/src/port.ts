@@ -4,8 +4,8 @@
  * §5), so it reads by explicit offset, and committed offsets are only hints.
  *
  * Every method that can wait takes `signal`. An abort rejects with the signal's reason and leaves the log as
- * it was. The exception is an append, which may then have happened or not. All methods may be called
- * concurrently. Errors are `SluiceError`s: `unreachable` (after the adapter's own retries, retryable),
+ * it was. An append is the exception: after an abort, it may or may not have happened. All methods may be
+ * called concurrently. Errors are `SluiceError`s: `unreachable` (after the adapter's own retries, retryable),
  * `offset-out-of-range`, `fenced`, `writer-dead`, `not-found` (no such topic), `aborted` (the log was
  * closed), `too-large` (a record is larger than its topic allows), `internal` (an append of no records: the
  * caller's bug).
@@ -45,13 +45,13 @@ export interface LogRecord {
   readonly timestamp: number
   readonly signature?: Uint8Array
   /**
-   * Names its writer. Records of one writer have the same text, and records of two writers of this log never
-   * do. Absent if the log does not know.
+   * Identifies the writer of the record. Records have the same text if and only if the same writer of this
+   * log wrote them. Absent if the log does not know the writer.
    */
   readonly writer?: string
   /**
-   * Set if the log cannot read the record, or several that were appended together. The key is empty then, and
-   * the value null.
+   * Set if the log cannot read this record, or several records that were appended together. In that case the
+   * key is empty and the value is null.
    */
   readonly unreadable?: UnreadableBytes
 }
@@ -138,11 +138,11 @@ export interface AppendResult {
 }
 
 /**
- * The one writer of some partitions. States: `open` → `dead` (an append failed or was refused, and it accepts
- * no more) → `closed`, or `open` → `closed`. Opening a writer does not fence its predecessor. Its first
- * acknowledged record in a partition does, but only in that partition: from then on the predecessor's appends
- * there fail with `fenced`. So a successor first writes a takeover marker to each partition, and reads for
- * recovery only after it.
+ * The only writer of some partitions. States: `open` → `dead` (an append failed or was refused, and it
+ * accepts no more) → `closed`, or `open` → `closed`. Opening a writer does not fence its predecessor. Its
+ * first acknowledged record in a partition does, but only in that partition: from then on the predecessor's
+ * appends there fail with `fenced`. So a successor first writes a takeover marker to each partition, and
+ * reads for recovery only after it.
  */
 export interface FencedWriter extends AsyncDisposable {
   readonly id: string
@@ -220,7 +220,8 @@ export interface ReadOptions {
 }
 
 /**
- * A call has waited for the log for some seconds, or no such call is left. `what` names the wanted answer.
+ * Says that a call has waited for the log for some seconds, or that no call waits that long any more. `what`
+ * says what the call does.
  */
 export type LogStall =
   | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
@@ -232,8 +233,8 @@ export interface MessageLog extends AsyncDisposable {
    * has another number of partitions.
    *
    * It corrects settings of existing topics with which records could not be written or read: a limit below
-   * the largest record, or a compression that the log cannot read. It also makes the settings of the spec
-   * that nobody has made.
+   * the largest record, or a compression that the log cannot read. It also sets the settings of the spec that
+   * nobody has set.
    *
    * If the log was opened to make no topics, it rejects with `not-found` for missing ones, and the error says
    * how to make them. If it must not correct the settings, or lacks the right to, it rejects with `config`,
@@ -248,8 +249,9 @@ export interface MessageLog extends AsyncDisposable {
   /** Opens a writer under a name that fences earlier writers of the same name (see FencedWriter). */
   openWriter(id: string, options: { signal: AbortSignal }): Promise<FencedWriter>
   /**
-   * Appends outside of any ownership: commands and resources. Resolves once all replicas have acknowledged
-   * it. It is as atomic as an append of a writer, and rejects with the same errors.
+   * Appends records of partitions that have no owner: commands and resources. Resolves once all replicas have
+   * acknowledged the records. The append is as atomic as an append of a writer, and rejects with the same
+   * errors.
    */
   append(
     target: TopicPartition,
@@ -280,8 +282,8 @@ export interface MessageLog extends AsyncDisposable {
   /** Joins a group over all partitions of the topics. */
   join(group: string, topics: readonly string[], options: { signal: AbortSignal }): Promise<Membership>
   /**
-   * Resolves with the last committed hint of each partition of a topic. It is null for a partition without
-   * one (expired, group deleted).
+   * Resolves with the last committed hint of each partition of a topic. It is null for a partition without a
+   * hint: nobody made one, it expired, or the group was deleted.
    */
   committed(
     group: string,

@@ -56,9 +56,10 @@ export class Waiter {
 
 /**
  * The first waiters are in the front. Bottleneck queues the others, and admits them as slots of the front
- * become free. It spends two timer turns on a job (about 415 a second), so a waiter in the front gets a free
- * slot without it. Behind a full front its delay does not matter. The head is the waiter in the front whose
- * turn it is. It is either due, and asks the limit at the next occasion, or asleep until a time.
+ * become free. Bottleneck spends two timer turns on each job, which allows about 415 jobs a second. So a
+ * waiter in the front gets a free slot without it. Behind a full front, the delay does not matter. The head
+ * is the waiter in the front whose turn it is. It is either due, and asks the limit at the next occasion, or
+ * asleep until a time.
  */
 export class Lane {
   /** The head's order among the heads of all lanes. The waiter that became head first has the lowest. */

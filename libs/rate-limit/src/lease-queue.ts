@@ -66,7 +66,8 @@ export type { Lease, LeaseWant } from './lease-lane.ts'
 /** Each partition has one waiter, so more than this in all lanes are a bug. */
 const MAX_WAITING = 10_000
 /**
- * Heads whose sleeps end within this time ask in the order in which they became heads, not of their timers.
+ * Heads whose sleeps end within this time ask in the order in which they became heads, not in the order of
+ * their timers.
  */
 const SAME_MOMENT_MS = 2
 
@@ -96,7 +97,7 @@ export interface LeaseQueue extends AsyncDisposable {
    * returned permits.
    */
   giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
-  /** Says why a request of that lane was refused last; null if none waits, or none was refused. */
+  /** Says why a request of that lane was last refused. Null if no request waits, or none was refused. */
   waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null
   /** Does the same as RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>

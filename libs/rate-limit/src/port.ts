@@ -53,7 +53,7 @@ export interface LimitScope {
 
 /**
  * The owner that asks: a partition and the offset of its takeover marker. An owner with a smaller marker than
- * one seen before gets nothing, until a week after the partition was last at work.
+ * an earlier owner gets nothing. A marker is forgotten a week after its partition was last at work.
  */
 export interface LeaseOwner {
   readonly partition: string
@@ -92,7 +92,7 @@ export interface Evidence {
   readonly rule: BreakerRule
   /** True if a request was served. */
   readonly served: boolean
-  /** The number of failures since then, or of all failures if none was served. */
+  /** The number of failures since a request was last served, or of all failures if none was served. */
   readonly failures: number
   /**
    * Set if the lease of a probe has ended: the request failed, or its result says nothing about the
@@ -112,8 +112,8 @@ export interface TakeRequest {
   /** Requests of one line take turns with requests of other lines, in all processes. */
   readonly line?: string
   /**
-   * True if other lines may send to the destination. Lines share its slots then (`mostSlots`), as they do
-   * whenever another line has some. Without `line` they never do.
+   * True if other lines may send to the destination. In that case, lines share its slots (`mostSlots`). They
+   * also share them whenever another line has some. A request without `line` never shares them.
    */
   readonly shared?: boolean
   /** The breaker of the destination; absent: it has none. */
@@ -134,10 +134,11 @@ export type Grant =
       readonly isProbe: boolean
     }
   /**
-   * There is no room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is the
-   * known maximum of the whole wait. `reason` names the rate, the concurrency, a pause, a process that is too
-   * new for a grant, a newer owner, an open breaker, or that Redis may have lost grants, until any lost grant
-   * has expired. `broken` is set for an open breaker.
+   * There is no room. The caller asks again after `waitMs`, or as soon as one of its own slots is free.
+   * `leftMs` is the known maximum of the whole wait. `reason` says what the caller waits for: the rate, the
+   * concurrency, the end of a pause, an open breaker, or the expiry of grants that Redis may have lost. It
+   * may also say that the process is too new for a grant, or that there is a newer owner. `broken` is set for
+   * an open breaker.
    */
   | {
       readonly kind: 'wait'
@@ -152,7 +153,7 @@ export interface Forgotten {
   readonly destination: string
   /** The longest time that this may last, in ms. */
   readonly leftMs: number
-  /** True if nothing may turn out to be forgotten. */
+  /** True if this may end earlier, since it may turn out that no grant was forgotten. */
   readonly mayBeLess: boolean
 }
 
@@ -161,13 +162,14 @@ export interface Forgotten {
  */
 export interface RateLimit extends AsyncDisposable {
   /**
-   * The reason why the server of the limits did not answer last, or what it refused; null while all is well.
+   * Says why the server of the limits did not answer last, or what it refused. Null while there is no
+   * trouble.
    */
   readonly trouble: SluiceError | null
   take(request: TakeRequest): Promise<Grant>
   /**
-   * Returns parts of a lease: `unused` permits that never went to a socket (their rate and slots are free
-   * again, `late` if they could not be used in time), and `finished` requests (their slots are free).
+   * Returns parts of a lease. `unused` permits never went to a socket, so their rate and slots are free
+   * again. `late` is true if they could not be used in time. `finished` requests free only their slots.
    * Returning to an expired lease is harmless. A return that does not reach the server is repeated once the
    * server answers. So this rejects only for a bug.
    */

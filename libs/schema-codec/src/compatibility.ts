@@ -16,7 +16,7 @@ import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 
 /** One place where the newer schema cannot read what the older one wrote. */
 export interface Incompatibility {
-  /** The field's name behind those of the fields around it. */
+  /** The field's name, after the names of the fields around it. */
   readonly path: string
   readonly was: string
   readonly becomes: string
@@ -63,7 +63,7 @@ export function incompatibleError(subject: string, found: readonly Incompatibili
   )
 }
 
-/** By the writer's type: other types with which it can be read. */
+/** For each type of the writer, the other types that can read it. */
 const PROMOTIONS: { readonly [writer: string]: readonly string[] } = {
   int: ['long', 'float', 'double'],
   long: ['float', 'double'],
@@ -107,7 +107,7 @@ class Resolution {
       : this.#comparePlain(reader, writer, path)
   }
 
-  /** Compares a branch of the writer with the reader's branches, of which one has to be able to read it. */
+  /** Compares a branch of the writer with the reader's branches. One of these has to be able to read it. */
   #compareBranch(reader: AvroSchema, branch: AvroSchema, path: readonly string[]): boolean {
     if (!isUnion(reader)) return this.compare(reader, branch, path)
     const writer = resolved(branch, this.#writerNames)
@@ -194,8 +194,7 @@ function promotes(writerKind: string, readerKind: string): boolean {
 }
 
 /**
- * True if the meaning of the values stays the same, and the scale of decimals. A reader of text takes text of
- * any meaning.
+ * True if values keep their meaning, and decimals their scale. A reader of text accepts text of any meaning.
  */
 function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
   const logicalType = attribute(reader, 'logicalType')
@@ -205,8 +204,8 @@ function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
 }
 
 /**
- * True if the values stay the same in JavaScript. `sluiceSymbols` has those of an enum, in its symbols'
- * order.
+ * True if the values stay the same in JavaScript. For an enum, `sluiceSymbols` has the values in the order of
+ * its symbols.
  */
 function sameInJavaScript(reader: AvroSchema, writer: AvroSchema): boolean {
   if (attribute(reader, 'logicalType') !== attribute(writer, 'logicalType')) return false

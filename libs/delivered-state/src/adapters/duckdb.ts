@@ -58,7 +58,10 @@ import {
 } from './state/state-file.ts'
 import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-meta.ts'
 
-/** A diff runs between the export and the first change, when nothing else of the run is at work. */
+/**
+ * The threads of a diff, which runs between the export and the first change. Nothing else of the run is at
+ * work then.
+ */
 const DIFF_THREADS = 2
 /** One call of `end` gets up to this many keys. */
 const MAX_GONE_KEYS = 4096
@@ -98,7 +101,7 @@ const NEVER = new AbortController().signal
 
 type OpenedOptions = StateFileOptions & { readonly pieceRows: number }
 
-/** The data from which a feed goes on. */
+/** The data that a feed needs to go on. */
 interface Feed {
   readonly shapes: Shapes
   readonly stage: FeedStaging
@@ -374,11 +377,12 @@ class DuckdbDeliveredState implements DeliveredState {
     const hash = new RowHash(columns)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
-    // A commit in between may renumber the rows, by whose ids the hashes find their rows.
+    // Hashes find their rows by row ids. A commit between two statements could change these ids.
     if (isKnown) await inTransaction(connection, () => fillHashes(connection, { hash, shapes, all: false }))
     else {
       const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
-      // If hashes over other columns were taken for the present ones, every row would seem to have changed.
+      // Hashes and metadata change together. If hashes over other columns counted as present, every row would
+      // seem to have changed.
       await inTransaction(connection, async () => {
         await fillHashes(connection, { hash, shapes, all: true })
         await connection.run(meta)

@@ -1,8 +1,8 @@
 /**
- * Gives memory back to the system that the C library keeps though it is free. glibc gives back only the end
- * of its heap. So one small piece there keeps all memory below it that V8's compiler, buffers and DuckDB have
- * freed (docs/decisions/heap-by-room.md). Node cannot call `malloc_trim`. DuckDB does, each time that a limit
- * of memory is set.
+ * Returns to the system the free memory that the C library keeps. glibc gives back only the end of its heap.
+ * So one small piece at the end keeps all memory below it, even if V8's compiler, buffers and DuckDB have
+ * freed that memory (docs/decisions/heap-by-room.md). Node cannot call `malloc_trim`. DuckDB does, each time
+ * that a limit of memory is set.
  */
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 

@@ -16,7 +16,7 @@ function stateFile(dataDir: string, { sync, incarnation }: StatePlace): string {
   return join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
 }
 
-/** Opens the cache, and removes those of earlier incarnations. The folder `state` has to exist. */
+/** Opens the cache, and removes the caches of earlier incarnations. The folder `state` has to exist. */
 export function openState(
   dataDir: string,
   state: StateOptions & { readonly memoryLimit: string },

@@ -35,8 +35,8 @@ export interface KafkaLogOptions {
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
   /**
-   * Replicas of topics made here; absent: the cluster's default. With 3 or more, a record counts as
-   * acknowledged once two replicas have it.
+   * The replication factor of new topics. Default: the cluster's. With 3 or more, at least two replicas have
+   * a record before it is acknowledged.
    */
   readonly replication?: number
   /** If false, a missing topic is a `not-found` error, which says how to make the topic. Default true. */
@@ -45,13 +45,13 @@ export interface KafkaLogOptions {
    * Calls retry for this time while Kafka does not answer. Then they reject with `unreachable`. Default 30 s.
    */
   readonly retryMs?: number
-  /** If Kafka takes longer to answer, the connection counts as lost. Default 10 s. */
+  /** A connection on which an answer takes longer than this counts as lost. Default 10 s. */
   readonly requestTimeoutMs?: number
   readonly connectTimeoutMs?: number
-  /** Maps an address that a broker advertises to the one to connect to (tunnels, forwarded ports). */
+  /** Returns the address to connect to for an address that a broker advertises (tunnels, forwarded ports). */
   readonly route?: (advertised: Address) => Address
   readonly logger?: { debug(message: string): void }
-  /** Called when a call has waited for Kafka for five seconds, and when no such call is left. */
+  /** Called when a call has waited for Kafka for five seconds, and again once no call waits that long. */
   readonly onStall?: ((stall: LogStall) => void) | undefined
 }
 

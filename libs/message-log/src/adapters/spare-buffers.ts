@@ -1,7 +1,7 @@
 /**
  * Keeps the buffers of batches that the log has taken, for later batches. V8 collects garbage after every few
- * tens of megabytes of new buffers, however small its heap is. New buffers for all batches of a million rows
- * were half of their producer's CPU time.
+ * tens of megabytes of new buffers, however small its heap is. For a million rows, new buffers for all
+ * batches took half of the producer's CPU time.
  */
 
 /** At most this many bytes are kept, in buffers of these sizes. */
@@ -22,10 +22,10 @@ export class SpareBuffers {
   #misses = 0
 
   /**
-   * With `shared`, kept buffers are shared memory, which other threads may read. V8 does not count such
-   * memory as a reason to collect garbage, and frees it only once every thread has collected its references.
-   * So there is never more of it than is kept. All other buffers are ordinary ones, which move to the thread
-   * that reads them.
+   * With `shared`, kept buffers are shared memory, which other threads may read. V8 does not collect garbage
+   * because of shared memory, and frees it only once every thread has collected its references. So shared
+   * buffers never take more than `KEPT_BYTES`. All other buffers are ordinary, and move to the thread that
+   * reads them.
    */
   constructor({ shared = false }: { readonly shared?: boolean } = {}) {
     this.#isShared = shared
@@ -57,7 +57,7 @@ export class SpareBuffers {
     return this.#sharedBytes + bytes <= KEPT_BYTES
   }
 
-  /** Takes a buffer back that nobody reads or writes any more. */
+  /** Takes back a buffer that nobody uses any more. */
   give(buffer: Buffer): void {
     if (buffer.length < LEAST_BYTES || buffer.length > MAX_BYTES) return
     if (this.#isShared && !isShared(buffer)) return

@@ -49,7 +49,7 @@ export interface SqliteLogOptions {
    * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
-  /** A thread of its own writes once this many bytes are written; default 4 MB. */
+  /** After this many written bytes, a thread of its own writes to the file. Default 4 MB. */
   readonly threadAfterBytes?: number
 }
 
@@ -178,7 +178,8 @@ export class SqliteLog implements port.MessageLog {
       if (position < limit) {
         for (const batch of core.readStep(partition, { from: position, to: limit, bytes })) {
           position = batch.nextOffset
-          // Compaction may leave no record of a batch. Such a batch matters only if reading ends with it.
+          // Compaction may remove all records of a batch. An empty batch matters only if reading ends with
+          // it.
           if (batch.records.length > 0 || position === limit) yield batch
           if (signal.aborted && to === undefined) return
           this.#use(signal)
@@ -358,7 +359,7 @@ class SqliteWriter implements port.FencedWriter {
   ): Promise<port.AppendResult> {
     if (this.#writer.state === 'closed') throw new SluiceError('writer-dead', `writer ${this.id} is closed`)
     if (this.#writer.state === 'dead') throw writerDead(this.id)
-    // The append is refused at once, so that the caller's next append is refused too.
+    // This marks the writer as dead at once, so that the caller's next append is refused, too.
     if (options.signal.aborted || countOf(records) === 0) this.#writer.state = 'dead'
     const appended = this.#append(target, records, options)
     this.#last = appended.catch(() => {})

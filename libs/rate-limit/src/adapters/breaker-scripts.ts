@@ -2,8 +2,8 @@
  * The breaker of a destination as Lua, for the scripts of redis-scripts.ts. Its key has the destination as
  * hash tag, too:
  *
- * - base:breaker n: failures of all processes since a request of any was served; own:INSTANCE → how often
- *   requests of that process were served after failures, and its failures since, as "streak failures";
+ * - base:breaker n: failures of all processes since a request of any process was served; own:INSTANCE → how
+ *   often requests of that process were served after failures, and its failures since, as "streak failures";
  *   trial:INSTANCE → "until lease" of the one request that a process without failures may send; open:WHO →
  *   when the breaker opened (since), when its pause ends (till), failed probes, when the last failed, and the
  *   lease of the probe, as JSON. WHO is * for all processes with failures of their own, or one INSTANCE that
@@ -14,7 +14,7 @@
 import { BROKEN_POLL_MS, EVIDENCE_LIFE_MS } from './breaker.ts'
 import { PRELUDE } from './script-prelude.ts'
 
-/** Defines `breakerOf` and `keepOpening`; wants `base`, `num`. */
+/** Defines `breakerOf` and `keepOpening`. Needs `base` and `num`. */
 const BREAKER = `
 local function breakerOf(instance)
   local found = redis.call('HMGET', base .. ':breaker', 'n', 'own:' .. instance, 'open:*', 'open:' .. instance,

@@ -1,6 +1,6 @@
 /**
- * The breaker of one destination for one process that has the limits alone. breaker-scripts.ts does the same
- * in Redis, and `test/breaker-promises.ts` tests both.
+ * The breaker of one destination for a process that shares its limits with no other process.
+ * breaker-scripts.ts does the same in Redis, and `test/breaker-promises.ts` tests both.
  *
  * States: closed → open (`failures` in a row) → half open (the pause is over, and one probe has a lease) →
  * open again (the probe failed) or closed (a request was served). A process that takes the state over from an
@@ -56,7 +56,7 @@ export class Breaker {
     return breaker
   }
 
-  /** Null while it is closed. */
+  /** The breaker as the file has it; null while it is closed. */
   get stored(): StoredBreaker | null {
     if (this.#opening === null) return null
     const { openedAt, pausedUntil, failedProbes, lastProbeAt } = this.#opening
@@ -77,7 +77,7 @@ export class Breaker {
     return { kind: 'open', leftMs: pausedUntil - nowMs, broken }
   }
 
-  /** The probe that `ask` allowed has a lease, whose slot lasts until `untilMs`. */
+  /** Notes the lease of the probe that `ask` allowed. The slot of the lease lasts until `untilMs`. */
   probes(lease: string, { nowMs, untilMs }: { readonly nowMs: number; readonly untilMs: number }): void {
     const opening = this.#opening
     if (opening === null) return

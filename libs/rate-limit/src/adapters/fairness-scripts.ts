@@ -12,29 +12,30 @@ import { HELD_PER_FREE } from '../port.ts'
 
 /** A line that waits for less needs no turn: permits that come free one by one are shared by chance. */
 const PATIENCE_MS = 250
-/** A process may ask again this late. */
+/** A line keeps its place if it asks again at most this much too late. */
 const GRACE_MS = 150
 /** After this time a partition asks again if all free permits are kept for others. */
 const KEPT_POLL_MS = 5
 const FORGOTTEN_MS = 60_000
 
 /**
- * A process gets the time to ask again to the millisecond. Equal times may differ this much by rounding.
+ * A process is told in whole milliseconds when to ask again. So two times that differ by at most this count
+ * as equal.
  */
 const SAME_TIME_MS = 20
 
 /**
- * Wants `a`, `now`, `room`, and three numbers of the destination's own scope: `free`, its free permits;
+ * Needs `a`, `now`, `room`, and three numbers of the destination's own scope: `free`, its free permits;
  * `slots`, the free slots of its concurrency alone; `inUse`, its taken slots. Lowers `room`. `isOver` is true
  * if the free slots are for others, see `mostSlots`.
  *
  * Lines that have waited share the free permits as evenly as possible. The remainder goes to them one by one,
- * from the line that has waited longest. So some of them always get something. A line counts from the time at
- * which it was to ask again: permits that a return frees before go to lines that ask then.
+ * from the line that has waited longest. So some of them always get something. A line counts only from the
+ * time at which it was told to ask again. Permits that a return frees earlier go to lines that ask earlier.
  *
  * A line that gets less than it wants, because the rate had no more, is expected again at once, behind lines
- * that have waited. Its permits count as its share of those that come free next. So permits that come free a
- * few milliseconds apart are shared as if they came together.
+ * that have waited. Its permits count as its share of the permits that come free next. So permits that come
+ * free a few milliseconds apart are shared as if they came together.
  */
 export const KEEP_FOR_OTHERS = `
 -- A process of an earlier version ends leases of others without the slots of their lines.
@@ -125,7 +126,7 @@ elseif own and free < 1 then
 end
 `
 
-/** Wants `room`, all of which the line gets. */
+/** Needs `room`. The line gets all of it. */
 export const KEEP_PLACE = `
 if own and isPatient and byRate and room < a.want and room == offered then
   asksAgain(now - ${PATIENCE_MS}, 0, a.want - room)

@@ -1,7 +1,7 @@
 /**
- * The leases of one process on a destination's limits. The server may have granted more: takes whose answers
- * never came. So whenever an answer is missing, the process sends a statement of its leases, and the server
- * takes the rest back.
+ * The leases of one process on a destination's limits. The server may have granted more leases, since the
+ * answers to some takes may be lost. So whenever an answer is missing, the process sends a statement of its
+ * leases, and the server takes the rest back.
  *
  * A take is pending → granted, refused or lost. A granted lease is open until all of it was given back, and
  * is forgotten once the server knows that.
@@ -37,7 +37,7 @@ export class ReturningLeases {
   }
 
   /**
-   * Adds a take whose parts came back, and are in the book. Resolves once a message with them is answered or
+   * Adds a take whose returned parts are in the book. Resolves once a message with these parts is answered or
    * lost.
    */
   add(take: number): Promise<void> {
@@ -103,7 +103,7 @@ export class LeaseBook {
   #lostUpTo = 0
   /** Counts the messages with returns that were lost. */
   #lostReturns = 0
-  /** The lost messages up to this one are covered by a later statement. */
+  /** A later statement covers the lost messages up to this number. */
   #knownReturns = 0
 
   constructor(instance: string) {

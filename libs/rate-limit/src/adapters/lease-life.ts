@@ -2,10 +2,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { TakeRequest } from '../port.ts'
 
 /**
- * A permit of this process may stay unused for this long. It counts in its windows from the last moment at
- * which it may be used, so a long life costs throughput. With a short life, permits lapse whenever the
- * process, or the opening of a connection, takes long. So the life shrinks while permits are used in time,
- * and is at its longest again once one has lapsed.
+ * The life of a permit is the time for which it may stay unused. The permit counts in its windows from the
+ * last moment at which it may be used, so a long life costs throughput. With a short life, permits lapse
+ * whenever the process, or the opening of a connection, takes long. So each permit that is used in time
+ * shrinks the life by this factor, and a permit that lapses sets it to the longest.
  */
 const SHRINKS_TO = 0.98
 
@@ -24,7 +24,7 @@ export class LeaseLife {
     return this.#ms
   }
 
-  /** Permits came back. */
+  /** Adapts the life to permits that came back. */
   cameBack(parts: { readonly finished: number; readonly late?: boolean }): void {
     if (parts.late === true) this.#ms = this.mostMs
     else if (parts.finished > 0) this.#ms = Math.max(this.#leastMs, this.#ms * SHRINKS_TO ** parts.finished)

@@ -1,7 +1,7 @@
 /**
  * The limits of one machine as a SQLite file, so that they outlive processes. A grant is written before it
  * goes to the caller. A write that the operating system has accepted survives `kill -9` of the process. The
- * file may have more permits than were used, and never fewer. If a limit is large, the grants of a span of
+ * file may count more permits than were used, and never fewer. If a limit is large, the grants of a span of
  * time share a row, which is written with a reserve, and corrected by a later write. So most grants write
  * nothing.
  */
@@ -19,7 +19,7 @@ const PRUNE_EVERY_MS = 1000
  * everything for a moment.
  */
 const CHECKPOINT_PAGES = 4000
-/** The markers of this many partitions are remembered: those that changed hands last. */
+/** The file keeps the markers of this many partitions. If there are more, it keeps the latest markers. */
 export const OWNERS_KEPT = 10_000
 /** The reserve of a row, as a share of its limit. */
 const RESERVE_SHARE = 1 / 64
@@ -66,7 +66,7 @@ export class LimitsFile {
   /** The rows with more permits than were used. */
   readonly #overstated = new Set<StoredRow>()
   /**
-   * By window with a large limit, the row that its entries go into, and the time at which the row is full.
+   * For each window with a large limit, the row that its entries go into, and the time until which they do.
    */
   readonly #open = new WeakMap<SlidingWindow, { readonly row: StoredRow; readonly toMs: number }>()
   readonly #longestLifeMs: number
@@ -145,7 +145,7 @@ export class LimitsFile {
     for (const know of known) know()
   }
 
-  /** Permits of the entry came back. The next write corrects the file. */
+  /** Notes that permits of the entry came back, so that the next write corrects the file. */
   overstates(entry: GrantEntry): void {
     if (entry.stored !== null && !entry.expired) this.#overstated.add(entry.stored)
   }

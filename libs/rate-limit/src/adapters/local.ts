@@ -56,7 +56,7 @@ interface Lease {
   readonly slotsExpireMs: number
 }
 
-/** Enough for a process that is not busy. */
+/** The shortest life of a permit. It is enough for a process that is not busy. */
 const LEAST_LIFE_MS = 8
 /** A superseded owner never gets anything again, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000

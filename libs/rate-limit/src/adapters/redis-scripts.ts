@@ -5,12 +5,13 @@
  * - base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
  *   when these keys were begun (ms)
  * - base:meta, for windows longer than a minute: seq: number of the last grant; longest: window (ms);
- *   survived: of the last restart, 1 if the server may have forgotten nothing, 2 if that is certain, else 0;
- *   at: when it was last used before
+ *   survived: after the last restart, 2 if the server certainly has all grants, 1 if it may have all, else 0;
+ *   at: when a process was last seen before that restart
  * - base:members INSTANCE → when it was first and last seen (ms)
  * - base:pause scope → until when (ms)
  * - base:holder:PARTITION marker; gone a week after the partition was last at work
- * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
+ * - base:void:INSTANCE the number of a take; that process gets nothing any more for this take and earlier
+ *   ones
  * - base:slots scope → slots in use
  * - base:held LINE → slots of the destination that this sync holds
  * - base:leases leases by the time at which their slots expire
@@ -53,9 +54,9 @@ const VOID_LIFE_MS = 30 * 60_000
  * all grants that may be forgotten have expired. For windows longer than a minute that is long, though a
  * server that restarts in place with its log has mostly forgotten nothing. The processes can vouch for that:
  * each remembers the number of the last grant that it has seen, and the log keeps grants in order. If no
- * member has seen a missing grant, none is missing. Members are the processes that were seen within seconds
- * of the end. A new process is granted nothing until it has been a member for longer than a log can lag
- * behind.
+ * member has seen a missing grant, none is missing. Members are the processes that were seen in the last
+ * seconds before the restart. A new process is granted nothing until it has been a member for longer than a
+ * log can lag behind.
  *
  * A server whose keys somebody deleted has forgotten grants, too. Processes that saw the earlier keys notice
  * it.

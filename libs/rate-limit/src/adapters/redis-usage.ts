@@ -43,11 +43,11 @@ export function limitsKey(prefix: string, destination: string): string {
 export interface RedisLimitUsageOptions extends RedisConnectionOptions {
   /** The prefix of all keys. */
   readonly prefix: string
-  /** The offset is the one that the limits use. */
+  /** The offset of the clock, which must be the same as for the limits. */
   readonly clockOffsetMs?: () => number
 }
 
-/** Connects with the first question, which rejects with `config` for a wrong URL. */
+/** Connects at the first call, which rejects with `config` for a wrong URL. */
 export function createRedisLimitUsage(options: RedisLimitUsageOptions): LimitUsage & AsyncDisposable {
   return new RedisLimitUsage(options)
 }

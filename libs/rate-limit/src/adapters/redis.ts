@@ -59,7 +59,7 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
   readonly clockOffsetMs?: () => number
 }
 
-/** Enough for a process that is not busy, near its Redis. */
+/** The shortest life of a permit. It is enough for a process that is not busy and near its Redis. */
 const LEAST_LIFE_MS = 15
 /** After this time a process looks again for slots that others may give back. */
 const SLOT_POLL_MS = 25
@@ -139,11 +139,12 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     checkTake(request)
     const destination = this.#destination(request.scopes[0]?.name ?? '')
     const { book } = destination
-    // On the same connection it comes before the take, which then sees all returned slots free.
+    // The statement reaches the server before the take, on the same connection. So the take sees all returned
+    // slots free.
     if (book.isUncertain) void this.#state(destination).catch(() => undefined)
     const number = book.begin()
     const lease = `${this.#instance}-${number}@${destination.name}`
-    // It counts from before the call, so that it is never later than the server's own time.
+    // The life counts from before the call, so that it never ends later than on the server's clock.
     const lifeMs = Math.ceil(this.#life.ms)
     const useBeforeMs = elapsedMs() + lifeMs
     const argument = this.#takeArgument(request, { destination, number, lease, lifeMs })
@@ -195,11 +196,14 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     await destination.returns.add(take)
   }
 
-  /** Waits two turns, since a request that waits for the returned parts takes in the next one. */
+  /**
+   * Waits two turns of the event loop. A request that waits for the returned parts takes in the next turn,
+   * and its take carries them.
+   */
   #planReturns(destination: Destination): void {
     setImmediate(() =>
       setImmediate(() => {
-        // Another take mostly follows one that waits for its answer.
+        // While a take waits for its answer, another one mostly follows it, and carries the parts.
         if (destination.taking === 0) void this.#sendReturns(destination)
       }),
     )

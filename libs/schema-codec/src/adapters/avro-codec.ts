@@ -29,7 +29,8 @@ export interface SchemaStore extends AsyncDisposable {
 }
 
 /**
- * No installation uses as many at a time. Beyond these, the oldest is dropped, and fetched again if needed.
+ * No installation uses this many at a time. Beyond the limit, the oldest entry is dropped, and is fetched
+ * again if it is needed.
  */
 const MAX_ENCODERS = 1000
 const MAX_TYPES = 10_000

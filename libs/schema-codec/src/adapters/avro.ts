@@ -21,9 +21,9 @@ const MAX_TYPES = 100
 const made = new RecentMap<string, AvscType>({ limit: MAX_TYPES })
 
 /**
- * Does as `avroType`, and returns the same type for schemas of the same text. Making a type takes
- * milliseconds, since avsc compiles code for it, and a process often reads the schemas that it writes. A type
- * keeps nothing of the values that it reads and writes.
+ * Makes a type as `avroType` does, but returns the same type for schemas of the same text. Making a type
+ * takes milliseconds, since avsc compiles code for it, and a process often reads the schemas that it writes.
+ * A type keeps nothing of the values that it reads and writes.
  */
 export function sharedType(schema: object): AvscType {
   const text = JSON.stringify(schema)
@@ -127,7 +127,9 @@ function readBlockSize(tap: Tap): number {
   return items
 }
 
-/** Throws once a list that claims more items than it has has been read to the end of the buffer. */
+/**
+ * Throws if reading went beyond the end of the buffer, as it does if a list claims more items than it has.
+ */
 function assertWithin(tap: Tap): void {
   if (!tap.isValid()) throw new DoesNotFit()
 }

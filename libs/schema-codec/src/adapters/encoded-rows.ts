@@ -21,7 +21,7 @@ const CHANGE = 'sluice.Change'
 
 const ENCODED_TYPES = new WeakMap<AvscType, AvscType>()
 
-/** Returns the type of changes such that it reads rows as `EncodedRow`s. Other types stay as they are. */
+/** Returns a type of changes that reads rows as `EncodedRow`s. Any other type is returned unchanged. */
 export function withEncodedRows(type: AvscType): AvscType {
   if (type.name !== CHANGE) return type
   const known = ENCODED_TYPES.get(type)
@@ -66,8 +66,8 @@ class RecordRow extends EncodedRow {
 }
 
 /**
- * The size of a value is a fixed number of bytes, or one of these: it is a varint, a varint in front of it
- * has its size, or only reading it finds its end.
+ * The size of a value is a fixed number of bytes, or one of these. `VARINT`: the value is a varint. `SIZED`:
+ * a varint before the value has its size. `OTHER`: only reading the value finds its end.
  */
 const VARINT = 0
 const SIZED = -1
@@ -107,7 +107,7 @@ const MAX_READERS = 20
 
 /** The columns that a cursor wants. */
 interface Wanted {
-  /** By column of the row: its number in the cursor; −1 for a column that is not wanted. */
+  /** For each column of the row, its number in the cursor; −1 for a column that is not wanted. */
   readonly numbers: Int32Array
   /** The offset of each wanted value, by the column's number in the cursor. */
   readonly places: Int32Array
@@ -218,7 +218,7 @@ function sizeAt(bytes: NodeBuffer, start: number): { readonly length: number; re
   return { length: length / 2, at }
 }
 
-/** Returns the end of a value, which only reading it finds. */
+/** Reads a value to find its end. */
 function endOf(type: AvscType, bytes: NodeBuffer, start: number): number {
   const { offset } = type.decode(bytes, start)
   if (offset < 0) throw new DoesNotFit()

@@ -33,8 +33,8 @@ export const EXACT_LONG = labelled('long (integer of 64 bits)', new ExactLong())
 const MAX_MILLIS = 8.64e15
 
 /**
- * Instants. Code that prints dates throws at one beyond JavaScript's dates, which no version of Sluice
- * writes.
+ * Instants. Code that prints dates throws for an instant beyond JavaScript's dates. So reading refuses it,
+ * and writing puts the last or first of JavaScript's dates in its place.
  */
 class Millis extends LongType {
   override _read(tap: Tap): unknown {

@@ -17,7 +17,7 @@ export function putFixed(into: Uint8Array, at: number, bytes: Uint8Array): numbe
   return at + length
 }
 
-/** Writes the text of a row behind its length. The row has to have one. */
+/** Writes the length of a row's text, and then the text. The text must not be null. */
 export function putText(into: Uint8Array, at: number, values: TextValues, row: number): number {
   const { bytes } = values
   const length = values.lengths[row] as number

@@ -28,11 +28,11 @@ export interface RegistryCodecOptions {
 const REQUEST_TIMEOUT_MS = 5000
 const DEADLINE_MS = 15_000
 const MISSING_FOR_MS = 5_000
-/** After a wait for a schema in vain, the process asks for it without a wait for this long. */
+/** If the process has waited for a schema in vain, it does not wait for that schema again for this long. */
 const MISSING_REMEMBERED_MS = 60_000
 /**
- * In that time, the process waits in vain for at most this many schemas, since records of other programs may
- * name any schema.
+ * Within `MISSING_REMEMBERED_MS`, the process waits in vain for at most this many schemas, since records of
+ * other programs may name any schema.
  */
 const MAX_VAIN_WAITS = 3
 /**
@@ -58,9 +58,15 @@ class RegistryStore implements SchemaStore {
   readonly #address: string
   readonly #deadlineMs: number
   readonly #missingForMs: number
-  /** Schemas that were waited for in vain, by id, with the end of that memory (ms of `performance.now`). */
+  /**
+   * The schemas for which the process has waited in vain, by id, and until when it remembers that
+   * (`performance.now`).
+   */
   readonly #missingUntilMs = new Map<number, number>()
-  /** Schemas that cannot be used, by id, with the time of the next question (ms of `performance.now`). */
+  /**
+   * The schemas that cannot be used, by id, and when the registry is asked for them again
+   * (`performance.now`).
+   */
   readonly #unusable = new RecentMap<number, { readonly error: SluiceError; readonly untilMs: number }>({
     limit: MAX_REFUSED,
   })
@@ -117,9 +123,9 @@ class RegistryStore implements SchemaStore {
 
   /**
    * Registers a schema, and sets the level of its subject. The client registers a subject's first schema and
-   * then sets the level. If the process died between the two steps, or another process is just there, the
-   * level is NONE, and the client refuses the next schema. This sets the level then. It also replaces a level
-   * that an earlier version of Sluice set on a subject where any schema may follow.
+   * then sets the level. If the process died between the two steps, or another process is between them, the
+   * level is NONE, and the client refuses the next schema. In that case, this sets the level. It also
+   * replaces a level that an earlier version of Sluice set on a subject where any schema may follow.
    */
   async #registerAs(
     subject: string,
@@ -186,7 +192,9 @@ class RegistryStore implements SchemaStore {
     return error
   }
 
-  /** Reads a schema. Another program's schema may be no Avro, or Avro that avsc does not take. */
+  /**
+   * Reads a schema. The schema of another program may not be Avro, or may be Avro that avsc does not accept.
+   */
   async #schemaOf(id: number): Promise<unknown> {
     try {
       return await this.#registry.getSchema(id)

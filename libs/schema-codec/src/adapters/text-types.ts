@@ -111,9 +111,9 @@ function shortAscii(buf: Buffer, start: number, end: number): string {
 }
 
 /**
- * A text that many records have, such as the incarnation of a partition's records. One is kept for each
- * length, so that its string is not made again. Another text of that length costs a comparison of its first
- * bytes.
+ * A text that many records have, such as the incarnation of a partition's records. One text is kept for each
+ * length, so that its string need not be made again. Any other text of that length costs a comparison of its
+ * first bytes.
  */
 interface Known {
   readonly bytes: Uint8Array

@@ -24,8 +24,9 @@ export interface DuckdbSourceOptions {
   /** The memory limit of a query. DuckDB writes data that does not fit to files beside the extract. */
   readonly memoryBytes?: number
   /**
-   * The memory of a query's first attempt, since DuckDB fills all that it may have with what it has read. If
-   * that is too little, further attempts get more. Default: the limit.
+   * The memory limit of a query's first attempt. It may be lower than `memoryBytes`, since DuckDB fills all
+   * memory up to its limit with data that it has read. If the attempt lacks memory, further attempts get
+   * more. Default: `memoryBytes`.
    */
   readonly usualBytes?: number
   /** The operator's limits. Default: any folder, and the limits that OPERATIONS.md names. */
@@ -36,8 +37,8 @@ const DEFAULT_MEMORY_BYTES = 512_000_000
 const THREADS = 2
 /**
  * DuckDB's share of the memory in a second and a third attempt. Some queries need memory that DuckDB counts.
- * Others need memory that it does not count, such as texts that a query puts together. No one share fits
- * both.
+ * Others need memory that it does not count, such as texts that a query puts together. No single share is
+ * right for both.
  */
 const FURTHER_SHARES = [0.8, 1.25]
 

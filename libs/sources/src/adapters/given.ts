@@ -16,7 +16,7 @@ export type GivenRow = { readonly [column: string]: unknown }
 
 export interface GivenRows {
   readonly rows: readonly GivenRow[]
-  /** Rows of another time. Columns and their types follow from these, too. */
+  /** Rows that the source gives at another time. Columns and their types follow from these rows, too. */
   readonly others?: readonly GivenRow[]
   /** DuckDB types of columns, by name. The type of any other column follows from its values. */
   readonly types: { readonly [column: string]: string }

@@ -32,17 +32,22 @@ import {
   tookTooLong,
 } from './server/errors.ts'
 
-/** Access denied, no such database, host not allowed, no common authentication method. */
+/**
+ * The server refuses the login: access denied, no such database, host not allowed, no common authentication
+ * method.
+ */
 const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1698, 3118, 4151])
-/** Shutdown, connection killed. */
+/** The session is over: shutdown, connection killed. */
 const OVER = new Set([1053, 1079, 1927])
-/** max_execution_time of MySQL, max_statement_time of MariaDB. */
+/** The query exceeded max_execution_time of MySQL or max_statement_time of MariaDB. */
 const TIMED_OUT = new Set([3024, 1969])
-/** Lock wait, deadlock, a table that changed under the snapshot, too many connections. */
+/**
+ * Trying again may help: lock wait, deadlock, a table that changed under the snapshot, too many connections.
+ */
 const RETRYABLE = new Set([1205, 1213, 1412, 1040, 1203, 1226])
 
 const NEAR = " near '"
-/** MySQL's own messages have at most 512 characters. */
+/** A longer message is not searched for a place. MySQL's own messages have at most 512 characters. */
 const MAX_CHARACTERS = 10_000
 
 /** Returns the number of the server's error; null for an error of the connection. */

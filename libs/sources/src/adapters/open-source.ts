@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { PrivateNetworks } from './server/access.ts'
 
 export interface OpenSourceOptions {
-  /** Called whenever a connection is opened, with its server. Errors pass through. */
+  /** Called with the server whenever a connection is opened. Its errors pass through. */
   readonly secretFor: SecretFor
   /**
    * DuckDB's memory limit in bytes. Default 512 MB for a query that it runs, and 128 MB for rows of a server

@@ -185,14 +185,14 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   return { sql, columns }
 }
 
-/** Puts a query around the model's query, which prints the columns in the form in which they are sent. */
+/** Wraps the model's query in a query that prints the columns in the form in which they are sent. */
 function selection(
   sql: string,
   columns: readonly PostgresColumn[],
 ): { readonly text: string; readonly charactersBefore: number } {
   const names = columns.map((_, index) => `c${index}`)
   const values = columns.map(({ select }, index) => select(`c${index}`))
-  // DuckDB ignores an empty line. So a single column gets a second one.
+  // DuckDB ignores an empty line. So a row of one column gets a second column.
   if (values.length === 1) values.push('1')
   const before = `SELECT ${values.join(', ')} FROM (\n`
   return {

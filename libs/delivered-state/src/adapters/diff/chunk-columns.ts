@@ -15,7 +15,7 @@ import type { Value } from '@sluice/contracts/values'
 import { asBytes, cutTexts, startsOfTexts } from '../sql/duckdb-text.ts'
 
 /**
- * The reading of one column: SQL for a text or a number, and the function that makes the value of it. NULL
+ * How to read a column: SQL for a text or a number, and the function that makes the value from it. NULL
  * becomes null without a call.
  */
 export type Reading =

@@ -6,12 +6,19 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { SizedRows } from './model-rows.ts'
 
 /**
- * The limit of a piece's bytes of larger values. A piece has at least one change, whose row has up to 8 MB.
+ * The most bytes of larger values in a piece. But a piece has at least one change, and its row may have up to
+ * 8 MB.
  */
 export const PIECE_BYTES = 8_000_000
-/** Bytes are known for slabs of this many rows, which fit into memory even at the largest size of rows. */
+/**
+ * Bytes are counted for slabs of this many rows. A slab fits into memory even if all its rows have the
+ * largest size.
+ */
 const SLAB_ROWS = 64
-/** Slabs of narrow rows are larger, since each slab is a number in memory: up to this part of a piece. */
+/**
+ * Each slab takes a number in memory. So slabs of narrow rows are larger: up to `MAX_SLAB_ROWS` rows, and up
+ * to a piece divided by `SLABS_OF_PIECE`.
+ */
 const MAX_SLAB_ROWS = 4096
 const SLABS_OF_PIECE = 8
 
@@ -53,7 +60,8 @@ export async function cutPieces(
     SLAB_ROWS,
     Math.min(MAX_SLAB_ROWS, Math.floor(PIECE_BYTES / SLABS_OF_PIECE / most)),
   )
-  // Each row of a slab has at most the bytes of the largest, and together they have the bytes of the slab.
+  // Rows from a slab have at most the bytes of its largest row each, and at most the bytes of the slab
+  // together.
   const reader = await connection.runAndReadAll(`
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
       SELECT rowid // ${slabRows} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL

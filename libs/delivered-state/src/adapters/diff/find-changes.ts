@@ -228,11 +228,14 @@ export interface FoundChanges {
   readonly removed: Section
   readonly changed: Section
   readonly added: Section
-  /** The number of rows settled with columns that they were delivered without, and these columns. */
+  /**
+   * The number of rows that are settled with columns which they were delivered without, and the names of
+   * these columns.
+   */
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
-  /** Rows settled as muted that were not so before. */
+  /** The number of rows that this diff settles as muted and that were not muted before. */
   readonly muted: number
-  /** Rows that are skipped since nobody has decided about them. */
+  /** The number of rows that are skipped since nobody has decided about them. */
   readonly undecided: number
 }
 

@@ -11,7 +11,7 @@ import { isInSlice, type Slice } from './row-slices.ts'
 
 const MODEL = 'model'
 
-/** A digest stands for a key of more bytes than this, so that many keys can be compared in memory. */
+/** A key of more bytes than this is compared by a digest, so that many keys fit into memory. */
 export const MAX_TOKEN_BYTES = 64
 
 /**

@@ -16,9 +16,9 @@ export const PIECE = 'piece'
 const COLLECTED = 'collected'
 /** A slice is read in this many parts, since the rows of the piece are in memory, too. */
 const SLICE_PARTS = 4
-/** The stored rows of all changes, if these lie scattered. */
+/** The table with the stored rows of all changes. It exists only if these rows are narrow and scattered. */
 export const GATHERED = 'gathered'
-/** The scatter of stored rows is measured over this many changes. */
+/** To find out if stored rows are scattered, their row ids are compared over this many changes. */
 const SPAN_ROWS = 65_536
 /** The pieces of a diff may read the state up to this many times in all. */
 const MAX_READINGS = 4
@@ -48,8 +48,8 @@ export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
  * order of the model's query, and removals in the order of the state. Neighbours in this order are mostly
  * neighbours in extract and state, so a piece reads only a part of these.
  *
- * It replaces `found`. DuckDB writes columns of one byte a row to temporary files last, so for 20 million
- * rows those of both tables would fill its memory.
+ * The table replaces `found`. DuckDB writes columns of one byte a row to temporary files last. So for 20
+ * million rows, these columns of both tables would fill its memory.
  */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(`
@@ -59,8 +59,8 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
 }
 
 /**
- * Gathers the stored rows of all changes, in the order of the changes, if they are narrow and lie scattered:
- * each piece would read most of the state. Resolves with true if it has.
+ * Gathers the stored rows of all changes, in the order of the changes, if the rows are narrow and scattered.
+ * Otherwise each piece would read most of the state. Resolves with true if the rows are gathered.
  */
 export async function gatherStored(connection: DuckDBConnection, isWide: boolean): Promise<boolean> {
   if (isWide) return false
@@ -154,8 +154,8 @@ interface Sought {
 /**
  * Returns SQL for the rows of the piece, with their ids. A join has all rows between the first and the last
  * one in memory. If these are wide, and the piece has only some of them, the rows of the piece are collected
- * before. From a range without a gap, DuckDB reads these rows alone. Rows that lie scattered are collected
- * slice by slice, for each of which it reads 2,048 rows.
+ * before. From a range without a gap, DuckDB reads these rows alone. Scattered rows are collected slice by
+ * slice, and DuckDB reads 2,048 rows for each slice.
  */
 async function rowsOfPiece(
   connection: DuckDBConnection,

@@ -1,6 +1,7 @@
 /**
- * Finds rows, and keys, that are too large for a record. The run passes over them with the reason, and never
- * takes them as removed. It checks only rows that have changed, so that a run without changes reads no texts.
+ * Finds rows, and keys, that are too large for a record. The run skips them, reports the reason, and never
+ * counts them as removed. It checks only rows that have changed, so that a run without changes reads no
+ * texts.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'

@@ -99,7 +99,7 @@ export async function* asChanges(batches: AsyncIterable<ChangeBatch | NewRows>):
   }
 }
 
-/** The reading of a section's changes, once the values of a piece are known. */
+/** How to read the changes of a section, once the readings of a piece's columns are known. */
 interface SectionPlan {
   readonly section: Section
   readonly wanted: (readings: readonly ColumnReading[]) => ReadonlyMap<string, ColumnReading>

@@ -1,8 +1,8 @@
 /**
  * Reads rows that are new to the state column by column, straight from the extract: as the bytes of their
  * texts and as numbers, without making JavaScript values (contracts/column-values.ts). A piece of the ordered
- * changes is read so if all of its changes are such rows, are neighbours in the extract, and have no value
- * that a JavaScript number cannot represent. A first run mostly has such pieces.
+ * changes is read like this if it only adds new rows, if these rows are neighbours in the extract, and if
+ * JavaScript numbers can represent their values. Most pieces of a first run are read like this.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ColumnRows } from '@sluice/contracts/column-values'

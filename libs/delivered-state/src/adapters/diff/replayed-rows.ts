@@ -58,8 +58,8 @@ export async function diffReplayed(
 }
 
 /**
- * Makes the table, and resolves with the number of keys. `twins` is the kind that rows get which a removal of
- * their twin may take away; null: they stay as they are.
+ * Makes the table `found`, and resolves with the number of keys. A removal may take away the rows of the
+ * key's twins, so these rows get the kind `twins`. If `twins` is null, they keep their kind.
  */
 async function findReplayed(connection: DuckDBConnection, twins: number | null): Promise<number> {
   await connection.run(`

@@ -52,7 +52,8 @@ export class RowHash {
   /** The compared columns, in the model's order. */
   readonly columns: readonly Column[]
   /**
-   * The versions and columns. Hashes of another spec do not count, since readings depend on present types.
+   * Names the versions, and the compared columns with their types. Hashes of another spec do not count, since
+   * how a value reads depends on the present type of its column.
    */
   readonly spec: string
   /** A short digest of the set of compared columns, whatever their types. */
@@ -84,7 +85,7 @@ export class RowHash {
     return parseStored(this.columns, content)
   }
 
-  /** Returns SQL for the hash of such a struct. */
+  /** Returns SQL for the hash of a struct that `parseStored` makes. */
   ofParsed(columns: readonly Column[], parsed: string): string {
     return joinedHash(groupsOf(columns).map(group => hashOfParsed(group, parsed)))
   }
@@ -129,7 +130,7 @@ function joinedHash(hashes: readonly string[]): string {
   return `md5_number(concat(${hashes.map(hash => `to_hex(${hash})`).join(`, ',', `)}))`
 }
 
-/** Returns the same SQL for hashes that are rows of their own, with the columns `hash` and `part`. */
+/** Does the same as `joinedHash` if each hash is a row of its own, with the columns `hash` and `part`. */
 export function gatheredHash(groups: number, where: string): string {
   if (groups === 1) return `any_value(hash) FILTER (${where})`
   return `md5_number(string_agg(to_hex(hash), ',' ORDER BY part) FILTER (${where}))`
@@ -167,7 +168,7 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
   return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
 }
 
-/** The reading of a column. A plain one can be a field without changes. */
+/** The reading of a column. A plain reading can be a field without changes. */
 interface Read {
   readonly reading: string
   readonly type: ColumnType
@@ -181,7 +182,7 @@ const MAX_FIELDS = 100
 function hashOf(columns: readonly Read[]): string {
   if (columns.length === 0) return `md5_number('')`
   const fields = columns.map(({ reading, type, isPlain }) => (isPlain ? reading : field(reading, type)))
-  // NULL is the empty text between two commas, since concat() passes over it.
+  // NULL is the empty text between two commas, since concat() skips it.
   return `md5_number(concat(${fields.join(`, ',', `)}))`
 }
 

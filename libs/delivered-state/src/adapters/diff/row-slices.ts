@@ -28,7 +28,7 @@ export interface SlicedRows {
   readonly readBytes: number
 }
 
-/** Neighbouring rows: the bytes of all of them together, and of the largest one. */
+/** A range of neighbouring rows, with the bytes of all rows together and the bytes of the largest row. */
 export interface Slab extends Slice {
   readonly total: number
   readonly most: number
@@ -80,7 +80,7 @@ export async function tableSlices(
 
 /**
  * Returns the slices of the attached extract, by the statistics of its file, so that no row is read. A text
- * within a list counts as often as a row has such texts on average.
+ * within a list counts as often as an average row has texts in that list.
  */
 export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {
   const reader = await connection.runAndReadAll(`

@@ -1,7 +1,7 @@
 /**
- * Finds **twins**: keys that an API may take for one, since they differ only in letter case, accents, Unicode
- * form or blanks. The removal of one may take away the object that both have. So the removal goes first, and
- * the row of the other key becomes uncertain (PROTOCOL.md §6).
+ * Finds **twins**: keys that an API may take for the same key, since they differ only in letter case,
+ * accents, Unicode form or blanks. The two keys may share an object, which the removal of one key takes away.
+ * So the removal goes first, and the row of the other key becomes uncertain (PROTOCOL.md §6).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Op } from '@sluice/contracts/state'
@@ -79,8 +79,9 @@ export interface TwinRules {
 }
 
 /**
- * Makes the rows uncertain that a removal of a twin may take away. Resolves with true if the run sends the
- * row of a twin of a removed key, so that removals have to go first. Removals that are not sent do not count.
+ * Makes each row uncertain that the removal of its twin may take away. Resolves with true if the run sends
+ * the row of a twin of a removed key, so that removals have to go first. Removals that are not sent do not
+ * count.
  */
 export async function findTwins(connection: DuckDBConnection, options: FindTwinsOptions): Promise<boolean> {
   if (!options.sent.has('removed')) return false

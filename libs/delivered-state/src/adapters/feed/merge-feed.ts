@@ -86,7 +86,7 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   const isWideStored = readBytes > SLICE_BYTES
   const groupRows = groupRowsFor(rows, Math.max(kept, readBytes))
   if (staged > 0 && groupRows !== merge.groupRows) await merge.useGroups(groupRows)
-  // A checkpoint reads as many rows of the state at once.
+  // A checkpoint, too, reads 2,048 rows of the state at once.
   await merge.makeRoom(Math.max(kept, readBytes))
   // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
   await connection.run(`SET force_compression = '${isWide || isWideStored ? 'uncompressed' : 'auto'}'`)
@@ -146,7 +146,10 @@ async function dropEnded(connection: DuckDBConnection): Promise<void> {
   )
 }
 
-/** Removes the staged changes `c` that a join finds. Not for transactions, in which row ids do not last. */
+/**
+ * Removes the staged changes `c` that a join finds. It must not run in a transaction, where row ids may
+ * change.
+ */
 async function dropStaged(connection: DuckDBConnection, found: string): Promise<void> {
   const staged = await countOf(connection, 'stage_changes')
   if (staged === 0) return
@@ -239,7 +242,7 @@ const LAST_OF_EACH_KEY = `
   SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes
   WHERE ${IS_CHANGE} GROUP BY ${keyToken('key')}`
 
-/** Removes staged changes of runs before the one whose change the state has of the key. */
+/** Removes staged changes of keys for which the state has the change of a later run. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll(
     'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM stored)',
@@ -306,7 +309,8 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
 }
 
 /**
- * SQL for absent keys that nothing keeps in the state: no retry entry, no muted hash, and no captured values.
+ * SQL for absent keys that the state need not keep: they have no retry entry, no muted hash, and no captured
+ * values.
  */
 const USELESS_ABSENCES = `
   SELECT srid FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)

@@ -231,7 +231,10 @@ export class FeedStaging {
     this.#inserting.catch(() => {})
   }
 
-  /** Fills up the rows that DuckDB reads together, if they would be too large with the next changes. */
+  /**
+   * DuckDB reads 2,048 rows together. If they would be too large with the next changes, this fills them up
+   * with empty rows.
+   */
   async #pad(rows: number, bytes: number): Promise<void> {
     const { rows: before, bytes: bytesBefore } = this.#vector
     const fits = bytesBefore + bytes <= VECTOR_BYTES

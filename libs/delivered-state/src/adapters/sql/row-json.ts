@@ -57,13 +57,16 @@ function fittingOf(type: ColumnType): Fitting {
 /** Numbers that JSON cannot represent. */
 const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity', '-0'])
 
-/** True for a whole number: a safe one as a number, others as text. */
+/** True for a whole number: a safe integer is a number in JSON, any other is a text. */
 function isInteger(json: unknown): boolean {
   if (typeof json === 'number') return Number.isInteger(json)
   return typeof json === 'string' && /^-?[1-9]\d{15,}$/.test(json) && !Number.isSafeInteger(Number(json))
 }
 
-/** Accepts decimals of this scale only: one with other digits after the point would read differently. */
+/**
+ * Accepts only decimals of this scale, since a decimal with more or fewer digits after the point would read
+ * differently.
+ */
 function decimalsOf(scale: number): Fitting {
   const pattern = new RegExp(`^-?\\d+\\.\\d{${scale}}$`)
   return json => typeof json === 'string' && pattern.test(json)

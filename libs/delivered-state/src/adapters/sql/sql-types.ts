@@ -30,7 +30,8 @@ function farYear(x: string): string {
 }
 
 function timestampText(x: string, zone: boolean): string {
-  // timezone('UTC', …) is the same, five times as slow, and rounds microseconds in years after 287396.
+  // timezone('UTC', …) would give the same, but takes five times as long, and rounds microseconds in years
+  // after 287396.
   const local = zone ? `make_timestamp(epoch_us(${x}))` : x
   const suffix = zone ? " || 'Z'" : ''
   return (
@@ -93,7 +94,10 @@ function decimalOfText(x: string, { precision, scale }: DecimalType): string {
   return `CASE WHEN ${hasAll} AND NOT contains(${x}, 'e') THEN ${scaled} ELSE ${cast} END`
 }
 
-/** Canonical text of an extracted value of a kind that has one and no nested values; NULL stays NULL. */
+/**
+ * Returns SQL for the canonical text of an extracted value; NULL stays NULL. The type must have canonical
+ * text, and must not be nested.
+ */
 export function canonicalText(type: ColumnType, x: string): string {
   switch (type.kind) {
     case 'text':
@@ -187,9 +191,9 @@ function doubleReading(x: string): string {
 
 /**
  * Returns SQL for the reading of a stored value, given as text, whose column has this type now. The value
- * reads as it is, with two exceptions. JSON has all digits of a whole double from 1e16 on. If these are its
- * shortest digits, it reads as DuckDB prints that double. (9007199254740993 is no double, and stays.) And a
- * decimal that names a float reads as that float.
+ * reads as it is, with two exceptions. First, JSON writes all digits of a whole double from 1e16 on. If these
+ * are the shortest digits of the double, it reads as DuckDB prints it. (9007199254740993 is not a double, so
+ * it reads as it is.) Second, a decimal that names a float reads as that float.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
@@ -204,8 +208,9 @@ export function readingOfStored(type: ColumnType, x: string): string {
 }
 
 /**
- * SQL that names the value of an expression and uses it by that name. DuckDB keeps values for each step of an
- * expression, as often as it is written, so a costly one is written once.
+ * Returns SQL that gives the value of an expression a name, and uses the value by that name. DuckDB keeps the
+ * values of each step of an expression as often as the expression is written. So a costly expression is
+ * written once.
  */
 export function once(x: string, name: string, use: (name: string) => string): string {
   return `list_transform([${x}], lambda ${name}: ${use(name)})[1]`
@@ -266,7 +271,7 @@ export function storedStructure(columns: readonly Column[]): string {
   return JSON.stringify(Object.fromEntries(columns.map(column => [column.name, structureOf(column.type)])))
 }
 
-/** Returns the same, but lists and structs stay JSON. */
+/** Returns the structure as `storedStructure` does, but lists and structs stay JSON. */
 export function structureWithJson(columns: readonly Column[]): string {
   const entries = columns.map(({ name, type }) => [name, isNested(type) ? 'JSON' : 'VARCHAR'])
   return JSON.stringify(Object.fromEntries(entries))

@@ -1,7 +1,8 @@
 /**
- * The types of a model's columns as the state knew them last. A column without values has no known type: in a
- * CSV file with only a header, all columns are text, and so is one that is empty today. Such a column keeps
- * its last type. So rows that are removed read as they were delivered, and so do their keys.
+ * The types of a model's columns as the state knew them last. A column without values has no known type. In a
+ * CSV file, for example, a column that is empty today is text, and if there is only a header, all columns are
+ * text. A column without values keeps its last type. So rows that are removed read as they were delivered,
+ * and so do their keys.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
@@ -12,7 +13,7 @@ import { readMeta, saveMeta } from './state-meta.ts'
 
 /** A request whose columns have known types. The attached extract is `extract.main.rows`. */
 export interface KnownRequest {
-  /** The request. Columns without values have the types from when they had some. */
+  /** The request. A column without values has the type that it had when it last had values. */
   readonly request: DiffRequest
   /** Names of the columns without values in this result; all columns if it has no rows. */
   readonly empty: ReadonlySet<string>

@@ -39,12 +39,12 @@ const STORAGE = `BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 /** An open state file. */
 export interface StateFile {
   readonly connection: DuckDBConnection
-  /** Writes all that is committed to the file. */
+  /** Writes all committed data to the file. */
   checkpoint(): Promise<void>
   /**
-   * Attaches the file again, with another size of row groups. From then on DuckDB reads a few rows if a few
-   * are wanted. Before that, it reads 2,048 of the rows that it has written itself. No statement may be
-   * prepared, and no transaction open.
+   * Attaches the file again, with another size of row groups. After that, DuckDB can read a few rows alone.
+   * Before, it reads 2,048 rows at once if it has written them since the file was attached. No statement may
+   * be prepared, and no transaction may be open.
    */
   attachAgain(groupRows: number): Promise<void>
   close(): Promise<void>
@@ -75,8 +75,8 @@ const VIEWS = {
 }
 
 /**
- * Opens the file, or a new one in its place. Then `reason` says why the existing file is not used. It is null
- * if there was none.
+ * Opens the file, or makes a new file in its place. In the second case, `reason` says why the existing file
+ * is not used. It is null if no file existed.
  */
 export async function openStateFile(
   options: StateFileOptions,

@@ -66,8 +66,9 @@ interface GoneKeys {
 }
 
 /**
- * Returns up to `limit` of the keys that are gone since before a time (ms since 1970), behind a row id. Rows
- * come in the order of their ids, so that DuckDB stops once it has enough.
+ * Returns up to `limit` keys that are gone since a time earlier than `before` (ms since 1970), and whose row
+ * ids are greater than `behind`. Rows come in the order of their ids, so that DuckDB stops once it has
+ * enough.
  */
 export async function goneKeys(
   connection: DuckDBConnection,
@@ -83,7 +84,7 @@ export async function goneKeys(
   }
 }
 
-/** Returns SQL that forgets the keys that have their tombstones, up to the last of them. */
+/** Returns SQL that forgets the keys that `goneKeys` returned, up to the row id `last`. */
 export function forgetGone({ before, last }: { readonly before: number; readonly last: number }): string {
   return `DELETE FROM gone WHERE since < ${before} AND rowid <= ${last}`
 }
@@ -93,7 +94,8 @@ export function forgetGone({ before, last }: { readonly before: number; readonly
  */
 const MAX_DEAD_SHARE = 0.25
 /**
- * It is also written again beyond this number, since each reading of the state has the dead rows in memory.
+ * The state is also written again if more rows than this are dead, since each reading of the state has the
+ * dead rows in memory.
  */
 const MAX_DEAD = 4_000_000
 /** One statement rewrites at most this many rows, since it keeps the dead rows among them in memory. */

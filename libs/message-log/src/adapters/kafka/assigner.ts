@@ -4,7 +4,7 @@ import type { TopicPartition } from '../../port.ts'
 export interface MemberClaim {
   readonly memberId: string
   readonly topics: readonly string[]
-  /** The partitions that it owned last, in the generation below. */
+  /** The partitions that the member owned last, in `generation`. */
   readonly owned: readonly TopicPartition[]
   readonly generation: number
 }
@@ -76,7 +76,7 @@ function giveToLeastLoaded(
   least?.push(partition)
 }
 
-/** Encodes a claim. In the group's protocol, only the members give these bytes a meaning. */
+/** Encodes a claim. Only members read these bytes. Kafka passes them on unread. */
 export function encodeClaim(claim: { owned: readonly TopicPartition[]; generation: number }): Buffer {
   const owned = claim.owned.map(({ topic, partition }) => [topic, partition])
   return Buffer.from(JSON.stringify({ generation: claim.generation, owned }))

@@ -13,7 +13,7 @@ export interface ClusterSettings {
   readonly connection: ConnectionSettings
   /** Calls retry for this time while Kafka does not answer. */
   readonly retryMs: number
-  /** If Kafka takes longer to answer, the connection counts as lost. */
+  /** A connection on which an answer takes longer than this counts as lost. */
   readonly requestTimeoutMs: number
   /** Called when Kafka has not answered for some seconds, and when it answers again. */
   readonly onStall?: ((stall: LogStall) => void) | undefined
@@ -23,7 +23,7 @@ export interface Abort {
   readonly signal: AbortSignal
 }
 
-/** The connection of a broker that a request takes. Requests of one lane wait for each other. */
+/** Chooses the connection to a broker for a request. Requests in one lane wait for each other. */
 export type Lane = 'main' | `produce-${number}` | `fetch-${string}` | `group-${string}`
 
 /** Partition number → the broker that leads it. */
@@ -66,7 +66,7 @@ export class KafkaCluster {
     return this.#closing.signal
   }
 
-  /** A caller begins this when it waits for an answer, and ends it when it has the answer or gives up. */
+  /** Registers a wait for an answer. The caller ends it when it has the answer or gives up. */
   waiting(subject: string): Waiting {
     return this.#stalls.begin(subject)
   }
@@ -79,8 +79,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Retries `work` after transient failures until it succeeds, but no longer than `retryMs`. Rejects with a
-   * SluiceError that names `subject`, the wanted thing, or with the signal's reason.
+   * Retries `work` after transient failures until it succeeds, but no longer than `retryMs`. Rejects with the
+   * signal's reason, or with a SluiceError that names `subject`.
    */
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     const waiting = this.waiting(subject)
@@ -91,7 +91,7 @@ export class KafkaCluster {
     }
   }
 
-  /** Does the same, but an abort does not end the wait for an attempt under way, and no stall is reported. */
+  /** Retries as `retry` does, but an abort does not interrupt an attempt, and no stall is reported. */
   async untilKnown<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     try {
       return await retry(
@@ -122,7 +122,7 @@ export class KafkaCluster {
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
   }
 
-  /** Does the same with a request of our own. */
+  /** Sends a request of our own to any broker that answers, as `callAny` does. */
   async sendAny<T>(request: OwnRequest<T>): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.send<T>(request, this.settings.requestTimeoutMs)

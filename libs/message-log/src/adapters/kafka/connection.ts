@@ -79,7 +79,7 @@ export class KafkaConnection {
     }
   }
 
-  /** False once either side has closed it, and shortly before the broker asks for the credentials again. */
+  /** False once the connection is closed or retired, and shortly before its credentials expire. */
   get usable(): boolean {
     if (this.#closed || this.#retired || !this.#raw.isConnected()) return false
     return !this.#authenticated || this.#raw.isAuthenticated()
@@ -114,7 +114,7 @@ export class KafkaConnection {
       return answered
     } catch (error) {
       const known = fromKafkajs(error)
-      // A broker that wants a login closes a connection without one at the first request.
+      // A broker that requires a login closes a connection at its first request if no login came before.
       if (!(known instanceof ConnectionLost) || this.#authenticated || this.#hasAnswered) throw known
       throw new ConnectionLost(`${known.message}${LOGIN_HINT}`, { cause: error })
     } finally {

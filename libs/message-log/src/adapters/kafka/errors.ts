@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { protocolErrorOf } from './internals.ts'
 
-/** The connection is gone or was never made. The broker may have carried the request out or not. */
+/** The connection is gone or was never made. The broker may or may not have carried out the request. */
 export class ConnectionLost extends Error {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super(message, options)
@@ -19,14 +19,14 @@ export class ProtocolError extends Error {
     this.type = type
   }
 
-  /** With an empty `said`, the message is the meaning of the code. */
+  /** Makes the error of a code. If `said` is empty, the message is the text that kafkajs has for the code. */
   static ofCode(code: number, said = ''): ProtocolError {
     const { type, message } = protocolErrorOf(code)
     return new ProtocolError(type, said === '' ? message : said)
   }
 }
 
-/** The coordinator asks a new member to join again under the id that it gives it here. */
+/** The coordinator asks a new member to join again with `memberId`. */
 export class MemberIdGiven extends Error {
   readonly memberId: string
 
@@ -93,7 +93,7 @@ function firstInnerError(error: Error): unknown {
   return null
 }
 
-/** Translates an error that ends a call into one that the port promises. `subject` names the wanted thing. */
+/** Translates an error that ends a call into an error of the port. `subject` says what the call did. */
 export function toSluiceError(error: unknown, subject: string): unknown {
   if (error instanceof ConnectionLost)
     return new SluiceError('unreachable', `${subject}: Kafka does not answer (${error.message})`, {

@@ -12,7 +12,7 @@ import { MemberAssignment, MemberMetadata, type ApiName } from './internals.ts'
 /** With these times, the other members take over the partitions of a dead member within ten seconds. */
 const SESSION_MS = 6_000
 const HEARTBEAT_MS = 1_000
-/** In a rebalance, the coordinator waits for this time for its members to join again. */
+/** In a rebalance, the members have this time to join again. */
 const REBALANCE_MS = 8_000
 const PROTOCOL = 'sluice-sticky'
 
@@ -180,7 +180,7 @@ export class KafkaMembership implements Membership {
     this.#onEnd(this)
   }
 
-  /** Heartbeats until the coordinator wants this member to join again. */
+  /** Sends heartbeats until the coordinator wants this member to join again. */
   async #beat(signal: AbortSignal): Promise<void> {
     for (;;) {
       await sleep(HEARTBEAT_MS, { signal })

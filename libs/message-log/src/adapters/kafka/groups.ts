@@ -12,9 +12,9 @@ const STABLE = 'Stable'
 
 export interface GroupMember {
   readonly group: string
-  /** The name that its process gave to Kafka. */
+  /** The client id of the member's process. */
   readonly client: string
-  /** The address that it connects from. */
+  /** The address from which the member connects. */
   readonly host: string
   readonly partitions: readonly TopicPartition[]
 }

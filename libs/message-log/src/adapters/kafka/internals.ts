@@ -158,8 +158,8 @@ const protocol = require('kafkajs/src/consumer/assignerProtocol') as {
 export const { MemberMetadata, MemberAssignment } = protocol
 
 /**
- * Returns the name and text of a protocol error by its number. kafkajs has no names for numbers newer than
- * itself.
+ * Returns the name and text of a protocol error by its number. kafkajs does not know errors that are newer
+ * than itself.
  */
 export function protocolErrorOf(code: number): { type: string; message: string } {
   if (code === 90) return { type: 'PRODUCER_FENCED', message: 'There is a newer producer with the same id' }
@@ -199,10 +199,10 @@ export interface ConnectionSettings {
 }
 
 /**
- * The queue of each kafkajs connection checks for pending requests with a 1 ms timer for ever, even if there
- * are none, and asks for a negative time, about which Node warns. This patch lets it check only while
- * requests are pending. It applies to all connections of kafkajs in this process, also to its own clients,
- * which tests use.
+ * kafkajs checks the request queue of each connection every millisecond for ever, even if it is empty. It
+ * also sets timers to a negative time, about which Node warns. With this patch, kafkajs checks a queue only
+ * while it has pending requests. The patch applies to all connections of kafkajs in this process, also to
+ * those of its own clients in tests.
  */
 const { scheduleCheckPendingRequests: scheduleCheck } = RequestQueue.prototype
 RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue): void {
@@ -210,8 +210,8 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue):
 }
 
 /**
- * Returns a kafkajs connection that is not yet connected. The request time-outs of kafkajs are off: they poll
- * ten times a second per connection, and keep a connection in use whose answers are late.
+ * Returns a kafkajs connection that is not yet connected. The request time-outs of kafkajs are off, since it
+ * checks them ten times a second on each connection, and keeps using a connection whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
   return new Connection({

@@ -1,6 +1,7 @@
 /**
- * The requests that this adapter encodes and decodes itself; kafkajs does so for all others. Each has a
- * version that every broker from 3.9 to 4.x knows. Layouts: https://kafka.apache.org/protocol.
+ * The requests that this adapter encodes and decodes itself. kafkajs encodes and decodes all others. Each
+ * request here has a version that every broker from 3.9 to 4.x knows. Layouts:
+ * https://kafka.apache.org/protocol.
  */
 import { ProtocolError } from './errors.ts'
 import type { OwnRequest } from './internals.ts'
@@ -12,8 +13,8 @@ export interface Produced {
 }
 
 /**
- * Produce, with one batch for one partition, which all replicas have to acknowledge. kafkajs would copy a
- * batch twice, into buffers that it fills with zeros first.
+ * Makes a Produce request with one batch for one partition. All replicas have to acknowledge it. kafkajs
+ * would copy the batch twice, into buffers that it fills with zeros first.
  */
 export function produceRequest(request: {
   topic: string
@@ -68,8 +69,8 @@ export interface FetchedPartition {
 const READ_UNCOMMITTED = 0
 
 /**
- * Fetch. The broker serves the partitions in the given order. Only the first partition that has records may
- * give a batch larger than its limit. The decoder of kafkajs would fail the whole answer for one partition's
+ * Makes a Fetch request. The broker serves the partitions in the given order. Only the first partition with
+ * records may return a batch above its limit. kafkajs would reject a whole answer because of one partition's
  * error, and would decode all records at once.
  */
 export function fetchRequest(request: {
@@ -84,7 +85,7 @@ export function fetchRequest(request: {
     int32(request.maxBytes),
     // Sluice writes no transactions, so the last stable offset is the high watermark.
     Buffer.from([READ_UNCOMMITTED]),
-    int32(0), // There is no fetch session, and no epoch of one.
+    int32(0), // There is no fetch session, and so no session epoch.
     int32(-1),
     int32(request.partitions.length),
     ...request.partitions.flatMap(({ topic, partition, fetchOffset, maxBytes }) => [
@@ -133,9 +134,9 @@ const TOPIC = 2
 const SET = 0
 
 /**
- * IncrementalAlterConfigs, which sets some settings of one topic and leaves all others. kafkajs knows only
- * the older request, which would unset all settings that it does not name. Throws ProtocolError if the broker
- * refuses.
+ * Makes an IncrementalAlterConfigs request, which sets some settings of one topic and keeps all others.
+ * kafkajs knows only the older request, which would unset all settings that it does not name. Throws
+ * ProtocolError if the broker refuses.
  */
 export function alterConfigsRequest(request: {
   readonly topic: string
@@ -148,7 +149,7 @@ export function alterConfigsRequest(request: {
     text(request.topic),
     int32(settings.length),
     ...settings.flatMap(([name, value]) => [text(name), Buffer.from([SET]), text(value)]),
-    Buffer.from([0]), // The broker applies the settings, and does not only validate them.
+    Buffer.from([0]), // `validateOnly` is false: the broker applies the settings.
   ])
   const apiName = 'IncrementalAlterConfigs'
   return { apiKey: 44, apiName, apiVersion: 0, parts: [body], parse: parseAltered }

@@ -47,7 +47,10 @@ export function encodedSize(records: NewRecords): number {
   return bytes
 }
 
-/** The sum of length 5, attributes 1, timestamp 1, offset 5, two lengths of 5, header count 1, at most. */
+/**
+ * The most bytes of a record besides key and value: length 5, attributes 1, timestamp 1, offset 5, two
+ * lengths of 5, header count 1.
+ */
 const OVERHEAD_BYTES = 23
 
 function sizeOf({ key, value, signature }: NewRecord): number {

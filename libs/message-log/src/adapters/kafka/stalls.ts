@@ -1,7 +1,7 @@
 /**
  * Reports once that Kafka does not answer, and once that it answers again. Each caller that waits for an
- * answer registers here. A call that has waited for `STALL_MS` begins a stall. The stall is over when no such
- * call is left. States: quiet ⇄ stalled.
+ * answer registers here. A call that has waited for `STALL_MS` begins a stall. The stall is over once no call
+ * has waited that long. States: quiet ⇄ stalled.
  */
 
 import type { LogStall } from '../../port.ts'
@@ -35,7 +35,7 @@ export class StallWatch implements Disposable {
     this.#options = { onStall, now }
   }
 
-  /** `what` names the wanted answer, as an error would. */
+  /** Registers a call. `what` says what the call does, in the words of an error. */
   begin(what: string): Waiting {
     const entry = { what, startedAt: this.#options.now() }
     this.#waiting.add(entry)

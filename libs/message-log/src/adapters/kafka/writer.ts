@@ -39,9 +39,9 @@ export interface ProducerIdentity {
 }
 
 /**
- * Asks for the producer id of a writer's name, with a higher epoch than any before. For null, it asks for an
- * id that no other producer has. This fences no predecessor yet. A broker refuses the predecessor in a
- * partition once the new epoch has written there.
+ * Asks the cluster for the producer id of a writer's name, with a higher epoch than any before. For null, it
+ * asks for an id that no other producer has. This call alone fences no predecessor. A broker refuses a
+ * predecessor's appends to a partition once the new epoch has written there.
  */
 export async function initProducer(
   cluster: KafkaCluster,
@@ -125,7 +125,7 @@ export class KafkaWriter implements FencedWriter {
       await abortable(Promise.all(parts.map(({ result }) => result.promise)), { signal })
       return await head.result.promise
     } catch (error) {
-      // The batches of an aborted append may or may not arrive, so no other may follow them.
+      // The batches of an aborted append may or may not arrive, so no other batch may follow them.
       if (signal.aborted) this.#dieAt(head)
       throw error
     }
@@ -200,7 +200,7 @@ export class KafkaWriter implements FencedWriter {
         return this.#sendOnce(target, batch)
       }
       const offset = await this.#cluster.untilKnown(subject, send, { signal: this.#ended.signal })
-      // A socket that was given up may still hold the bytes of an earlier attempt.
+      // After a second attempt, the lost connection of the first may still use the buffer.
       if (attempts === 1) this.#cluster.spareBuffers.give(into)
       this.#sequences.set(key, (sequence + countOf(records)) % SEQUENCES)
       return offset

@@ -1,9 +1,9 @@
 /**
  * The layout of a batch of records in one blob. A header has 32-bit little-endian numbers: the count, then
- * for each record its offset less the batch's base, key length, and value length. All keys and values follow.
- * A value length of all ones stands for a tombstone. If the highest bit of a key length is set, a signature
- * follows the value, with its length in one byte before it. A stored batch has at most CHUNK_BYTES or a
- * single record. A larger append becomes several batches in one transaction.
+ * for each record its offset relative to the batch's base, its key length, and its value length. All keys and
+ * values follow. A value length of all ones stands for a tombstone. If the highest bit of a key length is
+ * set, a signature follows the value, with its length in one byte before it. A stored batch has at most
+ * CHUNK_BYTES or a single record. A larger append becomes several batches in one transaction.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, NewRecord, NewRecords, RecordBlock } from '../../port.ts'
@@ -21,11 +21,11 @@ const SIGNED = 0x80000000
 const HEADER_PER_RECORD = 12
 
 export interface EncodedBatch {
-  /** The offset of the first record, less the offset of the append's first record. */
+  /** The offset of the batch's first record, relative to the append's first record. */
   readonly start: number
   readonly count: number
   readonly data: Uint8Array
-  /** The buffer of `data`, which the spare buffers take back. */
+  /** The buffer behind `data`. It goes back to the spare buffers. */
   readonly room: Buffer
 }
 
@@ -95,7 +95,7 @@ function* blockBatches({ bytes, lengths }: RecordBlock, spare: SpareBuffers): Ge
       header[i * 3 + 2] = lengths[start + i * 2] ?? 0
       header[i * 3 + 3] = lengths[start + i * 2 + 1] ?? 0
     }
-    // A batch has keys and values in the same layout as a block.
+    // Keys and values have the same layout in a batch as in a block, so they are copied as they are.
     data.set(new Uint8Array(header.buffer))
     data.set(bytes.subarray(from, from + size), header.byteLength)
     yield { start: start / 2, count, data, room }
@@ -106,7 +106,7 @@ function* blockBatches({ bytes, lengths }: RecordBlock, spare: SpareBuffers): Ge
     throw new SluiceError('internal', `records of ${from} bytes came as a block of ${bytes.length}`)
 }
 
-/** Encodes the records that compaction leaves of a batch, each with its offset less the batch's base. */
+/** Encodes the records that compaction keeps of a batch. Their offsets are relative to the batch's base. */
 export function encodeKept(records: readonly LogRecord[], base: number): Uint8Array {
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 4)
   return encode(
@@ -167,8 +167,8 @@ function decoded(
   range: { from: number; to: number },
 ): LogRecord[] | null {
   const { base, last, at: timestamp } = batch
-  // A blob from SQLite has a buffer of its own, but no guaranteed alignment. Decoders read from Buffers, and
-  // need no further view of each record.
+  // A blob from SQLite has a buffer of its own, but may not be aligned to 32 bits. Then it is copied. The
+  // result is a Buffer, since decoders read Buffers.
   const { buffer, byteOffset, length } = batch.data
   const data = byteOffset % 4 === 0 ? Buffer.from(buffer, byteOffset, length) : Buffer.from(batch.data)
   const count = data.length < 4 ? 0 : (new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0)

@@ -38,7 +38,7 @@ export interface Partition {
   /** The bytes from `cleaned` on, which are not compacted yet. */
   dirtyBytes: number
   bytes: number
-  /** The offset below which no batch ends any more. */
+  /** All batches that end below this offset are removed from the file. */
   purged: number
   deleted: boolean
   /**
@@ -218,13 +218,13 @@ export class SqliteCore {
       records = []
     }
     const last = batches.at(-1)
-    // No records are left below `to`, because compaction has removed them.
+    // Without a batch, compaction has removed all records from `from` up to `to`.
     yield { records, nextOffset: last === undefined ? to : Math.min(to, Math.max(from, last.last + 1)) }
   }
 
   /**
-   * Returns stored batches that begin below `to`. The first one has the offset `from`, or is the next one
-   * after it. All together have about `bytes`. Returns at least one batch if there is any.
+   * Returns stored batches that begin below `to`. The first batch contains the offset `from`, or is the next
+   * batch after it. Together the batches have about `bytes`, but there is at least one if any exists.
    */
   batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
     const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })

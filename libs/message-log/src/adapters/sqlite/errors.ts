@@ -22,7 +22,7 @@ export function isBusy(error: unknown): boolean {
   return code === BUSY || code === LOCKED
 }
 
-/** Says why the file is no file of SQLite; null if something else went wrong. */
+/** Says why the file is not a SQLite file. Null if the error has another cause. */
 export function damageOf(file: string, error: unknown): string | null {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) return 'it is a folder'
   const code = resultCode(error)

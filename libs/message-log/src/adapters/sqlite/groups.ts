@@ -176,7 +176,7 @@ export class SqliteMembership implements Membership {
     this.#leave = options.leave
   }
 
-  /** It is always now, since there is no coordinator that could stop answering. */
+  /** The present time until the member leaves, since there is no coordinator that could stop answering. */
   get lastHeartbeatMs(): number {
     return this.#leftAtMs ?? elapsedMs()
   }

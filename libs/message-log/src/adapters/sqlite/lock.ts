@@ -1,8 +1,8 @@
 /**
  * Keeps a second process away from a log. Any number of processes may read a log together, as long as none
- * writes to it. The lock is SQLite's own, exclusive or shared, on a small file beside the log. The operating
- * system frees it when the process ends, even by a crash, and it needs no native module. A text file names
- * the owner, for the message to a process that is refused.
+ * writes to it. The lock is SQLite's own, exclusive or shared, on a small file beside the log. The lock needs
+ * no native module, and the operating system frees it when the process ends, even by a crash. A text file
+ * names the owner for the error of a process that is refused.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -13,7 +13,7 @@ export interface ProcessLock {
   release(): void
 }
 
-/** A transaction that has read has SQLite's shared lock until it ends. */
+/** A transaction that has read something holds SQLite's shared lock until it ends. */
 const SHARED = 'BEGIN; SELECT count(*) FROM sqlite_schema'
 const EXCLUSIVE = 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE'
 
@@ -85,7 +85,7 @@ function conflict(file: string, ownerFile: string, cause: unknown): SluiceError 
 
 /**
  * Returns the process that wrote the owner file. Null if the file does not exist yet, or names a dead
- * process, since a person might stop an unrelated process that has that number now.
+ * process. The number of a dead process may now belong to an unrelated process, which nobody should stop.
  */
 function ownerPid(ownerFile: string): number | null {
   try {

@@ -5,9 +5,9 @@
  * costs one timer every ten minutes.
  *
  * To compact a partition, it reads a section into a map from each key to its newest offset there. The section
- * lies between the compacted records and those that are not old enough. Then it removes, from every batch up
- * to the section's end, the records for which the map has a newer one. A section has at most about MAP_BYTES
- * of keys, and more takes several rounds, so memory is bounded.
+ * lies between the compacted records and the records that are not old enough. Then it removes, from every
+ * batch up to the section's end, the records for which the map has a newer one. A section has at most about
+ * MAP_BYTES of keys, and more takes several rounds, so memory is bounded.
  */
 import { nextTurn } from '@sluice/flow/sleep'
 import { TOMBSTONES_KEPT_MS, type LogRecord } from '../../port.ts'
@@ -42,7 +42,7 @@ export class SqliteMaintenance {
   readonly #onError: (error: unknown) => void
   readonly #timer: NodeJS.Timeout
   readonly #pending = new Set<Partition>()
-  /** The end of a queue: each piece of work runs after the one before. */
+  /** Settles once all queued work is done. New work runs after it. */
   #tail: Promise<void> = Promise.resolve()
   #tending = false
   #stopped = false
@@ -62,7 +62,10 @@ export class SqliteMaintenance {
     this.#inBackground(() => this.#tend())
   }
 
-  /** Checks all partitions, also for retention and compaction after a lag, which only time makes due. */
+  /**
+   * Checks all partitions. Retention, and compaction after a lag, become due by time alone, so only this
+   * finds them.
+   */
   sweep(): void {
     this.#inBackground(() => this.#sweep())
   }

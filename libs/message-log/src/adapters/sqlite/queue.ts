@@ -3,8 +3,8 @@
  * one wait for the disk. A longer queue is split into transactions of about FLUSH_BYTES, with a turn of the
  * loop between them. The queue keeps the order of the calls, so writers fence each other in that order too.
  *
- * A process that writes much gets a thread that writes for it. Calls that come while it writes share the next
- * transaction. There is one transaction at a time, so the queue alone decides on offsets.
+ * A process that writes much gets a thread that writes for it. Calls that come while the thread writes share
+ * the next transaction. There is one transaction at a time, so the queue alone decides on offsets.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../../port.ts'
@@ -17,7 +17,7 @@ import { ThreadGone, WriteThread } from './write-thread.ts'
 
 /** One transaction writes about this many bytes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
-/** After this many bytes a thread is worth its start. A run with little to send stays below. */
+/** After this many bytes, a thread is worth the cost of its start. A run with little to send stays below. */
 const THREAD_AFTER_BYTES = 4 * 1024 * 1024
 
 /** The part of a writer that decides whether its appends succeed. */
@@ -27,11 +27,11 @@ export interface WriterState {
   /** Only an open writer accepts more appends. */
   state: 'open' | 'dead' | 'closed'
   /**
-   * True once the queue has come to the first append that fails. No append that is under way after it may
-   * succeed.
+   * True once the queue has reached the writer's first append that fails. Later appends of the writer must
+   * fail, too.
    */
   failed: boolean
-  /** The number of the first append that its caller abandoned after its transaction had begun. */
+  /** The number of the first append whose caller gave up after the transaction had begun. */
   abandonedFrom: number
 }
 
@@ -84,7 +84,7 @@ interface Transaction {
 }
 
 export class SqliteQueue {
-  /** For the batches of appends. They are free again once their transaction is over. */
+  /** The buffers for batches of appends. A buffer is free again once its transaction is over. */
   readonly spareBuffers = new SpareBuffers({ shared: true })
   readonly #core: SqliteCore
   #threadAfterBytes: number
@@ -121,8 +121,8 @@ export class SqliteQueue {
   }
 
   /**
-   * The caller no longer waits for the append. Whatever becomes of it, the later appends of its writer must
-   * fail.
+   * The caller no longer waits for the append. The later appends of its writer must fail, even if this append
+   * succeeds.
    */
   cancel(append: Append): void {
     append.cancelled = true
@@ -149,8 +149,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Does all remaining work of the queue before the file is closed. Returns null, or, if the disk does not
-   * answer, a promise that resolves once nothing writes to the file any more.
+   * Does all remaining work of the queue before the file is closed. Returns null. If the disk does not
+   * answer, it returns a promise that resolves once nothing writes to the file any more.
    */
   close(): Promise<unknown> | null {
     const ended = this.#thread?.close() ?? null
@@ -223,7 +223,7 @@ export class SqliteQueue {
     this.#schedule()
   }
 
-  /** Reads the ends of the partitions. Returns the given error, or the error of the reading. */
+  /** Reads the ends of the partitions. Returns the given error, or the error with which reading fails. */
   #endsRead(error: ThreadGone): unknown {
     try {
       this.#core.readEnds()
@@ -242,8 +242,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Fails all operations of a transaction that was undone. Successors that it has noted keep their place: to
-   * refuse a predecessor too early does no harm.
+   * Fails all operations of a transaction that was rolled back. A writer that the transaction noted as a
+   * partition's latest stays its latest, since it does no harm to refuse a predecessor too early.
    */
   #fail({ operations }: Transaction, cause: unknown): void {
     this.#giveBack(operations)
@@ -279,7 +279,7 @@ export class SqliteQueue {
     const plan: Plan = { at: Date.now(), ends: new Map(), batches: [], commits: [] }
     const settle: (() => void)[] = []
     for (const operation of operations) {
-      // Appends before a cancelled one are done. No append after it may succeed.
+      // All appends before the cancelled append are done. No later append of its writer may succeed.
       if (operation.cancelled && operation.kind === 'append' && operation.writer !== null)
         operation.writer.failed = true
       if (operation.cancelled) continue
@@ -315,7 +315,7 @@ export class SqliteQueue {
       batches.push({ partition: partition.id, base: first, last: first + count - 1, at, data })
     }
     ends.set(partition, base + operation.count)
-    // Set at once, so that later appends of a predecessor in this transaction are refused.
+    // This is set at once, so that later appends of a predecessor in this transaction are refused.
     if (writer !== null) partition.lastWriter.set(writer.id, writer.number)
     return () => {
       partition.bytes += operation.bytes

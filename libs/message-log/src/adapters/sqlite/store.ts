@@ -137,8 +137,8 @@ function batchOf(row: Row): StoredBatch {
 }
 
 function openToWrite(file: string, { busyMs, cacheKb }: Required<WriteOptions>): DatabaseSync {
-  // The process lock keeps other processes away, and `beforeWrite` other threads. Only the schemas, which
-  // share the file, and tools that look at it remain.
+  // The process lock keeps out other processes, and `beforeWrite` other threads. So this connection waits
+  // only for writes of the schema codec, which shares the file, and for tools that look at the file.
   const db = new DatabaseSync(file, { timeout: busyMs })
   try {
     db.exec(`
@@ -336,8 +336,8 @@ export class SqliteStore {
   }
 
   /**
-   * Returns the batches that begin below `to`, starting with the last one that begins at or below `from`. It
-   * may end below `from`, if `from` lies in a gap.
+   * Returns the batches that begin below `to`. The first is the last batch that begins at or below `from`. It
+   * may end below `from` if `from` lies in a gap.
    */
   heads(partition: number, range: { from: number; to: number; limit: number }): BatchHead[] {
     return this.#sql.heads.all(partition, range.from, range.to, range.limit).map(headOf)

@@ -1,7 +1,7 @@
 /**
  * Writes to the log's file on a thread of its own, so that the pipeline's thread renders and sends meanwhile.
- * Waits for the disk, and SQLite's copying of pages, would take a fifth of its time in a run of a million
- * rows.
+ * In a run of a million rows, that thread would otherwise spend a fifth of its time on waits for the disk and
+ * on SQLite's copying of pages.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads'
 import {
@@ -17,8 +17,8 @@ import {
 /** The thread keeps nothing in memory but the batches that it writes. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
 /**
- * A caller waits at most this many times this long for a disk that does not answer. A process that was
- * stopped and continued finds only one of these waits over.
+ * If the disk does not answer, a caller waits at most `MAX_WAITS` times, each time for `WAIT_MS`. If the
+ * process is stopped and continued, only one of these waits is lost.
  */
 const MAX_WAITS = 12
 const WAIT_MS = 5_000
@@ -41,9 +41,7 @@ export class WriteThread {
   #ordered = 0
   #underWay: Done | null = null
 
-  /**
-   * Starts the thread, which runs `main`. Nobody waits for the ten milliseconds that this takes.
-   */
+  /** Starts the thread, which runs `main`. The start takes ten milliseconds, for which nobody waits. */
   constructor(file: string, main = new URL('./thread/main.ts', import.meta.url)) {
     const { port1, port2 } = new MessageChannel()
     const workerData: ThreadStart = { file, port: port2, cells: this.#cells.buffer }
@@ -88,7 +86,7 @@ export class WriteThread {
 
   /**
    * Blocks until the transaction under way is over, and calls its `done`. Throws if the disk does not answer
-   * within a minute. The transaction goes on then.
+   * within a minute. In that case the transaction goes on.
    */
   finish(): void {
     if (this.#underWay === null) return
@@ -98,8 +96,8 @@ export class WriteThread {
   }
 
   /**
-   * Closes the file, and blocks until it is closed. Returns null, or, if the disk does not answer, a promise
-   * that resolves once the thread has ended.
+   * Closes the file, and blocks until it is closed. Returns null. If the disk does not answer, it returns a
+   * promise that resolves once the thread has ended.
    */
   close(): Promise<unknown> | null {
     try {

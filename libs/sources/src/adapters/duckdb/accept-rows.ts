@@ -27,9 +27,9 @@ export async function openToAccept(file: string): Promise<DuckdbSession> {
 }
 
 /**
- * Returns the columns and the number of rows in the file. Rejects with `internal` if the file is anything
- * else than the table `rows` with as many rows as were reported. The session cannot be used again, and the
- * caller closes it.
+ * Returns the columns and the number of rows in the file. Rejects with `internal` unless the file is one
+ * table `rows` with as many rows as the process reported. The session cannot be used again, and the caller
+ * closes it.
  */
 export async function acceptRows(
   file: string,
@@ -58,8 +58,9 @@ export async function acceptRows(
 }
 
 /**
- * A view or a calculated column would run a stranger's SQL wherever the file is read. A copy of a table has
- * neither. DuckDB describes copy and table by the same text only if the table has neither, too.
+ * Rejects a file with more than plain columns of one table, since a view or a calculated column would run a
+ * stranger's SQL wherever the file is read. To find calculated columns, this makes a copy of the table, which
+ * has none. DuckDB describes copy and table by the same text only if the table has none, too.
  */
 async function assertPlainTable(connection: DuckDBConnection, model: ModelSpec): Promise<void> {
   const others = await connection.runAndReadAll(

@@ -112,7 +112,7 @@ export function saysOutOfMemory(error: unknown): boolean {
   )
 }
 
-/** The encoding is guessed by this many bytes at the beginning of a file. */
+/** The encoding is guessed from at most this many bytes at the beginning of a file. */
 const MAX_GUESSED_BYTES = 1_000_000
 
 /** The error for a CSV file that is not UTF-8. DuckDB reads it only if the query names its encoding. */

@@ -40,8 +40,8 @@ interface Reference {
   readonly at: number
   readonly name: string
   /**
-   * The index of its read among the query's reads of CSV and JSON files, in the tree's order; null for
-   * others.
+   * The index of the call that reads the file, among the query's reads of CSV and JSON files in the order of
+   * the tree. Null if the file is of another kind.
    */
   readonly read: number | null
   /** The place of the first type that the query names for columns of a CSV file; null if it names none. */
@@ -110,7 +110,7 @@ export async function resolveFiles(
   for (const withOptions of [true, false]) {
     const edits = editsFor(sql, references, { folder, withOptions, readOptions })
     const resolved = { ...applyEdits(sql, edits), withOptions, files }
-    // Where SQL allows no function in place of a name, only its path is rewritten.
+    // If SQL allows no function in place of a name, only the path in the name is rewritten.
     if (await isParsed(connection, resolved.sql)) return resolved
   }
   return { ...applyEdits(sql, []), withOptions: false, files }
@@ -214,7 +214,7 @@ export function optionName(option: unknown): string | undefined {
 interface TypedColumns {
   /** The columns that have a type by name, in lower case. */
   readonly names: ReadonlySet<string>
-  /** This many columns have a type by position, from the first one on. */
+  /** The number of columns that have a type by position, from the first column on. */
   readonly first: number
   /** The place of the first type, or of its name, in bytes; null if the read names no type. */
   readonly at: number | null

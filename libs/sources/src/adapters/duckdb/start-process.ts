@@ -20,7 +20,7 @@ const MAX_ANSWER_BYTES = 16_000_000
  * between two checks, and has to stay below 700 MB at the default of `SLUICE_MEMORY`.
  */
 const MAX_RESIDENT_BYTES_BESIDE = 340_000_000
-/** The memory that they may reserve beyond that limit. They never touch most of it. */
+/** The address space that Node.js and DuckDB may reserve beyond that limit. They never use most of it. */
 const MAX_RESERVED_BYTES_BESIDE = 1_700_000_000
 const MAX_OPEN_FILES = 4096
 const CHECK_MS = 50
@@ -33,7 +33,7 @@ export interface ProcessLimits {
   readonly cpuMs: number
 }
 
-/** The end of a process. Only `answered` has the word of the process itself. */
+/** How a process ended. Only `answered` comes from the process itself. */
 export type Ending =
   | { readonly kind: 'answered'; readonly answer: Answer }
   | { readonly kind: 'ended'; readonly how: string }
@@ -41,8 +41,8 @@ export type Ending =
   | { readonly kind: 'took too much time' }
 
 /**
- * States: waiting → at work → over. While it waits, it does not keep the process that started it alive. It
- * ends with that process.
+ * States: waiting → at work → over. While it waits, it does not keep its parent process alive. It ends when
+ * its parent ends.
  */
 export class QueryProcess implements AsyncDisposable {
   readonly #limits: ProcessLimits
@@ -72,7 +72,7 @@ export class QueryProcess implements AsyncDisposable {
       cwd: '/',
       env: memorySettings(),
       stdio: ['pipe', 'pipe', 'ignore'],
-      // An interrupt from the terminal reaches the process that started it, which then ends the query.
+      // So an interrupt from the terminal reaches only the parent process, which then ends the query.
       detached: true,
     })
     const started = new QueryProcess(limits, child)
@@ -103,7 +103,7 @@ export class QueryProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The caller waits for its end.
+    // The caller waits until the process has ended.
     this.#keepAlive(true)
     this.#kill()
     await this.#over
@@ -146,7 +146,7 @@ export class QueryProcess implements AsyncDisposable {
     this.#child.kill('SIGKILL')
   }
 
-  /** Says if this process keeps the process that started it alive. */
+  /** Sets whether the query's process keeps its parent process alive. */
   #keepAlive(keeps: boolean): void {
     const { stdin, stdout } = this.#child
     const pipes = [stdin, stdout].filter(pipe => pipe instanceof Socket)

@@ -11,7 +11,9 @@
  * | BIGNUM, BIT, ENUM, TIME_NS, TIMETZ, GEOMETRY, NULL | text, as DuckDB prints it |
  * | TIMESTAMP_S, TIMESTAMP_MS | timestamp |
  * | TIMESTAMP_NS | text in the form of a timestamp, with up to nine digits of fraction |
- * | MAP, UNION, VARIANT | json: an object by key; an object of the one tag that is set; its JSON |
+ * | MAP | json: an object by key |
+ * | UNION | json: an object with the tag that is set |
+ * | VARIANT | json |
  * | ARRAY | list |
  */
 import {
@@ -104,7 +106,8 @@ const SCALARS: { readonly [id: number]: Carried } = {
 }
 
 /**
- * Returns the form of a DuckDB type. A type that is not known here is carried as the text that DuckDB prints.
+ * Returns the form in which values of a DuckDB type are carried. An unknown type is carried as the text that
+ * DuckDB prints.
  */
 export function carry(type: DuckDBType): Carried {
   switch (type.typeId) {

@@ -13,8 +13,8 @@ import { MAX_ROW_BYTES } from '../server/row-text.ts'
  */
 const SQL_MODE = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
 /**
- * Sets the characters that the connection has asked for already. A server may ignore that
- * (`skip-character-set-client-handshake`), or set others as the session begins (`init_connect`). Then
+ * Sets the character set again, which the connection has asked for already. A server may ignore that request
+ * (`skip-character-set-client-handshake`), or set another one as the session begins (`init_connect`). Then
  * characters would arrive as `?`.
  */
 const CHARACTERS = [
@@ -22,9 +22,11 @@ const CHARACTERS = [
   'character_set_results = utf8mb4',
   'collation_connection = utf8mb4_general_ci',
 ]
-/** Overrides limits of the server that would cut off rows, which would count as removed, or characters. */
+/**
+ * Overrides limits of the server that would cut off characters or rows. Missing rows would count as removed.
+ */
 const NO_LIMITS = ['sql_select_limit = 18446744073709551615', `group_concat_max_len = ${MAX_ROW_BYTES + 1}`]
-/** The server waits this long for Sluice to read on, such as when the disk is slow. */
+/** The server waits this long for Sluice to read on, for example if the disk is slow. */
 const WRITE_TIMEOUT_SECONDS = 600
 /** Sluice tries for this long to make the server end a query that nobody waits for. */
 const KILL_TIMEOUT_MS = 2_000
@@ -61,7 +63,7 @@ export async function connect(access: ServerAccess): Promise<Connection> {
   })
 }
 
-/** Connections on which the rows of a model come. */
+/** Connections that are receiving the rows of a model. */
 const streaming = new WeakSet<Connection>()
 
 /** Lifts the limit on what the server sends, since rows may be many, until `areOver` is called. */
@@ -76,7 +78,7 @@ interface PacketParser {
   readonly largePacketParts: readonly Buffer[]
 }
 
-/** A packet of rows may have this many parts of 16 MB. DuckDB refuses a row that is larger than its limit. */
+/** A packet of rows may have this many parts of 16 MB. DuckDB refuses a row beyond its own limit. */
 const MAX_PARTS = 4
 
 /**

@@ -20,7 +20,7 @@ const ESCAPES = new Map([
   [13, 'r'.charCodeAt(0)],
   [BACKSLASH, BACKSLASH],
 ])
-/** The same by all bytes; 0 for bytes that need no escape. */
+/** `ESCAPES` as a table of all bytes, with 0 for a byte that needs no escape. */
 const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => ESCAPES.get(byte) ?? 0)
 const NULL = Buffer.from('\\N')
 
@@ -53,7 +53,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
     writer.write(row)
     if (writer.length >= PIECE_BYTES && !text.push(writer.take())) connection.pause()
   })
-  // mysql2 emits it after an error, too.
+  // mysql2 emits `end` after an error, too.
   query.on('end', () => {
     areOver()
     if (text.destroyed) return
@@ -81,7 +81,7 @@ class RowWriter {
       if (value === null) this.#copy(NULL)
       else this.#writeValue(value, this.#encodings[index] ?? 'escaped')
     }
-    // DuckDB ignores an empty line. So a single column gets a second one.
+    // DuckDB ignores an empty line. So a row of one column gets a second column.
     if (row.length === 1) this.#put(TAB)
     this.#put(LINE_FEED)
   }

@@ -25,7 +25,7 @@ import { decimalFromText, unescaped } from '../server/row-text.ts'
 /** A value's bytes become text unchanged, escaped, in hex digits, or in this many binary digits. */
 export type Encoding = 'plain' | 'escaped' | 'hex' | { readonly bits: number }
 
-/** The way of a column from MySQL into DuckDB. */
+/** How the values of a column get from MySQL into DuckDB. */
 export interface MysqlColumn extends Column {
   readonly encoding: Encoding
   readonly readAs: string
@@ -33,11 +33,11 @@ export interface MysqlColumn extends Column {
   readonly value: (place: string) => string
   /** True for a FLOAT, which the server prints with six digits unless it becomes a DOUBLE. */
   readonly isFloat: boolean
-  /** True for a YEAR of an expression, which is no column of a table. */
+  /** True for a YEAR that comes from an expression, not from a column of a table. */
   readonly isCalculatedYear: boolean
 }
 
-/** The server's description of a column. MariaDB also names its own types and JSON there. */
+/** The server's description of a column. MariaDB describes its own types and JSON in the added fields. */
 export type DescribedField = FieldPacket & {
   readonly extendedTypeName?: string
   readonly extendedFormat?: string
@@ -90,7 +90,7 @@ function trimmed(place: string): string {
   return `CASE WHEN contains(${place}, '.') THEN rtrim(rtrim(${place}, '0'), '.') ELSE ${place} END`
 }
 
-/** A column of texts that need no escape. */
+/** Reads texts that need no escape, such as dates and times. */
 function clockText(value: (place: string) => string): Route {
   return { ...text({ kind: 'text' }, value), encoding: 'plain' }
 }
@@ -123,7 +123,7 @@ interface Described {
   readonly characterSet: number
 }
 
-/** Returns the way of a column. Throws if mysql2's description lacks a field. */
+/** Returns how the values of a column get into DuckDB. Throws if mysql2's description lacks a field. */
 export function carryMysql(field: DescribedField): MysqlColumn {
   const { columnType, columnLength, decimals, flags, characterSet } = field
   if (columnType === undefined || columnLength === undefined || decimals === undefined)

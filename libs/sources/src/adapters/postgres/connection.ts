@@ -159,7 +159,7 @@ export function describeStatement(client: Client, text: string): Promise<Describ
   })
 }
 
-/** Looks up the types that Sluice does not know by their number, with the types of which they are made. */
+/** Looks up the types whose numbers Sluice does not know, and the types of which they are made. */
 export async function readCatalog(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
   const catalog = new Map<number, CatalogType>()
   let wanted = columns.map(({ typeId }) => typeId).filter(id => !isKnownType(id))

@@ -4,8 +4,8 @@
  *
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  *
- * States: submitted → copying → over. Once it is over, pg reads the connection again, from the message that
- * ends the copy, or has the error.
+ * States: submitted → copying → over. Once it is over, pg reads the connection again from the message that
+ * ends the copy, unless the copy failed.
  */
 import { Readable } from 'node:stream'
 import type { Connection } from 'pg'
@@ -108,7 +108,7 @@ export class CopyOut extends Readable {
       this.#payload -= length
       at += length
     }
-    // The part of a header is copied, since the buffer is overwritten and pushed.
+    // The incomplete header is copied, since the buffer itself goes to the reader of the rows.
     if (this.#partialHeader.length > 0) this.#partialHeader = Buffer.from(this.#partialHeader)
     if (!this.#pushRows(data.subarray(0, end))) this.#connection?.stream.pause()
   }

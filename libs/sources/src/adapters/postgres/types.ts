@@ -42,7 +42,7 @@ export interface CatalogType {
 
 export type Catalog = ReadonlyMap<number, CatalogType>
 
-/** The way of a scalar from the text of a row into DuckDB. */
+/** How a scalar gets from the text of a row into DuckDB. */
 interface Scalar {
   readonly type: ColumnType
   readonly sqlType: string
@@ -52,7 +52,7 @@ interface Scalar {
   readonly hasEscapes: boolean
 }
 
-/** The way of a column from PostgreSQL into DuckDB. */
+/** How the values of a column get from PostgreSQL into DuckDB. */
 export interface PostgresColumn extends Column {
   /** Returns PostgreSQL's SQL that prints the column, from its value. */
   readonly select: (value: string) => string
@@ -102,7 +102,7 @@ const JSON_TEXT: Scalar = {
   fromText: text => `coalesce(TRY_CAST(${text} AS JSON), CAST(${wellFormed(text)} AS JSON))`,
   hasEscapes: true,
 }
-/** DuckDB takes the words for NaN and infinities for JSON (contracts/values.ts, `NO_NUMBERS`). */
+/** DuckDB accepts the words for NaN and infinities as JSON (contracts/values.ts, `NO_NUMBERS`). */
 const NUMBER_AS_JSON: Scalar = { ...JSON_TEXT, hasEscapes: false, fromText: text => `CAST(${text} AS JSON)` }
 
 /** PostgreSQL writes the era at the end, where DuckDB ignores it. DuckDB wants it behind the date. */
@@ -205,7 +205,7 @@ function elementOf({ id, modifier }: TypeInUse, catalog: Catalog): TypeInUse | n
   return withoutDomain({ id: known.elementId, modifier }, catalog)
 }
 
-/** Returns the way of a column. The catalog has all types that are not known here. */
+/** Returns how the values of a column get into DuckDB. The catalog has all types that are not known here. */
 export function carryPostgres(column: DescribedColumn, catalog: Catalog): PostgresColumn {
   const { name } = column
   const type = withoutDomain({ id: column.typeId, modifier: column.modifier }, catalog)

@@ -56,13 +56,13 @@ function assertReadable(message: Buffer): void {
   if (!isRight) throw unreadable()
 }
 
-/** An error is right if its last field ends in a zero, and the message does, too. */
+/** An error message is well-formed if its last field and the message itself each end in a zero byte. */
 function endsInZeros(message: Buffer): boolean {
   const fields = message.length - HEADER_BYTES
   return message.at(-1) === 0 && (fields === 1 || (fields > 1 && message.at(-2) === 0))
 }
 
-/** A row is right if the lengths of its values add up to the length of the message. */
+/** A row message is well-formed if the lengths of its values add up to the length of the message. */
 function hasItsValues(message: Buffer): boolean {
   if (message.length < HEADER_BYTES + 2) return false
   let at = HEADER_BYTES + 2

@@ -128,7 +128,7 @@ export function cannotLoad(
   const { model, file, columns } = extract
   const diskError = diskErrorOf(error, { model: model.name, file })
   if (diskError !== null) return diskError
-  // A commit that lacks memory has other words for it than other statements.
+  // If memory is short, the message of a commit differs from the message of other statements.
   if (/Out of Memory Error|failed to (pin|allocate)/.test(text)) {
     const message =
       `The rows of ${modelCalled(model.name)} from source ${names.source} need more memory than loading them may take: ` +

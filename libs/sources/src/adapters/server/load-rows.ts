@@ -91,7 +91,7 @@ export async function loadRows(options: LoadOptions): Promise<number> {
 
 function createTable(textFile: string, columns: readonly LoadedColumn[]): string {
   const types = columns.map(({ readAs }) => readAs)
-  // DuckDB ignores an empty line. So a single column gets a second one, which is not selected.
+  // DuckDB ignores an empty line. So a row of one column gets a second column, which is not selected.
   const from = readRows(textFile, columns.length === 1 ? [...types, 'VARCHAR'] : types)
   const values = columns.map(({ value }, index) => `${value(`c${index}`)} AS v${index}`)
   const texts = columns.flatMap(({ mayFail = false }, index) => (mayFail ? [`c${index}`] : []))
@@ -183,7 +183,7 @@ async function throughPipe(
   const [written, read] = await Promise.allSettled([writing, reading])
   signal.removeEventListener('abort', removePipe)
   work.signal.throwIfAborted()
-  // Its reason is the error of the side that failed first.
+  // The signal's reason is the error of the side that failed first.
   if (ended.signal.aborted) throw ended.signal.reason
   for (const side of [written, read]) if (side.status === 'rejected') throw side.reason
 }

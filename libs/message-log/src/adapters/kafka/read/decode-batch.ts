@@ -1,10 +1,11 @@
 /**
- * Reads record batches, which may come from any program, since a broker checks little of what producers send.
- * So it checks everything in a batch first. A batch that cannot be read becomes one unreadable record, and
- * reading goes on behind it. It never throws, and takes at most `MAX_BATCH_BYTES`.
+ * Reads record batches. A batch may come from any program, since a broker checks little of what producers
+ * send. So `openBatch` first checks everything in a batch. A batch that cannot be read becomes one unreadable
+ * record, and reading goes on after it. Opening a batch never throws, and decompresses at most
+ * `MAX_BATCH_BYTES`.
  *
- * It also handles empty batches, which the log cleaner leaves of idempotent producers, and at which the
- * reader of kafkajs stops for ever.
+ * Empty batches are read, too. The log cleaner keeps them for idempotent producers, and the reader of kafkajs
+ * would stop at them for ever.
  */
 import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -47,8 +48,8 @@ export interface Frame {
 
 /**
  * Returns the complete batches in an answer. The last one may be incomplete, since the broker limits the
- * bytes. In a batch with a wrong checksum, the number of records may be wrong, too, so reading goes on at the
- * beginning of the next batch. Throws ConnectionLost if the bytes are no sequence of batches.
+ * bytes. A batch with a wrong checksum may also have a wrong number of records. So reading goes on at the
+ * start of the next batch. Throws ConnectionLost if the bytes are no sequence of batches.
  */
 export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
   const frames: Frame[] = []
@@ -75,14 +76,15 @@ export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
 }
 
 /**
- * Reads the records of one batch from offset `from` on, a few at a time, since all of them as objects take
- * several times their bytes. Control records and empty batches have none. Keys and values are copies.
+ * Reads the records of one batch from offset `from` on. It reads a few at a time, since records as objects
+ * take several times their bytes. A control batch or an empty batch has no records to read. Keys and values
+ * are copies.
  */
 export interface BatchReader {
   /** The bytes that the records of the batch take. */
   readonly bytes: number
   readonly isDone: boolean
-  /** Appends the next records, `most` of them or all that are left. */
+  /** Appends the next records to `into`: at most `most` of them. */
   read(into: LogRecord[], most: number): void
 }
 
@@ -115,11 +117,11 @@ class UnreadableBatch implements BatchReader {
   }
 }
 
-/** The reason for which a batch cannot be read. */
+/** Says why a batch cannot be read. */
 class Unreadable extends Error {
   readonly isForeign: boolean
 
-  /** A batch whose checksum fits, and that no writer of Sluice makes, is foreign. */
+  /** A batch is foreign if its checksum is right, but no writer of Sluice makes such content. */
   constructor(message: string, { isForeign = true }: { readonly isForeign?: boolean } = {}) {
     super(message)
     this.isForeign = isForeign
@@ -168,7 +170,7 @@ class OpenBatch implements BatchReader {
     return this.#left === 0
   }
 
-  /** Passes over all records without making objects. Throws Unreadable. */
+  /** Checks all records without making objects. Throws Unreadable. */
   check(): void {
     const [left, lastOffset] = [this.#left, this.#lastOffset]
     while (this.#left > 0) this.#next(null)
@@ -182,7 +184,10 @@ class OpenBatch implements BatchReader {
     for (const full = into.length + most; this.#left > 0 && into.length < full;) this.#next(into)
   }
 
-  /** Reads one record, and appends it to `into` if that is given and the record is wanted. */
+  /**
+   * Reads one record. Appends it to `into` unless `into` is null or the record comes before the first wanted
+   * offset.
+   */
   #next(into: LogRecord[] | null): void {
     const cursor = this.#cursor
     const stop = cursor.stop(cursor.varint())
@@ -212,7 +217,7 @@ class OpenBatch implements BatchReader {
 function decompress(codec: number, bytes: Buffer): Buffer {
   if (codec !== GZIP && codec !== ZSTD) {
     const name = ['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? String(codec)
-    // A broker recompresses the batches of Sluice if the topic is configured so.
+    // If the topic's `compression.type` asks for it, a broker recompresses the batches of Sluice.
     throw new Unreadable(
       `records compressed with ${name} cannot be read, only with gzip or zstd: set the topic's compression.type to producer`,
       { isForeign: false },
@@ -280,7 +285,7 @@ class Cursor {
     throw new Unreadable('a number has more than ten bytes')
   }
 
-  /** Reads bytes with their length before them, and copies them; null for length −1. */
+  /** Reads a length and copies the bytes after it. Returns null for length −1. */
   bytes(stop: number): Buffer | null {
     const length = this.#length(stop)
     if (length === -1) return null
@@ -290,7 +295,7 @@ class Cursor {
     return copy
   }
 
-  /** Passes over bytes with their length before them. */
+  /** Reads a length and skips the bytes after it. */
   passBytes(stop: number): void {
     const length = this.#length(stop)
     this.at += Math.max(length, 0)

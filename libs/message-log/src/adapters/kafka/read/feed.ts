@@ -5,8 +5,8 @@ import { framesOf, openBatch, type BatchReader, type Frame } from './decode-batc
 import type { Waiting } from '../stalls.ts'
 
 /**
- * A reader gets about this many records or bytes at a time, if that much is there. Small batches come
- * together, and a large one comes in parts, since V8 copies objects that live long.
+ * A reader gets about this many records or bytes at a time, if that much is there. Small batches are joined.
+ * A large batch is split, since V8 copies objects that live long.
  */
 const STEP_RECORDS = 500
 const STEP_BYTES = 256 * 1024
@@ -21,7 +21,7 @@ interface TakenBatch {
   readonly reader: BatchReader
   /** The offset at which reading goes on after the batch. */
   readonly nextOffset: number
-  /** The bytes that it counted while it waited. */
+  /** The bytes by which the batch counted in the feed until it was opened. */
   readonly heldBytes: number
 }
 
@@ -38,13 +38,13 @@ export class Feed {
   readonly filled = new Notifier()
   /** The offset to fetch next. */
   fetchOffset: number
-  /** True while it is part of a request under way. */
+  /** True while a request for this feed is under way. */
   inFlight = false
   /** The time at which the present series of failures began (performance.now()). */
   failingSince: number | null = null
   /** The number of failures in the present series. */
   failures = 0
-  /** Set while the feed waits for an answer, also across failures. */
+  /** Set while the feed waits for an answer. A failure does not end the wait. */
   waiting: Waiting | null = null
   readonly #limitBytes: number
   readonly #to: number
@@ -55,7 +55,7 @@ export class Feed {
   /** The batch that is being taken. */
   #open: TakenBatch | null = null
   #bytes = 0
-  /** The base of the batch that was fetched again, since its checksum did not fit. */
+  /** The base offset of the last batch that is fetched again because its checksum was wrong. */
   #fetchedAgain = -1
   #position: number
   #error: unknown
@@ -94,9 +94,9 @@ export class Feed {
   }
 
   /**
-   * Copies the complete batches out of an answer, whose buffer has other partitions, too. Returns whether
-   * there were any. A batch whose checksum does not fit is fetched once more, since the network may have
-   * damaged it. Throws ConnectionLost if the bytes are no batches.
+   * Copies the complete batches of an answer, since its buffer also has batches of other partitions. Returns
+   * true if there are any. A batch whose checksum does not fit is fetched once more, since the network may
+   * have damaged it. Throws ConnectionLost if the bytes are no batches.
    */
   put(batches: Buffer): boolean {
     if (!this.open) return false
@@ -140,7 +140,7 @@ export class Feed {
     if (this.#state === 'failed') throw this.#error
     const records: LogRecord[] = []
     let held = 0
-    // This counts the bytes of records. A compressed batch may have many more of them than it takes up.
+    // `taken` counts the bytes of decompressed records, which may be many more than the bytes of their batch.
     let taken = 0
     while (taken < STEP_BYTES && records.length < STEP_RECORDS) {
       const open = this.#open ?? this.#openNext()

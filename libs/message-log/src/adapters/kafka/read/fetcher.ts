@@ -7,10 +7,7 @@ import { ConnectionLost, isTransient, ProtocolError, toSluiceError } from '../er
 import type { Feed } from './feed.ts'
 import { fetchRequest, type FetchedPartition, type FetchPartition } from '../own-requests.ts'
 
-/**
- * The time for which the broker may hold back an answer while it has no records, on the long and the short
- * lane.
- */
+/** A broker without new records may hold back its answer for this long. Each lane has its own time. */
 const LONG_WAIT_MS = 250
 const SHORT_WAIT_MS = 20
 const ANSWER_BYTES = 16 * 1024 * 1024
@@ -85,8 +82,8 @@ interface LaneState {
 /**
  * The feeds of one broker. A broker answers one request per connection at a time, and holds the answer back
  * while it has no records. So all hungry feeds go together into one request on the long lane. A feed that
- * becomes hungry meanwhile goes on the short lane, whose answers come back almost at once. If its answer is
- * empty, the feed joins the long lane. Idle, this makes four requests a second.
+ * becomes hungry meanwhile goes on the short lane, whose answers come back almost at once. If the answer is
+ * empty, the feed joins the long lane. If no broker has new records, each broker gets four requests a second.
  */
 class BrokerFetcher {
   readonly changes = new Notifier()
@@ -146,8 +143,8 @@ class BrokerFetcher {
 
   /**
    * Returns the feeds that want more and are not in a request yet. They take turns at the first place, since
-   * only the first partition with records may give more than its limit. A request can name a partition only
-   * once, so readers of one partition go together only at the same offset.
+   * only the first partition with records may return more than its limit. A request can name a partition only
+   * once. So two readers of a partition share a request only if they are at the same offset.
    */
   #hungry(): Feed[] {
     const first = this.#feeds.shift()
@@ -197,7 +194,7 @@ class BrokerFetcher {
         this.#remove(feed, ProtocolError.ofCode(part.errorCode))
         continue
       }
-      // The broker also has the records that did not fit into the answer, so the next request need not wait.
+      // If the broker has records that did not fit into the answer, the next request need not wait.
       try {
         const put = feed.put(part.batches)
         brought ||= put || part.highWatermark > feed.fetchOffset

@@ -13,8 +13,8 @@ export interface ReaderContext {
 }
 
 /**
- * Reads forward as the port promises. It checks the range before it fetches. For an offset out of range, a
- * broker only returns an error, and reading on from another offset would lose records without notice.
+ * Reads forward as the port promises. It rejects an offset out of range before it fetches, since reading on
+ * from another offset would lose records without notice.
  */
 export async function* readForward(
   context: ReaderContext,
@@ -50,7 +50,7 @@ export async function* readForward(
       if (to !== undefined && wanted.nextOffset >= to) return
     }
   } catch (error) {
-    // A caller that follows ends with an abort, so this is no failure.
+    // A caller that follows the partition ends reading by an abort, so the abort is no failure.
     if (follows && signal.aborted) return
     throw error
   } finally {

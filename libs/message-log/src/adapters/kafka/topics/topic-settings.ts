@@ -10,19 +10,20 @@ import { ProtocolError } from '../errors.ts'
 import { alterConfigsRequest } from '../own-requests.ts'
 
 const TOPIC = 2
-/** The source of a setting on the topic itself, not on the broker or by Kafka's default. */
+/** Kafka's code for a setting that was made on the topic itself, not on the broker or by default. */
 const OF_TOPIC = 1
 /** Errors for a user that lacks a right. */
 const DENIED = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'])
 /**
- * The compressions by a broker that this adapter can read. With `producer`, a broker stores records as sent.
+ * The values of `compression.type` with which this adapter can read the records. With `producer`, a broker
+ * stores records as sent.
  */
 const READABLE = new Set(['producer', 'uncompressed', 'gzip', 'zstd'])
 
 /** The present and the missing settings of a topic. */
 interface Correction {
   readonly topic: string
-  /** The settings without which its records cannot be written or read. */
+  /** The missing settings without which records of the topic cannot be written or read. */
   readonly required: Settings
   /** The missing settings without which a service only starts more slowly. */
   readonly wanted: Settings
@@ -50,9 +51,9 @@ export class TopicSettings {
   }
 
   /**
-   * Corrects the settings. If records could not be written or read, and this log must not change that or
-   * lacks the right to, it rejects with `config` and the commands that correct it. If the user may not even
-   * read the settings, it assumes that they fit.
+   * Corrects the settings. Rejects with `config`, and the commands that correct them, if a required setting
+   * is missing and this log may not set it. If the user may not even read the settings, this assumes that
+   * they are right.
    */
   async correct(specs: readonly TopicSpec[], options: Abort): Promise<void> {
     if (specs.length === 0) return
@@ -104,7 +105,7 @@ export class TopicSettings {
       })
     }
     if (Object.keys(wanted).length === 0 || !this.#mayAlter) return
-    // If Kafka refuses this, only time is lost.
+    // If Kafka refuses these settings, a service only starts more slowly.
     await this.#set(topic, wanted, options).catch((error: unknown) => {
       if (!isSluiceError(error, 'config')) throw error
     })

@@ -99,7 +99,7 @@ export class KafkaTopics {
       async () => {
         this.#cluster.forget(spec.topic)
         const leaders = await this.#cluster.leaders(spec.topic).catch((error: unknown) => {
-          // Not even this broker has heard of it yet.
+          // The broker that was asked does not know the topic yet.
           if (error instanceof SluiceError && error.code === 'not-found') throw notYet(spec.topic)
           throw error
         })
@@ -202,9 +202,9 @@ export class KafkaTopics {
   }
 
   /**
-   * Lets the leader delete at once, without a wait for the replicas, which would block this connection for
-   * half a second. If another broker becomes the leader before the replicas have deleted, the partition keeps
-   * too many records until it is trimmed again.
+   * Deletes at the leader without waiting for the replicas. The wait would block this connection for half a
+   * second. If another broker becomes the leader before the replicas have deleted, the partition keeps too
+   * many records until it is trimmed again.
    */
   async #deleteRecords(node: number, topics: readonly object[]): Promise<void> {
     try {

@@ -16,8 +16,8 @@ import {
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
 /**
- * The thread waits for this time while the schemas, which share the file, are written. Nobody waits for the
- * thread meanwhile, unless the file is being closed.
+ * A transaction waits for at most this time while the schema codec, which shares the file, writes to it.
+ * Meanwhile the other threads go on with their work, unless they close the file.
  */
 const BUSY_MS = 10_000
 /** The cache is small, since the thread reads nothing again. */

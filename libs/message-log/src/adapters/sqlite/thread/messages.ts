@@ -17,8 +17,8 @@ export interface Writes {
 export type Order = PackedWrites | null
 
 /**
- * The same writes in few objects, since each object costs a copy on its way to another thread. Large batches
- * are in shared memory, or move to the other thread. `small` has the small batches one after the other.
+ * `Writes` in few objects, since each object costs a copy on its way to another thread. Large batches are in
+ * shared memory, or move to the other thread. `small` has the small batches one after the other.
  */
 interface PackedWrites extends Omit<Writes, 'batches'> {
   /** Five numbers for each batch, see `NUMBERS`. */
@@ -51,7 +51,7 @@ export function movedBy({ numbers, small, large }: PackedWrites): ArrayBuffer[] 
   return [numbers.buffer, small.buffer, ...large.filter(isOwn).map(({ buffer }) => buffer)]
 }
 
-/** Frees the buffers that moved here at once, long before a garbage collection would. */
+/** Frees at once the buffers that moved to this thread. A garbage collection would free them much later. */
 export function release({ large }: PackedWrites): void {
   for (const data of large) if (isOwn(data)) data.buffer.transfer(0)
 }

@@ -28,8 +28,8 @@ interface StateFilesOptions {
  * may well be the project folder, and DuckDB only takes a list of folders to read, not of folders to leave
  * out.
  *
- * So a query has to name its files as plain texts. This looks up the files that such a text stands for before
- * DuckDB opens one. `tree` is the result of DuckDB's parser.
+ * So a query has to name its files as plain texts. This looks up the files that a text stands for before
+ * DuckDB opens them. `tree` is the result of DuckDB's parser.
  */
 async function refuseStateFiles(
   connection: DuckDBConnection,
@@ -60,7 +60,10 @@ function namesIn(tree: unknown, model: ModelSpec): ReadonlySet<string> {
   return new Set([...nodesOf(tree)].flatMap(node => [...tableNames(node), ...argumentNames(node, model)]))
 }
 
-/** Without a table of that name, DuckDB reads a file. The name of a file has a dot. */
+/**
+ * Returns the name in a table reference if it may be the name of a file, which has a dot. If there is no
+ * table of that name, DuckDB reads the file.
+ */
 function tableNames(node: Node): readonly string[] {
   if (node['type'] !== 'BASE_TABLE') return []
   const parts = ['catalog_name', 'schema_name', 'table_name'].map(part => node[part])
@@ -239,7 +242,7 @@ async function addCalculatedColumns(
   database: string,
   { names, model }: { readonly names: Names; readonly model: ModelSpec },
 ): Promise<void> {
-  // DuckDB shows a calculation as the column's default. So defaults of other columns of such a table count,
+  // DuckDB shows a calculation as the column's default. So the defaults of these tables' other columns count,
   // too.
   const reader = await connection.runAndReadAll(
     `SELECT table_name, column_default

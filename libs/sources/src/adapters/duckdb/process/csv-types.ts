@@ -79,7 +79,7 @@ function numberSql(options: readonly unknown[]): (text: string) => string {
   const point = separator('decimal_separator') ?? '.'
   return text => {
     const joined = thousands === null ? text : `replace(${text}, ${quoteText(thousands)}, '')`
-    // A point is neither digit nor separator then, so a text with one must not become a number.
+    // With another decimal separator, a text that contains a point must not become a number.
     return point === '.' ? joined : `replace(replace(${joined}, '.', '?'), ${quoteText(point)}, '.')`
   }
 }

@@ -64,8 +64,9 @@ interface Column {
 }
 
 /**
- * Returns the columns that are keys of the files. If the query asks for them, DuckDB adds the file's name and
- * values of folders behind these, and refuses types for them. `described` has all columns.
+ * Returns the columns that are keys of the files. If the query asks for it, DuckDB adds columns for the
+ * file's name and for values of folders after them, and refuses types for the added columns. `described` has
+ * all columns.
  */
 async function columnsOfFiles(
   connection: DuckDBConnection,
@@ -107,7 +108,7 @@ async function assertNoneRenamed(
   throw new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
-/** True for a sample of all values, as Sluice itself asks for. */
+/** True for the option that makes DuckDB look at all values. Sluice itself sets this option. */
 function isWhole(option: unknown): boolean {
   return /"value":-1\b/.test(JSON.stringify(option))
 }

@@ -1,13 +1,13 @@
 /**
  * The process of one query of a user. It reads its task as a line from standard input, and writes its answer
- * as a line to standard output. Then the process that started it kills it. If standard input ends before
- * that, the other process is gone, and this one ends itself.
+ * as a line to standard output. Then its parent process kills it. If standard input ends before that, the
+ * parent is gone, and this process ends itself.
  */
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import type { Task } from '../messages.ts'
 
-// The process that started this one names Node's folder of compiled code. Node writes there at an orderly
-// exit, which this process never has. So it writes now, before a query could change the code.
+// The parent process names Node's folder of compiled code. Node writes to the folder at an orderly exit,
+// which this process never has. So it writes now, before a query could change the code.
 const [, , compiled] = process.argv
 if (compiled !== undefined) enableCompileCache(compiled)
 const { answerTo } = await import('./run-query.ts')

@@ -1,6 +1,6 @@
 /**
- * Finds a CSV file whose lines differ in their number of fields. DuckDB takes each line of such a file for
- * one field, and only says that a column of the query does not exist.
+ * Finds a CSV file whose lines differ in their number of fields. DuckDB reads each line of that file as one
+ * field, and only says that a column of the query does not exist.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -15,7 +15,7 @@ const COUNTS = /CSV Error on Line: (\d+)[\s\S]*Expected Number of Columns: (\d+)
 /** Options that read each line as one text. No file has the delimiter. */
 const AS_LINES = "auto_detect = false, delim = chr(1), quote = '', escape = '', columns = { line: 'VARCHAR' }"
 
-/** Returns the error for the first such file, with the line; null if there is none. */
+/** Returns the error for the first file whose lines differ, with the line. Null if there is none. */
 export async function raggedFile(
   connection: DuckDBConnection,
   files: readonly string[],

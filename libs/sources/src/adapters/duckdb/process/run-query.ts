@@ -33,9 +33,9 @@ const MAX_COLUMNS_OF_TWO_THREADS = 100
 const MIN_MANY_ROWS = 1_000_000
 /** The files are read at most this often if one of them is replaced each time. */
 const MAX_READINGS = 3
-/** The extract of many rows in SQL. */
+/** The name in SQL of an extract with the layout for many rows. */
 const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
-/** The attached .duckdb file of a source. */
+/** The name in SQL of a source's .duckdb file. */
 const DATABASE = 'source_database'
 
 interface Prepared {
@@ -100,7 +100,8 @@ async function carryOut(task: Task, report: (answer: Answer) => Answer): Promise
     if (task.threads === 1 || prepared.columns.length <= MAX_COLUMNS_OF_TWO_THREADS)
       return report(await write(session.connection, task, prepared))
   }
-  // Each thread holds all columns of a row group. One thread needs a new instance, since settings are locked.
+  // Each thread holds all columns of a row group in memory, so a query with many columns runs again with one
+  // thread. That needs a new instance, since settings are locked.
   await removeResult(task.file)
   return carryOut({ ...task, threads: 1 }, report)
 }
@@ -186,18 +187,19 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
 }
 
 /**
- * Finds a pattern in a path. The folder's state covers patterns of names in it, but not patterns of folders.
+ * Finds a pattern in a path. The state of a folder covers patterns of file names in it, but not patterns of
+ * folder names.
  */
 const PATTERN = /[*?[]/
-/** `age` of one argument depends on the time. DuckDB calls it consistent all the same. */
+/** With one argument, `age` depends on the time, although DuckDB calls it consistent. */
 const FUNCTION_OF_NOW = /^age$/i
 /** SQL writes these without parentheses, so the tree has them as columns. */
 const VALUE_OF_NOW = /^(current_.*|localtime|localtimestamp|now|today|user|session_user)$/i
 const TABLE_OF_FILES = /^read_(csv|csv_auto|parquet|(json|ndjson)(_auto)?)$|^parquet_scan$/i
 
 /**
- * Returns the states of the files and folders of a query, if its rows follow from them alone; null if that is
- * not certain. So the query may not use chance or the time. DuckDB knows which functions do.
+ * Returns the states of the files and folders of a query. Null if its rows may depend on anything else, such
+ * as chance or the time. DuckDB knows which functions use these.
  */
 async function statesSeen(
   connection: DuckDBConnection,

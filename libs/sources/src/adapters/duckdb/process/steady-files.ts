@@ -12,7 +12,7 @@ import { modelCalled } from '../../query/model-columns.ts'
 
 /** A replaced file is read again once it has not changed for this long. */
 const STILL_MS = 1_000
-/** The wait for that ends after this time. */
+/** The wait for a replaced file to stop changing ends after this time. */
 const MAX_WAIT_MS = 3_000
 const CHECK_MS = 50
 /** No file system has a clock with larger steps. */
@@ -22,7 +22,7 @@ const MIN_SETTLED_MS = 2_500
 export type FileStates = ReadonlyMap<string, FileState>
 
 interface FileState {
-  /** The same for one file under another name. */
+  /** Stays the same if the file is renamed. */
   readonly identity: string
   /** Differs once the file has other content. */
   readonly content: string
@@ -110,7 +110,7 @@ export function unchangedWhile(
   return { isUnchanged: () => seen.every(([path, state]) => stateAt(path) === state) }
 }
 
-/** True if any change from now on gives the file another time. */
+/** True if every later change gives the file another time stamp. */
 export function isSettled(path: string, now: number): boolean {
   const { mtimeMs = now, ctimeMs = now } = statSync(path, { throwIfNoEntry: false }) ?? {}
   return now - Math.max(mtimeMs, ctimeMs) > MIN_SETTLED_MS

@@ -13,9 +13,11 @@ const LONG = 2
 const HUGE = 4
 const WITH_POINT = 8
 const WITH_OFFSET = 16
-/** DuckDB takes the value, and changes it. */
+/** DuckDB accepts the value, but changes it. */
 export const OTHER = 32
-/** DuckDB refuses the value, and the query fails with its line: the file may be damaged. */
+/**
+ * DuckDB refuses the value, and the query fails with the line of the value, since the file may be damaged.
+ */
 export const REFUSED = 64
 
 const WHOLE = '-?(0|[1-9][0-9]{0,37})'
@@ -25,7 +27,7 @@ const NO_NUMBER = '[-+]?(?i:inf|infinity|nan)'
 /** All ways of writing zero. */
 const ZERO = '-?[0.]*([eE].*)?'
 const OFFSET = '.*:.*([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
-/** More digits of a second than DuckDB's types of microseconds hold. */
+/** A time with more digits of a second than the six that DuckDB's types hold. */
 const FINE = '.*:[0-9]{2}\\.[0-9]{6}0*[1-9].*'
 const INSTANT =
   '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
@@ -65,7 +67,7 @@ const TIMESTAMP: Check = {
   },
 }
 
-/** Times with and without an offset. */
+/** The kinds of a column in which some times have an offset and others have none. */
 const MIXED = AS_GUESSED | WITH_OFFSET
 
 export const CHECKS: { readonly [type: string]: Check } = {
@@ -92,7 +94,7 @@ export const CHECKS: { readonly [type: string]: Check } = {
   },
 }
 
-/** Takes the type if it prints each value exactly as the file has it. */
+/** Keeps the guessed type if it prints each value exactly as the file has it. */
 function asPrinted(type: 'DATE' | 'TIME'): Check {
   return {
     kind: value =>
