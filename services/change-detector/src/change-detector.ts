@@ -166,7 +166,7 @@ class HomePartition {
 
   /**
    * Writes a failed run for a command without the right signature, so that its client does not wait for ever.
-   * Such a command may name anything as its sync. So only one to a sync that has run before is answered.
+   * An unsigned command may name anything as its sync, so it is answered only if that sync has run before.
    */
   async #refuse(fault: SluiceError, stored: LogRecord | undefined): Promise<void> {
     const { io, runs, log, prefix, now } = this.#deps
@@ -214,7 +214,10 @@ class HomePartition {
     }
   }
 
-  /** Commits how far commands are taken. Resolves with true if this process still has the partition. */
+  /**
+   * Commits the offset up to which commands are taken. Resolves with true if this process still has the
+   * partition.
+   */
   #commit(): Promise<boolean> {
     const { target, membership } = this.#worker
     return membership.commit(target, this.#watermark.position, { signal: this.#ends.drain })
@@ -232,8 +235,8 @@ class HomePartition {
   }
 
   /**
-   * Asks once more for a reset that ends a deletion, if it was refused since a run had just begun. Waits for
-   * the end of that run. No further run begins, since the sync is marked as deleted.
+   * Asks once more for a reset that ends a deletion. The reset was refused, since a run had just begun, so
+   * this first waits for the end of that run. No further run begins, since the sync is marked as deleted.
    */
   async #askAgain({ id, sync }: Command): Promise<void> {
     const { runs } = this.#deps

@@ -1,5 +1,5 @@
 /**
- * The change-detector on Kafka, the schema registry, Redis and DuckDB. The one place of this service that
+ * Runs the change-detector on Kafka, the schema registry, Redis and DuckDB. No other file of this service
  * names adapters.
  */
 import { randomBytes } from 'node:crypto'
@@ -70,7 +70,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     isOneProcess: false,
     runsSchedules: true,
     resolveDefinition: async (sync: string, runSignal: AbortSignal): Promise<Definition> => {
-      // A password that was set before the run was asked for counts in this run.
+      // The run uses a password that was set before somebody asked for the run.
       await vault.caughtUp({ signal: runSignal })
       return await currentDefinition(stage, sync, { signal: runSignal })
     },

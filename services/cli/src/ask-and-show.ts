@@ -64,7 +64,7 @@ export async function askForAll(
   control: Control,
   requests: readonly InputOf<'run'>[],
 ): Promise<ExitCode> {
-  // Each run listens to the interrupt.
+  // Each run listens to the interrupt, and there may be many runs.
   setMaxListeners(0, context.signal)
   const all = await Promise.allSettled(
     requests.map(request =>
@@ -93,7 +93,7 @@ interface FinishedRun {
   readonly view: RunView
 }
 
-/** Shows progress unless others are at work, too, and prints the summary unless JSON is wanted. */
+/** Shows progress unless other runs are at work, too. Prints the summary unless JSON is wanted. */
 async function followAndPrint(
   context: CommandContext,
   control: Control,

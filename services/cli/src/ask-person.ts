@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { CommandContext, TextSink, TextSource } from './command.ts'
 
-/** Asks for a yes. False for every other answer, and for none. */
+/** Asks for a yes. Resolves with false for any other answer, and without an answer. */
 export async function confirmed(
   question: string,
   { stdin, stderr, signal }: Pick<CommandContext, 'stdin' | 'stderr' | 'signal'>,
@@ -22,8 +22,8 @@ const END = '\u0004'
 const ERASE = ['\u007f', '\b']
 
 /**
- * The value, without the line break at its end. Throws `usage` for none, or for one that is too long, and
- * `aborted` when the person interrupts.
+ * Resolves with the value, without the line break at its end. Rejects with `usage` if there is no value or it
+ * is too long, and with `aborted` when the person interrupts.
  */
 export async function readSecret(
   stdin: TextSource,

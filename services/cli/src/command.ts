@@ -104,7 +104,7 @@ export interface Command {
   readonly exits?: { readonly [code in ExitCode]?: string }
   /** True for a command that may also be called in a folder above a project. */
   readonly besideProjects?: true
-  /** True for a server, which takes its own time to end. */
+  /** True for a server, which may take longer than 10 s to end after an interrupt. */
   readonly serves?: true
   /** True for a command that needs no project. */
   readonly anywhere?: true

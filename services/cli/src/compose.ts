@@ -68,7 +68,7 @@ interface ControlOptions extends ProjectOptions {
   readonly firstRun?: FirstRun | undefined
 }
 
-/** The way in which syncs of the project begin that never ran; null: all of them. */
+/** The way in which syncs begin that never ran. `syncs` is null for all syncs of the project. */
 export interface FirstRun {
   readonly syncs: readonly string[] | null
   readonly how: 'backfill' | 'skip-existing'
@@ -86,7 +86,7 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   return await controlOf(options, projectCatalog(project))
 }
 
-/** Opens control of the vault in the same place, even if the project has mistakes. */
+/** Opens control of the vault on a server, on Kafka, or in the folder, even if the project has mistakes. */
 export async function openSecrets(options: ProjectOptions): Promise<Control> {
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
@@ -94,7 +94,7 @@ export async function openSecrets(options: ProjectOptions): Promise<Control> {
   return await controlOf(options, unloadedCatalog(await loaderOf(options)))
 }
 
-/** Reports mistakes that disable an alert, since no run needs an alert and would report them. */
+/** Reports mistakes that disable an alert. No run would report them, since no run needs an alert. */
 function reportBrokenAlerts({ blocked, unread }: Project, tell: ProjectOptions['tell']): void {
   const mistakes = new Set(unread)
   for (const [key, details] of blocked)
@@ -238,7 +238,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     ])
   const { dir, env, logger } = options
   const dataDir = dataDirOf(options)
-  // It throws for wrong variables before anything is opened.
+  // This throws for wrong variables before anything is opened.
   const settings = historySettings(env)
   const createIndex = index.createSqliteIndex
   // A person with a token may not be the user of this process, so sources read files of the project alone.
@@ -474,7 +474,7 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
   const project = await (
     await loaderOf(options)
   )().catch((error: unknown) => {
-    // A check of its own reports a mistake in the project.
+    // Another check reports a mistake in the project.
     if (isSluiceError(error)) return null
     throw error
   })

@@ -1,6 +1,6 @@
 /**
- * The exit codes of `sluice` (docs/reference/commands.md#exit-codes), and the one place that maps errors and
- * runs to them.
+ * The exit codes of `sluice` (docs/reference/commands.md#exit-codes). No other file maps errors and runs to
+ * them.
  */
 import type { ErrorCode } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'

@@ -19,7 +19,7 @@ export const PAGING_OPTIONS = {
   after: { type: 'text', value: 'CURSOR', help: 'go on after an earlier page, with the `next` that it gave' },
 } as const satisfies { readonly [name: string]: OptionSpec }
 
-/** Errors are grouped among the first rows, up to this many. */
+/** At most this many rows are read to group their errors. */
 export const GROUPED_ROWS = 1_000
 
 export const KEY_OPTION: OptionSpec = {
@@ -94,8 +94,8 @@ export function outputOptions({ color, called, stdout }: CommandContext): Output
 }
 
 /**
- * The point in time that an option names, as people write it: how long ago (`2h`), or a date and time. In
- * ISO 8601; undefined without the option. Throws `usage` for other texts.
+ * Returns the time that an option names, in ISO 8601; undefined without the option. People write how long ago
+ * it was (`2h`), or a date and time. Throws `usage` for other texts.
  */
 export function timeOption(args: CommandArgs, name: string, now: number): string | undefined {
   const text = textOption(args, name)

@@ -8,8 +8,8 @@ import { openControl as openControlOf, openSecrets, type FirstRun } from './comp
 import { teller } from './output/notice.ts'
 
 /**
- * Throws the errors of loading a project. A mistake in it stops only the syncs that use what it is in, unless
- * it has to be whole. It connects to nothing and writes nothing before a method needs it.
+ * Throws the errors of loading a project. A mistake in a resource stops only the syncs that use the resource,
+ * but with `isWhole` it stops the command. Nothing is connected or written before a method needs it.
  */
 export async function openControl(
   context: CommandContext,

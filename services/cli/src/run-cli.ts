@@ -120,7 +120,7 @@ async function projectDir(
   if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)
   if (found.below === null || command.besideProjects === true) {
-    // It throws for an unknown environment, before anything is made for it.
+    // This throws for an unknown environment before anything is made for that environment.
     environmentIn(found.dir, cli.env)
     return found.dir
   }

@@ -1,4 +1,4 @@
-/** The console on Kafka and the schema registry. The one place of this service that names adapters. */
+/** Runs the console on Kafka and the schema registry. No other file of this service names adapters. */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { createMailSender } from '@sluice/alerts/adapters/nodemailer'

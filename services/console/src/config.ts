@@ -24,7 +24,7 @@ export interface ConsoleConfig extends ServiceConfig {
   /** The folder of the history's index. */
   readonly dataDir: string
   readonly history: HistorySettings
-  /** Previews take the secrets of sources from it. */
+  /** The environment, from which previews take the secrets of sources. */
   readonly env: Environment
   /** The address at which people find this console. Null if it is not configured. */
   readonly publicUrl: string | null

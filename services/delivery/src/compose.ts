@@ -34,7 +34,8 @@ import { reportBreakers } from './send/destination-gate.ts'
 import { Throttles } from './send/throttles.ts'
 
 /**
- * More connections than any limit allows requests at once. So the limiter, not the pool, holds requests back.
+ * The pool has more connections than any limit allows requests at once. So the limiter holds requests back,
+ * and not the pool.
  */
 const CONNECTIONS = 10_000
 
@@ -72,7 +73,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
       neverPrivate: networks === 'never',
     }),
   )
-  // An outage of Redis is logged once, and not for each partition.
+  // `onTrouble` logs an outage of Redis once. Here each partition would log it.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
   }
@@ -94,7 +95,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     logger,
     stageMetrics,
   })
-  // A predecessor may still live, frozen, and hold its slots until then.
+  // A frozen predecessor may send as long as its slots live.
   const lateSends = lateAfterTakeover(target => target.slotLifeMs)
   const { render: renderElsewhere } = opening.use(new SlowRenders())
   const shared = { throttles: new Throttles(), unrecorded: new UnrecordedRequests(), memory }

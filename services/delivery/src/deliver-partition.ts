@@ -41,12 +41,11 @@ import { PartitionReporter, showBacklog } from './run/report-partition.ts'
 import { OpenRequest } from './send/open-request.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 
-/** The effects of at most this many requests of a passed-over run are being written at once. */
+/** Delivery writes the effects of at most this many requests of a skipped run at once. */
 const MAX_PASSED_OVER = 64
 
 /**
- * Works until drained or aborted. Rejects with `fenced` or a retryable error if another takeover is the
- * remedy.
+ * Works until drained or aborted. Rejects with `fenced` or a retryable error if another takeover can help.
  */
 export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker: Worker): Promise<void> {
   const { log, io, prefix } = deps
@@ -110,7 +109,7 @@ class PartitionDelivery {
   readonly #order = new KeyOrder()
   readonly #removals: RemovalsFirst
   readonly #room: WorkRoom
-  /** The wait of a run that is being opened, such as for a secret; else null. */
+  /** The wait of a run that is being opened, for example for a secret; else null. */
   #openingWait: WaitNow | null = null
   /**
    * The offset up to which this process has taken the topic into work, the run that is open there, and its
@@ -119,8 +118,8 @@ class PartitionDelivery {
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
   /**
-   * The run that this process is about to end without its renderer, and the offset of `requests` from which
-   * nothing more of it is sent.
+   * The run that this process is about to end without its renderer. From the offset `from` of `requests` on,
+   * none of its requests are sent.
    */
   #stopped: { readonly run: number; readonly from: number } | null = null
   /**
@@ -166,7 +165,7 @@ class PartitionDelivery {
       ended.abort()
       await this.#reporter.handOver(this.#open?.sending.stop())
       this.#open?.early[Symbol.dispose]()
-      // Answers that have come are recorded, whatever ends the work.
+      // Answers that have arrived are recorded, even if an error ends the work.
       await ledger.flushed({ signal: worker.abort }).catch(() => undefined)
       await reporting
     }
@@ -237,7 +236,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Takes a record of a run that is skipped. Only answered rows have effects, since later rows may need them.
+   * Takes a record of a run that is skipped. It writes the effects of answered rows, since later rows may
+   * need these effects. Other rows have none.
    */
   async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
@@ -254,7 +254,7 @@ class PartitionDelivery {
     }
   }
 
-  /** Closes the run before `next`, if it has ended without a `run-end` in the topic. */
+  /** Closes the run that comes before `next`, if that run has ended without a `run-end` in the topic. */
   async #closeBefore(next: RunBegin, ending: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
     if (run !== null && !(await this.#isOverByNow(run, ending)))
@@ -270,7 +270,7 @@ class PartitionDelivery {
     await this.#open?.sending.stop()
     await this.#untilNoneIsLate(ending)
     if (this.#open === null) this.#maybeSent.runPassedOver()
-    // Without a marker, a successor also waits for requests that may still arrive.
+    // While requests of an earlier run may arrive, no marker is written. So a successor waits for them, too.
     if (!this.#maybeSent.isOfEarlierRun) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
@@ -289,8 +289,8 @@ class PartitionDelivery {
   }
 
   /**
-   * True if the run has ended. The detector has written that before it begins the next run, but the view here
-   * may be behind.
+   * True if the run has ended. The detector writes the end of a run before it begins the next run. The view
+   * of this process may be behind.
    */
   async #isOverByNow(run: number, ending: AbortSignal): Promise<boolean> {
     const { deps, run: own } = this.#parts
@@ -298,7 +298,7 @@ class PartitionDelivery {
     return this.#isOver(run)
   }
 
-  /** Takes a request into work if it has to wait for nothing, as nearly always. Else returns false. */
+  /** Takes a request into work if it need not wait, which is nearly always so. Else returns false. */
   #takeAtOnce(placed: Placed): boolean {
     const open = this.#open
     const { record, offset, bytes } = placed
@@ -425,8 +425,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Hands over cleanly. While requests of the predecessor may arrive, it writes no release, for the
-   * successor.
+   * Hands over cleanly. While requests of its predecessor may arrive, it writes no `release`, so that the
+   * successor waits for them, too.
    */
   async #release(): Promise<void> {
     const { ledger, worker, ownership } = this.#parts

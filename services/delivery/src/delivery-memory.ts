@@ -25,8 +25,8 @@ export function maxActive({ concurrency }: Pick<Target, 'concurrency'>): number 
 }
 
 /**
- * Returns the most requests that a process may have sent without a record (R7). It is null for
- * `at-most-once`: each attempt then has an intent in the ledger.
+ * Returns how many requests a process may have sent without a record at most (R7). Returns null for
+ * `at-most-once`, since each attempt then has an intent in the ledger.
  */
 export function maxMaybeSent({
   concurrency,
@@ -59,7 +59,9 @@ export class WorkRoom {
     return RequestMemory.tryTake(this.#share, record)
   }
 
-  /** Waits until it can take that memory. Rejects with the failure of the ledger, and when aborted. */
+  /**
+   * Waits until it can take memory for a record. Rejects with the failure of the ledger, and when aborted.
+   */
   async take(open: Open, record: Taking): Promise<RequestMemory> {
     await this.#ledger.room(() => this.#hasRoom(open), record)
     return await RequestMemory.take(this.#share, record)
@@ -91,7 +93,7 @@ export class DeliveryMemory {
   readonly answers: ByteShare
   readonly #readersBytes: number
 
-  /** All of it together takes at most `buffersBytes`. */
+  /** Requests, answers and read-ahead together take at most `buffersBytes`. */
   constructor(buffersBytes: number) {
     this.requests = new ByteBudget(buffersBytes * REQUESTS_SHARE)
     this.answers = new ByteBudget(buffersBytes * ANSWERS_SHARE).open()
@@ -128,7 +130,7 @@ export class LateShare implements Disposable {
 
 /** The state of a request that waits to be sent again, without its history. */
 const WAITING_BYTES = 1024
-/** The state of each row of such a request, if it has several rows. */
+/** The state of each row of a waiting request that has several rows. */
 const WAITING_ROW_BYTES = 64
 /** The outcome of a row in an attempt, without its texts. */
 const RESULT_BYTES = 64
@@ -152,7 +154,7 @@ export class RequestMemory {
     return share.tryTake(bytes) ? new RequestMemory(share, bytes) : null
   }
 
-  /** Waits until it can take that memory. */
+  /** Waits until there is memory for the record, and takes it. */
   static async take(
     share: ByteShare,
     {
@@ -181,7 +183,8 @@ export class RequestMemory {
   }
 
   /**
-   * Gives back the memory of its body. Its rows, and the attempt that is to be written, still take memory.
+   * Gives back the memory of the request's body. The rows, and the attempt that is to be written, still take
+   * memory.
    */
   answered(record: Request, attempt: UnownedAttempt): void {
     const body = bodyBytes(record)

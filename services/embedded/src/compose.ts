@@ -76,7 +76,8 @@ const PREFIX = 'sluice'
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
 /**
- * More connections than any concurrency limit allows, so that the limiter holds requests back, not the pool.
+ * The pool has more connections than any limit allows requests at once. So the limiter holds requests back,
+ * and not the pool.
  */
 const CONNECTIONS = 10_000
 
@@ -230,7 +231,7 @@ async function openServices(
   }
 }
 
-/** The wait of services that start, if the environment names a Redis. Throws `config`. */
+/** The wait for Redis that people see while the services start; null without a Redis. Throws `config`. */
 function redisWait(env: Environment): Wait | null {
   const settings = redisSettings(env)
   if (settings === null) return null

@@ -53,7 +53,6 @@ export function targets(
 /** `validate` waits this long for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
 
-/** Opens the connections. */
 interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender

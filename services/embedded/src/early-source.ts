@@ -1,6 +1,6 @@
 /**
- * The source that the first run is expected to read. It gets ready while the folder is opened: a source on
- * files starts a process, which takes as long.
+ * The source that the first run is expected to read. It gets ready while the folder is opened. A source on
+ * files starts a process, which takes about as long.
  */
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '@sluice/sources/port'
@@ -9,7 +9,10 @@ export class EarlySource implements AsyncDisposable {
   readonly #spec: SourceSpec | null
   #opened: Promise<Source> | null
 
-  /** Opens a source on files alone: it gains from it, and needs no secrets, which are not open yet. */
+  /**
+   * Opens only a source on files, since it takes long to open and needs no secrets. The vault is not open
+   * yet.
+   */
   constructor(spec: SourceSpec | null, open: (spec: SourceSpec) => Promise<Source>) {
     this.#spec = spec
     this.#opened = spec?.type === 'duckdb' ? open(spec) : null

@@ -21,7 +21,7 @@ export function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
   return boundSecrets(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
 }
 
-/** Tells of each secret whether it is set and may go somewhere. It reads no file. */
+/** Says whether a secret is set and may go to a host. It reads no file. */
 export function secretChecksOf(env: Environment, kept: KeptSecrets): SecretFor {
   return secretChecks(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
 }

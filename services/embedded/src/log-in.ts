@@ -43,7 +43,7 @@ export function configuredRedirect({ auth }: DestinationSpec): string | null {
   return auth.oauth2.authorizationParams?.['redirect_uri'] ?? null
 }
 
-/** Throws `usage` for a destination without such a login, and `config` for missing secrets. */
+/** Throws `usage` for a destination that nobody logs in to, and `config` for missing secrets. */
 export async function beginLogin(
   destination: DestinationSpec,
   {

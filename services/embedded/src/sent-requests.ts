@@ -3,8 +3,8 @@
  * when requests of a killed process may still arrive (PROTOCOL.md §8).
  *
  * For each partition the file has a time. While requests are under way, the time is moved on again and again.
- * Once none is, the partition leaves the file. The file may have too much, and never too little. So it is
- * written before a request goes out, and if it cannot be read, all partitions count as in it.
+ * Once none is, the partition leaves the file. The file may name too many partitions, but never too few. So
+ * it is written before a request goes out. If it cannot be read, all partitions count as in it.
  *
  * Times are by the steady clock of the machine, which all of its processes share. The clock starts again with
  * the machine. So the times count only on the machine, and since the start, that the file names.
@@ -34,7 +34,7 @@ interface Notes {
   readonly machine: string
   /** The time of writing. */
   readonly at: number
-  /** The file lacks requests that went out before this time. Null: it has all. */
+  /** The file lacks requests that went out before this time. Null if it has all. */
   readonly since: number | null
   /** By partition, the time until which requests may be under way. */
   readonly until: { readonly [partition: string]: number }
@@ -53,8 +53,8 @@ export interface SentRequestsOptions {
 }
 
 /**
- * Only one process may have the file open. Throws `disk` or `unreachable` if it cannot be written. Disposing
- * it stops the notes; what is under way then counts as abandoned.
+ * Opens the file, which only one process may have open. Throws `disk` or `unreachable` if it cannot be
+ * written. Disposing the result stops the notes. Requests under way then count as abandoned.
  */
 export function openSentRequests(options: SentRequestsOptions): LateSends & Disposable {
   return new SentRequests(options)
@@ -155,7 +155,7 @@ class SentRequests implements LateSends, Disposable {
     if ([...this.#sends.values()].some(({ underWay }) => underWay > 0)) this.#lookIn(NOTED_EVERY_MS)
   }
 
-  /** One write of less than a page is whole or not there, whenever the process is killed. */
+  /** A write of less than a page is there as a whole or not at all, whenever the process is killed. */
   #write(nowMs: number): void {
     const until: Record<string, number> = {}
     for (const [partition, { underWay, timeoutMs, lateUntilMs }] of this.#sends) {

@@ -1,4 +1,6 @@
-/** The renderer on Kafka, the schema registry and Redis. Only this file of the service names adapters. */
+/**
+ * Runs the renderer on Kafka, the schema registry and Redis. No other file of this service names adapters.
+ */
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'

@@ -43,7 +43,10 @@ export interface RenderDeps {
   readonly prefix: string
   /** The memory that all partitions of this process share. */
   readonly room: RenderRoom
-  /** Renders batches that take long. Without it, all are rendered in this thread, while others wait. */
+  /**
+   * Renders batches that take long in another thread. If absent, this thread renders them, and other
+   * partitions wait.
+   */
   readonly renderElsewhere?: RenderElsewhere | undefined
   /** The limit of an append of several records, in bytes; default 8 MB. */
   readonly maxAppendBytes?: number
@@ -174,7 +177,7 @@ class PartitionRenderer {
         }
         if (this.#largeBatch !== null) await this.#releaseLargeBatch()
       }
-      // A small append costs as much as a large one.
+      // A small append costs as much as a large one, so requests wait until the whole batch is read.
       if (batch.isPart) continue
       await this.#requests.append()
       this.position = batch.nextOffset
@@ -252,8 +255,8 @@ class PartitionRenderer {
       return changesEnd
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
-    // A suspect's rows are rendered one by one. Then the batch's requests do not fit, and only its rest is
-    // rendered.
+    // If processes may have died at a row of this partition, rows are rendered one by one. The written
+    // requests of the batch then do not fit, and only the rest of the batch is rendered.
     context.records.nextSeq = context.precautions.isSuspect ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
@@ -262,8 +265,7 @@ class PartitionRenderer {
 
   async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
-    // The rest of a run that has ended is not rendered. The next run takes it for unknown, and sends it
-    // again.
+    // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
     const hasEnded = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
     const precautions = this.#worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
     const { triggers, definition, naming } = hasEnded
@@ -328,7 +330,10 @@ class PartitionRenderer {
     if (this.#requests.areMany) await this.#requests.append()
   }
 
-  /** Returns true for the next change of the open run. Notes the fault of a gap. */
+  /**
+   * Returns true if this is the next change of the open run. If changes are missing before it, notes the
+   * fault of the run.
+   */
   #follows(offset: number, change: Change<AnyRow>): boolean {
     const context = this.#context
     // Changes before the first run-begin belong to runs that ended long ago. Compaction has dropped their

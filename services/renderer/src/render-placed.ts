@@ -20,7 +20,7 @@ export function renderPlaced(
   trigger: CompiledTrigger | undefined,
   { context, input }: { readonly context: BatchContext; readonly input: TopicPartition },
 ): readonly Rendered[] {
-  // The detector settles rows without a trigger, so this definition does not fit its changes.
+  // The detector settles rows that have no trigger. So this definition does not fit these changes.
   if (trigger === undefined) return notRendered(batch, `the sync has no trigger ${batch.op}`)
   try {
     return renderBatch(batch, trigger, context)
@@ -36,7 +36,7 @@ export function renderPlaced(
 export type RenderAlone = (batch: RowBatch) => Promise<readonly Rendered[]>
 
 /**
- * After this many failures, the other rows of the batch are rejected unrendered. Each failure takes up to
+ * After this many failures, the other rows of the batch are rejected unrendered. Each failure may take
  * seconds.
  */
 const MAX_TOO_LARGE = 64

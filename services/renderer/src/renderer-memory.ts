@@ -33,7 +33,7 @@ export class RendererMemory {
   readonly #readersBytes: number
   readonly #batchesBytes: number
 
-  /** `buffersBytes` is the limit of all of it. */
+  /** All partitions together use at most `buffersBytes`. */
   constructor(buffersBytes: number) {
     this.output = new ByteBudget(buffersBytes * OUTPUT_SHARE)
     this.#readersBytes = buffersBytes * READERS_SHARE

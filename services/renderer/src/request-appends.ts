@@ -3,11 +3,11 @@ import type { Abortable } from '@sluice/flow/abortable'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { NewRecord } from '@sluice/message-log/port'
 
-/** Requests are appended once they have this many bytes, or are this many. */
+/** Requests are appended once they have this many bytes, or there are this many of them. */
 const MIN_APPEND_BYTES = 512 * 1024
 const MIN_APPEND_RECORDS = 1000
 const MAX_APPENDS_UNDER_WAY = 4
-/** Only an append of a single record may be larger. Topics take a little more than twice as much. */
+/** Only an append of a single record may be larger. A topic accepts a little more than twice as much. */
 const MAX_APPEND_BYTES = 8_000_000
 
 export interface RequestAppendsOptions {

@@ -11,7 +11,10 @@ import { templateColumns } from './template-columns.ts'
 export interface Detected {
   readonly diff: Diff
   readonly columns: readonly Column[]
-  /** Makes a diff with every row of the model as added, whatever the state knows of it. It ends `diff`. */
+  /**
+   * Makes a diff with every row of the model as added, whatever the state knows of it. `diff` must not be
+   * used after this call.
+   */
   everyRow(): Promise<Diff>
 }
 
@@ -27,7 +30,7 @@ export async function detectChanges(options: {
   readonly purpose?: RunPurpose | undefined
   /** True for a run that somebody asked for to try again what failed. */
   readonly isRetry?: boolean
-  /** As in `DiffRequest`. */
+  /** `purpose` is about rows whose last change is of a run up to this one. Null: of any run. */
   readonly upTo?: number | null
   readonly signal: AbortSignal
 }): Promise<Detected> {

@@ -28,8 +28,7 @@ export interface FeedOptions {
   /** The run that the state is fed for, and the time; absent for a state that is not kept. */
   readonly fedFor?: () => FedFor
   /**
-   * The reason why the state may be empty though the sync has run before: that of a rebuild without a
-   * mismatch.
+   * The reason for a rebuild without a mismatch: why the state may be empty though the sync has run before.
    */
   readonly whyEmpty?: string
   /** Called before the first record, after each batch, and before the records are merged. */
@@ -40,9 +39,9 @@ export interface FeedOptions {
 }
 
 /**
- * The state trusts a cache for this time if other processes were at work after it. Compacted topics keep a
- * tombstone for a little longer, since clocks differ. Later the topics may no longer say which keys have
- * ended.
+ * If other processes were at work after a cache was written, the state trusts the cache for this time.
+ * Compacted topics keep a tombstone for a little longer, since clocks differ. Later the topics may no longer
+ * say which keys have ended.
  */
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
@@ -80,9 +79,9 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
 }
 
 /**
- * Returns the faults that still concern an uncertain row. Each key of the others has a later change in its
- * partition, so not even a rebuild needs them again. So a sync has no more faults than uncertain rows, though
- * it may have an invalid row in each run.
+ * Returns the faults that still concern an uncertain row. Each key of the other faults has a later change in
+ * its partition, so not even a rebuild needs these faults again. So a sync has no more faults than uncertain
+ * rows, though it may have an invalid row in each run.
  */
 function openFaults(
   faults: readonly Fault[],
@@ -120,7 +119,7 @@ async function lookAt(state: DeliveredState, options: FeedOptions): Promise<Want
   return { why, ranges, records, lastOfKept }
 }
 
-/** True unless these are few records, and all of them markers. */
+/** False only if the records are few and all of them are markers. */
 async function hasRows(wanted: Wanted, { log, signal }: FeedOptions): Promise<boolean> {
   if (wanted.records > FEW_RECORDS) return true
   for (const { target, from, end } of wanted.ranges)
@@ -137,7 +136,7 @@ function isEmpty({ changes }: StatePositions): boolean {
 /**
  * The topics, in the order in which they are read. `retry` comes before `captured`, since delivery writes the
  * values of one run before the entries of the next, also for a run that ended before its partition was done
- * (PROTOCOL.md §11). So all values from before the entries that were read are read, too.
+ * (PROTOCOL.md §11). So reading `captured` last finds all values that were written before the entries.
  */
 const TOPICS = ['changes', 'retry', 'captured'] as const
 type TopicName = (typeof TOPICS)[number]
@@ -194,8 +193,8 @@ async function findMismatch(positions: StatePositions, options: FeedOptions): Pr
 
 /**
  * True if other processes may have ended keys that the cache has, so long ago that the topics no longer say
- * so. After one run alone the topics say enough: what the run removed is a change of its own, and it ended no
- * other key.
+ * so. After only one run the topics say enough: each key that the run removed has a change of its own, and
+ * the run ended no other key.
  */
 function isOutdated(before: FedFor, { fedFor }: FeedOptions): boolean {
   const now = fedFor?.()
@@ -222,8 +221,8 @@ async function holdsChange(
 
 /**
  * Returns the last changes of the run whose rows the state has kept; null if there is none, or the topic does
- * not confirm it (PROTOCOL.md §3). The rows count only if no fault names the run and each partition has this
- * very run's end at the same offset, with as many changes as rows are kept, and only markers behind it.
+ * not confirm it (PROTOCOL.md §3). The rows count only if no fault names the run. Each partition must also
+ * have the end of this run at the same offset, with as many changes as kept rows, and only markers behind it.
  */
 async function lastOfConfirmed(
   { kept, changes: from }: StatePositions,
@@ -271,7 +270,8 @@ async function feedPartition(
 ): Promise<void> {
   const { partition } = changes.target
   const unknownFrom = unknownFromIn(partition, options.faults)
-  // `retry` has the outcome of each known change. So a later known change of a key drops the key's lost one.
+  // `retry` has the outcome of each known change. So a later known change of a key drops the key's lost
+  // change.
   const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)
@@ -305,7 +305,8 @@ function unknownFromIn(partition: number, faults: readonly Fault[]): ReadonlyMap
 }
 
 /**
- * Makes the entry that delivery would have written for a change that may have been sent; null if it was not.
+ * Makes the entry that delivery would have written for a change that may have been sent. Returns null if the
+ * change was not sent.
  */
 function entryOfLost(
   change: PlacedChange['change'],

@@ -36,7 +36,9 @@ export interface NextChangesDeps {
     readonly prefix: string
     readonly runs: RunsView
   } | null
-  /** Encodes the changes and decodes them again. The preview has one of its own, which keeps nothing. */
+  /**
+   * Encodes the changes and decodes them again. The preview has an instance of its own, which keeps nothing.
+   */
   readonly io: RecordIo
   readonly definition: Definition
   readonly openSource: (definition: Definition) => Promise<Source>
@@ -83,8 +85,8 @@ export interface NextChanges extends AsyncDisposable {
    * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
    * it would go to. May be iterated once.
    *
-   * If no change has the wanted op, the first row of the model that fits is shown in its place, as it is now.
-   * For `changed`, its earlier values are the delivered ones, or else the same ones.
+   * If no change has the wanted op, the first row of the model that fits stands in, with its present values.
+   * For `changed`, the earlier values are the delivered values, or else the present values again.
    */
   changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>
 }

@@ -33,7 +33,7 @@ export interface ReplayPlan {
 interface PlanOptions extends RecordedDeps {
   readonly recorded: RecordedSync
   readonly scope: ReplayScope
-  /** Offset of the command that asked for the replay. An interrupted replay had the same. */
+  /** Offset of the command that asked for the replay. A replay that was interrupted had the same command. */
   readonly command: number
   readonly triggers: ReadonlySet<Op>
   /** The state, up to date. The plan makes the rows of its requests uncertain in it. */
@@ -106,8 +106,8 @@ class LeftOut {
 }
 
 /**
- * Returns the place of the last request that an interrupted run published for the same command. All that this
- * run published is delivered by now. Null for a replay that begins at the start.
+ * Returns the place of the last request that an interrupted run published for the same command. All that the
+ * interrupted run published is delivered by now. Null for a replay that begins at the start.
  */
 async function lastReplayed({
   log,
@@ -125,7 +125,7 @@ async function lastReplayed({
   return replayOf?.command === command ? replayOf : null
 }
 
-/** Returns the rows that become uncertain with a request. Null if one is not known any more. */
+/** Returns the rows that become uncertain with a request. Returns null if a row is not known any more. */
 async function rowsOf(
   options: PlanOptions,
   recorded: RecordedRequest,

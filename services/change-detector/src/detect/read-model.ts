@@ -1,6 +1,6 @@
 /**
  * Reads the model while the delivered state is opened and brought up to date. Most runs have little to bring
- * up to date, and a query takes as long. Both share the memory budget of the process
+ * up to date, which takes about as long as the query. Both share the memory budget of the process
  * (libs/domain/src/memory-budget.ts). So the state takes in no row before the reading is over.
  */
 import { rm } from 'node:fs/promises'

@@ -43,7 +43,7 @@ function assertKnown(definition: Definition, triggers: Triggers, columns: readon
   const names = columns.map(column => column.name)
   assertCompared(definition, names)
   assertNaming(definition, names)
-  // With `changed: added` both have the same mistakes, and are mended in one place.
+  // With `changed: added` both triggers have the same mistakes, which are corrected in one place.
   const same = isDeepStrictEqual(triggerOf(sync, 'added'), triggerOf(sync, 'changed'))
   const checked: readonly Op[] = same ? ['added'] : ['added', 'changed']
   const details = checked.flatMap(op => triggers.get(op)?.unknownColumns(names) ?? [])

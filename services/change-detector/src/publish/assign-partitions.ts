@@ -22,7 +22,7 @@ export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => numbe
 /**
  * Gives the changes of one run their partitions. All rows of an op come in succession. A key that has a
  * partition stays there, which keeps its changes in order. Keys without a partition go to partition 0 until
- * the rows of the op fill a block there, then to the next partition, and so round. So a small run makes one
+ * the rows of the op fill a block there, then to the next partition, and so on. So a small run makes one
  * request, and a large run makes full batches in all partitions. Each op begins with partition 0 again.
  * kept-run.ts of the delivered state has this rule, too, for runs that only add unknown keys.
  */
@@ -30,7 +30,10 @@ export class PartitionAssigner {
   readonly #partitions: number
   readonly #blockRows: (op: DetectedChange['op']) => number
   #op: DetectedChange['op'] | null = null
-  /** Rows of the op in each partition, also those whose keys stay there, since they share its batches. */
+  /**
+   * The number of rows of the op in each partition. Rows whose keys stay there count, too, since they share
+   * its batches.
+   */
   #rows: number[] = []
   /** The partition of the next key that has none. */
   #next = 0

@@ -5,9 +5,9 @@
 import type { DetectedChange } from '@sluice/delivered-state/port'
 
 /**
- * True if the values name an object that is certainly gone: a process died before it could end them. The row
- * that has the key now must not get them. They are ended before its change is published, since delivery may
- * write new ones from then on.
+ * True if the values name an object that is certainly gone: a process died before it could end the values.
+ * The row that has the key now must not get these values. They are ended before the row's change is
+ * published, since delivery may write new values from then on.
  */
 export function hasAnothersValues({ beforeState, captured }: DetectedChange): boolean {
   return beforeState === 'absent' && captured !== null

@@ -31,7 +31,10 @@ interface PublishOptions {
   readonly begin: RunBegin
   /** Encodes this sync's changes. */
   readonly encoder: Encoder
-  /** Rows of an op that go to one partition before the next has its turn: those that fill a request. */
+  /**
+   * Returns how many rows of an op go to one partition before the next partition has its turn. They fill a
+   * request.
+   */
   readonly blockRows: (op: DetectedChange['op']) => number
   /** Aborts when the run is cancelled. Then the rest is left out, and the `run-end` markers are written. */
   readonly cancel: AbortSignal
@@ -68,8 +71,8 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
     await publisher.endCaptured(changes.filter(hasAnothersValues))
     for (const change of changes) await publisher.add(withOwnValues(change))
     const gone = changes.filter(endsValues)
-    // The log must have it that a row is uncertain before the removal goes out that may take the row away. (A
-    // replay awaits all.)
+    // The log must say that a row is uncertain before a removal of the row goes out. (A replay waits for all
+    // changes.)
     const makesUncertain = replayed === undefined && changes.some(isLessCertain)
     if (endsRetry.length > 0 || gone.length > 0 || makesUncertain) await publisher.acknowledged()
     await publisher.endCaptured(gone)
@@ -90,7 +93,7 @@ function isLessCertain({ op, beforeState, settledState }: DetectedChange): boole
 async function publishReplayed(publisher: Publisher, options: PublishOptions): Promise<boolean> {
   const { replayed, cancel } = options
   if (replayed === undefined) return true
-  // The log must have it that the rows of all partitions are uncertain before the first request goes out.
+  // The log must say that the rows of all partitions are uncertain before the first request goes out.
   await publisher.acknowledged()
   for await (const requests of replayed) {
     if (cancel.aborted) return false

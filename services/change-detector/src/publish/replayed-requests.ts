@@ -18,8 +18,8 @@ export function replayKey(number: number): Uint8Array {
 }
 
 /**
- * Ends the keys of the replay at work, if the run is one. All of its requests must be finished. Otherwise
- * compaction would keep their bodies for ever.
+ * Ends the keys of the run at work, if it is a replay. Without that, compaction would keep the bodies of its
+ * requests for ever. All of these requests must be finished.
  */
 export async function endReplayed({ deps, ownership, life, ends }: OwnedSync): Promise<void> {
   const run = life.atWork?.run

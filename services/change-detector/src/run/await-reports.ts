@@ -1,4 +1,4 @@
-/** The last part of a run: delivery reports its partitions, and the run ends. Also for interrupted runs. */
+/** The last part of a run, also of an interrupted one: delivery reports its partitions, and the run ends. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
 import { isReached, type RunState } from '@sluice/runs/machine/run-events'
@@ -54,9 +54,9 @@ export async function awaitReports(owned: OwnedSync): Promise<void> {
 
 /**
  * Ends a run that somebody cancelled, or that has exceeded its `maxDuration`, in partitions that make no
- * progress (PROTOCOL.md §11). If delivery is at work on such a partition, it is asked to end what it has, as
- * by a renderer that cannot go on. If it is not, nothing more of the run can be sent. Never resolves; rejects
- * when aborted, and as the log does.
+ * progress (PROTOCOL.md §11). If delivery is at work on the partition, it is asked to end what it has. A
+ * renderer that cannot go on asks in the same way. If delivery is not at work there, nothing more of the run
+ * can be sent. Never resolves; rejects when aborted, and as the log does.
  */
 async function endOverdue(owned: OwnedSync, signal: AbortSignal): Promise<void> {
   const { deps, sync, ownership } = owned
@@ -91,7 +91,7 @@ async function endOverdue(owned: OwnedSync, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Passes over a transient failure, say, of Redis: the run waits all the same, and the next look finds more.
+ * Ignores a transient failure, for example of Redis. The run goes on waiting, and the next look may succeed.
  */
 function untilNextLook(error: unknown): true {
   if (isSluiceError(error) && error.retryable) return true

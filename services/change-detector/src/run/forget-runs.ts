@@ -50,7 +50,7 @@ async function forgetOld(owned: OwnedSync): Promise<void> {
   const found = await search(owned)
   for (const runId of oldRuns.kept) {
     const event = deps.runs.of(sync)?.events.get(runId)
-    // The search meets a run that goes on again where it ends for the second time.
+    // A run that goes on again will end once more. The search then meets it there.
     if (event !== undefined && !isEnded(event.status)) oldRuns.kept.delete(runId)
     else if (!deps.runs.keeps(sync, runId)) found.old.add(runId)
   }
@@ -105,7 +105,7 @@ function eventOf({ record }: Placed): RunEvent | null {
 
 /**
  * True if one of the times is within `RUNS_KEPT_MS` of now. A time further ahead comes from a clock that was
- * wrong. It does not keep the records behind it.
+ * wrong. That record does not keep the records behind it.
  */
 function isYoung(times: readonly number[], now: number): boolean {
   return times.some(time => Math.abs(now - time) < RUNS_KEPT_MS)
@@ -150,9 +150,9 @@ function latest(ends: readonly PartitionEnd[]): readonly PartitionEnd[] {
 }
 
 /**
- * Returns the ends of the run up to which records must go, so that the sync keeps within its share of the
- * room. Shares are in proportion to the bytes that syncs take now. Returns the last run's ends if even these
- * leave too much, and nothing while there is room.
+ * Returns nothing while the log has room. Else the sync has to keep within its share, so its records up to
+ * the end of some run must go. Returns the ends of that run, or of the last run if even these leave too much.
+ * Shares are in proportion to the bytes that syncs take now.
  */
 function endsForRoom({ deps, sync, ends }: OwnedSync): readonly PartitionEnd[] {
   const { runs, prefix, logRoom } = deps

@@ -187,8 +187,8 @@ export class RunExecution {
   }
 
   /**
-   * Returns the findings of the run before, if that run found nothing to do, this one is of the schedule, and
-   * neither the model nor the topics have changed since. Null: rows have to be compared.
+   * Returns the findings of the run before, if that run found nothing to do, the schedule started this run,
+   * and neither the model nor the topics have changed since. Returns null if rows have to be compared.
    */
   #unchanged(definition: Definition, ends: string): Extract<Fact, { kind: 'detected' }> | null {
     const owned = this.#owned
@@ -306,8 +306,8 @@ export class RunExecution {
   }
 
   /**
-   * Leaves a run that is published in part to another takeover by this process. It reads what is written, and
-   * writes the missing markers.
+   * Leaves a run that is published in part to another takeover by this process. That takeover reads what is
+   * written, and writes the missing markers.
    */
   async #leaveToTakeover(error: unknown): Promise<never> {
     if (concernOf(error) === 'transient' || this.#owned.ends.drain.aborted) throw error
@@ -316,8 +316,8 @@ export class RunExecution {
   }
 
   /**
-   * Brings the state up to date, and resolves with the faults that are not over. A state that turns out to be
-   * damaged is built again from the topics, once.
+   * Brings the state up to date, and resolves with the faults that still make a change unknown. A state that
+   * turns out to be damaged is built again from the topics, once.
    */
   async #feed(
     state: DeliveredState,
@@ -407,7 +407,9 @@ function assertFirstRunChosen({ sync: { name, firstRun } }: Definition, counts: 
   )
 }
 
-/** Makes a signal that aborts when a run has lasted for its `maxDuration`, until it is disposed. */
+/**
+ * Makes a signal that aborts when a run has lasted for its `maxDuration`. Once disposed, it aborts no more.
+ */
 function deadlineOf({ sync }: Definition): Disposable & { readonly signal: AbortSignal } {
   const { maxDuration } = sync
   const ending = new AbortController()
@@ -417,7 +419,7 @@ function deadlineOf({ sync }: Definition): Disposable & { readonly signal: Abort
   return { signal: ending.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
-/** Makes a signal that aborts with another one, until it is disposed. */
+/** Makes a signal that aborts with another one. Once disposed, it aborts no more. */
 function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const follower = new AbortController()
   const onAbort = (): void => follower.abort(signal.reason)

@@ -103,7 +103,10 @@ export class SyncSchedules {
   }
 }
 
-/** Returns null also for a record that cannot be read. It fails the runs that somebody asks for. */
+/**
+ * Returns null also for a record that cannot be read. Runs that somebody asks for fail because of that
+ * record.
+ */
 function scheduleOf({ spec }: ResourceRecord, since: number): SyncSchedule | null {
   try {
     const resource = parseResource(spec)

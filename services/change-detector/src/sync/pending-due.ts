@@ -10,7 +10,7 @@ export class PendingDue {
   #fired: Fired | null = null
   #keepsUntil = 0
 
-  /** Null if there is none. */
+  /** The instant that has no answer yet; null if there is none. */
   get fired(): Fired | null {
     return this.#fired
   }

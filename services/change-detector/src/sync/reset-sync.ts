@@ -35,7 +35,7 @@ export async function forgetSync(
   // The deletion ends first: a command that sees the end of the reset may end this process.
   const isDeleted = (await readResources(deps, { signal })).has(deletionKey(sync))
   if (isDeleted) await endDeletion(deps, sync, { signal })
-  // A sync without an incarnation, such as one that was deleted before, gets it with its next run.
+  // A sync may have no incarnation, for example after an earlier deletion. Its next run then makes one.
   else if ((await knownIncarnation(deps, sync, { signal })) !== null)
     await renewIncarnation(deps, { sync, old }, { signal })
   await endReset(deps, sync, { run, signal })

@@ -54,7 +54,7 @@ export interface RunnerDeps {
   readonly traces?: Traces | null | undefined
   /**
    * True in the embedded profile, where one process does everything. There a run of an earlier process ends
-   * as interrupted, even if all its changes are published. These are delivered all the same.
+   * as interrupted, even if all its changes are published. The changes are delivered all the same.
    */
   readonly isOneProcess: boolean
   readonly now: () => number

@@ -54,7 +54,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   #life: SyncLife
   /** Cancels the run at work. */
   #cancel = new AbortController()
-  /** True once a run is queued that replaces the one at work. */
+  /** True once a run is queued that replaces the run at work. */
   #isReplaced = false
 
   private constructor(
@@ -81,8 +81,8 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   }
 
   /**
-   * Takes the sync over. Rejects with `not-found` if there is no such sync, and with `fenced` if this process
-   * has lost it meanwhile.
+   * Takes the sync over. Rejects with `not-found` if the sync does not exist, and with `fenced` if this
+   * process has lost it meanwhile.
    */
   static async begin(
     sync: string,
@@ -126,14 +126,14 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     }
   }
 
-  /** Makes it look at the commands that wait. */
+  /** Makes the owner look at the commands that wait. */
   look(): void {
     this.#changes.notify()
   }
 
   /**
-   * Takes the waiting commands and carries out runs until there are none of either. Rejects with a failure
-   * that another takeover mends.
+   * Takes the waiting commands and carries out runs until no command and no run is left. Rejects with a
+   * failure that another takeover mends.
    */
   async work(waiting: WaitingCommand[], due = new PendingDue()): Promise<void> {
     // Earlier commands come first: one may cancel a run that is taken up again.
@@ -241,7 +241,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     }
   }
 
-  /** Takes an instant of the schedule. During a reset it is left to the next incarnation. */
+  /** Takes an instant of the schedule. During a reset the instant is left to the next incarnation. */
   async #takeDue(pending: PendingDue): Promise<void> {
     const { fired } = pending
     if (fired === null) return

@@ -48,7 +48,7 @@ export class SyncRunner {
   #owner: SyncOwner | null = null
   /** True after a reset, which may have mended the sync. */
   #mayGoOn = false
-  /** True once it has turned out that there is no such sync. */
+  /** True once it has turned out that the sync does not exist. */
   #isForgotten = false
   #work: Promise<void> | null = null
 
@@ -61,7 +61,7 @@ export class SyncRunner {
       readonly isMember: () => Promise<boolean>
       /** Called with a failure that concerns more than this sync. */
       readonly onFailure: (error: unknown) => void
-      /** Called when there is no such sync, and nothing left to do. */
+      /** Called when the sync does not exist, and nothing is left to do. */
       readonly onUnknown: () => void
     },
   ) {

@@ -1,4 +1,7 @@
-/** The commands that ask for one run, with nothing to look at before: each shows what becomes of it. */
+/**
+ * The commands that ask for one run, and show nothing before they ask. Each shows the progress and the result
+ * of the run.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 import { askAndShow } from '../ask-and-show.ts'
 import { booleanOption, textOption, type Command } from '../command.ts'

@@ -74,7 +74,7 @@ export const command: Command = {
   },
 }
 
-/** Lets readers share stdin one after the other: each goes on where the one before stopped. */
+/** Lets readers share stdin one after the other: each reader goes on where the last one stopped. */
 function keptOpen(stdin: TextSource): TextSource {
   const lines = stdin[Symbol.asyncIterator]()
   return { [Symbol.asyncIterator]: () => ({ next: () => lines.next() }) }

@@ -6,7 +6,7 @@ import { GLOBAL_OPTIONS } from '../parse-command-line.ts'
 export type Named = 'SYNC' | 'DESTINATION' | 'ENV'
 
 interface Words {
-  /** The words before the one that is completed, without `sluice`. */
+  /** The words before the word to complete, without `sluice`. */
   readonly before: readonly string[]
   /** The word to complete, as far as it is typed. */
   readonly word: string

@@ -11,7 +11,7 @@ import { completeWords, type Named } from './complete-words.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 type Shell = (typeof SHELLS)[number]
-/** The word with which the scripts ask. */
+/** The scripts ask for candidates with this word in place of the name of a shell. */
 const CANDIDATES = 'candidates'
 /** Nobody waits for longer after a press of Tab. */
 const PATIENCE_MS = 5_000

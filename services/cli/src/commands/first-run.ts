@@ -1,6 +1,6 @@
 /**
- * The first run in a folder that has no log yet. Such a folder may be a second clone, or be on a new machine,
- * and then the destination has the rows already. So the command says what will be sent, and asks where
+ * The first run in a folder that has no log yet. The folder may be a second clone, or be on a new machine,
+ * and then the destination has the rows already. So the command says what will be sent. It also asks, if
  * somebody can answer and the files show that the project is older.
  */
 import { existsSync } from 'node:fs'
@@ -108,8 +108,8 @@ async function addedRows(control: Control, syncs: readonly string[], signal: Abo
 }
 
 /**
- * True if Git has one of the folder's YAML files. Its index is read here, since `git` runs what a folder
- * says.
+ * True if Git has one of the folder's YAML files. This reads Git's index itself, since `git` runs programs
+ * that a folder names.
  */
 async function isCommitted(dir: string): Promise<boolean> {
   let root = dir

@@ -154,7 +154,10 @@ function optionLines(options: { readonly [name: string]: OptionSpec }): [string,
   })
 }
 
-/** Two columns. The right one is wrapped, and begins below a left one that is too wide. */
+/**
+ * Lays lines out in two columns. The right text is wrapped. It begins below the left text if that is too
+ * wide.
+ */
 function columns(lines: readonly (readonly [string, string])[], width: number, maxLeft = MAX_LEFT): string[] {
   const maxWidth = Math.min(maxLeft, Math.floor(width / 2))
   const left = Math.max(...lines.map(([text]) => (text.length <= maxWidth ? text.length : 0)))

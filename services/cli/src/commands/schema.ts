@@ -43,8 +43,8 @@ export function resourceJsonSchema(): object {
 }
 
 /**
- * Makes the schema accept what the decoder accepts. Where text is wanted, any scalar counts as written. A
- * reference may stand for a whole text, number or boolean.
+ * Makes the schema accept what the decoder accepts. Where text is wanted, the decoder takes any scalar as the
+ * text in the file. A reference may stand for a whole text, number or boolean.
  */
 function allowScalarsAndReferences(schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.const !== undefined || schema.enum !== undefined) return

@@ -30,7 +30,7 @@ export const setCommand: Command = {
     const { args, stdin, stdout, stderr, signal, json, color } = context
     const name = keptName(args.positionals[0] ?? '')
     const value = await readSecret(stdin, { text: `Value of ${name} (not shown)`, stderr, signal })
-    // Another process may have the vault, and mask the value only there.
+    // Another process may have the vault open. It masks the value only in its own output.
     mask(value)
     const grants = textOption(args, 'for')
     const view = await withSecrets(context, control =>

@@ -1,7 +1,8 @@
 /**
  * Control of a project in its folder. One process at a time works in a folder. The first command that asks
  * for something takes the folder's lock, and lets others ask through a socket. The others find the lock
- * taken, and ask there. Reading needs neither: many may read together where nobody works.
+ * taken, and ask there. Reading needs neither lock nor socket: many commands may read together while no
+ * process works in the folder.
  */
 import { existsSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
@@ -32,8 +33,8 @@ const MAX_RESOURCES = 1_000
 const SHOWN_EDITS = 3
 
 /**
- * The subject of a question. A sync: the project has to have it. `past`: the answer makes no files in a
- * folder in which nothing ran. `folder`: it makes the folder's files.
+ * The subject of a question. If it is a sync, the project has to have that sync. With `past`, the answer
+ * makes no files in a folder in which nothing ran. With `folder`, the answer makes the folder's files.
  */
 type About = { readonly sync: string } | 'past' | 'folder'
 
@@ -160,7 +161,7 @@ export class FolderControl implements Control {
       } catch (error) {
         const mayPass = isSluiceError(error, 'conflict') || isSluiceError(error, 'unreachable')
         if (!mayPass || !error.retryable) throw error
-        // This error names the process that has the lock, so it is the one to report.
+        // This error names the process that has the lock, so this error is reported.
         if (error.code === 'conflict') refused = error
         if (elapsedMs() - startedAt > patienceMs) throw refused ?? error
       }
@@ -171,7 +172,7 @@ export class FolderControl implements Control {
   async #holderOrSelf(about: About): Promise<Control> {
     if (this.#held !== null) return this.#held.control
     const { catalog, hostOf, hasHistory, askHolder } = this.#options
-    // It throws for mistakes in the project before anything is opened.
+    // This throws for mistakes in the project before anything is opened.
     let expected: SourceSpec | null = null
     if (typeof about === 'object') {
       const { signal } = new AbortController()

@@ -143,7 +143,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
 function namingServer(conflict: SluiceError, dataDir: string): SluiceError {
   try {
     const [pid = '', url = ''] = readFileSync(join(dataDir, URL_FILE), 'utf8').trim().split(' ')
-    // It throws if that process is gone, and a killed one has left the file.
+    // This throws if that process is gone. A killed process leaves the file behind.
     process.kill(Number(pid), 0)
     const message = `\`sluice up\` serves this folder already, at ${url} (process ${pid}): use that one, or stop it first.`
     return new SluiceError('conflict', message, { cause: conflict })
@@ -165,7 +165,9 @@ function loginsOf(
   })
 }
 
-/** The health of this process. It leaves out the check of the folder's lock, which it has itself. */
+/**
+ * The health of this process. It leaves out the check of the folder's lock, since this process has the lock.
+ */
 function healthOf({ checks }: ServeFolderOptions): HealthSource {
   return {
     ...{ profile: 'embedded', version: sluiceVersion(), startedAt: Date.now(), host: hostname() },

@@ -48,7 +48,7 @@ export class SharedServices {
     return { drain, ended }
   }
 
-  /** Rejects as the services did, for the last one who needed them. */
+  /** Ends the services when nobody needs them any more. Rejects if the services have failed. */
   async #end(): Promise<void> {
     const running = this.#running
     if (running === null) return

@@ -38,7 +38,7 @@ export function failedText(
   return `${lines.join('\n')}\n`
 }
 
-/** Returns how many rows may have arrived, if the sync sends such rows again only on request. */
+/** Returns how many rows may have arrived, if the sync sends these rows again only on request. */
 export function unknownRows({ rows, atMostOnce = false }: FailedPage): number {
   return atMostOnce ? rows.filter(({ outcome }) => outcome === 'unknown').length : 0
 }

@@ -28,7 +28,9 @@ export function shownKey(key: string): string {
 }
 
 let segmenter: Intl.Segmenter | undefined
-/** Made with the first text that is not ASCII: making it takes a tenth of a short command. */
+/**
+ * The segmenter is made with the first text that is not ASCII, since that takes a tenth of a short command.
+ */
 function graphemesOf(text: string): Iterable<Intl.SegmentData> {
   segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
   return segmenter.segment(text)

@@ -98,7 +98,7 @@ export function progressLines(
   if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
-  // A wait says the same as a notice, and until when.
+  // A wait says the same as a notice, and also how long it lasts.
   if (run.status === 'queued' && run.waiting === undefined)
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))

@@ -21,7 +21,7 @@ function isPassed({ problems, differences }: CaseResult): boolean {
   return problems.length + differences.length === 0
 }
 
-/** Prints a case, below the name of its file if it is the first of it. */
+/** Prints a case. The first case of a file comes below the name of the file. */
 export function testLine(result: CaseResult, isFirst: boolean, paint: Paint): string {
   const { file, line, name, ms } = result
   const head = isFirst ? `${paint('bold', safe(file))}\n` : ''
@@ -57,7 +57,7 @@ function detailLines({ problems, differences, requests }: CaseResult): readonly 
   return lines
 }
 
-/** Only lines that differ, with those around them in a long value left out. */
+/** Returns only the lines that differ, without the other lines of a long value. */
 function changedLines(expected: unknown, found: unknown): readonly string[] {
   const [before, after] = [yamlLines('', expected), yamlLines('', found)]
   const isIn = (lines: readonly string[]): ((line: string) => boolean) => {
@@ -88,7 +88,7 @@ export function testsEnd(results: readonly CaseResult[], paint: Paint): string {
   return `\n${passed}${rest} ${paint('dim', elapsed(ms))}\n`
 }
 
-/** The report in the XML that CI systems read: a suite for each file, a case for each case. */
+/** The report in the XML that CI systems read. It has a suite for each file. */
 export function junitText(results: readonly CaseResult[]): string {
   const byFile = Map.groupBy(results, ({ file }) => file)
   const suites = [...byFile].map(([file, cases]) => {

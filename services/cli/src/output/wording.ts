@@ -14,7 +14,7 @@ export interface OutputOptions {
   readonly timeZone?: string | undefined
 }
 
-/** Made with the first large figure, since that takes some 15 ms. */
+/** The format is made with the first large number, since that takes some 15 ms. */
 let grouping: Intl.NumberFormat | undefined
 
 /** `12,345`. */
@@ -75,7 +75,7 @@ export function runDuration(run: RunView, now: number): string {
   return elapsed(Math.max(0, end - Date.parse(run.startedAt)))
 }
 
-/** The colour of a run's state. */
+/** Returns the text in the colour of the run's status. */
 export function paintStatus(status: RunView['status'], text: string, paint: Paint): string {
   switch (status) {
     case 'success':

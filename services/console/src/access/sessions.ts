@@ -97,7 +97,10 @@ export class Sessions {
     return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
   }
 
-  /** It is slow on purpose: the holder of a session could use it to guess tokens, at this price each. */
+  /**
+   * Deriving a key is slow on purpose. The holder of a session could guess tokens, and each guess takes this
+   * time.
+   */
   #keyOf({ name, value }: NamedToken): Promise<Buffer> {
     const kept = this.#keys.get(name) ?? derived(value, 'sluice session', KEY_BYTES)
     this.#keys.set(name, kept)

@@ -1,7 +1,7 @@
 /**
- * Decides who may ask. A server with tokens wants one with each request, or the session of a login with one.
- * A server without tokens lets only this machine ask, and no foreign page in one of its browsers: a page can
- * send requests to 127.0.0.1, and by DNS rebinding even read the answers.
+ * Decides who may ask. On a server with tokens, each request needs a token, or the session of a login with a
+ * token. A server without tokens lets only this machine ask, and no foreign page in one of its browsers: a
+ * page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
  */
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'

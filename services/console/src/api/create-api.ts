@@ -30,7 +30,7 @@ import type { PageAnswer, WebPages } from './web-pages.ts'
 const MAX_BODY_BYTES = 64 * 1024
 /** A name in a path may be percent-encoded. */
 const MAX_PARAM_CHARACTERS = 1_000
-/** A page of another origin may send neither before this server has allowed it. */
+/** Browsers let a page of another origin send these types only after this server has allowed it. */
 const YAML = ['application/yaml', 'application/x-yaml']
 const TIMEOUT_MS = 60_000
 /** A list of up to this many items is written at once. */
@@ -257,7 +257,7 @@ function signalOf(
   return AbortSignal.any([gone, ending, late.signal])
 }
 
-/** Everybody may load the pages, so the token is checked only if there is no such page. */
+/** Everybody may load the pages, so the token is checked only if the path has no page. */
 function pageOf({ method, url, headers }: FastifyRequest, pages: WebPages | undefined): PageAnswer | null {
   const [path = ''] = url.split('?')
   if (pages === undefined || !['GET', 'HEAD'].includes(method) || path.startsWith('/api')) return null

@@ -2,7 +2,7 @@
 
 /**
  * An answer of the API is data that a browser may not run or show. A page may load files of this server, but
- * no script or style within its text. Neither is ever shown in a frame.
+ * no script or style within its text. Browsers show neither of them in a frame.
  */
 const API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 const PAGE_POLICY = [

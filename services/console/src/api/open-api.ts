@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { PROBLEM_STATUSES, PROBLEM_TYPE } from './problems.ts'
 import type { Route } from './route.ts'
 
-/** It grows when the API can do more. `v1` in the paths grows when clients have to change. */
+/** This version grows when the API can do more. `v1` in the paths grows when clients have to change. */
 const API_VERSION = '1.0'
 
 type Json = z.core.JSONSchema.JSONSchema

@@ -66,13 +66,13 @@ export function document(value: object): Answer & { readonly kind: 'document' } 
 
 /** The bounds within which a server carries an operation out. */
 export interface Limits {
-  /** The time that the operation may take; a stream has no such limit. Default: a minute. */
+  /** The time that the operation may take; a stream has no limit. Default: a minute. */
   readonly timeoutMs?: number
   /** The most bytes of its body. Default: 64 KB. */
   readonly bodyBytes?: number
   /** The most requests at once. Default: any number. */
   readonly atOnce?: number
-  /** The most requests of one caller at once. Default: as many as of all. */
+  /** The most requests of one caller at once. Default: `atOnce`. */
   readonly atOncePerCaller?: number
 }
 

@@ -116,7 +116,7 @@ const OWN: { readonly [Name in CallName | AskName]?: Handling<Name> } = {
     ),
 }
 
-/** The routes of all operations, but for those that are served `within` another's route. */
+/** The routes of all operations, except operations that are served `within` the route of another one. */
 export const ROUTES: readonly Route[] = OPERATION_NAMES.flatMap(name =>
   withinOf(name) === undefined ? [routeOf(name)] : [],
 )

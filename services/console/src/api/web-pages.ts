@@ -71,8 +71,8 @@ export class WebPages {
   }
 
   /**
-   * Answers a GET of a path outside the API. Any path that is no file gets the one page, which knows the
-   * addresses of its screens. Null for an asset that does not exist.
+   * Answers a GET of a path outside the API. Any path that is no file gets the page of the console, which
+   * knows the addresses of its screens. Null for an asset that does not exist.
    */
   answer({ path, acceptEncoding, ifNoneMatch }: PageRequest): PageAnswer | null {
     const found = this.#files.get(path)

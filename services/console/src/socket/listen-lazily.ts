@@ -12,7 +12,10 @@ import type { Logger } from '@sluice/runtime/logger'
 import { freshSocketPath } from './socket-path.ts'
 
 const ONLY_OWNER = 0o600
-/** The time for answers that are on their way at the end. A client that follows a run would never end. */
+/**
+ * Answers that are on their way at the end have this time. The answer to a client that follows a run would
+ * never end.
+ */
 const ANSWERS_WITHIN_MS = 1_000
 
 export interface LoadedApi extends AsyncDisposable {

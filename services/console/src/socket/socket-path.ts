@@ -1,7 +1,8 @@
 /**
  * The path of the socket on which the process that has a folder open listens. The socket is in the folder
- * itself, so that commands find it. The path of a socket may have only about a hundred bytes. If the folder's
- * is longer, the socket is in a private temporary folder, and a file in the folder has its path.
+ * itself, so that commands find it. The path of a socket may have only about a hundred bytes. If its path in
+ * the folder would be longer, the socket is in a private temporary folder, and a file in the folder has its
+ * path.
  */
 import { lstatSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -14,7 +14,7 @@ import { MASK } from '@sluice/secrets/redact'
 /** A run waits this long for a token, or for a secret. */
 export const PATIENCE_MS = 5 * 60_000
 
-/** The longest pause before it asks again whether log and store answer. */
+/** The longest pause before the next attempt to reach the log and the store of tokens. */
 const OUTAGE_PAUSE_MS = 500
 
 /** The access token of one attempt. */
@@ -37,7 +37,10 @@ export interface AttemptCredentials {
   ready(options: { signal: AbortSignal }): Promise<SluiceError | null>
   /** Notes an answer. Returns true if it refuses the credential, and a new one may help. */
   answered(credential: Credential, status: number): boolean
-  /** True if its refusal says nothing of the next one, so that a request may be sent once more. */
+  /**
+   * True if a refusal of this credential says nothing about the next one. The request may then be sent once
+   * more.
+   */
   isOlder(credential: Credential): boolean
 }
 
@@ -122,7 +125,10 @@ export function isOAuth({ auth }: DestinationSpec): boolean {
 
 type Fill = (text: string) => string
 
-/** Returns the header Authorization of a destination; null if it has none, or one for each attempt. */
+/**
+ * Returns the header Authorization of a destination. Returns null if it has none, or if each attempt has its
+ * own.
+ */
 export function authorizationOf({ auth }: DestinationSpec, fill: Fill): Authorization | null {
   if (auth === undefined || 'oauth2' in auth) return null
   if ('bearer' in auth) {

@@ -95,7 +95,7 @@ export class DestinationTokens implements AsyncDisposable {
 
 /**
  * Reads and writes the login of a destination in the vault. Reading throws `config` if the login may not go
- * there.
+ * to a host of the destination.
  */
 function loginsOf(vault: Vault, destination: string, uses: readonly SecretUse[]): Logins {
   return {

@@ -19,8 +19,8 @@ export class Neighbours {
   }
 
   /**
-   * Returns true if another sync has this destination, too, and false if the resources cannot be read. Then a
-   * sync leaves slots free only once another one holds some. Rejects when aborted.
+   * Returns true if another sync has this destination, too. Returns false if the resources cannot be read.
+   * The sync then leaves slots free only once another sync holds some. Rejects when aborted.
    */
   async has(
     { sync, destination }: { readonly sync: string; readonly destination: string },
@@ -57,7 +57,7 @@ export class Neighbours {
   }
 }
 
-/** Returns null for a sync that cannot be parsed. It sends nothing. */
+/** Returns null for a sync that cannot be parsed, since that sync sends nothing. */
 function destinationOf(spec: string): string | null {
   try {
     const resource = parseResource(spec)

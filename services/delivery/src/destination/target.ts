@@ -33,8 +33,8 @@ import {
 } from './attempt-credentials.ts'
 
 /**
- * The certificates of a run's connections. Servers behind one name may have several, so the one that expires
- * first counts, for each side.
+ * The certificates of a run's connections. Servers behind one name may have several certificates. For each
+ * side, the certificate that expires first counts.
  */
 export class ShownCertificates {
   #seen: ShownTls | undefined
@@ -104,7 +104,7 @@ export interface Target {
   readonly idempotencyHeader: string | null
   readonly timeoutMs: number
   readonly slotLifeMs: number
-  /** The destination's scope first. */
+  /** The scope of the destination comes first. */
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
   /** True if a request that may have arrived is not sent again. */
@@ -132,8 +132,8 @@ export interface Target {
 export const LOOKED_AT_BYTES = 1024 * 1024
 
 /**
- * Throws `config`, and names the secret, if one is not set, may not go to this destination, or makes an
- * impossible header or parameter.
+ * Throws `config`, which names the secret, if a secret is not set, may not go to this destination, or makes
+ * an impossible header or parameter.
  */
 export function resolveTarget(
   definition: Definition,

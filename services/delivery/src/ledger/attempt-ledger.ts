@@ -3,7 +3,7 @@
  * answer, or at once if somebody waits for it. Then it writes the retry entries and captured values that
  * follow from it. A request is finished when the log has acknowledged all of these. Each append ends with the
  * checkpoint from which a successor goes on (PROTOCOL.md §8). After an incomplete append, the successor goes
- * on from the checkpoint before.
+ * on from the checkpoint of the append before.
  *
  * States: open → failed (an append was refused, or may be incomplete: `failure` aborts, and nothing more is
  * written).
@@ -26,7 +26,10 @@ import type { UnownedAttempt } from './request-history.ts'
 
 /** Requests that were written within a second count as being as old as the first of them. */
 const STEP_MS = 1_000
-/** In a run of days, times between the ends of its requests are kept less exactly. */
+/**
+ * The most marks in memory. With more, every second mark is dropped, so the age is less exact in a run that
+ * lasts for days.
+ */
 const MAX_MARKS = 4_096
 
 interface Mark {
@@ -38,7 +41,7 @@ interface Mark {
 export class OldestRequest {
   #marks: Mark[] = []
 
-  /** Notes a request that is taken into work. Offsets rise. `writtenAt` is in ms since 1970. */
+  /** Notes a request that is taken into work. Offsets must rise. `writtenAt` is in ms since 1970. */
   taken(offset: number, writtenAt: number): void {
     const last = this.#marks.at(-1)
     if (last !== undefined && writtenAt - last.writtenAt < STEP_MS) return
@@ -71,7 +74,8 @@ interface LedgerOptions {
   readonly run: number
   readonly counts: CountsByOp
   /**
-   * The offsets of the first attempts of earlier owners, by offset in `requests`, at or above the position.
+   * The offset of the first attempt that earlier owners wrote for each request at or above the position. The
+   * keys are offsets of `requests`.
    */
   readonly firstAttempts: ReadonlyMap<number, number>
   /** The offset after the last acknowledged record of `attempts`. */
@@ -108,7 +112,7 @@ export class AttemptLedger {
   readonly #finishedCounts = new Map<number, CountsByOp>()
   /** The offset of the first attempt of each request at or above the watermark. */
   readonly #firstAttempts: Map<number, number>
-  /** The lowest of them; null if it has to be looked for. */
+  /** The lowest offset among the first attempts; null if it has to be looked for. */
   #lowestFirst: number | null = null
   #counts: CountsByOp
   /** The counts of the open run, including finished requests above the watermark. */
@@ -192,14 +196,14 @@ export class AttemptLedger {
   }
 
   /**
-   * The time when the oldest unfinished request was written, in ms since 1970, to the second; null if none
-   * is.
+   * The time when the oldest unfinished request was written, in ms since 1970, to the second. Null if no
+   * request is unfinished.
    */
   get oldestAt(): number | null {
     return this.unfinished === 0 ? null : this.#oldest.writtenAt(this.position)
   }
 
-  /** Takes the request at this offset into work. Offsets rise. */
+  /** Takes the request at this offset into work. Offsets must rise. */
   start(requestOffset: number, writtenAt?: number): void {
     if (writtenAt !== undefined) this.#oldest.taken(requestOffset, writtenAt)
     this.#watermark.start(requestOffset)
@@ -207,7 +211,7 @@ export class AttemptLedger {
     this.lately.took()
   }
 
-  /** Passes over offsets of `requests` that hold no request. */
+  /** Skips offsets of `requests` that hold no request. */
   skipTo(nextOffset: number): void {
     this.#watermark.skipTo(nextOffset)
   }
@@ -328,10 +332,10 @@ export class AttemptLedger {
   }
 
   /**
-   * Encodes attempts, the last one with a checkpoint. This is the checkpoint from before these attempts
-   * finish their requests. So a successor reads at least one of the requests again and opens the run, even if
-   * all are finished. Only in an open run does it wait for late requests of its predecessor and look for
-   * gaps.
+   * Encodes attempts, and adds a checkpoint to the last one. The checkpoint is as it was before these
+   * attempts finish their requests. So a successor reads at least one of the requests again and opens the
+   * run, even if all are finished. The successor waits for late requests of its predecessor, and looks for
+   * gaps, only in an open run.
    */
   #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
     const { io, attempts, ownership } = this.#options

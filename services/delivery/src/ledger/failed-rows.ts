@@ -27,7 +27,7 @@ export class FailureReasons {
   /** The requests whose rows will be sent again, by offset, as long as they are not finished. */
   readonly #retried = new Map<number, { readonly group: Group; readonly rows: number }>()
   #last: { readonly reason: Reason; readonly group: Group } | null = null
-  /** It grows with each change. */
+  /** Grows with each change of the reasons. */
   version = 0
 
   constructor(now: () => number = Date.now) {
@@ -85,7 +85,7 @@ export class FailureReasons {
     this.version += 1
   }
 
-  /** Null for one more reason than are kept. */
+  /** Returns null for a new reason if the most reasons are kept already. */
   #groupOf({ outcome, status, error }: Reason, key: string): Group | null {
     const last = this.#last
     const whole = { outcome, status, error }
@@ -115,7 +115,7 @@ export class FailureReasons {
   }
 }
 
-/** Returns the rows of a failed attempt that go on in these parts; null if none do. */
+/** Returns the rows of a failed attempt that will be sent again in these parts; null if there are none. */
 export function retriedRows(
   { outcome, status, error }: UnownedAttempt,
   parts: readonly Pick<PartHistory, 'positions'>[],

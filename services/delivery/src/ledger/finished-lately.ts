@@ -6,7 +6,7 @@ import { countsOf } from '@sluice/domain/counts'
 const WINDOW_MS = 10_000
 /** Rows that are finished within this time count as finished together. */
 const STEP_MS = 250
-/** Rows of a shorter time say nothing of the speed. */
+/** A shorter time counts as this long, since it says too little about the speed. */
 const LEAST_MS = 1_000
 
 interface Counted {

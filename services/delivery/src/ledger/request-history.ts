@@ -57,20 +57,25 @@ export interface PartHistory {
   /** The number of attempts with exactly these rows. */
   readonly sends: number
   /**
-   * The number of these that were answered. After each answer the next attempt gets a new idempotency key.
+   * The number of attempts with exactly these rows that were answered. After each answer the next attempt
+   * gets a new idempotency key.
    */
   readonly answers: number
-  /** The rows of which an attempt was, or may have been, unknown. A later failure of them stays unknown. */
+  /**
+   * The rows for which the outcome of an attempt was, or may have been, unknown. If a later attempt fails,
+   * they stay unknown.
+   */
   readonly uncertain: UncertainRows
-  /** True if a predecessor may have sent it once more without a record. */
+  /** True if a predecessor may have sent this part once more without a record. */
   readonly maybeSent: boolean
   /**
-   * True once it was sent again with a new token, since the API refused one. This does not count as a retry.
+   * True once the part was sent again with a new token, since the API refused the old one. This does not
+   * count as a retry.
    */
   readonly triedNewToken: boolean
   /** True if the API has judged nothing but the token so far, and has refused that. */
   readonly tokenRefused: boolean
-  /** The intent that its last record is, if no attempt follows it. */
+  /** The last record of the part, if that is an intent; else null. */
   readonly intent: UnownedAttempt | null
   /** The number of intents since its last attempt. After each of them the process died. */
   readonly intents: number
@@ -81,9 +86,8 @@ export interface PartHistory {
 }
 
 /**
- * The rows of an attempt that finished at least one of them. Rows that went on in a part occur again later in
- * the list, so the last entry with a row counts for it. `attempts` is the number of attempts that the rows
- * were in.
+ * The rows of an attempt that finished at least one of its rows. A row that went on in a part occurs again
+ * later in the list, and its last entry counts. `attempts` is the number of attempts with these rows.
  */
 export interface EndedRows {
   readonly positions: Positions
@@ -92,7 +96,7 @@ export interface EndedRows {
 }
 
 export interface RequestHistory {
-  /** Recorded attempts, without throttled ones and attempt 0. The next attempt has the following number. */
+  /** Recorded attempts, without throttled ones and attempt 0. The next attempt gets the next number. */
   readonly attempts: number
   /** The number of different parts that were sent, including the whole request. */
   readonly requests: number
@@ -179,7 +183,7 @@ function notOpen({ requestOffset, attempt, part }: UnownedAttempt): SluiceError 
 /** Returns the parts that follow an attempt; `throttled` if it changes nothing. */
 function nextParts(attempt: UnownedAttempt): readonly NextPart[] | 'throttled' {
   const { outcome, final } = attempt
-  // An attempt of an earlier version has no such field.
+  // An attempt of an earlier version lacks this field.
   const parts: readonly NextPart[] | null | undefined = attempt.parts
   if (parts !== null && parts !== undefined) return parts
   if (outcome === 'throttled') return final ? [] : 'throttled'
@@ -197,7 +201,7 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     sends: isSame ? part.sends + sent : 0,
     answers: isSame ? part.answers + answer : 0,
     uncertain: uncertainAfter(part.uncertain, attempt),
-    // If it may have been sent before this attempt, its rows are uncertain already.
+    // If the part may have been sent before this attempt, its rows are already uncertain.
     maybeSent: false,
     intent: null,
     intents: 0,
@@ -213,7 +217,7 @@ function goesOnWhole(next: readonly NextPart[]): boolean {
   return next.some(({ rows }) => rows === null)
 }
 
-/** True if each row of a part goes on in another one. Then the attempt finishes no row. */
+/** True if each row of a part goes on in one of the next parts. Then the attempt finishes no row. */
 function allGoOn(positions: Positions, next: readonly NextPart[]): boolean {
   if (positions === null) return false
   return next.reduce((sum, { rows }) => sum + (rows?.length ?? 0), 0) === positions.length
@@ -232,7 +236,7 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
   return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null, partBody: null }
 }
 
-/** A run keeps to no longer wait, whoever wrote the record. */
+/** The longest wait of a part in a run, even if a record says more. */
 const MAX_WAIT_MS = 7 * 86_400_000
 
 /**
@@ -245,7 +249,7 @@ export function leftOfWaitMs({ last, waitMs }: PartHistory): number {
 }
 
 function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
-  // An attempt of an earlier version has no such time.
+  // An attempt of an earlier version lacks this time.
   return typeof nextTryAt === 'number' ? nextTryAt - startedAt - durationMs : 0
 }
 
@@ -280,9 +284,9 @@ export function ownKey(request: {
 }
 
 /**
- * Returns the idempotency key with which an earlier run sent the very same request, if that request is
- * unknown and the API can have stored no answer under the key. This holds if the rows were exactly that one
- * request, its last attempt had no answer, and method, URL and body are unchanged. Else returns null.
+ * Returns the idempotency key with which an earlier run sent the same request, or null. The earlier request
+ * must have had the same rows, method, URL and body. Its outcome must be unknown, and its last attempt must
+ * have had no answer, so that the API can have stored none under the key.
  */
 export function earlierKey(request: Request, hash: string): string | null {
   const first = request.rows[0]?.retried
@@ -300,7 +304,7 @@ export function earlierKey(request: Request, hash: string): string | null {
 }
 
 function positionsOf({ part }: Pick<Attempt, 'part'>): Positions {
-  // An attempt of an earlier version has no such field.
+  // An attempt of an earlier version lacks this field.
   return Array.isArray(part) ? part : null
 }
 
@@ -312,7 +316,7 @@ export function isUncertain(uncertain: UncertainRows, { seq }: { readonly seq: n
 }
 
 /**
- * Returns the uncertain rows after an attempt. Beside rows with an outcome of their own, an attempt lists
+ * Returns the uncertain rows after an attempt. An attempt lists the rows with an outcome of their own, and
  * each row that is unknown and stays open.
  */
 function uncertainAfter(

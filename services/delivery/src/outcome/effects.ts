@@ -95,7 +95,7 @@ export function effectsOf(finished: FinishedRequest): Effects {
   return { retry, captured, counts }
 }
 
-/** Returns the effects of a request whose attempts an earlier owner has all recorded; null for any other. */
+/** Returns the effects of a request if an earlier owner has recorded all of its attempts; else null. */
 export function answeredEffects(request: Request, history: RequestHistory | undefined): Effects | null {
   if (history === undefined || history.parts.length > 0) return null
   const { attempts, requests, ended } = history
@@ -159,7 +159,10 @@ function isMissing(op: Op, outcome: Outcome): boolean {
   return op === 'removed' ? isArrived(op, outcome) : op === 'changed' && outcome === 'missing'
 }
 
-/** Returns the values to keep with the row, as JSON; null to delete them. `now` is what the answer gave. */
+/**
+ * Returns the values to keep with the row, as JSON; null to delete them. `now` has the values that the answer
+ * gave.
+ */
 function keptValues(
   row: RequestRow,
   { outcome, isGone, now }: { readonly outcome: Outcome; isGone: boolean; now: string | null },
@@ -234,8 +237,8 @@ function unrenderableAttempt(
 }
 
 /**
- * Finishes the unrenderable rows at that offset: returns the attempt to write and its effects. The attempt is
- * null if a predecessor has written it: that is `recorded`.
+ * Returns the attempt that finishes the unrenderable rows at this offset, and its effects. The attempt is
+ * null if a predecessor has written it. `recorded` is then the written attempt.
  */
 export function unrenderableEnd(
   offset: number,
@@ -267,9 +270,10 @@ interface Closed {
  * (PROTOCOL.md §8, §11).
  *
  * - A request that waits to be sent again gets the outcome of its last attempt.
- * - A request that was never sent is unsent. So is one of which the API has judged nothing but the token.
- * - If a predecessor may have sent it once more, its last attempt is not known. Then it is unknown, under the
- *   key of the next attempt, since the unrecorded one had that key.
+ * - A request that was never sent is unsent. A request is also unsent if the API has judged nothing but its
+ *   token.
+ * - If a predecessor may have sent the request once more, its last attempt is not known. The request is then
+ *   unknown. It gets the key of the next attempt, since the unrecorded attempt had that key.
  */
 export function closeRequest(
   history: PartHistory,

@@ -72,10 +72,7 @@ function cutText({ answerLimitBytes }: Target): string {
   return `the answer is longer than the ${answerLimitBytes} bytes that are looked at, or damaged`
 }
 
-/**
- * Makes the verdict unknown if the answer contradicts it for a row that it does not identify: an item with
- * another outcome names no row of the request.
- */
+/** Makes the verdict unknown if an item of the answer contradicts it and names no row of the request. */
 function withStrays(verdict: Verdict, rowAnswers: RowAnswers): Verdict {
   const { outcome } = verdict
   const strays = rowAnswers.kind === 'known' ? [...rowAnswers.strays] : []
@@ -114,11 +111,15 @@ function defaultVerdict(answer: Answer, { rows, trigger, uncertain }: AnsweredRe
   return verdictOfAnswer(answer, Date.now())
 }
 
-/** To search a longer body (in characters) for sentences takes too long for each failed request. */
+/**
+ * A body with more characters is not searched for sentences, since that takes too long for each failed
+ * request.
+ */
 const LOOKED_AT_FOR_SENTENCES = 262_144
 
 /**
- * Returns the part of a body that says what went wrong, or else all of it. `cut`: the body's end is missing.
+ * Returns the part of a body that says what went wrong, or else all of it. `cut` is true if the end of the
+ * body is missing.
  */
 function reasonText(body: AnswerBody, cut: boolean): { readonly text: string; readonly cut: boolean } {
   const { json, text } = body
@@ -169,7 +170,9 @@ interface Judging {
   readonly outcome: Verdict['outcome']
 }
 
-/** The attempt of a batch records at most this much of its rows: errors, and captured values. */
+/**
+ * The attempt of a batch records at most this many bytes of errors, and of captured values, of single rows.
+ */
 const MAX_ERROR_BYTES = 1_000_000
 const MAX_CAPTURED_BYTES = 4_000_000
 
@@ -191,7 +194,7 @@ function judgeRows(
   let errorBytes = 0
   let capturedBytes = 0
   let lacking: string | null = null
-  // One item may name many rows.
+  // One item may name many rows, so its values are captured once.
   const kept = new Map<RowAnswer | undefined, CapturedNow>()
   for (const [position, row] of request.rows.entries()) {
     const answer = named.get(position)
@@ -217,8 +220,8 @@ function judgeRows(
 }
 
 /**
- * Errors are made of at most this many characters of an answer. It is more than an error shows, since a
- * secret may be longer than its mask. It is bounded, since one item may name many rows, each with this text.
+ * Errors are made of at most this many characters of an answer. An error shows fewer, but a secret may be
+ * longer than its mask. There is a limit since one item may name many rows, and each row gets the text.
  */
 const MAX_ERROR_SOURCE = 4096
 
@@ -242,7 +245,7 @@ function capturedOf(
 ): CapturedNow {
   const captures = target.captures[request.trigger]
   if (captures.length === 0 || (answer?.as ?? outcome) !== 'delivered') return NOTHING
-  // A secret is in no topic (R20), and a masked one would be sent to the API as if it were the value.
+  // No topic may hold a secret (R20). A masked secret would be sent to the API as if it were the value.
   const isHidden = (json: string): boolean => isSecret(json, target.secrets)
   if (!target.batched[request.trigger] && request.rows.length === 1)
     return status < 200 || status > 299 ? NOTHING : captureFrom(captures, body, isHidden)

@@ -29,7 +29,7 @@ export interface AllowedRetries {
 export interface Settled {
   readonly outcome: Verdict['outcome']
   readonly rows: readonly RowResult[]
-  /** The parts in which rows go on. Null if all rows go on together, or none does. */
+  /** The parts in which rows go on. Null if all rows go on together, or none goes on. */
   readonly parts: readonly NextPart[] | null
   /**
    * The pause until the first of the rows that go on is sent again, in ms. Null if none goes on, or all are
@@ -61,9 +61,9 @@ interface Row {
   readonly seq: number
   readonly isNamed: boolean
   readonly verdict: Verdict['outcome']
-  /** True if the rule that decided on it leaves it to the next run. */
+  /** True if the rule that decided on the row leaves it to the next run. */
   readonly waitsForNextRun: boolean
-  /** Unknown, instead of a failure, if the row is uncertain. A throttled row is unsent. */
+  /** A failure of an uncertain row is unknown. A throttled row is unsent. */
   readonly outcome: Outcome
   readonly error: string | null
   readonly captured: string | null
@@ -129,7 +129,7 @@ function rowsOf({ trigger, rows, history, verdict, judged }: JudgedRequest): rea
 }
 
 /**
- * Returns the outcome of all rows if it is the same one, else the outcome of the request. A throttled answer
+ * Returns the outcome of the rows if all have the same, else the outcome of the request. A throttled answer
  * that names every row has decided on all of them. So it counts as an attempt like any other.
  */
 function outcomeOf(

@@ -30,7 +30,7 @@ export class EarlyEnd implements Disposable {
         .until(() => why() !== null, { signal: this.#over.signal })
         .then(
           () => this.end(why() ?? ''),
-          // The run is over, or the view failed, which its owner reports.
+          // The run is over, or the view has failed. The owner of the view reports the failure.
           () => undefined,
         )
     }

@@ -1,7 +1,7 @@
 /**
  * Keeps the order of requests with the same key. Only a replay has several requests of a key in one run
- * (R11). A request has its turn once all earlier requests with one of its keys are finished. So none waits
- * for a later one.
+ * (R11). A request has its turn once all earlier requests with one of its keys are finished. So no request
+ * waits for a later one.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
@@ -14,12 +14,15 @@ type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'unfinished' | 'room'>
 export class KeyOrder {
   /** The last request of each key. */
   readonly #last = new Map<string, number>()
-  /** Twice the keys of unfinished requests, if these are many. */
+  /**
+   * The limit of keys in memory. It becomes twice the number of keys of unfinished requests, if these are
+   * many.
+   */
   #maxKeys = MAX_KEYS
 
   /**
-   * Waits for the turn of a request of a replay. Offsets rise. A request that goes alone waits for all before
-   * it.
+   * Waits for the turn of a request of a replay. Offsets must rise. A request with `alone` waits for all
+   * earlier requests.
    */
   async turn(
     { offset, alone, rows }: { readonly offset: number; readonly alone: boolean } & Pick<Request, 'rows'>,
@@ -31,7 +34,7 @@ export class KeyOrder {
     if (!isFree()) await ledger.room(isFree, { signal })
   }
 
-  /** Queues a request. Offsets rise. Returns a function that says whether its turn has come. */
+  /** Queues a request. Offsets must rise. Returns a function that says whether its turn has come. */
   join(offset: number, keys: readonly string[], ledger: Pick<Ledger, 'isUnfinished'>): () => boolean {
     const earlier = new Set<number>()
     for (const key of keys) {

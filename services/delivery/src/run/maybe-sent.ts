@@ -1,6 +1,6 @@
 /**
- * Requests that a predecessor may have sent without a record, and that may still arrive. It leaves such
- * requests behind if it ends without a `release` (PROTOCOL.md §8).
+ * Requests that a predecessor may have sent without a record, and that may still arrive. There may be some if
+ * the predecessor ended without a `release` (PROTOCOL.md §8).
  *
  * States: `none` (it released the partition) or `of the open run` (until that run ends) → `of an earlier run`
  * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more.
@@ -16,7 +16,7 @@ export type ArriveUntil = (target: Target) => number
 
 /**
  * Notes which requests are under way, for successors. Requests of a dead process may still reach the API,
- * since the kernel delivers what the process had written to its sockets. A successor waits where such
+ * since the kernel delivers what the process had written to its sockets. A successor waits where these
  * requests could arrive after its own (PROTOCOL.md §8).
  */
 export interface LateSends {
@@ -97,7 +97,10 @@ export class MaybeSent {
   #left: number | null = null
   #waitsFor: WaitNow | null = null
 
-  /** `isClean`: the predecessor left nothing. `arriveUntil` says until when its requests may arrive. */
+  /**
+   * `isClean` is true if the predecessor left nothing under way. `arriveUntil` says until when its requests
+   * may arrive.
+   */
   constructor(isClean: boolean, arriveUntil: ArriveUntil) {
     this.#arriveUntil = arriveUntil
     this.#state = isClean ? 'none' : 'of the open run'
@@ -148,7 +151,10 @@ export class MaybeSent {
     this.#state = 'none'
   }
 
-  /** The run is skipped. Its target is not known here, so the next run waits for its requests. */
+  /**
+   * Notes that the run is skipped. The target of the run is not known here, so the next run waits for its
+   * requests.
+   */
   runPassedOver(): void {
     if (this.#state === 'of the open run') this.#state = 'of an earlier run'
   }
@@ -157,7 +163,7 @@ export class MaybeSent {
     return this.#state === 'of an earlier run'
   }
 
-  /** The run has ended: all its requests are finished, and none can arrive any more. */
+  /** Notes that the run has ended: all its requests are finished, and none can arrive any more. */
   runEnded(): void {
     if (this.#state === 'of the open run') this.#state = 'none'
   }

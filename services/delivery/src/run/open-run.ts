@@ -95,7 +95,7 @@ export interface DeliveryParts {
   readonly attempts: TopicPartition
   /** This partition's share of the memory of the process. */
   readonly share: ByteShare
-  /** Its share for requests that are read again to be sent again. */
+  /** This partition's share for requests that are read again when they are sent again. */
   readonly againShare: LateShare
 }
 
@@ -171,7 +171,7 @@ export async function openRun(
     deps.stageMetrics?.sends(run.sync, target.destination)
     return {
       ...{ begin, target, sending, early, precautions, nextSeq, nextChange: 0, fault: null },
-      // It may be known from the start, or turn out during the run.
+      // The error may be known from the start, or occur during the run.
       get unsendable() {
         return unsendable ?? sending.unsendable
       },
@@ -277,14 +277,16 @@ async function* readAgain(
 }
 
 /**
- * Returns how much longer a run may last. It is never more than the whole, even if the clock was set back.
+ * Returns how much longer a run may last. It is never more than `maxDurationMs`, even if the clock was set
+ * back.
  */
 function leftMs(maxDurationMs: number, startedAt: number): number {
   return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
 }
 
 /**
- * Returns the fault of a run that fails because its requests cannot be sent. No change of it is uncertain.
+ * Returns the fault of a run that fails because its requests cannot be sent. No change of the run is
+ * uncertain.
  */
 export function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
   const unsendable = open?.unsendable ?? null

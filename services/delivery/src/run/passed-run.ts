@@ -1,8 +1,8 @@
 /**
  * Runs that end before delivery has reached their `run-end` (PROTOCOL.md §11):
  *
- * - A run that cannot be opened, since its definition or some of its requests cannot be read, is skipped.
- *   The next run takes all of it as unknown.
+ * - A run that cannot be opened, since its definition or some of its requests cannot be read, is skipped. The
+ *   next run takes all of its changes as unknown.
  * - A run whose renderer cannot go on is ended here.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
@@ -49,13 +49,13 @@ export class PassedRun {
     return true
   }
 
-  /** Passes over a run that cannot be opened. Throws the reason if it concerns more than this run. */
+  /** Skips a run that cannot be opened. Throws the reason if it concerns more than this run. */
   begin(run: number, reason: unknown): void {
     if (concernOf(reason) !== 'sync' || !this.#isOver(run)) throw reason
     this.#run = run
   }
 
-  /** Notes that its end, or the next run, is reached. */
+  /** Notes that the end of the skipped run, or the next run, is reached. */
   end(): void {
     this.#run = null
     this.#torn = null
@@ -115,8 +115,8 @@ export async function endWithoutRenderer(
         continue
       }
       const { counts, nextChange: from, died } = await finished(number)
-      // The partition may have reached the end of the run meanwhile, or the run may be over. The request of
-      // the renderer counts even if it is no longer on `runs`, since a report of progress replaces it there.
+      // The partition may have reached the end of the run meanwhile, or the run may be over. The request for
+      // the end counts even if it is no longer on `runs`, since a report of progress replaces it there.
       const isEnded = reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))

@@ -8,14 +8,17 @@ import { bySums, JUDGED_MS, kindOfFailure } from '@sluice/domain/destination-hea
 import { latencyBin } from '@sluice/history/latency-bins'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 
-/** The attempts of a minute are counted together; those that are too old for a judgement, of five minutes. */
+/**
+ * The attempts of one minute are counted together. Attempts that are too old for a judgement are counted
+ * together by five minutes.
+ */
 const SPAN_MS = 60_000
 const COARSE_MS = 5 * 60_000
 const KEPT_MS = 3_600_000
-/** A span counts at most this many kinds of errors, and any more as one. */
+/** A span counts at most this many kinds of errors separately, and all further kinds as one. */
 const MAX_KINDS = 16
 const OTHER = 'other errors'
-/** At most this many bins of durations. */
+/** A span has at most this many bins of durations. */
 const MAX_BINS = 200
 
 interface Span extends Pick<AttemptsSpan, 'from' | 'run'> {
@@ -45,13 +48,16 @@ export class RecentCounts {
     return this.#version
   }
 
-  /** True while attempts of the last minute fail. People should soon see that this changes. */
+  /** True while attempts of the last minute fail. People should see soon when this changes. */
   get isIll(): boolean {
     const span = this.#spans.at(-1)
     return span !== undefined && bySums(span).state !== 'healthy'
   }
 
-  /** Begins a run to this destination. It goes on from the counts of the run before, if they are of it. */
+  /**
+   * Begins a run to this destination. It goes on from the counts of the run before, if that run had the same
+   * destination.
+   */
   begin(destination: string): void {
     if (destination === this.#destination) return
     this.#destination = destination
@@ -65,7 +71,7 @@ export class RecentCounts {
   /** Takes an attempt at a request with this many rows. It ignores one that was not sent. */
   take(attempt: UnownedAttempt, rows: number): void {
     if (attempt.attempt === 0) return
-    // It is divided by intention, and its parts are judged.
+    // A rejected batch that is divided does not count, since its parts will count.
     if (attempt.outcome === 'rejected' && (attempt.parts ?? []).length > 0) return
     const now = Date.now()
     const span = this.#spanFor(attempt.run, now)
@@ -109,7 +115,7 @@ export class RecentCounts {
     else addKind(span.errors, kindOfFailure(status, error))
   }
 
-  /** The span of this run and time. A run begins one of its own, so that it is judged by itself. */
+  /** The span of this run and time. Each run begins a new span, so that the run is judged by itself. */
   #spanFor(run: number, now: number): Span {
     const last = this.#spans.at(-1)
     if (last !== undefined && last.run === run && now - last.from < SPAN_MS && now >= last.from) return last

@@ -173,7 +173,7 @@ export class PartitionReporter {
       return { counts, failures: failures.version, attempts: recent.version, isIll: recent.isIll }
     }
     let reported = look()
-    // A run that comes to a stop is reported until nothing was finished for a while.
+    // If a run comes to a stop, reports go on until no row was finished for a while.
     let isStillFast = false
     let watched = { run: ledger.run, since: performance.now() }
     let reportedAtMs = performance.now()
@@ -228,7 +228,7 @@ export class PartitionReporter {
     await this.#writeProgress([{ kind: 'takeover', since, until: null, detail: HANDS_OVER }])
   }
 
-  /** Writes a report. If it fails, so does the ledger, which ends the work. */
+  /** Writes a report. If that fails, the ledger fails, too, which ends the work. */
   async #writeProgress(waits: readonly Wait[]): Promise<void> {
     const { ledger } = this.#options
     const { progress: counts, run } = ledger

@@ -38,7 +38,7 @@ export function queueWait({
 
 /** This many changes are reported at once, and one more after each pause. */
 const MAX_CHANGES_AT_ONCE = 10
-/** People do not care about ends that differ by less. */
+/** Waits whose ends differ by less count as the same. */
 const SAME_END_MS = 2_000
 
 export class ReportedWaits {
@@ -47,7 +47,7 @@ export class ReportedWaits {
   #left = MAX_CHANGES_AT_ONCE
   #refilledMs = 0
 
-  /** `before` has the wait that an earlier owner of the run reported last. It may be over. */
+  /** `before` has the wait that an earlier owner of the run reported last. That wait may be over. */
   constructor(before: readonly Wait[]) {
     this.#reported = before[0] ?? null
   }
@@ -58,7 +58,8 @@ export class ReportedWaits {
   }
 
   /**
-   * Takes the present wait. Returns true if it is to be reported now. `refillMs` bounds how often that is.
+   * Takes the present wait. Returns true if it is to be reported now. `refillMs` is the pause between two
+   * reports of frequent changes.
    */
   see(wait: WaitNow | null, { nowMs, refillMs }: { nowMs: number; refillMs: number }): boolean {
     this.#seen = wait === null ? null : this.#since(wait)
@@ -72,7 +73,7 @@ export class ReportedWaits {
     return true
   }
 
-  /** Adds the begin of the wait. Records hold whole ms. */
+  /** Adds the time at which the wait began. Records hold whole ms. */
   #since(wait: WaitNow): Wait {
     const since = wait.kind === this.#seen?.kind ? this.#seen.since : Date.now()
     return { ...wait, since, until: wait.until === null ? null : Math.ceil(wait.until) }

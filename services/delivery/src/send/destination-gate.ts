@@ -20,11 +20,11 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
 import { Burst, Permit, type PermitEnd } from './permit.ts'
 
-/** The pause before it asks again whether the group, or the limits store, answers. */
+/** The pause before the gate asks the group, or the limits store, again. */
 const PAUSE_MS = 500
 /**
- * If the limits store is out of reach for longer, another process should take over. To replace a dead
- * connection takes less.
+ * If the limits store is out of reach for longer, another process should take over. A dead connection is
+ * replaced in less time.
  */
 const UNREACHABLE_AFTER_MS = 15_000
 
@@ -32,7 +32,7 @@ const ONE_FINISHED: ReturnedParts = { unused: 0, finished: 1 }
 
 /** People do not see shorter waits. */
 export const MIN_SHOWN_WAIT_MS = 1_000
-/** The reasons of the limits that people see. */
+/** The reasons for waits that people see. */
 const SHOWN_WAITS: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'kind' | 'detail'> } = {
   rate: { kind: 'limit', detail: 'the rate limit is used up' },
   concurrency: { kind: 'limit', detail: 'other requests use all of the concurrency limit' },
@@ -64,7 +64,10 @@ export class DestinationGate {
   /** The last batch of returned permits. The queue returns permits of a short time together. */
   #returning: Promise<void> | null = null
   readonly #burst = new Burst()
-  /** Resolves once requests of the last lease could reach their connections, before the next one begins. */
+  /**
+   * Resolves once the requests of the last lease had time to reach their connections. The next lease begins
+   * only then.
+   */
   #lastBurst = Promise.resolve()
 
   /**
@@ -174,7 +177,7 @@ export class DestinationGate {
     const onEnd = (end: PermitEnd): void => {
       burstEnds(end)
       const isUsed = end !== 'unused' && end !== 'late'
-      // The health goes first, since a free slot is taken at once.
+      // The health is reported before the slot is freed, since a free slot is taken at once.
       if (isUsed || lease.isProbe) this.#report(lease, isUsed ? end : 'unclear')
       this.#giveBack(lease, isUsed ? ONE_FINISHED : { unused: 1, finished: 0, late: end === 'late' })
     }
@@ -222,8 +225,7 @@ const MAX_FAILED_PROBES = 3
 
 /**
  * Returns true if the destination is dead: three probes have failed, at least one of them since the start of
- * the run. So a run that finds the breaker open ends only by evidence of its own time. `ageMs` is the age of
- * the run.
+ * the run. So old probes do not end a run that finds the breaker open. `ageMs` is the age of the run.
  */
 export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
   return failedProbes >= MAX_FAILED_PROBES && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs

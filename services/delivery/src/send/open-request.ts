@@ -50,8 +50,8 @@ export class OpenRequest {
   }
 
   /**
-   * Takes an attempt of one of its parts, in the order in which they are recorded. Only the last one is
-   * final.
+   * Takes an attempt of one of its parts. Attempts come in the order in which they are recorded. Only the
+   * last attempt is final.
    */
   take(made: UnownedAttempt): TakenAttempt {
     const before = this.#history

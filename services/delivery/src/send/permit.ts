@@ -14,13 +14,14 @@ export type PermitEnd = Health | 'unused' | 'late'
 
 /**
  * Bounds how many requests a partition sends within one lease. A busy process, or one with large requests,
- * gets only some of them to their connections before the lease ends. With as many again, all could be late
- * each time. So a lease with a late request halves the number, and each request in time raises it by one.
+ * gets only some of them to their connections before the lease ends. If the next lease had as many requests,
+ * all could be late each time. So a lease with a late request halves the number, and each request in time
+ * raises it by one.
  */
 export class Burst {
   #size = Infinity
 
-  /** True after a lease with a late request, until the bound has grown away. */
+  /** True after a lease with a late request, until the bound has grown beyond its limit. */
   get isBounded(): boolean {
     return this.#size !== Infinity
   }
@@ -29,7 +30,9 @@ export class Burst {
     return this.#size
   }
 
-  /** Begins a lease of this many permits. The caller calls the result at the end of each of them. */
+  /**
+   * Begins a lease of this many permits. The caller calls the returned function at the end of each permit.
+   */
   begin(permits: number): (end: PermitEnd) => void {
     let used = permits
     let isHalved = false

@@ -25,7 +25,7 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
   }
   const first = firstChangeOf(record) ?? open.nextChange
   if (first < open.nextChange) {
-    // Renderers of two versions, which close batches by different rules, could write such requests.
+    // Renderers of two versions, which close batches by different rules, could write requests like these.
     const found = `the rows from ${first} on come again at offset ${offset}`
     open.fault = { from: open.nextChange, error: `request ${record.seq} repeats rows: ${found}` }
     return false
@@ -39,7 +39,10 @@ function firstChangeOf(record: Request | Unrenderable): number | undefined {
   return carrierOf(record) ?? record.rows[0]?.seq
 }
 
-/** Returns the change of a request that a replay sends again. Its rows have the seqs of their own run. */
+/**
+ * Returns the seq of the change that carries a replayed request. The rows of the request have the seqs of the
+ * run that recorded it.
+ */
 function carrierOf(record: Request | Unrenderable): number | undefined {
   return 'replayOf' in record ? record.replayOf?.change : undefined
 }

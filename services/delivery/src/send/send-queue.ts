@@ -1,8 +1,9 @@
 /**
  * Sends the requests of one partition and run, in order, as the destination's limits allow. A request that
- * failed may wait for a retry, while those behind it go on. So that a run never hangs, it gives up if it is
- * cancelled or takes too long, or if its destination throttles for an hour without one success. Queued
- * requests then become unsent, and waiting ones get the outcome of their last attempt (PROTOCOL.md §8, §11).
+ * failed may wait for a retry, while those behind it go on. So that a run never hangs, the queue gives up if
+ * the run is cancelled or takes too long, or if its destination throttles for an hour without one success.
+ * Queued requests then become unsent, and waiting ones get the outcome of their last attempt (PROTOCOL.md §8,
+ * §11).
  *
  * States: sending → giving up (all that is queued or waits is recorded). Both → stopped (nothing more is
  * taken; requests under way are finished, and waiting ones are left to a successor).
@@ -67,11 +68,11 @@ export interface SendQueueOptions extends Ends {
    * rows would wait for it.
    */
   readonly removalsFirst: boolean
-  /** Reads requests again that waited to be sent again. */
+  /** Reads waiting requests again when they are due. */
   readonly read: WaitingOptions['read']
   /** Renders rows of a request again, as smaller requests. */
   readonly parts: Pick<PartRenderer, 'render' | 'forget'>
-  /** Returns the share for the memory of these. The first call opens it. */
+  /** Returns the share for the memory of requests that are sent again. The first call opens it. */
   readonly share: () => ByteShare
   readonly partition: number
   readonly runId: string
@@ -80,8 +81,8 @@ export interface SendQueueOptions extends Ends {
   /** Returns numbers from 0 to below 1. */
   readonly random: () => number
   /**
-   * While requests are sent one by one, each attempt gets an intent, which shows the request that ends
-   * processes.
+   * While requests are sent one by one, each attempt gets an intent. The intent shows at which request a
+   * process died.
    */
   readonly precautions: Precautions
   /** Aborts, with the reason as a text, when nothing more may be sent. */
@@ -97,7 +98,7 @@ const HURRIED_BELOW = 0.5
 const NO_RETRIES: AllowedRetries = { pauseMs: () => null, splits: false }
 
 /**
- * If a lease came too late, its use counts as late by at least this long. So a series of instant failures
+ * A request that was late for its lease counts as late by at least this time. So a series of instant failures
  * also ends.
  */
 const MIN_LATENESS_MS = 5
@@ -147,7 +148,7 @@ export class SendQueue {
     return this.#unsendable
   }
 
-  /** The wait that keeps it from sending; null while it sends. */
+  /** The wait that keeps the queue from sending; null while it sends. */
   get waitsFor(): ReturnType<typeof queueWait> {
     const { gate, target } = this.#options
     return queueWait({
@@ -183,7 +184,7 @@ export class SendQueue {
     }
   }
 
-  /** Returns why a part is not sent again for which a dead process left an intent; null if it is sent. */
+  /** Returns why a part with an intent of a dead process is not sent again; null if it is sent. */
   #whyGivenUp({ intent, intents }: PartHistory): string | null {
     if (this.#options.target.atMostOnce) return intent === null ? null : DIED_SENDING
     return givenUpAfter(intents, 'attempts')
@@ -210,7 +211,7 @@ export class SendQueue {
     this.#options.parts.forget()
     if (this.#options.abort.aborted) return
     if (!this.#options.target.atMostOnce) return
-    // A successor would take a request with an intent for sent.
+    // A successor would take a request with an intent as sent.
     const intended = this.#queue.filter(ready => ready.hasIntent === true)
     this.#queue = this.#queue.filter(ready => ready.hasIntent !== true)
     for (const ready of intended) this.#close(ready, NOT_SENT)
@@ -357,7 +358,7 @@ export class SendQueue {
       this.#sendAgain({ ...ready, hasIntent, lateMs: lateMs + Math.max(sent.lateMs, MIN_LATENESS_MS) })
       return
     }
-    // The slot is free with the answer. The request is unrecorded until its attempt is acknowledged.
+    // The answer frees the slot. The request is unrecorded until its attempt is acknowledged.
     permit.end(sent?.health ?? 'unclear')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
@@ -391,7 +392,7 @@ export class SendQueue {
   }
 
   #broken(broken: Broken): void {
-    // The clock of another machine gave the start of the run.
+    // The start of the run is by the clock of another machine, which may differ.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
     if (!isDead(broken, ageMs)) return
     this.#options.recent.stop('breaker', brokenText(broken))

@@ -44,7 +44,7 @@ export interface Sent {
    * For a throttled attempt, the pause that the destination asked for, or the time until its limit is reset.
    */
   readonly retryAfterMs: number | null
-  /** True if all rows, or some, were throttled. */
+  /** True if at least one row was throttled. */
   readonly throttles: boolean
   /** The health of the destination by this attempt. */
   readonly health: Health
@@ -101,7 +101,7 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   if (result.kind === 'answered') target.certificates.note(result.tls)
-  // Many long answers may come at a time, and to judge one takes some milliseconds.
+  // Many long answers may come at the same time, and judging one takes some milliseconds.
   await shortTurn()
   const judged = judge(result, { ...request, uncertain: history.uncertain }, target)
   const { verdict } = judged
@@ -153,7 +153,7 @@ function isLate(result: SendResult): result is Failed {
   return result.kind === 'failed' && result.late === true
 }
 
-/** Returns the failure of all late calls as one, which took as long as all of them. */
+/** Returns one failure for all late calls. Its duration is the sum of their durations. */
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
     `no connection was open in time for a lease of the limits in ${timeoutMs} ms: ` +
@@ -183,7 +183,10 @@ function idempotencyKey(
   return { key, repeatsEarlier: false }
 }
 
-/** True for a request that was not sent. It stays unknown, under its key, if an earlier run left it so. */
+/**
+ * True for a request that was not sent. If an earlier run left it unknown, it stays unknown, with the same
+ * key.
+ */
 function isNeverSent({ answered, outcome }: Verdict): boolean {
   return !answered && (outcome === 'unsent' || outcome === 'rejected')
 }
@@ -258,7 +261,7 @@ function textOf(body: Request['body']): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
 }
 
-/** Returns the job with its hash, so that sending it takes less of the short life of a lease. */
+/** Returns the job with its hash. The hash is computed before the lease, since a lease is short. */
 export function hashed<J extends SendJob>(job: J, target: Target): J {
   return job.hash === undefined ? { ...job, hash: hashOf(job.request, target) } : job
 }
@@ -284,7 +287,10 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   }
 }
 
-/** Returns a hash that the same request has again, even if its secrets have changed. */
+/**
+ * Returns a hash that does not depend on secrets. So the same request has the same hash after its secrets
+ * change.
+ */
 function hashOf({ method, path, body }: Request, target: Target): string {
   return requestHash(method, urlOf({ baseUrl: target.shownBaseUrl }, path, ''), body)
 }

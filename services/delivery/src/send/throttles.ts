@@ -61,8 +61,8 @@ export class ThrottleWindow {
   }
 
   /**
-   * Takes an attempt that was not throttled, which widens the window. Returns true if the window is gone with
-   * it.
+   * Takes an attempt that was not throttled, which widens the window. Returns true if this attempt ends the
+   * window.
    */
   served(attempt: UnownedAttempt): boolean {
     if (hasArrived(attempt)) this.#throttledSince = null
@@ -126,7 +126,7 @@ export class Throttles {
     return Math.max(ownMs * (1 + this.#random() * JITTER), askedMs ?? 0)
   }
 
-  /** Notes that the destination took, or rejected, a request. The next pause is a first one again. */
+  /** Notes that the destination took, or rejected, a request. The next pause is as short as the first one. */
   served(destination: string): void {
     this.#throttled.delete(destination)
   }

@@ -26,8 +26,8 @@ export class UnrecordedRequests {
   }
 
   /**
-   * Counts a request with each of these limits. Returns a function that ends this. Only its first call
-   * counts.
+   * Counts a request with each of these limits. Returns a function that takes the request out of the count.
+   * Only its first call has an effect.
    */
   add(limits: Limits): () => void {
     let isUnrecorded = true

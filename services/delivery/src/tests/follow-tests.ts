@@ -54,7 +54,7 @@ function groupOf(prefix: string): string {
 interface Waiting {
   readonly request: TestRequest
   readonly offset: number
-  /** It is not sent after this time, in ms since 1970. */
+  /** The test is not sent after this time, in ms since 1970. */
   readonly until: number
 }
 
@@ -150,7 +150,7 @@ class TestPartition {
     const { request, until } = waiting
     this.#run(waiting, async () => {
       using _slot = await this.#slots.take({ signal: this.#ends.drain })
-      // The person has seen by then that no process took it up.
+      // By then the person has read that no process took the test up.
       if (Date.now() >= until) return
       const { worker, marker } = { worker: this.#worker, marker: this.#marker }
       await this.#append(aboutToSend(request))

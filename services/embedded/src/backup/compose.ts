@@ -1,6 +1,6 @@
 /**
- * Backs up the log of a folder, also while a process works in it, and restores it. All else in the folder
- * follows from the log, but for the key of its vault.
+ * Backs up the log of a folder, also while a process works in it, and restores it. Everything else in the
+ * folder, except the key of the vault, follows from the log.
  */
 import {
   chmodSync,
@@ -64,7 +64,7 @@ export async function backUp(
     if (key === 'copied') copyFileSync(keyFile, join(to, KEY))
     const project = join(dataDir, PROJECT)
     if (existsSync(project)) copyFileSync(project, join(to, PROJECT))
-    // It comes last, so that a backup that was cut off is known by its absence.
+    // This file is written last. So a backup that was cut off lacks it.
     writeNewFile(join(to, ABOUT), `${JSON.stringify({ at })}\n`)
     return { at, key }
   } catch (error) {
@@ -100,8 +100,8 @@ function fileError(what: string, error: unknown): SluiceError {
 /**
  * Restores a backup. Rejects with `conflict` if a process works in the folder, or if it has a log and
  * `replaces` is false. A log that is replaced stays beside the restored one, as `log.db.replaced`, and its
- * keys stay in the key file. If the process is killed on the way, the folder has the log that it had, whole,
- * or that of the backup.
+ * keys stay in the key file. If the process is killed on the way, the folder has either its old log or the
+ * log of the backup, and all of it.
  */
 export async function restore(
   dataDir: string,
@@ -169,7 +169,7 @@ function assertNothingReplaced({
   }
 }
 
-/** Copies a file to the disk, for this user alone: others may have been let into the backup. */
+/** Copies a file to the disk, for this user alone, since others may have the right to read the backup. */
 function copyPrivately(from: string, to: string): void {
   try {
     copyFileSync(from, to)
@@ -195,7 +195,7 @@ async function assertWhole(file: string): Promise<void> {
       db.close()
       tidy()
     }
-    // It throws for a log of another version of Sluice.
+    // This throws for a log of another version of Sluice.
     await createSqliteLog({ file, readOnly: true })[Symbol.asyncDispose]()
   } catch (error) {
     throw new SluiceError('corrupt', `The log of the backup cannot be used: ${messageOf(error)}`, {
@@ -221,8 +221,8 @@ function joinKeys(from: string, dataDir: string): void {
 }
 
 /**
- * Gives the log a second name, under which it stays, and returns that name. An earlier log that was replaced
- * keeps its own.
+ * Gives the log a second name, under which it stays, and returns that name. A log that was replaced earlier
+ * keeps its own name.
  */
 function keepBeside(log: string): string {
   takeInJournal(log)
@@ -235,7 +235,7 @@ function keepBeside(log: string): string {
   return kept
 }
 
-/** Writes the journal that a killed process left into the log itself, if the log can be read. */
+/** Merges the journal of a killed process into the log, if the log can be read. */
 function takeInJournal(log: string): void {
   try {
     const database = new DatabaseSync(log)

@@ -101,7 +101,7 @@ function accessFault(path: string, mode: number): string | null {
   }
 }
 
-/** Reads it as it is, without its journal. */
+/** Reads the file as it is, without its journal. */
 function sqliteFault(path: string): string | null {
   const url = pathToFileURL(path)
   url.searchParams.set('immutable', '1')
@@ -145,7 +145,10 @@ export interface FolderAround {
   readonly env: Environment
 }
 
-/** `around` is null for the process that works in the folder: it has the files open, and need not look. */
+/**
+ * `around` is null in the process that works in the folder, since it has the files open and need not check
+ * them.
+ */
 export async function folderChecks(
   dir: string,
   dataDir: string,
@@ -213,8 +216,8 @@ async function sizeCheck(dataDir: string): Promise<Check> {
 }
 
 /**
- * The check of the lock. A process that works in the folder is fine. A socket on which nobody listens is left
- * of a killed one.
+ * The check of the lock. A process that works in the folder is fine. A killed process leaves a socket on
+ * which nobody listens.
  */
 function holderCheck(socket: string | null, isAtWork: boolean): Check {
   if (socket === null || !existsSync(socket)) return ok('lock', 'no process works in the folder')

@@ -1,6 +1,6 @@
 /**
  * Runs tests of syncs: on the pipeline of this profile, with rows and answers that a test gives. Its files
- * are in a temporary folder, in memory where the system has such a folder.
+ * are in a temporary folder, which is in memory if the system has a folder there.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
