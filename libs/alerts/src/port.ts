@@ -5,7 +5,7 @@ export interface MailServer {
   readonly port: number
   /** True for TLS from the first byte. Otherwise the sender uses STARTTLS if the server has it. */
   readonly secure: boolean
-  /** True to send nothing without TLS. */
+  /** True to refuse a connection without TLS. */
   readonly requireTls: boolean
   readonly login: { readonly user: string; readonly password: string } | null
   /** False to refuse addresses that are not public. */
@@ -28,8 +28,8 @@ export interface Mail {
 export interface MailSender {
   /**
    * Resolves with null once the server has taken the mail for all receivers, and with the reason otherwise.
-   * It waits for at most half a minute. May be called concurrently. Rejects only with the signal's reason,
-   * when aborted; the server may have taken the mail then.
+   * It waits for at most half a minute. May be called concurrently. Rejects only when aborted, with the
+   * signal's reason. The server may have taken the mail even then.
    */
   send(mail: Mail, options: { signal: AbortSignal }): Promise<string | null>
 }

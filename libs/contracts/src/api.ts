@@ -34,13 +34,15 @@ const errorGroup = z.object({
   error: z.string().nullable(),
   key: z.string(),
   count: z.int().min(1),
-  /** While the run is under way: the rows of these that it will send again. Absent without such rows. */
+  /**
+   * While the run is under way: the number of these rows that it will send again. Absent if there are none.
+   */
   retried: count.optional(),
   /** The time of the first such failure, if it is known. */
   since: timestamp.optional(),
 })
 
-/** One run. `triggers` has only those that the sync has. */
+/** One run. `triggers` has only the triggers that the sync has. */
 export const runView = z.object({
   id: z.string(),
   sync: z.string(),
@@ -55,7 +57,9 @@ export const runView = z.object({
   error: z.string().nullable(),
   /** The kind of the error of a failed run, if it is known. */
   errorCode: z.enum(ERROR_CODES).optional(),
-  /** The places of the mistake that failed the run, if they are known. A server names fields, not files. */
+  /**
+   * The places of the mistake that made the run fail, if they are known. A server names fields, not files.
+   */
   errorDetails: z.array(errorDetail).optional(),
   triggers: z.object({
     added: triggerCounts.optional(),
@@ -66,8 +70,8 @@ export const runView = z.object({
   invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
   held: heldView.optional(),
   /**
-   * Present while the run brings the delivered state up to date from its topics: the records that it has read
-   * so far, of how many, and why the state is rebuilt, if it is.
+   * Present while the run brings the delivered state up to date from its topics. It has read `records` of
+   * `of` records. `why` says why the state is rebuilt; null if it is not.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
   /** The waits of an open run. Absent while it waits for nothing. */
@@ -80,7 +84,7 @@ export const runView = z.object({
   by: z.string().optional(),
   /** Rows that wait for somebody's decision, so that the run skipped them. Absent without such rows. */
   rowsHeldBack: count.optional(),
-  /** True for a run that failed since its sync is suspended: no process can work on the sync. */
+  /** True for a run that failed because its sync is suspended: no process can work on the sync. */
   setAside: z.literal(true).optional(),
   /** Sentences for people about the run. */
   notices: z.array(z.string()).optional(),
@@ -92,7 +96,7 @@ export const runView = z.object({
   errors: z.array(errorGroup).optional(),
   /** The first failure of its rows, which usually caused the others. Only the last run of a sync has it. */
   firstError: errorGroup.optional(),
-  /** True while nothing was delivered of a run, though rows failed. */
+  /** True while some rows of the run failed and no row was delivered. */
   failing: z.literal(true).optional(),
   /** Present while the run is under way, once its rows are compared. */
   progress: progressView.optional(),
@@ -114,13 +118,13 @@ export const attemptOutcome = z.enum([
 const milliseconds = z.number().min(0).nullable()
 /** Durations in milliseconds; null if they were not recorded. */
 const attemptTiming = z.object({
-  /** From the record of the request, or of the attempt before it, to its start. */
+  /** From the record of the request, or of the attempt before this one, to the start of this attempt. */
   queuedMs: milliseconds,
   /** The part of that time in which it waited for the limits. */
   limitMs: milliseconds,
-  /** From its start to the first byte of the answer. */
+  /** From the attempt's start to the first byte of the answer. */
   firstByteMs: milliseconds,
-  /** From its start to its end. */
+  /** From the attempt's start to its end. */
   durationMs: milliseconds,
 })
 /** The outcome of one row, if it differs from the attempt's. */
@@ -207,7 +211,7 @@ export const failedPage = z.object({
 export const certificateView = z.object({
   subject: z.string(),
   issuer: z.string(),
-  /** The names and addresses that it is for. */
+  /** The host names and addresses that the certificate is valid for. */
   names: z.array(z.string()),
   validFrom: timestamp,
   validUntil: timestamp,
@@ -243,8 +247,8 @@ export const previewView = z.object({
   /** Rows per trigger, 0 for a trigger that the sync does not have. Rows that are not shown count, too. */
   counts: z.object({ added: count, changed: count, removed: count }),
   /**
-   * Requests as they would be sent, with secrets masked. They have no idempotency key, which only an attempt
-   * gets.
+   * Requests as they would be sent, with secrets masked. They have no idempotency key, since only an attempt
+   * gets one.
    */
   requests: z.array(
     z.object({
@@ -259,7 +263,7 @@ export const previewView = z.object({
       sample: z.literal(true).optional(),
     }),
   ),
-  /** Rows of which no request can be rendered, with the reason. */
+  /** Rows for which no request can be rendered, with the reason. */
   rejected: z
     .array(
       z.object({
@@ -351,13 +355,13 @@ export const syncView = z.object({
   rows: z.object({ failed: count, heldBack: count }),
   certificates: tlsShown,
   /**
-   * The time since which the destination lacks rows of the model: the begin of the first run after the last
-   * one that delivered all. Null if the last run did. Servers of earlier versions do not answer it.
+   * The time since when the destination lacks rows of the model: the start of the first run after the last
+   * run that delivered all rows. Null if the newest run did. Servers of earlier versions do not answer it.
    */
   behindSince: timestamp.nullable().optional(),
   /**
    * The rows that runs delivered since the time that the caller asked about, to the quarter of an hour. With
-   * `isWhole: false` there may be more, since some of the runs are not known any more.
+   * `isWhole: false` there may be more, since some of the runs are no longer known.
    */
   delivered: z.object({ rows: count, isWhole: z.boolean() }).optional(),
   /**
@@ -378,7 +382,10 @@ export const resourceView = z.object({
   text: z.string().optional(),
   /** The project whose folder it comes from. Empty for a resource that was written on a server. */
   project: z.string().optional(),
-  /** It grows with each change. Absent for a resource that comes straight from a file of the folder. */
+  /**
+   * The version, which grows with each change. Absent for a resource that comes straight from a file of the
+   * folder.
+   */
   version: count.optional(),
   ...{ changedAt: timestamp.nullable().optional(), changedBy: z.string().nullable().optional() },
 })
@@ -410,7 +417,10 @@ export const sessionView = z.object({
   /** `session`: the caller sent a cookie. `local`: the server wants no token, and nobody logs in or out. */
   by: z.enum(['session', 'token', 'local']),
   roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
-  /** `endsAt` is the latest end of the session, `idleUntil` its end if nobody uses it. Null without one. */
+  /**
+   * `endsAt` is the latest end of the session. `idleUntil` is its end if nobody uses it. Both are null
+   * without a session.
+   */
   endsAt: timestamp.nullable(),
   idleUntil: timestamp.nullable(),
 })
@@ -431,7 +441,7 @@ export const problem = z.object({
   status: z.int(),
   detail: z.string(),
   code: z.enum(ERROR_CODES),
-  /** True if the same request may succeed later though nobody changes anything. */
+  /** True if the same request may succeed later even if nobody changes anything. */
   retryable: z.boolean(),
   errors: errorDetails,
   /**

@@ -1,6 +1,6 @@
 /**
  * Rows by column, on their way from the database into Avro. Texts stay bytes, and numbers have the units of
- * Avro, so that no JavaScript value is made of each.
+ * Avro. So no value becomes a JavaScript value of its own.
  */
 
 /**

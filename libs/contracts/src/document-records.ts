@@ -14,13 +14,14 @@ export const resourceRecord = recordOf('ResourceRecord', 'A resource as applied.
   at: field('When it was changed.', nullable(millis)),
   by: field('Who changed it.', nullable(text)),
   /**
-   * Its author's comments are kept. Null if only the fields were written, if it is too long, and in records
-   * of earlier versions.
+   * The text keeps its author's comments. Null if only the fields were written, if the text is too long, and
+   * in records of earlier versions.
    */
   text: field('The YAML that the resource was read from.', nullable(text)),
   /**
-   * It tells projects apart that are named after their folders and so have the same name. Null for a project
-   * with a name of its own, for a resource that was written on a server, and in records of earlier versions.
+   * Distinguishes projects that have the same name because they are named after their folders. Null for a
+   * project with a name of its own, for a resource that was written on a server, and in records of earlier
+   * versions.
    */
   folder: field('The folder of a project that is called like it.', nullable(text)),
 })
@@ -31,7 +32,7 @@ export interface Owner {
   readonly project: string
   /** The folder of a project that is named after it. Absent or null for a project with its own name. */
   readonly folder?: string | null | undefined
-  /** True for a folder that has noted no project yet: it owns the resources of any project in it. */
+  /** True for a folder that has not recorded its project yet. It owns the resources of any project in it. */
   readonly isOnly?: boolean | undefined
 }
 
@@ -71,7 +72,7 @@ export const definitionRecord = recordOf('DefinitionRecord', 'What a run works b
 })
 export type DefinitionRecord = ValueOf<typeof definitionRecord>
 
-/** Several resources in one record of `resources`: each by its key, with null for one that is removed. */
+/** Several resources in one record of `resources`. Each has its key, and is null if it is removed. */
 export const setEntries = z.array(
   z.tuple([
     z.string(),

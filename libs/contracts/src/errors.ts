@@ -43,7 +43,6 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** True for one of the codes. */
 export function isErrorCode(text: string): text is ErrorCode {
   return ERROR_CODES.some(code => code === text)
 }

@@ -53,20 +53,20 @@ const runBegin = recordOf('RunBegin', 'A run, as pinned at its start.', {
   startedAt: field('When it started.', millis),
   /**
    * True if no earlier run has compared the sync's model. If this run is interrupted before all its changes
-   * are published, the next one is first again.
+   * are published, the next run is a first one, too.
    */
   first: field("True for a sync's first acquaintance with its model.", boolean),
   /**
-   * In such a run no row is added or changed before all partitions have finished their removals, since an
-   * API may take two of its keys for one (PROTOCOL.md §6). Absent or null in earlier versions.
+   * In a run with this mark, no row is added or changed before all partitions have finished their removals,
+   * since an API may take two keys of the sync for one (PROTOCOL.md §6). Absent or null in earlier versions.
    */
   removalsFirst: optional('True if rows are removed before any is added or changed.', boolean),
 })
 export type RunBegin = ValueOf<typeof runBegin>
 
 /**
- * Delivery's position: every request below `offset` is finished. `counts` counts exactly those of them that
- * belong to the open run (PROTOCOL.md §8).
+ * Delivery's position: every request below `offset` is finished. `counts` covers exactly the finished
+ * requests of the open run (PROTOCOL.md §8).
  */
 const checkpoint = recordOf('Checkpoint', 'How far delivery has come.', {
   offset: field('Lowest offset of requests that is not finished.', long),
@@ -79,7 +79,7 @@ export type Checkpoint = ValueOf<typeof checkpoint>
 /** Processes that died at work on a partition in this run (PROTOCOL.md §11). */
 const deathsOfRun = recordOf('DeathsOfRun', 'Deaths of processes at work on a partition.', {
   run: field('In this run.', long),
-  /** Deaths in a row without progress: the partition ended each time where it had begun. */
+  /** Deaths in a row without progress: each process died at the position at which it had begun. */
   count: field('So many in a row.', int),
   /** Null in markers of an earlier version. */
   all: optional('So many in all that came no further than where they began.', int),
@@ -110,12 +110,12 @@ export const marker = recordOf('Marker', 'Says who writes, or where a run begins
   error: field('In run-end: why it is not known.', nullable(text)),
   /**
    * Null in markers of the detector, which reads no topic as its input. A `takeover` has it if its writer
-   * counts deaths: the offset where that writer goes on.
+   * counts deaths: it is the offset at which that writer goes on.
    */
   position: field('The next offset that the writer reads.', nullable(long)),
   /**
-   * Set in a `takeover` of renderer and delivery, and in a `run-end` of the renderer if there were any. Null
-   * in all other markers, and in those of earlier versions.
+   * Set in a `takeover` of renderer and delivery, and in a `run-end` of the renderer if processes died. Null
+   * in all other markers, and in markers of earlier versions.
    */
   deaths: field(
     'In takeover: deaths of owners, with that of this one if it writes nothing more. In run-end: those of the run.',
@@ -156,7 +156,7 @@ function changeFields<R>(row: Typed<R>) {
     /** Null for `removed`. */
     after: field('The row in the model, or of the settled state.', nullable(row)),
     settledState: field('For settled: the resulting state.', nullable(keyState)),
-    /** Runs skip the row until this hash differs. Null if nothing is muted. */
+    /** Runs skip the row until its hash differs from this one. Null if nothing is muted. */
     muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
@@ -185,7 +185,7 @@ const requestRow = recordOf('RequestRow', 'A row inside a request.', {
   key: field('Primary key.', text),
   seq: field("The seq of the row's change.", long),
   op: field('What happened to the row.', op),
-  /** For such a row, 404 or 410 confirms a removal. */
+  /** For an uncertain row, 404 or 410 confirms a removal. */
   uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
   captured: field('Values captured from earlier answers, as JSON.', nullable(text)),
   retried: field('What earlier runs left behind.', nullable(retried)),
@@ -261,7 +261,7 @@ export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if i
   /** Null if all open rows go on together, or none does; `final` says which. */
   parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
   /**
-   * Set on a failed attempt that another one follows in the same run. Null in records of earlier versions.
+   * Set on a failed attempt if another attempt follows in the same run. Null in records of earlier versions.
    */
   nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
   answered: field('True if the API answered.', boolean),

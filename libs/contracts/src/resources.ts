@@ -130,7 +130,7 @@ export const model = z
 /** The limit of requests in flight if neither the destination nor its sync has one. */
 export const DEFAULT_CONCURRENCY = 100
 
-/** A breaker that opens later guards nothing. */
+/** A breaker that opens only after more failures protects nothing. */
 const MAX_BREAKER_FAILURES = 1_000_000
 const MAX_BREAKER_PAUSE_MS = 3_600_000
 
@@ -202,7 +202,7 @@ const batch = z.strictObject({
   bytes: size.default(1_000_000).describe('At most this size of the rendered body.'),
 })
 
-/** A JSON value. In YAML, a number or boolean is one unless it is quoted. */
+/** A JSON value. In YAML, an unquoted number or boolean is a number or boolean in JSON, too. */
 const fixedValue: z.ZodType = z
   .lazy(() =>
     z.union([z.number(), z.boolean(), z.null(), text, z.array(fixedValue), z.record(text, fixedValue)], {
@@ -243,7 +243,6 @@ const fieldMap = z.record(text, field).meta({
 
 const wrap = text.optional().describe('Liquid that makes JSON around `{{ items }}`, an array or object.')
 
-/** The kinds of bodies. */
 const bodies = [
   z.strictObject({ json: text.describe('Liquid that makes JSON; trailing commas are stripped.') }),
   z.strictObject({
@@ -274,7 +273,7 @@ const bodies = [
 const BODY_KINDS = ['json', 'jsonColumn', 'fields', 'xml', 'form', 'text'] as const
 const BODY_WANTED = `one of ${BODY_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 
-/** Says what is wanted of a body. If it has exactly one kind, the mistake is inside of that. */
+/** Says what is wanted of a body. If the body has exactly one kind, the mistake is inside that kind. */
 function bodyWanted(input: unknown): string {
   const found = BODY_KINDS.filter(kind => typeof input === 'object' && input !== null && kind in input)
   const [only, ...others] = found
@@ -420,7 +419,6 @@ export const alert = z.strictObject({
   ...alertFields(resourceName),
 })
 
-/** The schema of each kind of resource. */
 export const RESOURCE_SCHEMAS = { source, model, destination, sync, alert } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
@@ -429,8 +427,8 @@ export function isResourceKind(kind: string): kind is ResourceKind {
 }
 
 /**
- * True for a stored resource of that kind. It has the schema's output, such as a duration as a number, so the
- * schema is run backwards.
+ * True for a stored resource of that kind. A stored resource has the output of the schema, such as a duration
+ * as a number. So the schema is run backwards.
  */
 export function isStoredResource(kind: ResourceKind, value: unknown): value is ResourceSpec {
   const schema: z.ZodType = RESOURCE_SCHEMAS[kind]

@@ -27,7 +27,7 @@ const runCause = enumOf('RunCause', {
 })
 export type RunCause = ValueOf<typeof runCause>
 
-/** Only fields that go with its cause are set. */
+/** Only fields that belong to the run's cause are set. */
 const runScope = recordOf('RunScope', 'What a run is asked to do that is no ordinary one.', {
   /** The trigger that sends every row. */
   as: field(
@@ -40,7 +40,7 @@ const runScope = recordOf('RunScope', 'What a run is asked to do that is no ordi
     ),
   ),
   key: field('Of a discard or a retry: the row that is meant.', nullable(text)),
-  /** 5 is 5xx. Null means any. */
+  /** 5 stands for all 5xx. Null means any status. */
   status: field('Of a discard or a retry: the status of the answers that are meant.', nullable(int)),
   replay: optional('Of a replay: the recorded requests that are meant.', replayScope),
 })
@@ -154,7 +154,7 @@ export type HeldRemovals = ValueOf<typeof heldRemovals>
  * offset, so records that compaction removed count as read.
  */
 const restoring = recordOf('Restoring', 'How far the delivered state has come in its topics.', {
-  /** Null if the file only takes in new records. */
+  /** Null if the state file only takes in new records. */
   why: field('Why it is rebuilt, if it is.', nullable(text)),
   records: field('Records read.', long),
   of: field('How many there are to read.', long),
@@ -215,7 +215,7 @@ const wait = recordOf('Wait', 'What is waited for.', {
 })
 export type Wait = ValueOf<typeof wait>
 
-/** A wait as a stage sees it now. The reporter adds since when. */
+/** A wait as a stage sees it now. The reporter adds `since`. */
 export type WaitNow = Omit<Wait, 'since'>
 
 /** A place in a resource, or in a file of the machine that read it. */
@@ -253,7 +253,7 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   rowsRead: field('Rows that the model gave.', long),
   rowsInvalid: field('Rows of these that cannot be sent.', long),
   invalidSamples: field('Some of them.', listOf(invalidSample)),
-  /** Earlier versions did not say. */
+  /** Null in events of earlier versions. */
   undecided: field('Rows passed over since nobody has decided about them.', nullable(long)),
   /** Per op with a trigger: the changes that were found, and once the run has ended their outcomes. */
   counts: field('What became of its rows, per op.', countsByOp),
@@ -271,11 +271,11 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   upTo: field('The command is about the rows that runs up to this number have left.', nullable(long)),
   /** Null for other runs, and in events of earlier versions. */
   asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
-  /** Set once that has taken longer than a second. */
+  /** Set once restoring has taken longer than a second. */
   restoring: field('The progress of bringing the delivered state up to date.', nullable(restoring)),
   /**
-   * This process counts, too: if it dies before it writes another event, the number is right. Null in events
-   * of earlier versions.
+   * The count includes this process: if it dies before it writes another event, the count is right. Null in
+   * events of earlier versions.
    */
   deaths: field(
     'The number of processes in a row that have died at work on the sync, if this is the last event of the run.',
@@ -324,11 +324,11 @@ const attemptsSpan = recordOf('AttemptsSpan', 'How attempts of a short time ende
   run: field('Number of the run within the sync.', long),
   delivered: field('Attempts that the API took.', long),
   throttled: field('Attempts after which the API asked to wait.', long),
-  /** By `HTTP 422`, `ECONNREFUSED` or the like: nothing of an answer's text. */
+  /** By a kind such as `HTTP 422` or `ECONNREFUSED`, which quotes nothing of an answer. */
   errors: field('Attempts that failed, by kind.', mapOf(long)),
   rowsDelivered: field('Rows of answered attempts that were delivered.', long),
   rowsRejected: field('Rows of answered attempts that were rejected for good.', long),
-  /** By bin of `latency-bins.ts`. */
+  /** By the bins of `latency-bins.ts`. */
   latency: field('Attempts that were sent, by how long they took.', mapOf(long)),
 })
 export type AttemptsSpan = ValueOf<typeof attemptsSpan>
@@ -370,11 +370,11 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   /** Readers skip a report whose offset is smaller than one that they have seen. */
   marker: field("Offset of the reporter's takeover marker in attempts.", long),
   counts: field('What became of its rows, per op.', countsByOp),
-  /** True as well if delivery will never reach the `run-end`. False in a report of progress. */
+  /** Also true if delivery will never reach the `run-end`. False in a report of progress. */
   ended: field("True once the run's end is reached.", boolean),
   /**
-   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on. A report of progress has
-   * it if the renderer cannot go on: it asks delivery to end the partition.
+   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on. In a report of progress,
+   * the renderer cannot go on, and asks delivery to end the partition.
    */
   faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
   error: field('Why it is not known.', nullable(text)),
@@ -399,7 +399,7 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   deaths: optional('So many processes died at work on it in this run.', int),
   /** At most a few reasons, in the order in which they came. */
   failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
-  /** Absent in the report of its end. */
+  /** Absent in the report of the partition's end. */
   lately: optional('How fast it is.', lately),
   /** Null before the run's destination is known, and in reports of other stages. */
   recent: optional('How the destination has answered lately.', recentAttempts),

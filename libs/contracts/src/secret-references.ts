@@ -28,8 +28,8 @@ export function fillSecrets(text: string, secretOf: (name: string) => string): s
 }
 
 /**
- * Splits a text behind its last `}`. No reference can end in the second part. The pattern would search it for
- * an end once per beginning, which takes quadratic time.
+ * Splits a text behind its last `}`. No reference can end in the second part. In that part, the pattern would
+ * search for an end once per beginning, which takes quadratic time.
  */
 function splitAtLastEnd(text: string): readonly [string, string] {
   const end = text.lastIndexOf('}') + 1

@@ -90,8 +90,8 @@ export type CountsByOp = { readonly [O in Op]?: OpCounts }
 export const countsByOp: Typed<CountsByOp> = mapOf(opCounts)
 
 /**
- * The record of a request that a replay sends again (PROTOCOL.md §12). The rows keep the seqs that they had
- * there.
+ * The place where a request was recorded that a replay sends again (PROTOCOL.md §12). Its rows keep the seqs
+ * that they had there.
  */
 export const replayOf = recordOf('ReplayOf', 'Where a request was recorded that is sent again.', {
   change: field('The seq of the change that carried it.', long),

@@ -27,8 +27,8 @@ export class JsonText {
 }
 
 /**
- * The special values of a number of any length. JSON has no number for them, so they are JSON texts:
- * templates print the word, and `| json` writes it as a text.
+ * The special values of numbers of any length, such as PostgreSQL's `numeric`. JSON has no number for them,
+ * so they are JSON texts: templates print the word, and `| json` writes it as a text.
  */
 export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
 
@@ -113,8 +113,8 @@ export type ColumnType =
 
 /**
  * The name of an extra column of an extract, which says why a row is invalid: one of its values cannot be
- * carried, and is null in its own column. It is null for all other rows. An extract without such rows may
- * lack the column.
+ * carried, and is null in its own column. The extra column is null for valid rows. An extract without invalid
+ * rows may lack it.
  */
 export const WHY_INVALID = 'sluice: why the row is invalid'
 

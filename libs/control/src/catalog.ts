@@ -21,27 +21,33 @@ export interface Catalog {
   /** Throws `not-found` for a sync that does not exist. */
   definition(sync: string, signal: AbortSignal): Promise<Definition>
   resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
-  /** The resources with what is known of their present versions. Absent where files are shown as they are. */
+  /**
+   * The resources, with author and time of their present versions if known. Absent if the catalog shows
+   * files.
+   */
   readonly views?: (signal: AbortSignal) => Promise<readonly ResourceView[]>
   /**
-   * Reads what the log has, with earlier versions if asked for. Nobody may change the answer. Absent
-   * where files are shown as they are.
+   * Reads the resources of the log, with earlier versions if `withPast`. Callers must not change the answer.
+   * Absent if the catalog shows files.
    */
   readonly stored?: (extent: { readonly withPast: boolean }, signal: AbortSignal) => Promise<StoredResources>
-  /** The error of a definition with its places in files. Absent where the resources are in no files. */
+  /** Adds places in files to an error of a definition. Absent if the resources come from no files. */
   readonly placed?: (error: unknown, definition: Definition) => unknown
   /**
-   * Puts the resources into the log, so that the services see them as they are here. Resources of other
-   * owners stay as they are in the log, and this resolves with them.
+   * Writes the resources into the log, so that the services see them. Resolves with the resources of other
+   * owners, which stay unchanged in the log.
    */
   publish(pipeline: Topics, signal: AbortSignal): Promise<Others | null>
-  /** The resources of other owners; it writes nothing. Absent where the resources come from the log. */
+  /**
+   * Resolves with the resources of other owners, and writes nothing. Absent if the resources come from the
+   * log.
+   */
   readonly others?: (pipeline: Topics, signal: AbortSignal) => Promise<Others>
 }
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** Resources of the log that belong to others, although they have names of a project's resources. */
+/** Resources of the log that have the names of a project's resources, but belong to other owners. */
 export interface Others {
   readonly owner: Owner
   readonly records: readonly ResourceRecord[]
@@ -94,7 +100,7 @@ interface Present {
   /** The records that can be read. A run that needs another record fails. */
   readonly readable: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
   readonly specs: readonly ResourceSpec[]
-  /** Made when somebody first asks for them. */
+  /** Made when a caller first asks for them. */
   views: Promise<readonly ResourceView[]> | null
 }
 

@@ -122,7 +122,8 @@ class Check {
       if (isOwn) this.#connections.assertKey(model, columns)
       return columns
     } catch (error) {
-      // A mistake in the SQL or the key belongs to the model. A source that does not answer is the source's.
+      // A mistake in the SQL or the key is reported for the model. If a source does not answer, that is
+      // reported for the source.
       const isTheModels = isOwn && isSluiceError(error) && error.code !== 'unreachable'
       this.#note(error, isTheModels ? model : source)
       return null
@@ -170,7 +171,7 @@ class Check {
   }
 }
 
-/** A model for a source that none reads, so that the source is checked, too. */
+/** A model for a source that no model reads, so that the source is checked, too. */
 function anyModel(source: SourceSpec): ModelSpec {
   return { kind: 'model', name: '', source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
 }

@@ -5,7 +5,7 @@ import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/opera
 import type { Calling, Control, FollowedRun, Following, Preview, PreviewInput } from './port.ts'
 import { assertMayAsk, attemptShownTo, shownTo, type Role } from './roles.ts'
 
-/** Changes answers that name or quote rows into what a caller may see. */
+/** Hides the names and texts of rows in answers from a caller that may not see them. */
 const SHOWN: {
   readonly [Name in CallName]?: (roles: ReadonlySet<Role>, answer: AnswerOf<Name>) => AnswerOf<Name>
 } = {
@@ -18,8 +18,8 @@ const SHOWN: {
 }
 
 /**
- * Asks another control for what the roles allow, and shows what they may see. Each method throws `forbidden`
- * for anything else, before it asks.
+ * Passes calls that the roles allow to another control, and hides from the answers what the roles may not
+ * see. Each method throws `forbidden` for any other call, before it passes it on.
  */
 export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>

@@ -24,13 +24,13 @@ export interface Pipeline extends AsyncDisposable {
   readonly runs: RunsView
   readonly definitions: Definitions
   /**
-   * Null in a process that uses no secrets, since it only reads or asks others, and where `openVault` is
-   * there.
+   * Null in a process that uses no secrets, since it only reads or asks others. Also null if `openVault` is
+   * given.
    */
   readonly vault: Vault | null
   /**
-   * Opens the vault where few commands want it, and gives the same one each time. The pipeline closes it. May
-   * be called again after it was rejected.
+   * Opens the vault in a process where few commands need it. Each call gives the same vault, which the
+   * pipeline closes. May be called again after it was rejected.
    */
   readonly openVault?: () => Promise<Vault>
   /** The index of history, in a process that keeps one. Other processes read the history from the topics. */

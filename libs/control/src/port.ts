@@ -78,7 +78,7 @@ export type SyncsQuery = Paging &
 
 /** The part of a sync's view that history knows, beside its resource. */
 export interface SyncPast {
-  /** The last run, and all that are not over, the newest first. Without runs that were refused. */
+  /** The last run and all open runs, the newest first. Refused runs are left out. */
   readonly runs: readonly RunView[]
   /** The counts of the last runs that began, as many as were asked for, the newest first. */
   readonly figures: NonNullable<SyncView['runs']>
@@ -86,8 +86,8 @@ export interface SyncPast {
   /** The certificates that its last run with encrypted connections showed. */
   readonly certificates: readonly ShownCertificate[]
   /**
-   * Until when its schedule pauses, since processes died at work on it, in ms since 1970; null if it does
-   * not.
+   * The end of the pause of its schedule, in ms since 1970; null without a pause. A schedule pauses after
+   * processes died at work on the sync.
    */
   readonly pausedUntil: number | null
   /** In ms since 1970. */
@@ -100,7 +100,7 @@ export interface SyncPast {
 export interface PastWanted {
   /** The counts of at most so many runs. */
   readonly runs: number
-  /** In ms since 1970; null: what was delivered is not asked for. */
+  /** In ms since 1970. Null to leave out what was delivered. */
   readonly deliveredSince: number | null
 }
 
@@ -123,16 +123,13 @@ export interface RunHistory {
    */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
   /**
-   * In the order of time, the newest first. A page may have fewer than its limit, or none, and still a
-   * `next`: a search that takes long goes on there.
+   * Attempts, the newest first. A page may have fewer than its limit, or none, and still a `next`, where a
+   * long search continues.
    */
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
   request(id: string, signal: AbortSignal): Promise<RequestView>
-  /**
-   * All that happened to the row of this key, and its state now. Throws `not-found` if nothing is known of
-   * it.
-   */
+  /** All that happened to the row of this key, and its state now. Throws `not-found` for an unknown row. */
   row(row: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
   /** Counts the attempts of a run over time, in at most `limit` buckets (2 or more). */
   figures(run: string, limit: number, signal: AbortSignal): Promise<RunFigures>
@@ -161,13 +158,13 @@ export type PreviewedRequest = PreviewView['requests'][number]
 export type RejectedRows = NonNullable<PreviewView['rejected']>[number]
 
 /**
- * A request, or rows that cannot become a request. `sample` is true if no row of its trigger waits: a row of
- * the model stands for one.
+ * A request, or rows that cannot become a request. `sample` is true if the trigger has no row to send, so
+ * that a row of the model serves as an example.
  */
 export type Previewed =
   ({ readonly kind: 'request' } & PreviewedRequest) | ({ readonly kind: 'rejected' } & RejectedRows)
 
-/** Chooses some of the rows. The requests are then the same as of a run in which no other row has changed. */
+/** Chooses some of the rows. The requests are the same as in a run in which only these rows have changed. */
 export interface Narrowing {
   readonly op: Op | undefined
   readonly key: string | undefined
@@ -187,7 +184,7 @@ export interface Preview extends AsyncDisposable {
   readonly rowsInvalid: number
   /** At most ten. */
   readonly invalidRows: NonNullable<PreviewView['invalidRows']>
-  /** Sentences that people should know about that run. */
+  /** Sentences about the run for people. */
   readonly notices: readonly string[]
   /** May be iterated once. It renders only as many requests as the caller takes. */
   readonly requests: AsyncIterable<Previewed>
@@ -210,7 +207,10 @@ export type WrittenDocument =
 export interface ChangeTerms {
   /** The name that the history shows. */
   readonly by: string
-  /** The version that the change is based on; 0: there must be none. Undefined: whatever is there. */
+  /**
+   * The version that the change is based on; 0 if the resource must not exist. Undefined to accept any
+   * version.
+   */
   readonly version?: number | undefined
   /** True to change the resource even if it comes from the folder of another project. */
   readonly takeOver?: boolean | undefined
@@ -226,7 +226,7 @@ export interface WrittenResource {
 /** Resources that a project has in its folder. */
 export interface ProjectResources {
   readonly project: string
-  /** The folder of a project that is called like its folder. */
+  /** The folder of a project that is named after it. */
   readonly folder?: string | null | undefined
   readonly resources: readonly WrittenResource[]
   /** True to delete resources that belong to the project and are not among these. */
@@ -235,7 +235,7 @@ export interface ProjectResources {
 }
 
 export interface SampleQuery extends PreviewQuery {
-  /** They take the place of stored ones of the same kind and name. */
+  /** These documents replace stored resources of the same kind and name. */
   readonly documents: readonly WrittenDocument[]
   /** True for a preview of the first rows of the model, whatever was delivered. */
   readonly sample: boolean
@@ -260,41 +260,41 @@ export interface Calling {
 export interface Control extends AsyncDisposable {
   /**
    * Answers with one document. Throws `not-found` for a sync, a run or a resource that does not exist, and
-   * `usage` for a cursor that is none.
+   * `usage` for a text that is no cursor.
    *
-   * - `listAttempts`: a page may have fewer than its limit, or none, and still a `next`: a search that takes
-   *   long goes on there.
-   * - `getRequest`, `getRow`: throw `not-found` once nothing is held of it.
+   * - `listAttempts`: a page may have fewer than its limit, or none, and still a `next`, where a long search
+   *   continues.
+   * - `getRequest`, `getRow`: throw `not-found` once nothing of the request or the row is held.
    * - `sendTest`: sends one request, as the run of the sync would send it, and records it as an attempt with
    *   the mark `test`. It changes no state. Throws `not-found` for a row that the model does not have,
-   *   `usage` for one that cannot become a request, and `unreachable` if no delivery takes it up. Whatever
-   *   else keeps it from being sent makes it `unsent`. `sendTestOfDocuments` does the same for a sync that is
-   *   not stored yet.
-   * - `testAlert`: resolves once the notice was taken, and throws `unreachable` with the reason if it was
-   *   not.
+   *   `usage` for a row that cannot become a request, and `unreachable` if no delivery takes the request up.
+   *   If anything else keeps it from being sent, the attempt is `unsent`. `sendTestOfDocuments` does the same
+   *   for a sync that is not stored yet.
+   * - `testAlert`: resolves once the target has accepted the notice. Otherwise throws `unreachable` with the
+   *   reason.
    * - `getHealth`: throws `usage` where there is no server.
-   * - `listDestinations`, `getHealth`: the answer says what could not be found out soon.
+   * - `listDestinations`, `getHealth`: the answer says what could not be found out in time.
    * - `putResource`, `removeResource`, `rollbackResource`, `applyResources`: a change is made as a whole or
-   *   not at all. They throw `conflict` if somebody else has changed the resource since `version`, with what
-   *   differs, or if the resource is another project's; `removeResource` also for a resource that others use,
-   *   and for a sync with a run that has not ended. They throw `config` with a detail for each mistake in a
-   *   document. A run that begins afterwards uses the change.
-   * - `validateDocuments`: mistakes are in the answer. `sampleRows`: rows are bounded in number, bytes and
-   *   time.
-   * - `setSecret`, `removeSecret`: no answer has a value, and the last of two changes of a name counts. A
-   *   secret counts for every run that begins from then on. They throw `config` if the vault has no key here,
-   *   and for a name, grants or a value that are none.
+   *   not at all. A run that begins afterwards uses the change. They throw `conflict` if somebody else has
+   *   changed the resource since `version`, with the differences, or if the resource belongs to another
+   *   project. They throw `config` with a detail for each mistake in a document. `removeResource` also throws
+   *   `conflict` for a resource that others use, and for a sync with a run that has not ended.
+   * - `validateDocuments`: mistakes are in the answer.
+   * - `sampleRows`: rows are bounded in number, bytes and time.
+   * - `setSecret`, `removeSecret`: no answer has a value. Of two changes of a name, the last one counts.
+   *   Every run that begins afterwards uses the secret. They throw `config` if this process lacks the key of
+   *   the vault, and for an invalid name, grant or value.
    */
   call<Name extends CallName>(name: Name, input: InputOf<Name>, calling: Calling): Promise<AnswerOf<Name>>
   /**
    * Publishes the project as it is, and follows the run until it ends or waits for approval. Throws `usage`
-   * if there is nothing to do in the run's state. `run` with `queues: false`: a server throws `conflict` if a
-   * run of the sync is queued or at work.
+   * if the state of the run leaves nothing to do. With `queues: false`, `run` on a server throws `conflict`
+   * if a run of the sync is queued or at work.
    */
   ask<Name extends AskName>(name: Name, input: InputOf<Name>, following: Following): Promise<FollowedRun>
   /**
-   * Rejects with the error with which the run would fail, with its places in the documents of the input, and
-   * with `usage` for a trigger that the sync does not have.
+   * Rejects with the error with which the run would fail. The error has its places in the documents of the
+   * input. Rejects with `usage` for a trigger that the sync does not have.
    */
   preview<Name extends PreviewName>(name: Name, input: PreviewInput<Name>, calling: Calling): Promise<Preview>
   /**
@@ -304,5 +304,5 @@ export interface Control extends AsyncDisposable {
   follow(run: string, signal: AbortSignal): AsyncIterable<RunView>
 }
 
-/** The caller takes as many requests as it likes. */
+/** A preview has no limit, since the caller takes as many requests as it needs. */
 export type PreviewInput<Name extends PreviewName> = Omit<InputOf<Name>, 'limit'>

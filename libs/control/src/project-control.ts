@@ -63,7 +63,7 @@ const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
 const NO_RUNS_YET = { all: () => [] }
 const NO_RUNS: SeenRun['runs'] = { events: new Map(), reports: new Map() }
-/** A change of the vault is tried this often while other processes change the same secret. */
+/** A change of the vault is tried at most this many times while other processes change the same secret. */
 const MAX_CHANGES = 5
 
 /** The code of each operation that answers with one document. */
@@ -87,19 +87,16 @@ export interface ProjectHost {
    */
   readonly open: () => Promise<Pipeline>
   /**
-   * Rejects with `config` if the services that run here lack a secret of the definition. It opens the
-   * pipeline only for secrets that are in the vault. Without `open` it passes over those.
+   * Rejects with `config` if the services that run here lack a secret of the definition. Opens the pipeline
+   * only for secrets of the vault. Without `open`, it does not check these.
    */
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
-  /**
-   * The secrets of the processes that send, and of the vault, if this process knows them. Absent in a command
-   * that does not.
-   */
+  /** The secrets of the vault and of the processes that send. Absent in a command that does not know them. */
   readonly destinationSecrets?: (vault: Vault | null) => KnownMeans
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
-  /** Works on documents; absent in a process that does so for its own user. */
+  /** Works on documents in other threads. Absent in a process of one user, which uses its main thread. */
   readonly documents?: DocumentWork
   /** The knowledge that a server has of itself. Absent in a command. */
   readonly health?: HealthSource
@@ -111,7 +108,7 @@ export interface ProjectHost {
   readonly onPublished?: OnPublished
 }
 
-/** The part of a host that a project's folder decides. */
+/** The part of a host that depends on the project's folder. */
 export type FolderHost = Pick<
   ProjectHost,
   | 'assertSecrets'
@@ -180,7 +177,7 @@ export class ProjectControl implements Control {
     yield* (await this.#opened(signal)).follow(run, signal)
   }
 
-  /** The health of all destinations, by name, as `listDestinations` answers it. It asks no limits. */
+  /** The health of all destinations, by name, as `listDestinations` answers it. Does not query the limits. */
   async destinationHealth(signal: AbortSignal): Promise<ReadonlyMap<string, DestinationHealth>> {
     const specs = await this.#catalog.resources(signal)
     const { judge } = await this.#destinationsKnown(specs, signal)
@@ -269,7 +266,7 @@ export class ProjectControl implements Control {
         return await this.#keeping.resource(named, signal)
       } catch (error) {
         if (!isSluiceError(error, 'not-found')) throw error
-        // It may be in the files of a folder from which nothing was stored.
+        // The resource may be in the files of a folder from which nothing was stored.
         const specs = await this.#catalog.resources(signal)
         const found = specs.find(({ kind, name }) => kind === named.kind && name === named.name)
         if (found === undefined) throw error
@@ -408,7 +405,7 @@ export class ProjectControl implements Control {
     await using next = await this.#openNextRun(definition, signal)
     const request = await requestOf(next, { sync: definition.sync.name, op, key })
     const pipeline = await this.#open()
-    // No detector is asked for anything.
+    // A test needs no detector, so the services start for no sync.
     return await this.#withServices(new Set(), failed =>
       sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
     )
@@ -523,8 +520,8 @@ export class ProjectControl implements Control {
   }
 
   /**
-   * Resets a sync that was deleted, which takes its topics and its incarnation away. False if no detector has
-   * done so in time. Then the mark of the deletion makes one do it later.
+   * Resets a deleted sync, which removes its topics and its incarnation. Resolves with false if no detector
+   * has done so in time. The deletion mark then makes a detector do it later.
    */
   async #forgetSync(
     { sync, incarnation }: { readonly sync: string; readonly incarnation: string },
@@ -535,7 +532,7 @@ export class ProjectControl implements Control {
     const asked = { command, runId: command.id, definition: null, publishes: false }
     const late = new AbortController()
     const silent = { onProgress: () => undefined, cancel: new AbortController().signal }
-    // Nobody answers for a sync that is gone by then. Its reset must not be awaited, and shown, for ever.
+    // Once the sync is gone, no detector answers. So its reset must not be awaited and shown for ever.
     const done = this.#follow(asked, silent, late.signal)
     const waiting = pipeline.servicesElsewhere
       ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
@@ -576,7 +573,7 @@ export class ProjectControl implements Control {
       const viewOf = async ({ event, runs }: SeenRun): Promise<RunView | null> => {
         if (event === beyond) return null
         const waiting = await waits.of(event, runs, followedUntil)
-        // Mostly a detector takes the run up at once. Then its first event is the first state.
+        // Usually a detector takes the run up at once. Then its first event is the first state.
         if (event === untaken?.event && waiting.length === 0) return null
         return runView(event, definition, runs.reports, waiting)
       }
@@ -641,7 +638,9 @@ function timesOf({
   return { since: read(since), until: read(until) }
 }
 
-/** Makes a change, again if another process made one at the same time. So the last of them counts. */
+/**
+ * Makes a change. Repeats it if another process made a change at the same time, so that the last one counts.
+ */
 async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
   for (let changes = 1; ; changes += 1) {
     try {

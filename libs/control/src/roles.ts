@@ -1,7 +1,7 @@
 /**
- * Roles. A role is a thing that a person may do with a project. A person has any number of them, and none
- * implies another. The command `sluice` runs for its operator, who has all. A server asks who its caller is.
- * `operations.ts` of libs/contracts has the role that each operation wants.
+ * Roles. A role allows one kind of action on a project. A person has any number of roles, and no role implies
+ * another. The command `sluice` runs for its operator, who has all roles. A server finds out who its caller
+ * is. `operations.ts` of libs/contracts names the role that each operation wants.
  *
  * Requests, answers, previews, and the keys and errors of rows are data of customers. They want `read`.
  */
@@ -31,7 +31,6 @@ export const ALL_ROLES: ReadonlySet<Role> = new Set([
   'secrets',
 ])
 
-/** True for the name of a role. */
 export function isRole(text: string): text is Role {
   return Object.hasOwn(ROLES, text)
 }
@@ -58,7 +57,7 @@ export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
   }
 }
 
-/** A test as these roles may see it. Without `read`, it says only what became of it. */
+/** A test as these roles may see it. Without `read`, it shows only the outcome. */
 export function attemptShownTo(roles: ReadonlySet<Role>, view: AttemptView): AttemptView {
   if (roles.has('read')) return view
   return {

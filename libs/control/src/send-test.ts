@@ -12,7 +12,7 @@ import type { Pipeline } from './pipeline.ts'
 
 /** Delivery may wait this long for its secrets, its limits and its turn. */
 const MAX_WAIT_MS = 30_000
-/** Clocks differ by less, and a busy machine is late by less. */
+/** Clocks differ by less than this, and a busy machine is late by less. */
 const MARGIN_MS = 10_000
 
 /** A request that can be sent. */

@@ -8,7 +8,10 @@ export type ServerAddress =
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
-/** The server of SLUICE_URL; null without it. Throws `config` for what is no URL of a server. */
+/**
+ * The server that `SLUICE_URL` names; null if it is not set. Throws `config` if the value is no URL of a
+ * server.
+ */
 export function serverOf({
   env,
   tell,

@@ -26,7 +26,7 @@ export function blockedResources(
   const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
   const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
   const hiding = hidingMistakes(decoded, { ofFiles, ofResources })
-  // The kinds that a resource refers to come before its own.
+  // `KINDS` has each kind after the kinds that it refers to.
   for (const kind of KINDS)
     for (const resource of decoded) {
       if (resource.kind !== kind || resource.name === null) continue
@@ -36,7 +36,7 @@ export function blockedResources(
       for (const field of REFERENCES.get(kind) ?? []) {
         const other = resourceKey(field, resource.texts.get(field) ?? '')
         reasons.push(...(blocked.get(other) ?? []))
-        // It may be in a text that could not be read.
+        // The other resource may be in a text that could not be read.
         if (!known.has(other)) reasons.push(...hiding)
       }
       const key = resourceKey(kind, resource.name)

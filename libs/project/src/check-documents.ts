@@ -1,4 +1,7 @@
-/** Checks documents outside of a folder, such as those edited in a browser, with the stored resources. */
+/**
+ * Checks documents that are in no folder, such as documents edited in a browser, together with the stored
+ * resources.
+ */
 import { isAbsolute, resolve } from 'node:path'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
@@ -12,15 +15,18 @@ import { isProjectSettings } from './decode/project-settings.ts'
 import { readDocuments, textOf } from './files/read-documents.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
 
-/** The text of YAML documents, or the fields of one, in which all references but secrets are filled in. */
+/** The text of YAML documents, or the fields of one. All references except secrets are filled in. */
 export type WrittenText =
   | { readonly yaml: string; readonly file?: string | undefined }
   | { readonly fields: { readonly [name: string]: unknown }; readonly file?: string | undefined }
 
 export interface DocumentsOptions {
-  /** The resources that the documents may refer to. A document replaces the one of its kind and name. */
+  /**
+   * The resources that the documents may refer to. A document replaces the stored resource of its kind and
+   * name.
+   */
   readonly stored: readonly ResourceSpec[]
-  /** The folder that paths of sources start from; null: they have to be absolute. */
+  /** The folder that relative paths of sources start from. Null if paths have to be absolute. */
   readonly dir: string | null
   readonly signal: AbortSignal
 }
@@ -106,7 +112,9 @@ function placed(resource: DecodedResource, dir: string | null): DecodedResource 
   return { ...resource, spec: null, problems: [...resource.problems, problem] }
 }
 
-/** A stored resource beside documents. It was checked before it was stored. */
+/**
+ * Turns a stored resource into a decoded one. It has no problems, since it was checked before it was stored.
+ */
 function asDecoded(spec: ResourceSpec): DecodedResource {
   const { kind, name } = spec
   return { kind, name, spec, texts: new Map(), origins: new Map(), problems: [] }

@@ -39,15 +39,16 @@ import {
 } from './files/read-documents.ts'
 
 export interface LoadOptions {
-  /** The values for `${NAME}`, and in `SLUICE_ENV` the environment, if there is one. */
+  /** The values for `${NAME}`. `SLUICE_ENV` names the environment, if there is one. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly signal: AbortSignal
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` below `dir`, of environments only the one of `SLUICE_ENV`. Connects to
- * nothing. Throws `missing-file` if the folder does not exist or lacks the environment, and `config` with one
- * detail for each error of the folder, in the order of files and lines. An abort throws the signal's reason.
+ * Reads every `*.yaml` and `*.yml` below `dir`. Of the files of environments, it reads only the file of
+ * `SLUICE_ENV`. Connects to nothing. Throws `missing-file` if the folder does not exist or lacks the
+ * environment, and `config` with one detail for each error of the folder, in the order of files and lines. An
+ * abort throws the signal's reason.
  */
 export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
   const folder = await readFolder(dir, options)
@@ -60,9 +61,9 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
 }
 
 /**
- * Loads the folder without the resources that cannot be used, which `project.blocked` has. A command about
- * one sync uses it, since a mistake stops only the syncs that use its resource. Throws `missing-file` and the
- * signal's reason.
+ * Loads the folder without the resources that cannot be used. `project.blocked` lists these. A command about
+ * one sync uses this function, since a mistake stops only the syncs that use its resource. Throws
+ * `missing-file` and the signal's reason.
  */
 export async function loadUsable(dir: string, options: LoadOptions): Promise<Project> {
   const folder = await readFolder(dir, options)
@@ -88,7 +89,7 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const isOwn = (path: string): boolean =>
     path !== chosenFile && !(mayBeEnvironment(path) && saysEnvironment(readFile(root, path).text))
   const files = found.filter(isOwn)
-  // All syncs need it, so it is read before all other files.
+  // All syncs need the settings, so their file is read before all other files.
   const projectFile = files.includes(PROJECT_FILE) ? readFile(root, PROJECT_FILE) : null
   const here: DecodeOptions = { env: options.env, readFile: filesInside(root) }
   const environment =
@@ -151,8 +152,8 @@ function readFile(root: string, path: string): ReadFile {
 }
 
 /**
- * The settings in the project's file, and the document that has them. If its first document cannot be read,
- * its problems are those of the file.
+ * The settings in the project's file, and the document that has them. If the first document of the file
+ * cannot be read, its settings have the problems of the file.
  */
 function settingsIn(
   file: ReadFile | null,
@@ -211,9 +212,9 @@ function readYaml(path: string): string | Unreadable {
 }
 
 /**
- * Reads the files that `${file:PATH}` names. They have to be in the project once links are followed: a
- * project that somebody else wrote must not carry off files of the machine. The files in `.sluice` are no
- * part of the project.
+ * Reads the files that `${file:PATH}` names. A file has to be inside the project after links are resolved, so
+ * that a project by somebody else cannot read other files of the machine. Files in `.sluice` do not belong to
+ * the project.
  */
 function filesInside(root: string): DecodeOptions['readFile'] {
   return (folder, path) => {

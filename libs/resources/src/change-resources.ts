@@ -1,7 +1,7 @@
 /**
- * Changes of the stored resources. There is one writer at a time: it fences the one before, reads what is
- * stored, and appends the change at once. So of two changes at the same time the second one sees the first,
- * and a process that dies in between has changed nothing (PROTOCOL.md §14).
+ * Changes the stored resources. One process writes at a time: it fences the previous writer, reads what is
+ * stored, and appends the change atomically. So the second of two concurrent changes sees the first one, and
+ * a process that dies before its append has changed nothing (PROTOCOL.md §14).
  */
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
@@ -29,7 +29,7 @@ import {
   type StoredResources,
 } from './stored-resources.ts'
 
-/** A change of one resource. `next` is null for one that is deleted. */
+/** A change of one resource. `next` is null if the resource is deleted. */
 export interface ResourceChange {
   readonly kind: string
   readonly name: string
@@ -37,7 +37,10 @@ export interface ResourceChange {
     readonly project: string
     readonly folder?: string | null | undefined
     readonly spec: string
-    /** The YAML that `spec` was read from; absent or null for none. One that is too long is not kept. */
+    /**
+     * The YAML that `spec` was read from; absent or null if there is none. A YAML text that is too long is
+     * not kept.
+     */
     readonly text?: string | null
   } | null
 }
@@ -50,20 +53,20 @@ export interface ChangeOptions {
   /** The name of the person or command that makes the change. */
   readonly by: string
   readonly signal: AbortSignal
-  /** True if a sync that goes keeps its topics and its incarnation, so that it may come back. */
+  /** True if a deleted sync keeps its topics and its incarnation, so that it can come back. */
   readonly keepsState?: boolean
 }
 
 /** The log keeps this many earlier versions of each resource. */
 export const PAST_KEPT = 50
-/** A change is attempted this often if other processes are faster. */
+/** A change is tried at most this many times while other processes fence it. */
 const MAX_ATTEMPTS = 10
 const PAUSE_MS = 20
 
 /**
- * Makes all changes that `decide` wants for the stored resources, or none of them. Returns the changes in the
- * order of `decide`, once the log has acknowledged them. It may call `decide` several times. If `decide`
- * throws, nothing changes. Throws `conflict` for a sync that is being deleted.
+ * Makes all changes that `decide` returns for the stored resources, or none of them. Resolves with these
+ * changes once the log has acknowledged them. `decide` may be called several times. If it throws, nothing
+ * changes. Throws `conflict` for a sync that is being deleted.
  */
 export async function changeResources(
   deps: ResourcesDeps,
@@ -72,7 +75,7 @@ export async function changeResources(
 ): Promise<readonly ResourceChange[]> {
   const { signal } = options
   const seen = await readStored(deps, { signal, withPast: false })
-  // Usually nothing changes. Then no writer is fenced.
+  // Usually nothing changes, and then no writer has to be fenced.
   if ((await decide(seen.resources)).length === 0) return []
   for (let attempts = 1; ; attempts += 1) {
     try {
@@ -89,10 +92,10 @@ export async function changeResources(
 export type OwnedResource = Pick<ResourceRecord, 'kind' | 'name' | 'spec'>
 
 /**
- * Stores the resources of a project. Resources of another owner stay as they are. With `isWhole`, it also
- * deletes the project's resources that are not given; a sync among them keeps its topics, so that it may come
- * back. Resolves with the number of written resources, and with those of these names that belong to another
- * owner.
+ * Stores the resources of a project. Resources of other owners stay unchanged. With `isWhole`, it also
+ * deletes the project's resources that are not given. A sync that is deleted in this way keeps its topics,
+ * and can come back. Resolves with the number of written resources, and with the stored resources of the same
+ * names that belong to other owners.
  */
 export async function writeResources(
   deps: ResourcesDeps,
@@ -132,10 +135,13 @@ export function othersAmong(
 }
 
 /**
- * Says who owns a stored resource that has the same name as a resource of the project. A resource that was
- * written on the server and is equal joins the project, since it was exported into the folder. An unreadable
- * resource counts as the project's own. Two folders without a name of their own may have the same name by
- * accident. Then a resource that differs belongs to the other folder.
+ * Says who owns a stored resource that has the same name as a resource of the project.
+ *
+ * - An equal resource that was written on the server joins the project, since the folder may be an export of
+ *   it.
+ * - An unreadable resource counts as the project's own.
+ * - Two projects that are named after their folders may have the same name by accident. A resource that
+ *   differs then belongs to the other folder.
  */
 export function ownerOf(before: ResourceRecord, spec: string, owner: Owner): 'own' | 'joins' | 'others' {
   const isSame = isSameSpec(before.spec, spec)
@@ -187,7 +193,10 @@ export function isSameSpec(one: string, other: string): boolean {
   }
 }
 
-/** Opens a writer of the topic `resources`, which fences the one before. Other errors: as the log. */
+/**
+ * Opens a writer of the topic `resources`, which fences the previous writer. Throws other errors as the log
+ * does.
+ */
 export async function takeOver(
   { log, io, prefix }: ResourcesDeps,
   { writer: name, key }: { readonly writer: string; readonly key: string },
@@ -222,7 +231,7 @@ async function changeOnce(
   return changes
 }
 
-/** The records of a change: the new version of each resource, and the one before. */
+/** The records of a change: the new version of each resource, and its previous version. */
 function entriesOf(
   changes: readonly ResourceChange[],
   { resources, past, lastVersions }: StoredResources,
@@ -259,7 +268,7 @@ function entriesOf(
   return entries
 }
 
-/** A version of the past. One without a spec says that the resource was deleted. */
+/** A past version. A version without a spec says that the resource was deleted. */
 function pastRecord(before: ResourceRecord | null, key: string, version: number): ResourceRecord {
   const { project = '', spec = '', at: since = null, by = null, text = null, folder = null } = before ?? {}
   return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by, text, folder }
@@ -280,8 +289,8 @@ class Writing {
   }
 
   /**
-   * Appends all entries or none, as every reader sees it. The log appends a limited number of bytes at once.
-   * So a larger change is one record at first, which counts as a whole, and then becomes many.
+   * Appends all entries or none, as every reader sees it. The log limits the size of an atomic append. So a
+   * larger change is first written as one record, a set, and then as a record for each entry.
    */
   async append(entries: SetEntries): Promise<void> {
     const bytes = entries.map(([key, record]) => sizeOf(key, record)).reduce((sum, each) => sum + each, 0)
@@ -299,7 +308,9 @@ class Writing {
     await this.#unfold(key, entries)
   }
 
-  /** Writes the entries of sets as records of their own. A process before this one may have died at that. */
+  /**
+   * Writes the entries of sets as records of their own. An earlier process may have died before it did so.
+   */
   async unfold({ inSets, resources, past }: StoredResources): Promise<void> {
     for (const [set, keys] of inSets)
       await this.#unfold(
@@ -309,7 +320,7 @@ class Writing {
   }
 
   async #unfold(set: string, entries: SetEntries): Promise<void> {
-    // These records say the same as the set, so a part of them does no harm until the set goes.
+    // These records say the same as the set, so it does no harm if a process dies before it deletes the set.
     if (entries.length > 0) await this.#append(entries)
     await this.#append([[set, null]])
   }

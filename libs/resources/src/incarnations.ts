@@ -1,7 +1,7 @@
 /**
- * A sync's incarnation: an id that the sync gets at its first run, and again at each reset. It is kept beside
- * the resources, and written under a fence. So two detectors that meet a new sync at the same time agree on
- * one.
+ * A sync's incarnation: an id that the sync gets at its first run, and again at each reset. It is stored
+ * beside the resources, by a writer that fences others. So two detectors that see a new sync at the same time
+ * agree on one incarnation.
  */
 import { randomBytes } from 'node:crypto'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
@@ -17,8 +17,8 @@ import {
 } from './stored-resources.ts'
 
 /**
- * The sync's incarnation, which is made if the sync has none. Rejects with `fenced` if another process makes
- * one at the same time; ask again then.
+ * The sync's incarnation. It is created if the sync has none. Rejects with `fenced` if another process
+ * creates one at the same time. The caller then asks again.
  */
 export async function incarnationOf(
   deps: ResourcesDeps,
@@ -30,8 +30,8 @@ export async function incarnationOf(
 }
 
 /**
- * Gives the sync a new incarnation in place of `old` (null: it has none), unless it has another one by now.
- * Rejects as `incarnationOf` does.
+ * Gives the sync a new incarnation in place of `old`, unless it has another one by now. `old` is null if the
+ * sync has none. Rejects as `incarnationOf` does.
  */
 export async function renewIncarnation(
   deps: ResourcesDeps,
@@ -51,7 +51,7 @@ export async function renewIncarnation(
   return spec
 }
 
-/** The sync's incarnation; null if the sync never ran. It writes nothing. */
+/** The sync's incarnation; null if the sync never ran. Writes nothing. */
 export async function knownIncarnation(
   deps: ResourcesDeps,
   sync: string,
@@ -68,8 +68,8 @@ function readable(sync: string, spec: string): string {
 }
 
 /**
- * Throws `corrupt` if the incarnation may be unread: a sync without it would start from nothing and send all
- * rows again.
+ * Throws `corrupt` if the topic may hold an incarnation that was not read. A sync without it would start from
+ * nothing and send all rows again.
  */
 async function readIncarnation(
   deps: ResourcesDeps,
@@ -87,8 +87,8 @@ async function readIncarnation(
 }
 
 /**
- * Ends the deletion of a sync, once nothing of its incarnation is left: its mark and its incarnation go
- * together. Rejects as `incarnationOf` does.
+ * Ends the deletion of a sync, once nothing of its incarnation is left. Removes the deletion mark and the
+ * incarnation together. Rejects as `incarnationOf` does.
  */
 export async function endDeletion(
   deps: ResourcesDeps,
@@ -110,7 +110,7 @@ function incarnationKey(sync: string): string {
   return `incarnation/${sync}`
 }
 
-/** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */
+/** Twelve random characters, fit for the names of groups, files and keys. */
 function newIncarnation(): string {
   return randomBytes(10).toString('hex').slice(0, 12)
 }

@@ -1,7 +1,7 @@
 /**
- * Reads stored documents. They were validated before they were stored, but anybody who may write to the topic
- * may have written another. So each is validated again, and bounded before it is parsed: some megabytes of
- * brackets take gigabytes of memory.
+ * Reads stored documents. Sluice validates a document before it stores it, but other programs may write to
+ * the topic, too. So each document is validated again. Its depth and size are checked before it is parsed,
+ * since some megabytes of brackets take gigabytes of memory.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import {
@@ -48,7 +48,7 @@ function isObject(value: unknown): value is { readonly [name: string]: unknown }
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Undefined for text that is no JSON, or nests too deep, or has too many lists and objects. */
+/** Undefined for text that is not JSON, is nested too deeply, or has too many lists and objects. */
 function parseJson(text: string): unknown {
   if (!isBounded(text)) return undefined
   try {

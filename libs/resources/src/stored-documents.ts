@@ -1,6 +1,6 @@
 /**
- * The definitions that runs are pinned to, as the log holds them, and the signatures of what users apply
- * (PROTOCOL.md §1).
+ * Stores and looks up the definitions that runs are pinned to, and tells processes whether resources are
+ * signed (PROTOCOL.md §1).
  */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -15,7 +15,7 @@ import { parseDefinition, parseResource } from './parse-documents.ts'
 import { assertFits, plainRecord, readResources, type ResourcesDeps as Deps } from './stored-resources.ts'
 import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
 
-/** Text of the definitions that are kept in memory, in characters: thousands of ordinary ones. */
+/** At most this many characters of definitions are kept in memory: thousands of ordinary ones. */
 const KEPT_TEXT = 16 * 1024 * 1024
 
 interface Known {
@@ -25,14 +25,14 @@ interface Known {
 }
 
 /**
- * Looks up definitions by hash. A definition never changes, so the ones used last are kept. Any number of
- * callers read the topic together. Each waits for as long as its own signal lets it.
+ * Looks up definitions by hash. A definition never changes, so recently used ones stay in memory. Concurrent
+ * callers share one read of the topic. Each caller waits until its own signal aborts.
  */
 export class Definitions {
   readonly #deps: Deps
   readonly #known: RecentMap<string, Known>
   readonly #reading = new SharedWork<void>(options => this.#readOn(options))
-  /** The topic was read up to this offset. Each definition before it is known, or was forgotten since. */
+  /** The topic was read up to this offset. Each earlier definition is in memory, or was dropped from it. */
   #position: number | null = null
   #hasForgotten = false
 
@@ -136,8 +136,8 @@ function hashOf(spec: string): string {
 }
 
 /**
- * A sync with its model and destination as the resources are now. Rejects with `not-found`, and names the
- * resource that is missing.
+ * A sync with the present versions of the resources that it refers to. Rejects with `not-found`, which names
+ * the missing resource.
  */
 export async function currentDefinition(
   deps: Deps,
@@ -162,8 +162,8 @@ export function definitionAmong(stored: ReadonlyMap<string, ResourceRecord>, syn
 }
 
 /**
- * Throws `config` if the resources are signed and this process lacks the key of the services. Otherwise a
- * person would wait for a command that no detector takes.
+ * Throws `config` if the resources are signed and this process lacks the key of the services. Otherwise its
+ * user would wait for a command that every detector ignores.
  */
 export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
   const { log, io, prefix } = deps
@@ -187,9 +187,8 @@ export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }
 }
 
 /**
- * Writes a signed record with no other content, if a key is set. From it, a process without the key learns at
- * once that it needs one, even if nobody has changed a resource since. Resolves once the record is
- * acknowledged.
+ * If a key is set, writes a signed record with no other content. The record tells a process without the key
+ * that it needs one, even if no resource has changed since. Resolves once the record is acknowledged.
  */
 export async function announceSigning(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
   const { log, io, prefix } = deps
@@ -203,7 +202,7 @@ export async function announceSigning(deps: Deps, options: { signal: AbortSignal
   if (low < end)
     for await (const { records } of log.read(target, { ...options, from: low, to: end }))
       for (const { key, signature } of records) if (keyText(key) === keyText(record.key)) last = signature
-  // With another first key, the signature is another.
+  // The signature differs if the first key is another one now.
   if (last !== undefined && record.signature !== undefined && Buffer.compare(last, record.signature) === 0)
     return
   await log.append(target, [record], options)

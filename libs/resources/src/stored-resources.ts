@@ -1,5 +1,5 @@
 /**
- * Reads the topic `resources` (PROTOCOL.md §1). Beside the resources themselves it has the incarnations of
+ * Reads the topic `resources` (PROTOCOL.md §1). Besides the resources, the topic holds the incarnations of
  * syncs, earlier versions of resources, marks of deletions, and sets: changes too large for one atomic
  * append.
  */
@@ -17,8 +17,8 @@ export interface ResourcesDeps {
 }
 
 /**
- * Throws `config` for a document that is larger than a record may be, before anything is written. `what`
- * begins the sentence.
+ * Throws `config` for a document that is larger than a record may be, before anything is written. `what` is
+ * the subject of the message.
  */
 export function assertFits(what: string, spec: string, maxBytes: number): void {
   const bytes = Buffer.byteLength(spec)
@@ -30,13 +30,13 @@ export function assertFits(what: string, spec: string, maxBytes: number): void {
 }
 
 export interface StoredResources {
-  /** The present versions, by kind/name. The spec of one that cannot be read is empty. */
+  /** The present versions, by kind/name. A resource that cannot be read has an empty spec. */
   readonly resources: ReadonlyMap<string, ResourceRecord>
   /** The earlier versions, by key in the topic. Empty unless the caller asked for them. */
   readonly past: ReadonlyMap<string, ResourceRecord>
   /** The highest version in the past of each resource, by kind/name. */
   readonly lastVersions: ReadonlyMap<string, number>
-  /** True if the topic has more names than are read, so that a missing one may be in the topic. */
+  /** True if the topic has more names than are read. A missing name may then be in the topic all the same. */
   readonly isOverfull: boolean
   /** Keys whose last value is in a set, by the key of that set. */
   readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
@@ -57,7 +57,7 @@ export function plainRecord(kind: string, name: string, spec: string): ResourceR
   return { kind, name, project: '', spec, version: null, at: null, by: null, text: null, folder: null }
 }
 
-/** The key of the mark of a deleted sync whose incarnation is not gone yet. */
+/** The key of a deletion mark. A deleted sync has this mark until its incarnation is gone. */
 export function deletionKey(sync: string): string {
   return `deletion/${sync}`
 }
@@ -71,7 +71,7 @@ export function setKey(id: string): string {
   return `${SET}${id}`
 }
 
-/** The resource and the version that such a key names; null for any other key. */
+/** The resource and the version that the key of an earlier version names; null for any other key. */
 function pastOf(key: string): { readonly resource: string; readonly version: number } | null {
   if (!key.startsWith(HISTORY)) return null
   const slash = key.lastIndexOf('/')
@@ -80,7 +80,7 @@ function pastOf(key: string): { readonly resource: string; readonly version: num
   return isOne ? { resource: key.slice(HISTORY.length, slash), version } : null
 }
 
-/** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
+/** Reads all resources, by `kind/name`. A resource that cannot be read has an empty spec. */
 export async function readResources(
   deps: ResourcesDeps,
   options: { signal: AbortSignal },
@@ -104,7 +104,7 @@ export async function readStored(
     for (const placed of await decodeShared(io, { target, records: wanted }, signal)) {
       const { key, record, torn, offset } = placed
       const name = keyText(key)
-      // A record that a holder of the key has not signed changes nothing.
+      // Where a signing key is set, a record without a valid signature changes nothing.
       if (torn !== undefined) {
         if (io.signatures === null) reading.put(name, tornResource(name))
         continue
@@ -137,7 +137,10 @@ class Reading implements StoredResources {
     this.#withPast = withPast
   }
 
-  /** The past is many times as large as the present, and most readers need only the numbers of versions. */
+  /**
+   * Returns false for a record that need not be decoded. Past versions take many times the space of the
+   * present ones, and most readers need only their numbers.
+   */
   wants({ key, value }: { readonly key: Uint8Array; readonly value: Uint8Array | null }): boolean {
     if (isMarkerKey(key)) return false
     const past = pastOf(keyText(key))
@@ -167,8 +170,7 @@ class Reading implements StoredResources {
   }
 
   /**
-   * Bounds the memory, even if somebody fills the topic. A resource without room counts as one that cannot be
-   * read.
+   * Bounds the memory, even if somebody fills the topic. A resource beyond the limit counts as unreadable.
    */
   #keep(key: string, record: ResourceRecord | null): void {
     const known = this.resources.get(key)
@@ -195,7 +197,7 @@ class Reading implements StoredResources {
     this.past.set(key, record)
   }
 
-  /** A set counts from its own offset on, all of it at once. */
+  /** All entries of a set take effect at once, at the offset of the set. */
   #takeSet(key: string, record: ResourceRecord | null): void {
     this.inSets.delete(key)
     if (record === null) return
@@ -213,7 +215,7 @@ class Reading implements StoredResources {
 const charactersOf = (record: ResourceRecord | undefined): number =>
   record === undefined ? 0 : record.spec.length + (record.text?.length ?? 0)
 
-/** The entries of a record of the topic: itself, or all entries of a set. */
+/** The entries of a record: the record itself, or all entries of a set. */
 export function recordsIn(key: string, record: ResourceRecord | null): SetEntries {
   if (!key.startsWith(SET)) return [[key, record]]
   return record === null ? [] : entriesOf(record.spec)
@@ -227,7 +229,7 @@ function entriesOf(spec: string): SetEntries {
   }
 }
 
-/** Makes a resource that cannot be read. It fails only the syncs that need it. */
+/** Makes an unreadable resource. Only syncs that need it fail. */
 function tornResource(key: string): ResourceRecord {
   const slash = key.indexOf('/')
   return plainRecord(key.slice(0, slash), key.slice(slash + 1), '')

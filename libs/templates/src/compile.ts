@@ -54,7 +54,7 @@ export interface CompiledTrigger {
    * templates use a row as a whole, or if the columns are known only while rendering.
    */
   readonly usedColumns: ReadonlySet<string> | 'all'
-  /** `render` may be given rows without their other columns. */
+  /** `render` needs only these columns of its rows. */
   readonly neededColumns: ReadonlySet<string> | 'all'
   /**
    * Returns a mistake for each column that the templates use and the model lacks, with its place and the
@@ -138,7 +138,10 @@ function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerComp
   return spec.allowEmpty !== true && !compiler.usesRows && !compiler.isWrong
 }
 
-/** True for a batch that sends the same empty request for all rows. These would count as delivered. */
+/**
+ * True for a batch that sends the same empty request for all rows. The API would learn nothing of the rows,
+ * and yet the rows would count as delivered.
+ */
 function isSilentBatch({ batch, body, allowEmpty }: TriggerSpec, compiler: TriggerCompiler): boolean {
   const hasNoBody = body === undefined || ('form' in body && Object.keys(body.form).length === 0)
   return batch !== undefined && hasNoBody && allowEmpty !== true && !compiler.usesRows && !compiler.isWrong

@@ -36,7 +36,7 @@ async function send(transport: Transporter, mail: Mail, signal: AbortSignal): Pr
   const sent: unknown = await transport.sendMail({
     ...{ from, to: [...to], subject, text, html, signal },
     messageId: `<${id}@sluice>`,
-    // With this header, programs of the receivers send no automatic answers (RFC 3834).
+    // Auto-responders do not answer a mail with this header (RFC 3834).
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -62,7 +62,7 @@ function transportTo(server: MailServer, timeoutMs: number): Transporter {
 
 type SocketGiven = (error: Error | null, given?: { connection: Socket }) => void
 
-/** Opens the connection in place of nodemailer, and only to public addresses. */
+/** Opens the connection itself, so that nodemailer reaches only public addresses. */
 function guarded(host: string, port: number) {
   return (_options: unknown, given: SocketGiven): void => {
     const socket = publicSocket()

@@ -3,7 +3,7 @@ import { alertNotice } from '@sluice/contracts/specs/alert-views'
 import { ALERT_CONDITIONS, type AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import { z } from 'zod'
 
-/** A time that a date can have. */
+/** Milliseconds since 1970, within the range of a JavaScript date. */
 const ms = z.int().min(0).max(8.64e15)
 
 const firing = z.object({ since: ms, run: z.string().nullable(), text: z.string() })
@@ -17,24 +17,24 @@ const alertState = z.object({
   /** The number of all notices so far. */
   serial: z.int().min(0),
   lastSuccessAt: ms.nullable(),
-  /** The last run that was taken into account; null before the first one. */
+  /** The last run that the alert has evaluated; null before the first one. */
   seen: z
     .object({
       endedAt: ms,
       run: z.string(),
-      /** The highest number of a run so far, which also grows after a clock was set back. */
+      /** The highest run number so far. It grows even if a clock is set back. */
       number: z.int().nullable().default(null),
     })
     .nullable(),
-  /** True if the sync was paused at the last look. */
+  /** True if the sync was paused at the last evaluation. */
   paused: z.boolean().default(false),
-  /** The time at which a paused sync went on. Silence counts from then. */
+  /** The time at which a paused sync resumed. The time without success counts from then. */
   resumedAt: ms.default(0),
   /** The conditions that are met now. */
   firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),
   /** The notices that are not sent yet, the oldest first. */
   outbox: z.array(alertNotice),
-  /** The number of notices that were given up, since there were too many. */
+  /** The number of notices that were dropped because too many waited. */
   dropped: z.int().min(0),
   trouble: trouble.nullable(),
   lastSent: z.object({ id: z.string(), at: ms }).nullable(),
@@ -47,7 +47,7 @@ export type AlertState = Readonly<Omit<z.output<typeof alertState>, 'firing'>> &
   readonly firing: FiringByCondition
 }
 
-/** Parses a state. Returns null for any other text, since foreign programs may write to the topic. */
+/** Parses a state. Returns null for any other text, since other programs may write to the topic. */
 export function parseAlertState(text: string): AlertState | null {
   try {
     const parsed = alertState.safeParse(JSON.parse(text))

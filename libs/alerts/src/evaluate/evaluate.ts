@@ -1,11 +1,11 @@
 /**
- * Makes the next state of an alert, and its new notices, from the state and the facts of a sync. It does no
- * I/O and reads no clock.
+ * Computes the next state of an alert, and its new notices, from the stored state and the facts of a sync. It
+ * does no I/O and reads no clock.
  *
  * - A condition has one notice when it begins, and one when it is over.
- * - It looks at each run that ended since the last evaluation, in order. If a condition came and went several
- *   times in between, only its last beginning and its last end have notices.
- * - The caller stores the new state, whose outbox has the notices, before it sends one.
+ * - An evaluation looks at each run that ended since the last evaluation, in order. If a condition came and
+ *   went several times in between, only its last beginning and its last end have notices.
+ * - The caller stores the new state, with the notices in its outbox, before it sends any of them.
  */
 import { createHash } from 'node:crypto'
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
@@ -20,7 +20,7 @@ import { newAlertState, type AlertState, type Firing } from './alert-state.ts'
 import type { EndedRun, SyncFacts } from './facts.ts'
 import { dueAt, judge, type Step } from './judge.ts'
 
-/** At most this many notices of one alert and sync wait. The oldest beyond are given up. */
+/** At most this many notices of one alert and sync wait. Older ones are dropped. */
 const MAX_WAITING = 20
 
 export interface EvaluateOptions {
@@ -45,7 +45,8 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
   const news =
     before === null ? lastDecisiveRun(facts.ended) : facts.ended.filter(run => isAfter(run, known.seen))
   const success = (before === null ? facts.ended : news).findLast(({ status }) => status === 'success')
-  // A time in the future is from before the clock was set back. Silence counts from now on.
+  // A success in the future was recorded before the clock was set back. The time without success then counts
+  // from now.
   const lastSuccessAt = earlier(success?.endedAt ?? known.lastSuccessAt, now)
   const resumedAt = Math.min(known.paused && !facts.paused ? now : known.resumedAt, now)
   const watchedSince = Math.min(known.watchedSince, now)
@@ -86,8 +87,9 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
 }
 
 /**
- * True if a restart could not derive the new state from the stored one and the runs: a notice is new, or the
- * run with the last success may be forgotten by then, since other runs follow it.
+ * True if a restart could not compute the new state from the stored state and the runs. That is so if a
+ * notice is new. It is also so if other runs followed the last success, since that run may be deleted by
+ * then.
  */
 export function mustBeStored(stored: AlertState | null, state: AlertState): boolean {
   if (stored === null || stored.serial !== state.serial) return true
@@ -122,20 +124,23 @@ function follow(
   return { firing, changes: changes.slice(isAsBefore ? -2 : -1) }
 }
 
-/** Returns a list of the last run that went through or failed. A new alert looks at no earlier one. */
+/** Returns a list with the last run that succeeded or failed. A new alert evaluates no earlier run. */
 function lastDecisiveRun(ended: readonly EndedRun[]): readonly EndedRun[] {
   const last = ended.findLast(({ status }) => status !== 'cancelled')
   return last === undefined ? [] : [last]
 }
 
-/** The number decides even if a clock was set back, and the time even if a reset has begun to count again. */
+/**
+ * Compares numbers first, since a clock may be set back. Compares times too, since a reset restarts the
+ * numbers.
+ */
 function isAfter(run: EndedRun, seen: AlertState['seen']): boolean {
   if (seen === null) return true
   if (run.number !== null && seen.number !== null && run.number > seen.number) return true
   return run.endedAt > seen.endedAt || (run.endedAt === seen.endedAt && run.id > seen.run)
 }
 
-/** True if `known` is later than `seen`, since runs were forgotten, or a clock went back. */
+/** True if `known` is later than `seen`. That happens if runs were deleted, or if a clock was set back. */
 function isAhead(known: AlertState['seen'], seen: AlertState['seen']): boolean {
   return known !== null && (seen === null || known.endedAt > seen.endedAt)
 }

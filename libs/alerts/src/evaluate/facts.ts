@@ -21,14 +21,14 @@ export interface CertificateFact {
 
 export interface EndedRun {
   readonly id: string
-  /** Its number within the sync; null if it never began. */
+  /** The run's number within the sync; null if the run never began. */
   readonly number: number | null
   readonly status: 'success' | 'warning' | 'failed' | 'cancelled'
-  /** Null if it never began. */
+  /** Null if the run never began. */
   readonly startedAt: number | null
   readonly endedAt: number
   readonly error: string | null
-  /** The number of requests that it sent. */
+  /** The number of requests that the run sent. */
   readonly requests: number
   readonly figures: NoticeRun
 }
@@ -41,7 +41,7 @@ export interface SyncFacts {
   readonly ended: readonly EndedRun[]
   readonly running: {
     readonly startedAt: number
-    /** The reasons for which it sends nothing. */
+    /** The reasons why the run sends nothing. */
     readonly waits: readonly string[]
     readonly figures: NoticeRun
   } | null
@@ -55,17 +55,16 @@ export interface SyncFacts {
   /** The certificates of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
   /**
-   * The health of the sync's destination. Null if the alert does not ask, and if another of its syncs tells
-   * of the same destination.
+   * The health of the sync's destination. Null if no condition of the alert needs it, or if the alert reports
+   * this destination under another of its syncs.
    */
   readonly destination: { readonly name: string; readonly health: DestinationHealth } | null
-  /** The reason why the destination refused the credentials, or why there were none, by run id. */
+  /** Why the destination refused the credentials, or why there were none, by run id. */
   readonly refusals: ReadonlyMap<string, string>
 }
 
 /**
- * Returns the facts in the view of `runs`. A reset says nothing about the health of a sync, so it is left
- * out.
+ * Returns the facts that `runs` shows. A reset says nothing about the health of a sync, so it is left out.
  */
 export function factsOfRuns(
   sync: string,

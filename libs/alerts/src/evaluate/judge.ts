@@ -40,7 +40,7 @@ export function judge(condition: AlertCondition, step: Step): Verdict {
   return silent(condition.silent.noSuccessFor, step)
 }
 
-/** Returns when time alone may change the verdict on the present; null for never. */
+/** Returns the time at which the verdict may change even if nothing happens; null if it never does. */
 export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'now' }>): number | null {
   const { facts, now, quietSince } = step
   const later = (at: number): number | null => (at > now ? at : null)
@@ -69,7 +69,7 @@ function runFailed(step: Step): Verdict {
   return { kind: 'over', text: `A run went through again: it ended as ${run.status}.`, run: run.figures }
 }
 
-/** Invalid rows count, too, since they did not arrive either. */
+/** Invalid rows count as failed, since they were not delivered either. */
 function rowsFailed(share: number, step: Step): Verdict {
   if (step.kind === 'now' || step.run.status === 'cancelled') return SILENT
   const { run } = step
@@ -173,12 +173,12 @@ function authFailing(step: Step): Verdict {
   }
   const { run, refusal } = step
   if (refusal !== null) return { kind: 'holds', text: refusal, run: run.figures }
-  // A run shows its credentials only if it has sent something.
+  // Only a run that sent a request shows that the credentials work.
   if (!wentThrough(run) || run.requests === 0) return SILENT
   return { kind: 'over', text: 'The destination takes the credentials again.', run: run.figures }
 }
 
-/** A destination that merely pauses, or was not used lately, says nothing new. */
+/** A paused destination, or one without recent attempts, does not change the condition. */
 function destinationFailing(step: Step): Verdict {
   if (step.kind === 'ended' || step.facts.destination === null) return SILENT
   const { name, health } = step.facts.destination

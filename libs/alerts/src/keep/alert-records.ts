@@ -40,9 +40,9 @@ export function stateRecord(
 }
 
 /**
- * Reads all states that the topic had when this was called, by `watchKey`. A log of an earlier version may
- * have no such topic, and no states. A record that is no state is ignored, since a foreign program may have
- * written it.
+ * Reads all states that the topic holds at the time of the call, by `watchKey`. A log of an earlier version
+ * may lack the topic, and then has no states. A record that is not a state is ignored, since another program
+ * may have written it.
  */
 export async function readAlertStates(
   { log, io, prefix }: AlertLog,

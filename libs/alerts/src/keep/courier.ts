@@ -1,6 +1,6 @@
 /**
- * Sends the notices of one alert, one at a time, the oldest first. After a failure it pauses, longer each
- * time, and begins with the same notice again. Notices of other alerts do not wait for it.
+ * Sends the notices of one alert, one at a time, the oldest first. After a failure the courier pauses, longer
+ * each time, and then tries the same notice again. Notices of other alerts do not wait for it.
  *
  * States: idle → sending → idle, or pausing → sending.
  */
@@ -15,19 +15,19 @@ const MAX_PAUSE_MS = 3_600_000
 export interface NoticeAttempt {
   readonly key: string
   readonly notice: AlertNotice
-  /** Null if the notice was taken. */
+  /** Null if the target accepted the notice. */
   readonly trouble: Trouble | null
 }
 
 export interface CourierDeps {
-  /** Resolves with null once the notice was taken, and with the reason otherwise. */
+  /** Resolves with null once the target has accepted the notice, and with the reason otherwise. */
   readonly send: (alert: AlertSpec, notice: AlertNotice) => Promise<string | null>
   readonly now: () => number
   /** The pause after a first failure. Each further pause is three times as long, up to an hour. */
   readonly firstPauseMs?: number | undefined
-  /** Called after each attempt, once the courier takes another notice. */
+  /** Called after each attempt, when the courier can take another notice. */
   readonly onAttempt: (attempt: NoticeAttempt) => void
-  /** Called with a fault of this process, rather than of a target. */
+  /** Called with an error of this process. Errors of targets are results of attempts. */
   readonly onFault: (error: unknown) => void
 }
 
@@ -41,12 +41,14 @@ export class Courier {
     this.#trouble = trouble
   }
 
-  /** Resolves once nothing is on its way. */
+  /** Resolves once no notice is being sent. */
   async idle(): Promise<void> {
     await this.#sending
   }
 
-  /** The time to offer a notice again even if nothing happens; null while it does not pause. */
+  /**
+   * The time of the next attempt after a failure. Null without a failure, and while a notice is being sent.
+   */
   get nextAt(): number | null {
     return this.#sending === null ? (this.#trouble?.nextAt ?? null) : null
   }
@@ -56,7 +58,7 @@ export class Courier {
     if (this.#trouble !== null) this.#trouble = { ...this.#trouble, nextAt: this.#deps.now() }
   }
 
-  /** Begins to send the notice, unless it is busy or pauses. Returns true if it has begun. */
+  /** Begins to send the notice, unless the courier is busy or pauses. Returns true if it has begun. */
   offer(alert: AlertSpec, key: string, notice: AlertNotice): boolean {
     if (this.#sending !== null || (this.#trouble !== null && this.#trouble.nextAt > this.#deps.now()))
       return false

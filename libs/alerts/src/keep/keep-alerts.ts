@@ -1,10 +1,11 @@
 /**
  * Watches syncs for the alerts that name them, and sends notices when conditions begin and end. Exactly one
- * process does it at a time: the owner of the one partition of the topic `alerts`, which fences its
- * predecessor.
+ * process does this at a time: the owner of the single partition of the topic `alerts`. A new owner fences
+ * the old one.
  *
- * A state is stored with its notices before one of them is sent, and again without a notice once that was
- * sent. So a process that dies in between sends a notice again, with the same id, and none is lost.
+ * A state is stored with its notices before any of them is sent. It is stored again, without the notice, once
+ * the notice was sent. So a process that dies in between sends a notice again, with the same id, and no
+ * notice is lost.
  */
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -26,15 +27,15 @@ import { Courier, type NoticeAttempt } from './courier.ts'
 import { KnownFacts, type KnownFactsDeps } from './known-facts.ts'
 import { readWatched, type AllWatched } from './watched.ts'
 
-/** Runs report progress twice a second. One look takes all reports of this time. */
+/** Runs report progress twice a second. One evaluation covers all reports of this time. */
 const GATHER_MS = 250
-/** A clock may be set without notice. */
+/** The longest wait, since somebody may set the clock in the meantime. */
 const MAX_WAIT_MS = 60_000
 /** An append has at most this many states. */
 const MAX_RECORDS = 500
 const PAUSE_AFTER_FAILURE_MS = 5_000
 const AFTER_A_PAUSE = 'alerts are watched again after a pause'
-/** A command that has done its work waits this long for its notices. */
+/** A command that has finished waits at most this long for its notices. */
 const LAST_LOOK_MS = 10_000
 
 export interface KeepAlertsDeps extends AlertLog, SendNoticeDeps, KnownFactsDeps {
@@ -52,15 +53,15 @@ export interface KeepAlertsDeps extends AlertLog, SendNoticeDeps, KnownFactsDeps
   readonly looksOnceMore?: boolean
 }
 
-/** The ends of the work of one owner. */
+/** The signals that end the work of one owner. */
 interface OwnerEnds extends Ends {
   /** False once another process may have taken over. The owner sends no more notices then. */
   readonly isCurrent: () => boolean
 }
 
 /**
- * Watches alerts in a process that has the log to itself. Resolves once drained. It begins again after a
- * transient failure, and rejects with any other.
+ * Watches alerts in a process that is the only user of the log. Resolves once drained. Begins again after a
+ * transient failure, and rejects with any other failure.
  */
 export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'locks'>, ends: Ends): Promise<void> {
   const ending = endingOf(ends)
@@ -79,8 +80,8 @@ export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'locks'>, ends:
 }
 
 /**
- * Watches alerts in one of several processes. Resolves once drained. Rejects with a failure that no takeover
- * mends.
+ * Watches alerts in one of several processes. Resolves once drained. Rejects with a failure that a takeover
+ * by another process would not solve.
  */
 export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void> {
   const { log, prefix, locks, logger } = deps
@@ -104,13 +105,13 @@ class AlertKeeper {
   readonly #changes = new Notifier()
   readonly #facts: KnownFacts
   readonly #maySend: AbortSignal
-  /** Aborts the work beside its loop. */
+  /** Aborts everything that runs beside the loop of `work`. */
   readonly #stop = new AbortController()
   /** Aborts notices on their way to a target. */
   readonly #givingUp = new AbortController()
   #failure: unknown = null
   #isStale = true
-  /** The syncs that it has watched so far, if it does not watch all. */
+  /** The syncs watched so far, if `only` is set. */
   readonly #mine = new Set<string>()
   #all: AllWatched = { watched: [], knows: () => true }
 
@@ -123,7 +124,7 @@ class AlertKeeper {
 
   async work(): Promise<void> {
     const { log, prefix, runs } = this.#deps
-    // A keeper that looks once more begins even if its command has done its work already.
+    // With `looksOnceMore`, the work begins even if the command has already finished.
     const signal = this.#deps.looksOnceMore === true ? this.#ends.abort : endingOf(this.#ends)
     await using writer = await log.openWriter(`${prefix}.alerts`, { signal })
     const marker = this.#deps.io.encode('Marker', plainMarker('takeover', '', -1))
@@ -181,8 +182,8 @@ class AlertKeeper {
   }
 
   /**
-   * Evaluates all runs that have ended, and tries each notice once. A notice that nobody takes in time is
-   * left to the next process.
+   * Evaluates all runs that have ended, and tries each notice once. The next process sends the notices that
+   * no target accepts in time.
    */
   async #lastLook(writer: FencedWriter): Promise<void> {
     const timer = setTimeout(() => this.#givingUp.abort(new Error('nobody waits any longer')), LAST_LOOK_MS)
@@ -278,7 +279,7 @@ class AlertKeeper {
     for (const [key, { state }] of news) this.#stored.set(key, state)
   }
 
-  /** Stores the results of the attempts since the last time. */
+  /** Stores the results of the attempts since the last call. */
   async #storeAttempts(writer: FencedWriter, signal: AbortSignal): Promise<void> {
     const news = new Map<string, KeptState>()
     for (const { key, notice, trouble } of this.#attempts.splice(0)) {
@@ -343,7 +344,7 @@ class AlertKeeper {
     return courier
   }
 
-  /** Returns the last trouble of all syncs of the alert. */
+  /** Returns the latest failure to send a notice of this alert, among all its syncs. */
   #troubleOf(name: string): Trouble | null {
     const all = [...this.#states.values()].flatMap(({ alert, state }) =>
       alert === name && state.trouble !== null ? [state.trouble] : [],

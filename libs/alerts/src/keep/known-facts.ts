@@ -22,7 +22,7 @@ export interface KnownFactsDeps {
     run: { readonly sync: string; readonly run: string },
     signal: AbortSignal,
   ) => Promise<readonly ErrorGroup[]>
-  /** Judges a destination by the runs of these syncs, as all who show its health do. */
+  /** Judges a destination by the runs of these syncs, in the same way as every view of its health. */
   readonly judge: (destination: DestinationSpec, syncs: ReadonlySet<string>) => DestinationHealth
   /** The URL of the console; null if it is not set. */
   readonly publicUrl: string | null
@@ -36,7 +36,7 @@ export class KnownFacts {
     this.#deps = deps
   }
 
-  /** Returns the facts. It reads the errors of runs that ended since the state, if an alert needs them. */
+  /** Returns the facts. If the alert needs errors, it reads those of the runs that ended since the state. */
   async of(
     { alert, sync, paused, destination, tellsFor }: Watched,
     before: AlertState | null,
@@ -69,7 +69,7 @@ export class KnownFacts {
     return errors
   }
 
-  /** Returns the outbox, in which the new notices have the errors of their runs, and a link. */
+  /** Returns the outbox, with the errors of the run and a link added to each new notice. */
   async completed(
     { outbox }: AlertState,
     notices: readonly AlertNotice[],
@@ -98,7 +98,7 @@ export class KnownFacts {
   }
 }
 
-/** Returns the runs of an evaluation that may have failed because of credentials. */
+/** Returns the newly ended runs that did not deliver all rows. Refused credentials may be the reason. */
 function newlyEnded(ended: readonly EndedRun[], before: AlertState | null): readonly EndedRun[] {
   const since = before?.seen?.endedAt ?? -1
   const news =

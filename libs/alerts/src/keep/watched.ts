@@ -42,8 +42,8 @@ export interface Watched {
   readonly paused: boolean
   readonly destination: DestinationSpec | null
   /**
-   * The syncs that send to that destination, if `sync` is the one under which the alert reports the
-   * destination's health.
+   * The syncs that send to the destination, if the alert reports the destination's health under `sync`; null
+   * otherwise.
    */
   readonly tellsFor: ReadonlySet<string> | null
 }

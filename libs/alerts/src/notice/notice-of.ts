@@ -44,8 +44,8 @@ interface NoticeOptions {
 }
 
 /**
- * Returns the notice of a change, without the errors of the run and without a link, which need more than the
- * state.
+ * Returns the notice of a change. The errors of the run and the link are added later, since they need more
+ * than the state.
  */
 export function noticeOf({ id, alert, sync, change, now }: NoticeOptions): AlertNotice {
   const { condition, state, at, since, text, run } = change

@@ -2,7 +2,7 @@
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { counted, timeText } from './wording.ts'
 
-/** A message of an API may be as long as a page. */
+/** A longer error is cut, since an API may answer with a whole page. */
 const MAX_ERROR_CHARACTERS = 500
 
 interface Part {

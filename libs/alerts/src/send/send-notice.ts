@@ -23,8 +23,8 @@ interface SignedHeaders {
 }
 
 /**
- * Signs a webhook after Standard Webhooks 1.0.0 (symmetric, `v1`). `at` is in ms since 1970. Throws `config`
- * for a text that is no secret; the error does not show the text.
+ * Signs a webhook according to Standard Webhooks 1.0.0 (symmetric, `v1`). `at` is in ms since 1970. Throws
+ * `config` if the secret does not have the right form. The error does not show the secret.
  */
 export function signWebhook({
   id,
@@ -70,8 +70,8 @@ export interface SendNoticeDeps {
 }
 
 /**
- * Resolves with null once the notice was taken, and otherwise with the reason, which has no secret in it.
- * Rejects only with the signal's reason, when aborted.
+ * Resolves with null once the target has accepted the notice, and otherwise with the reason. The reason shows
+ * no secret. Rejects only when aborted, with the signal's reason.
  */
 export async function sendNotice(
   { to, allowPrivateNetwork }: Pick<AlertSpec, 'to' | 'allowPrivateNetwork'>,
@@ -97,7 +97,7 @@ export async function sendNotice(
   }
 }
 
-/** The reason for which a notice was not taken. `cut`: the text is incomplete. */
+/** The reason why a target did not accept a notice. `cut` is true if the text is incomplete. */
 interface Refusal {
   readonly text: string
   readonly cut: boolean
@@ -156,7 +156,7 @@ async function mailed(
   const address = smtpAddress(smtp)
   if (address === null) throw new SluiceError('config', 'The mail server of the alert is no URL of SMTP.')
   const { host, port, secure, user, password } = address
-  // A password goes only over TLS whose certificate is checked, unless it stays on this machine.
+  // A password is sent only over TLS with a verified certificate, or to this machine.
   const requireTls = !secure && password !== null && !isLoopback(host)
   const use: SecretUse = { as: 'alert', host: withoutBrackets(host), port, tls: secure || requireTls }
   const fill = (text: string): string => fillSecrets(text, name => secretFor(name, use))
@@ -173,7 +173,7 @@ async function mailed(
 
 const PORTS: { readonly [protocol: string]: number } = { 'http:': 80, 'https:': 443 }
 
-/** Returns the server of a URL, whose host has no secret in it. */
+/** Returns the server that a URL names. The host in the URL has no secret in it. */
 function useOf(text: string): SecretUse {
   const url = URL.parse(fillSecrets(text, () => 'secret'))
   if (url === null) throw new SluiceError('config', 'The URL of the alert is not valid.')

@@ -12,7 +12,7 @@ export const scheduleTimesView = z.object({
   timezone: z.string().nullable(),
 })
 
-/** The contents of files of certificates that passed the check. */
+/** The contents of certificate files that passed the check. */
 export const certificatesView = z.object({
   /** The certificates of authorities. */
   ca: z.array(certificateView),
@@ -25,7 +25,7 @@ export type CertificatesView = z.output<typeof certificatesView>
 export const sampleView = z.object({
   /** The URL that it sends to. Null on a server without a receiver, which offers no sample project. */
   sendsTo: z.string().nullable(),
-  /** In an order in which each one follows those that it refers to. */
+  /** The documents, each after the documents that it refers to. */
   documents: z.array(z.object({ kind: resourceView.shape.kind, name: z.string(), yaml: z.string() })),
 })
 /** The body that the receiver of the sample project got. */
@@ -63,7 +63,7 @@ export const tokensView = z.object({
     z.object({
       name: z.string(),
       roles: sessionView.shape.roles,
-      /** The server's variable that holds it. */
+      /** The environment variable of the server that has the token. */
       from: z.enum(['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS']),
       /** Null if the process has not seen the token since it started. */
       lastUsedAt: timestamp.nullable(),
@@ -143,7 +143,7 @@ export const loginBegunView = z.object({ url: z.string(), codeTo: z.string(), fo
 export const loginFinishedView = z.object({
   destination: z.string(),
   for: z.string(),
-  /** False if somebody has to log in again when it ends. */
+  /** False if somebody has to log in again when the login ends. */
   renews: z.boolean(),
 })
 

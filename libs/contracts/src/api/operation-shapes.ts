@@ -39,7 +39,7 @@ export interface Shape {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
-  /** In place of `body`: a body of any kind, which is one field of the input. */
+  /** Replaces `body` if the whole body, of any kind, is one field of the input. */
   readonly document?: z.ZodType
   readonly answer: z.ZodType
 }

@@ -27,8 +27,8 @@ export interface Operation {
   readonly takesDocument?: true
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /**
-   * Below `/api/v1`. `:name` stands for a parameter. All other input goes into the query of `GET` and
-   * `DELETE`, and into the body of `POST` and `PUT`.
+   * The path below `/api/v1`. `:name` stands for a parameter. All other input goes into the query of `GET`
+   * and `DELETE`, and into the body of `POST` and `PUT`.
    */
   readonly path: string
 }
@@ -64,7 +64,7 @@ export const OPERATIONS = {
   discard: { ...ask, role: 'operate', path: '/syncs/:name/discard' },
   reset: { ...ask, role: 'operate', path: '/syncs/:name/reset' },
   sendTest: { ...change, role: 'run', path: '/syncs/:name/test' },
-  /** Approval of a new destination resets the sync, so it also wants the role of `reset`. */
+  /** The approval of a new destination resets the sync, so it also wants the role of `reset`. */
   approve: { ...ask, role: 'approve', path: '/runs/:id/approve' },
   cancel: { ...ask, role: 'run', path: '/runs/:id/cancel' },
 
@@ -170,5 +170,5 @@ export function requestOf(name: OperationName, input: object): OperationRequest 
   return { method, url: search.size === 0 ? url : `${url}?${search.toString()}`, body: undefined }
 }
 
-/** The sync of the sample project. Pages need this name before they load a schema, too. */
+/** The sync of the sample project. Pages also need this name before they load a schema. */
 export const SAMPLE_SYNC = 'sample-customers'

@@ -7,8 +7,8 @@ const kind = resourceView.shape.kind
 const version = z.int().min(1)
 
 /**
- * A field of a resource that differs, with its values as people write them. A value that is missing is
- * absent.
+ * A field of a resource that differs, with its values as people write them. `before` or `after` is absent
+ * where the field has no value.
  */
 const fieldChange = z.object({
   field: z.string(),
@@ -23,7 +23,7 @@ const resourceChange = z.object({
   fields: z.array(z.string()),
   /** The same fields with their values. */
   values: z.array(fieldChange).optional(),
-  /** The project that the resource belongs to now, if the change takes it from there. */
+  /** The project that owns the resource now, if the change takes it over. */
   takenFrom: z.string().optional(),
 })
 export const changesView = z.object({

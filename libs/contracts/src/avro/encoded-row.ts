@@ -22,11 +22,12 @@ export abstract class EncodedRow {
 }
 
 /**
- * A row from a reader that leaves rows encoded. It decodes a row with values that do not fit their columns.
+ * A row from a reader that leaves rows encoded. The reader still decodes a row whose values do not fit their
+ * columns.
  */
 export type AnyRow = Row | EncodedRow
 
-/** The row with these columns, as far as it has them. A row that is decoded has all of its columns. */
+/** The row with these columns, as far as it has them. A decoded row keeps all of its columns. */
 export function rowWith(row: AnyRow, columns: ReadonlySet<string> | 'all'): Row {
   return row instanceof EncodedRow ? row.values(columns) : row
 }

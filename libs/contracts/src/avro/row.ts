@@ -44,7 +44,7 @@ export function rowSchema(columns: readonly Column[]): AvroRecordSchema {
 }
 
 /**
- * The path of a type in the row. It names the record of a struct there, so that the name stays the same when
+ * The path of a type within the row. It names the record of a struct, so that the name stays the same when
  * other columns are added.
  */
 interface Place {

@@ -4,7 +4,6 @@ import { fillSecrets, secretNames } from '../secret-references.ts'
 import { duration, filledText, text } from './plain-values.ts'
 import { baseUrlFault, plainBaseUrl } from './http-texts.ts'
 
-/** The names of all conditions. */
 export const ALERT_CONDITIONS = [
   'run-failed',
   'rows-failed',
@@ -61,7 +60,7 @@ const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that its value is stored 
 const URL_EXAMPLE = 'https://hooks.slack.com/services/${secret:slack-path}'
 
 /**
- * Checks the URL that notices are posted to. Its host has no secrets, since grants of secrets go by hosts.
+ * Checks the URL that notices are posted to. Its host has no secrets, since each secret is granted to hosts.
  */
 function postUrlFault(value: string): string | null {
   if (/^\$\{secret:[^}]*\}/.test(value))
@@ -82,7 +81,9 @@ const postUrl = text
     return query === undefined ? plainBaseUrl(path) : `${plainBaseUrl(path)}?${query}`
   })
 
-/** The parts of an SMTP URL. User and password may be secrets, so they are taken out before it is parsed. */
+/**
+ * The parts of an SMTP URL. User and password may be secrets, so they are taken out before the URL is parsed.
+ */
 export interface SmtpAddress {
   readonly secure: boolean
   readonly host: string
@@ -102,7 +103,7 @@ export function smtpAddress(value: string): SmtpAddress | null {
   const url = URL.parse(`http://${place}`)
   if (url === null || url.hostname === '' || url.pathname !== '/') return null
   const secure = scheme === 'smtps'
-  // `URL` leaves out port 80, which SMTP never has.
+  // `URL` drops port 80, which SMTP servers never use.
   const port = url.port === '' ? (secure ? SMTPS_PORT : SUBMISSION_PORT) : Number(url.port)
   return { secure, host: url.hostname, port, user: plain(user), password: plain(password) }
 }

@@ -10,7 +10,9 @@ const statusNumber = z
 const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
 const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
 
-/** A rule with it keeps a failed request from another attempt in the same run. */
+/**
+ * After an answer that matches a rule with `retry`, a failed request gets no other attempt in the same run.
+ */
 const retry = z
   .literal('next-run')
   .optional()

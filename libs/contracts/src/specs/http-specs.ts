@@ -31,7 +31,10 @@ export const triggerHeaderName = headerName.refine(
 
 type Refined = { readonly issues: z.core.$ZodRawIssue[]; readonly value: string }
 
-/** Refuses a text with the words that `faultOf` returns for it; null lets it pass. */
+/**
+ * Refuses a text for which `faultOf` returns words, with these words. Accepts a text for which it returns
+ * null.
+ */
 function withoutFault(faultOf: (value: string) => string | null) {
   return ({ issues, value }: Refined): void => {
     const message = faultOf(value)

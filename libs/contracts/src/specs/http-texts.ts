@@ -1,7 +1,7 @@
 /**
- * The rules for the head of an HTTP request. Resources are checked when they are validated, rendered rows and
- * filled-in secrets during a run. A text that passes is sent unchanged. Every `…Fault` returns null for a
- * right text, and otherwise the words that follow "wanted".
+ * The rules for the head of an HTTP request. Resources are checked when they are validated. Rendered rows and
+ * filled-in secrets are checked during a run. A text that passes is sent unchanged. Every `…Fault` returns
+ * null for a right text, and otherwise the words that follow "wanted" in a message.
  */
 import { fillSecrets, secretNames } from '../secret-references.ts'
 
@@ -22,7 +22,7 @@ export const OF_THE_CONNECTION: readonly string[] = [
 /** The header that carries the idempotency key if a destination names no other. */
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
-/** The beginning of a Liquid tag or output. A text that is the same for all rows has no use for one. */
+/** The beginning of a Liquid tag or output. A text that is the same for all rows may not have one. */
 const LIQUID = /\{[{%]/
 
 /** Checks a header's value, which is trimmed already. */
@@ -49,7 +49,7 @@ export function fixedQueryFault(text: string): string | null {
   return text.isWellFormed() ? null : 'a text without half a character'
 }
 
-/** Checks the name of such a parameter. */
+/** Checks the name of a destination's query parameter. */
 export function queryNameFault(name: string): string | null {
   return name === '' ? 'text that is not empty' : fixedQueryFault(name)
 }
@@ -87,7 +87,7 @@ export function clashWithKey(
   return names.find(name => name.toLowerCase() === key) ?? null
 }
 
-/** The words that follow "wanted" for such a header. */
+/** The words that follow "wanted" for a header whose place the idempotency key would take. */
 export function clashWanted(name: string): string {
   return (
     `no \`${name}\` here: Sluice sends the idempotency key in it. ` +

@@ -16,7 +16,10 @@ function isEndpoint(value: string): boolean {
 }
 const endpoint = filledText.refine(isEndpoint, 'a URL such as https://login.example.com/oauth2/token')
 
-/** Grants of secrets go by the host of the URL, but a server of many sites would go by this header. */
+/**
+ * Not `host`: a secret is granted to the host of the URL, but a server of many sites would choose the site by
+ * this header.
+ */
 const tokenHeaderName = headerName.refine(
   name => name.toLowerCase() !== 'host',
   'a header other than host: the host of the URL is asked for tokens',

@@ -8,7 +8,7 @@ const state = z.enum([
   ...(['unused', 'idle'] as const),
 ]) satisfies z.ZodType<DestinationState>
 
-/** The health of a destination. It quotes no answer, since it is also for people who may not read these. */
+/** The health of a destination. It quotes no answer, since people who may not read answers see it, too. */
 export const destinationHealth = z.object({
   state,
   /** A sentence. */

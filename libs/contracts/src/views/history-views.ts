@@ -16,7 +16,9 @@ export const rowLifeView = z.object({
   /** The delivered state of the row. Null if no change of the key is held. */
   state: z
     .object({
-      /** With `under-way`, a request with the row may be on its way, and `row` is the one before. */
+      /**
+       * With `under-way`, a request with the row may be on its way, and `row` is the row before that request.
+       */
       is: z.enum([...keyState.symbols, 'under-way']),
       certain: z.boolean(),
       row: shownRow,
@@ -28,7 +30,6 @@ export const rowLifeView = z.object({
   muted: z.boolean(),
   /** The last failure, while the row waits for another attempt. */
   retry: failure.nullable(),
-  /** Captured values. */
   captured: z.record(z.string(), z.unknown()).nullable(),
   /** The newest first. */
   changes: z.array(
@@ -45,7 +46,7 @@ export const rowLifeView = z.object({
       after: shownRow,
       settledState: z.enum(keyState.symbols).nullable(),
       muted: z.boolean(),
-      /** The last change has this if it was not delivered. */
+      /** Set on the last change if it was not delivered. */
       failed: failure.nullable(),
     }),
   ),

@@ -41,7 +41,10 @@ export const phaseView = z.object({
   failed: z.literal(true).optional(),
 })
 
-/** The number of rows of a run that are finished, delivered or not, among those that differ. */
+/**
+ * The progress of a run: `of` counts the rows that differ, and `finished` counts those that are delivered or
+ * given up so far.
+ */
 export const progressView = z.object({
   finished: count,
   of: count,
@@ -61,8 +64,8 @@ export const throughputView = z.object({
 })
 
 /**
- * The certificates that a sync's last run over TLS has seen: for each side, the destination's server and
- * Sluice as its client, the one that ends first. Servers of earlier versions do not answer it.
+ * The certificates that a sync's last run over TLS has seen. For the destination's server, and for Sluice as
+ * its client, it has the certificate that ends first. Servers of earlier versions do not answer it.
  */
 export const tlsShown = z
   .array(
@@ -90,7 +93,8 @@ export const truncatedBodies = { requestBodyBytes: wholeBytes, responseBodyBytes
 
 /**
  * The reason why a run is held: it would remove `removed` of the `rows` at the destination, and `samples` has
- * some of their keys. With `destination`, it would send to another destination than the one with these rows.
+ * some of their keys. With `destination`, the run would send to another destination than the destination that
+ * has these rows.
  */
 export const heldView = z.object({
   removed: count,

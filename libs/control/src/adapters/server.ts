@@ -1,6 +1,6 @@
 /**
- * Control of the syncs of a server, by its API. The server may be far away, or the process that has a folder
- * open, which listens on a socket in that folder.
+ * Controls the syncs of a server through its API. The server may be remote. It may also be the process that
+ * has a folder open, which listens on a socket in that folder.
  */
 import { runView, type PreviewView, type RunView } from '@sluice/contracts/api'
 import { MAX_PREVIEWED, type AnswerOf, type InputOf } from '@sluice/contracts/api/operation-shapes'
@@ -13,12 +13,12 @@ import { followToRest } from '../runs/follow-to-rest.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { ServerClient } from './server/server-client.ts'
 
-/** A stream that was cut off is opened again this often without a new state in between. */
+/** A broken stream is opened again at most this many times without a new state in between. */
 const MAX_RESUMED = 5
 const RESUME_AFTER_MS = 500
 
 /**
- * Connects to nothing before a method asks something. Errors of the server keep their code and details. It is
+ * Connects only when a method is called. Errors of the server keep their code and details. Throws
  * `unreachable` if the server does not answer, or goes away before the run has ended.
  */
 export function createServerControl(address: ServerAddress): Control {
@@ -45,7 +45,7 @@ class ServerControl implements Control {
     input: InputOf<Name>,
     following: Following,
   ): Promise<FollowedRun> {
-    // The caller learns what became of its question even if it interrupts meanwhile.
+    // This signal never aborts, so that an interrupted caller still learns the outcome.
     const { signal } = new AbortController()
     const first = await this.#client.callFor(name, input, runView, signal)
     const cancelRun = (id: string): void => void this.#cancelQuietly(id, signal)
@@ -61,7 +61,8 @@ class ServerControl implements Control {
   }
 
   /**
-   * A stream that is cut off is opened again. It begins with the state as it is then, so nothing is missed.
+   * Opens a broken stream again. A new stream begins with the present state, so the last state is never
+   * missed.
    */
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
     let last = ''
@@ -76,7 +77,7 @@ class ServerControl implements Control {
         }
       } catch (error) {
         if (!isSluiceError(error, 'unreachable')) throw error
-        // The server has the question already, so no other server may be asked.
+        // The server has received the command already, so it must not go to another server.
         if (resumed >= MAX_RESUMED) throw this.#client.gone(error)
       }
       if (resumed >= MAX_RESUMED) throw this.#client.gone()
@@ -97,8 +98,8 @@ class ServerControl implements Control {
   }
 
   /**
-   * Cancels a run. It ignores errors: a run may have ended meanwhile, and following it finds a server that is
-   * gone.
+   * Cancels a run, and ignores errors. The run may have ended meanwhile. If the server is gone, following the
+   * run throws that error.
    */
   async #cancelQuietly(id: string, signal: AbortSignal): Promise<void> {
     try {
@@ -126,13 +127,12 @@ async function* previewed({ requests, rejected = [] }: PreviewView): AsyncGenera
   for (const rows of rejected) yield { kind: 'rejected', ...rows }
 }
 
-/** An event has few samples of rows, so that a longer one is none of ours. */
+/** Events of our servers are shorter, since they have only few samples of rows. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024
 
 /**
- * Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as far as our
- * server writes them: the data of each event, which is one line. Comments keep the connection open, and say
- * nothing.
+ * Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as our servers
+ * write them: each event has one line of data. Comments only keep the connection open.
  */
 async function* readEvents(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   let rest = ''

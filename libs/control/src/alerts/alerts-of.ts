@@ -1,4 +1,4 @@
-/** Alerts as people see them, and tests of them. */
+/** Shows alerts with their states, and sends test notices. */
 import { randomBytes } from 'node:crypto'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { SluiceError } from '@sluice/contracts/errors'

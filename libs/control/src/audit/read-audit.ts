@@ -1,7 +1,7 @@
 /**
- * Lists who changed or asked what, and when: the versions of all resources, the changes of the vault, and the
- * commands that people sent. The log keeps the last versions of each resource, the last changes of each
- * secret, and commands for seven days.
+ * Lists who made which change or sent which command, and when: the versions of all resources, the changes of
+ * the vault, and the commands of people. The log keeps the last versions of each resource, the last changes
+ * of each secret, and commands for seven days.
  */
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AuditPage } from '@sluice/contracts/api/operating'
@@ -23,7 +23,7 @@ import { specOf } from '../resources/written-resource.ts'
 
 type Entry = AuditPage['entries'][number]
 
-/** The place of an entry in the list: the newest first, and entries of one instant by their ids. */
+/** The place of an entry in the list. Entries are sorted by time, the newest first, and then by id. */
 interface Place {
   readonly at: number
   readonly id: string
@@ -32,7 +32,7 @@ interface Place {
 interface Found extends Place {
   readonly by: string | null
   readonly name: string
-  /** Makes the entry once it is shown, since it takes long to compare fields. */
+  /** Makes the entry when it is shown, since comparing its fields takes long. */
   readonly entry: () => Entry
   shown?: Entry
 }
@@ -49,7 +49,7 @@ export class Audit {
   readonly #topics: Topics
   readonly #stored: NonNullable<Catalog['stored']>
   readonly #vault: KeptRead<readonly Found[]>
-  /** The changes in resources that were read. */
+  /** The changes that were found in `stored`. */
   #changes: { readonly stored: StoredResources; readonly found: readonly Found[] } | null = null
 
   constructor(topics: Topics, stored?: Catalog['stored']) {
@@ -88,7 +88,7 @@ export class Audit {
     return this.#changes.found
   }
 
-  /** A log from before there was a vault lacks the topic. */
+  /** Logs that are older than the vault lack its topic. */
   async #ofVault(signal: AbortSignal): Promise<readonly Found[]> {
     const { log, prefix } = this.#topics
     const has = (await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) !== null
@@ -184,7 +184,7 @@ async function commandsIn(
   return found
 }
 
-/** A command as an entry. Null for one that no person sent: the deletion of a sync sends a reset. */
+/** The entry of a command. Null for a command that no person sent: the deletion of a sync sends a reset. */
 function askedOf({ id, kind, sync, cause, run, at, by = null }: Command): Found | null {
   if (kind === 'reset' && run !== null) return null
   const asked = cause === 'manual' || cause === 'schedule' ? 'run' : cause

@@ -33,7 +33,7 @@ export function answersOf(
       if (by !== null && by.at > (stopped?.at ?? 0)) stopped = by
     }
     const spans = ofSync.flatMap(({ spans }) => spans)
-    // A newer run is newer evidence: somebody may have mended what failed the one before.
+    // Only the newest run of each sync counts: somebody may have mended what made the earlier run fail.
     const run = spans.reduce((newest, span) => Math.max(newest, span.run), 0)
     judged.push(...spans.filter(span => span.run === run))
     all.push(...spans)

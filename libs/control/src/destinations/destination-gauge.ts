@@ -2,12 +2,12 @@
 import type { Metrics } from '@sluice/runtime/metrics'
 import type { ProjectControl } from '../project-control.ts'
 
-/** A scrape waits no longer for the log. */
+/** A scrape waits at most this long for the log. */
 const MAX_WAIT_MS = 2_000
 
 /**
- * Shows the state of each destination from now on: 1 for its present one. It is found out when somebody reads
- * the metrics. Call it once per process.
+ * Registers the metric that shows the state of each destination: 1 for its present state. The state is
+ * computed when somebody reads the metrics. Call it once per process.
  */
 export function showDestinationHealth(
   metrics: Metrics,

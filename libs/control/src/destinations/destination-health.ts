@@ -1,4 +1,4 @@
-/** The health of destinations, by the reports of runs and by the secrets that this process knows. */
+/** Judges the health of destinations by the reports of runs, and by the secrets that this process knows. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
@@ -9,7 +9,7 @@ import type { RunsView } from '@sluice/runs/runs-view'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { answersOf } from './answers-of.ts'
 
-/** The secrets of the processes that send, as far as this one knows them. */
+/** The secrets of the processes that send, as far as this process knows them. */
 export interface KnownMeans {
   readonly secretFor: SecretFor
   /** False where processes that send may have secrets in their own environments. */
@@ -30,8 +30,8 @@ export interface JudgedDestination {
 }
 
 /**
- * Judges a destination that these syncs send to. It reads no topic: it takes as long as there are runs and
- * partitions that are known. `now` is in ms since 1970.
+ * Judges a destination that these syncs send to. Reads no topic. It takes longer the more runs and partitions
+ * are known. `now` is in ms since 1970.
  */
 export function judgeDestination(
   spec: DestinationSpec,
@@ -69,7 +69,7 @@ function missingSecret(spec: DestinationSpec, { secretFor, knowsAll }: KnownMean
   return null
 }
 
-/** The secrets that the destination names, each with a server that it goes to. */
+/** The secrets that the destination names, each with a server that gets it. */
 function* secretUses(spec: DestinationSpec): Generator<readonly [string, SecretUse]> {
   const { auth, tls } = spec
   for (const use of usesByDestination(spec))
@@ -85,7 +85,7 @@ function missingLogin({ name, auth }: DestinationSpec, { vault }: KnownMeans): U
   return { reason: 'Nobody has logged in yet.', fix: { act: 'log-in', name } }
 }
 
-/** True, too, for a login that cannot be read here. */
+/** Also true for a login that this process cannot read. */
 function hasLogin(vault: Pick<Vault, 'login'>, destination: string): boolean {
   try {
     return vault.login(destination) !== null
@@ -102,7 +102,7 @@ function isMendedSince(
   { vault, knowsAll }: KnownMeans,
 ): boolean {
   const { fix } = unusableBy(detail)
-  // The present look has found no secret missing.
+  // This check has just found that no secret is missing.
   if (fix?.act === 'set-secret' && knowsAll) return true
   const names = secretNames(JSON.stringify(spec))
   return (vault?.list() ?? []).some(

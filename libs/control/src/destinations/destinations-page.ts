@@ -8,7 +8,7 @@ import { pageOf } from '../named-pages.ts'
 import type { Paging } from '../port.ts'
 import type { JudgedDestination } from './destination-health.ts'
 
-/** The page waits no longer for limits that do not answer. */
+/** The page waits at most this long for the limits. */
 const MAX_WAIT_MS = 1_000
 
 /** `usage` is null where nobody knows the slots in use. Rejects with the signal's reason. */

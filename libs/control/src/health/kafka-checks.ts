@@ -20,7 +20,7 @@ export interface Inspection {
   unreadable(signal: AbortSignal): Promise<number>
   readonly registry: {
     readonly address: string
-    /** Its compatibility level, and the time that it says, in ms since 1970. */
+    /** The registry's compatibility level, and the time of its clock in ms since 1970. */
     look(signal: AbortSignal): Promise<{ readonly compatibility: string; readonly date: number | null }>
   }
   /** Null if the environment names none. */
@@ -35,7 +35,10 @@ export interface Inspection {
   } | null
 }
 
-/** Settings with which records are lost or cannot be written. Other differences cost time. */
+/**
+ * With wrong values of these settings, records are lost or cannot be written. Other wrong settings only cost
+ * time.
+ */
 const VITAL = ['cleanup.policy', 'retention.ms', 'max.message.bytes', 'delete.retention.ms']
 
 export async function kafkaChecks(
@@ -126,7 +129,7 @@ function topicFaults(
   return [...checks, report('topics', `${topic} has ${has}`, alter)]
 }
 
-/** True for a setting that does: more room and more time than wanted do no harm. */
+/** True if a setting is as wanted, or grants more room or more time than wanted. */
 function fits(name: string, wanted: string, found: string | undefined): boolean {
   if (found === undefined || found === wanted) return true
   if (name === 'max.message.bytes' || name === 'delete.retention.ms') return Number(found) >= Number(wanted)

@@ -153,7 +153,7 @@ function thisProcess({ host }: HealthSource, stages: readonly Stage[]): HealthVi
   return { client: 'sluice up', host, partitions, syncs: [...syncs] }
 }
 
-/** Processes of one client on one host are one here: Kafka does not tell them apart. */
+/** Processes with one client id on one host count as one process, since Kafka does not tell them apart. */
 function processesOf(members: readonly GroupMember[], prefix: string): HealthView['processes'] {
   const found = new Map<string, { client: string; host: string; partitions: number; syncs: Set<string> }>()
   for (const member of members) {

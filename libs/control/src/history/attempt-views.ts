@@ -62,7 +62,7 @@ export function attemptView(
   }
 }
 
-/** The lengths of whole bodies, if only the beginning of them is kept. */
+/** The full lengths of bodies of which only the beginning is kept. */
 export function cutBodiesOf(
   details: AttemptDetails,
 ): Pick<AttemptView, 'requestBodyBytes' | 'responseBodyBytes'> {

@@ -1,4 +1,7 @@
-/** Cursors of pages: JSON in base64url. Whatever a key holds, it needs no quotes in a shell or a URL. */
+/**
+ * Cursors of pages: JSON in base64url. So a cursor needs no quotes in a shell or a URL, whatever key it
+ * holds.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 
 export function formatCursor(value: unknown): string {

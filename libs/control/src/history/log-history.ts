@@ -1,5 +1,6 @@
 /**
- * The history of a pipeline: its runs from the topic `runs`, and what they sent from the index or the topics.
+ * The history of a pipeline. Runs come from the topic `runs`. What they sent comes from the index or the
+ * topics.
  */
 import type {
   AttemptsPage,
@@ -53,7 +54,7 @@ import type { UntakenRuns } from '../waits/untaken-runs.ts'
 
 /** Attempts that are shown with a row. */
 const MAX_ATTEMPTS_OF_ROW = 100
-/** A question waits for the index for this time. Then the topics answer it. */
+/** A query waits for the index at most this long. Then it reads the topics. */
 const CAUGHT_UP_WITHIN_MS = 3_000
 
 interface HistoryOptions {
@@ -90,7 +91,7 @@ export class LogHistory implements RunHistory {
     if (sync !== undefined) await this.#runsOf(sync, signal)
     const all = newestFirst(this.#all()).filter(({ event }) => isAskedFor(event, query))
     const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
-    // Sluice forgets old runs, and a cursor that names such a run ends with it.
+    // Sluice forgets old runs. A cursor that names a forgotten run is no longer valid.
     if (last === -1) throw notACursor(after ?? '')
     const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
@@ -107,8 +108,8 @@ export class LogHistory implements RunHistory {
   }
 
   /**
-   * The errors of all rows that the run did not deliver and that wait. While it is under way, and for rows
-   * that no longer wait, the view has what delivery reported.
+   * The errors of all rows that the run did not deliver and that still wait. While the run is under way, and
+   * for rows that no longer wait, the view has the errors that delivery reported.
    */
   async #errorsOf(view: RunView, signal: AbortSignal): Promise<Pick<RunView, 'errors'>> {
     const { id: run, sync, triggers, endedAt } = view
@@ -194,7 +195,7 @@ export class LogHistory implements RunHistory {
     }
   }
 
-  /** With the rows that the run under way has delivered so far. */
+  /** Includes the rows that the run under way has delivered so far. */
   #deliveredSince(sync: string, runs: SyncRuns, since: number): SyncPast['delivered'] {
     const { rows, isWhole } = this.#pipeline.runs.deliveredSince(sync, since)
     const atWork = runAtWork(runs)
@@ -238,8 +239,9 @@ export class LogHistory implements RunHistory {
   }
 
   /**
-   * The index, if it holds all that the topics hold of these syncs, and the bodies if they are searched. Else
-   * the topics. A search goes on where it began. Throws `usage` for a cursor of an index that is not here.
+   * Returns the index if it holds all that the topics hold of these syncs, and also the bodies if bodies are
+   * searched. Otherwise returns the topics. A search continues with the reader with which it began. Throws
+   * `usage` for a cursor of an index that this process lacks.
    */
   async #readerFor(
     { after, searchesBodies }: Pick<AttemptsQuery, 'after' | 'searchesBodies'>,
@@ -264,7 +266,7 @@ export class LogHistory implements RunHistory {
     const partitions = await this.#partitions(sync, signal)
     if (runs === null || partitions === 0)
       return await new EmptyHistory(new Set([sync])).replayable({ sync, scope })
-    // A run that nobody knows any more may still have requests.
+    // The topics may still hold requests of a run that is no longer known.
     const recorded = { sync, incarnation: runs.incarnation, partitions }
     const view = await readReplayable(
       this.#pipeline,
@@ -297,7 +299,7 @@ export class LogHistory implements RunHistory {
     return this.#all().flatMap(runs => [...runs.events.values()].map(event => ({ event, runs })))
   }
 
-  /** The syncs that have ever run, or this one. */
+  /** All syncs that have ever run, or only the given sync. */
   #lives(only: string | undefined): readonly SyncLife[] {
     return [...this.#pipeline.runs.all()]
       .filter(({ sync }) => only === undefined || sync === only)
@@ -312,7 +314,9 @@ export class LogHistory implements RunHistory {
     return { sync: run.sync, incarnation, run: { id: run.id, number: run.number } }
   }
 
-  /** A run of the topic, or one that only the index remembers. Its number is null if it never began. */
+  /**
+   * A run of the topic `runs`, or a run that only the index remembers. Its number is null if it never began.
+   */
   #numberedRun(
     id: string,
   ): { readonly id: string; readonly sync: string; readonly number: number | null } | null {
@@ -342,7 +346,10 @@ export class LogHistory implements RunHistory {
   }
 }
 
-/** The notices of an open run on which only services of this process could work, while none of them does. */
+/**
+ * The notices of an open run of a project whose services run only in `sluice run`, while no such process
+ * works.
+ */
 function idleNotices({ status, sync }: RunEvent): readonly string[] {
   if (status === 'running')
     return [

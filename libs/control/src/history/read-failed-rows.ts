@@ -22,7 +22,7 @@ export interface FailedRowsQuery {
   readonly after: string | null
 }
 
-/** The rows of a sync as its topic had them when its partitions ended at some offsets. */
+/** The rows of a sync, as its topic held them up to the offsets in `readTo`. */
 interface KeptRows {
   readonly readTo: string
   /** By key. */

@@ -53,7 +53,7 @@ function shown({ runId, partition, request }: RecordedRequest): ReplayView['firs
   return { requestId, run: runId, trigger, method, path, keys: rows.map(({ key }) => key) }
 }
 
-/** Runs within the scope, as their events say, that sent requests of which none is recorded any more. */
+/** Finds the runs in the scope that sent requests, none of which is still recorded. */
 async function trimmedRuns(
   { log, prefix }: TopicsDeps,
   {

@@ -9,7 +9,9 @@ import { attemptView, NO_DETAILS, requestIdOf } from './attempt-views.ts'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** The request of these attempts, which are all at it and in order; null without an attempt. */
+/**
+ * The request of these attempts. They all belong to one request, and are in order. Null without an attempt.
+ */
 export async function readRequest(
   deps: TopicsDeps,
   attempts: readonly FoundAttempt[],
@@ -51,7 +53,7 @@ function viewsOf(
   return attempts.map(attempt => {
     const { sync, partition, keys, startedAt, durationMs } = attempt
     const record = held.get(attempt.offset) ?? null
-    // The topics hold whole bodies, for as long as they hold them.
+    // As long as the topics hold a record, its body is whole.
     const isHeld = record !== null && (request !== null || attempt.details === null)
     const details = isHeld
       ? attemptDetails(record, request === null ? null : wholeBody(request.value))

@@ -9,8 +9,8 @@ import { readFailedRows } from './read-failed-rows.ts'
 const MAX_ROWS = 10_000
 
 /**
- * Groups the errors of the rows that a run did not deliver and that still wait, the most frequent first. None
- * for a run that is forgotten.
+ * Groups the errors of the rows that a run did not deliver and that still wait, the most frequent first.
+ * Returns no groups for a run that is no longer known.
  */
 export async function runErrors(
   deps: TopicsDeps & { readonly runs: RunsView },

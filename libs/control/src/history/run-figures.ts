@@ -9,7 +9,7 @@ const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200
 const SECOND_MS = 1_000
 const SHARES = [0.5, 0.9, 0.99] as const
 
-/** Adds up the counts in at most `limit` buckets of one width. Buckets without attempts are among them. */
+/** Adds up the counts in at most `limit` buckets of one width. Buckets without attempts are included. */
 export function runFigures(
   { run, sync, limit }: { readonly run: string; readonly sync: string; readonly limit: number },
   rows: readonly AttemptCount[],
@@ -19,7 +19,8 @@ export function runFigures(
   const last = seconds.reduce((greatest, second) => Math.max(greatest, second), -Infinity)
   const total = summed(rows)
   if (rows.length === 0) return { run, sync, bucketSeconds: 1, ...total, buckets: [] }
-  // One more than fit, since buckets begin at multiples of their width.
+  // Buckets begin at multiples of their width, so a span of time may need one bucket more than its length
+  // suggests.
   const width =
     WIDTHS.find(one => (last - first) / one + 2 <= limit) ?? Math.ceil((last - first) / (limit - 1))
   const start = Math.floor(first / width) * width

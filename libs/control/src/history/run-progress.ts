@@ -11,7 +11,8 @@ type ErrorGroup = NonNullable<RunView['errors']>[number]
 export type ShownProgress = Pick<RunView, 'errors' | 'firstError' | 'failing' | 'progress' | 'throughput'>
 
 /**
- * Delivery reports at least every 30 s while a run sends. An older speed comes from a process that is gone.
+ * Delivery reports at least every 30 s while a run sends. An older speed was reported by a process that is
+ * gone.
  */
 const MAX_AGE_MS = 60_000
 /** A run shows at most this many reasons. */
@@ -104,7 +105,7 @@ function progressOf(
   const speed = (throughput?.deliveredPerSecond ?? 0) + (throughput?.failedPerSecond ?? 0)
   return {
     ...{ finished, of },
-    // A run that goes on is never said to be complete.
+    // A run that goes on never shows 100 %.
     percent: finished === of ? 100 : Math.min(99.9, Math.floor((finished * 1_000) / of) / 10),
     remainingSeconds: speed === 0 ? null : Math.ceil((of - finished) / speed),
   }

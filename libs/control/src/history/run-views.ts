@@ -13,9 +13,9 @@ import { partitionTimes } from '@sluice/runs/machine/phase-times'
 import { isFailing, runProgress } from './run-progress.ts'
 
 /**
- * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
- * the sync's partitions, which give the counts of a run under way. `elsewhere` are the waits that delivery
- * does not report.
+ * `definition` is the definition that the run is pinned to; null before the run is pinned. `reports` are the
+ * latest reports of the sync's partitions, which give the counts of a run under way. `elsewhere` are the
+ * waits that delivery does not report.
  */
 export function runView(
   event: RunEvent,
@@ -90,7 +90,7 @@ function detailsOf({ errorPlaces }: RunEvent): Pick<RunView, 'errorDetails'> {
   return { errorDetails }
 }
 
-/** Says why the run is held, while it is. Events of an earlier version know of no destination. */
+/** The reason why a run is held, while it is held. Events of an earlier version name no destination. */
 function heldOf({ status, held }: RunEvent): Pick<RunView, 'held'> {
   if (status !== 'held' || held === null) return {}
   const { removed, rows, samples, destination = null } = held
@@ -105,7 +105,7 @@ function heldOf({ status, held }: RunEvent): Pick<RunView, 'held'> {
   }
 }
 
-/** The instant that a run was due, of one that the schedule started. */
+/** The instant at which a run of the schedule was due. */
 function ofSchedule({ cause, fired }: RunEvent): { dueAt?: string } {
   const dueAt = cause === 'schedule' ? isoTime(fired?.at ?? null) : null
   return dueAt === null ? {} : { dueAt }
@@ -156,7 +156,7 @@ interface BegunPhase extends Pick<PhaseView, 'phase' | 'startedAt'> {
   readonly to: number | null
 }
 
-/** The first phase that did not end in a failed run, or the phase in which all rows failed. */
+/** The first phase that a failed run did not end, or the phase in which all rows failed. */
 function failedPhase(
   { status, endedAt }: RunEvent,
   { begun, counts }: { readonly begun: readonly BegunPhase[]; readonly counts: CountsByOp },
@@ -168,8 +168,8 @@ function failedPhase(
 }
 
 /**
- * The waits of a run, each once: from when the first partition began to wait until the last one is to go on.
- * A run that has ended waits for nothing.
+ * The waits of a run, each once. A wait begins when the first partition begins to wait, and lasts until the
+ * last partition can continue. A run that has ended waits for nothing.
  */
 function waitsOf(
   event: RunEvent,
@@ -190,7 +190,7 @@ function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>)
     const since = event.phases?.heldAt ?? endedAt ?? queuedAt
     return [{ kind: 'approval', since, until: null, detail }]
   }
-  // The run before it does not end while requests from before may still arrive.
+  // The run before this one cannot end while requests of a previous owner may still arrive.
   if (status === 'queued') return waitsOfOpen(reports).filter(({ kind }) => kind === 'takeover')
   if (status !== 'running') return []
   return [...reports.values()].flatMap(({ run, ended, waits }) =>

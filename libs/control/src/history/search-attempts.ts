@@ -85,11 +85,11 @@ interface Search {
 }
 
 /**
- * Attempts with bodies are read in pieces, so that others get their turn: at least `min` and at most `max`
- * of them, and about so many that they have this many characters.
+ * Attempts with bodies are read in pieces, so that other requests get their turn. A piece has at least `min`
+ * and at most `max` attempts, and about this many characters.
  */
 const PIECE = { characters: 500_000, min: 10, max: 50 }
-/** A page ends, and the next one goes on there, once it has so many characters, or took so long. */
+/** A page ends once it has this many characters, or took this long. The next page continues there. */
 const MAX_CHARACTERS = 8_000_000
 const MAX_MS = 2_000
 
@@ -139,12 +139,12 @@ async function searchAtOnce(
   const tests =
     testFilter === null ? [] : await findTests(deps, { ...testFilter, limit, details, offsets }, signal)
   const { lookedBackTo } = found
-  // Attempts keep their order, though very many at once may have places that are later than their time.
+  // Attempts keep the order of their topic. So an attempt may be sorted by an earlier time than its start.
   const all = [
     ...inTopicOrder(found.attempts.map(attempt => ({ attempt, test: null, sortedAs: attempt.startedAt }))),
     ...tests.map(test => ({ attempt: null, test, sortedAs: test.sortedAs })),
   ].toSorted((a, b) => b.sortedAs - a.sortedAs)
-  // A test that is older than all attempts that were looked at waits for the page that comes there.
+  // A test that is older than all attempts searched so far belongs to a later page.
   const due = all.filter(one => one.test === null || lookedBackTo === null || one.sortedAs >= lookedBackTo)
   const page = due.slice(0, limit)
   const shown = page.flatMap(({ attempt }) => (attempt === null ? [] : [attempt]))

@@ -13,7 +13,7 @@ import { cutBodiesOf } from './attempt-views.ts'
 export interface TestFilter {
   /** Only tests of this sync. */
   readonly sync: string | null
-  /** Its run is the id of a test. */
+  /** The `run` of this filter is the id of a test. */
   readonly filter: AttemptFilter
 }
 
@@ -77,7 +77,7 @@ async function testsIn(
   return found
 }
 
-/** `run` has the id of the test, which belongs to no run. */
+/** The field `run` of the view has the id of the test, since a test belongs to no run. */
 export function testView(
   attempt: TestAttempt,
   { details = true }: { readonly details?: boolean } = {},

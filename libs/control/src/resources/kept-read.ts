@@ -1,4 +1,4 @@
-/** A kept read of a partition. It is repeated only once something was written there. */
+/** Keeps what was read from a partition. Reads it again only once something was written there. */
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 

@@ -24,8 +24,8 @@ interface PublicationDeps {
 }
 
 /**
- * Refuses commands about a sync that is another project's, or uses a resource of another. Only a run of it
- * may be ended.
+ * Refuses commands about a sync that belongs to another project, or that uses a resource of another project.
+ * Commands that only end a run are allowed.
  */
 export class Publication {
   readonly #deps: PublicationDeps
@@ -37,9 +37,9 @@ export class Publication {
   }
 
   /**
-   * Prepares a command about a sync; `definition` is null if it is not known. Publishes the project if
-   * `publishes` says so, and then throws `conflict` if a resource that the sync uses is another's. Callers at
-   * the same time share one publication. A command that does not publish only ends something.
+   * Prepares a command about a sync; `definition` is null if it is not known. With `publishes`, it publishes
+   * the project, and throws `conflict` if the sync uses a resource of another project. Concurrent callers
+   * share one publication. Without `publishes`, the command needs nothing of the project.
    */
   async before(
     { publishes, definition }: { readonly publishes: boolean; readonly definition: Definition | null },
@@ -53,14 +53,17 @@ export class Publication {
     this.#deps.onPublished?.(owner, records.length === 0 ? [] : [leftText(records, owner)])
   }
 
-  /** Throws `conflict` if a resource that the sync uses is another's. Writes nothing. */
+  /** Throws `conflict` if the sync uses a resource of another project. Writes nothing. */
   async assertOwn(definition: Definition, signal: AbortSignal): Promise<void> {
     const { catalog, hasHistory, open } = this.#deps
     if (catalog.others === undefined || !hasHistory) return
     assertOwn(definition, await catalog.others(await open(), signal))
   }
 
-  /** A process may have died while it deleted a sync that comes back now. Its deletion is ended first. */
+  /**
+   * Publishes the project. First ends the deletion of a sync that comes back now, if a process died during
+   * it.
+   */
   async #publish(signal: AbortSignal): Promise<Others | null> {
     const { catalog, keeping, open } = this.#deps
     const pipeline = await open()

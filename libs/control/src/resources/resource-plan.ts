@@ -11,7 +11,7 @@ import type { ProjectResources, WrittenResource } from '../port.ts'
 
 export type Stored = ReadonlyMap<string, ResourceRecord>
 
-/** The kinds, each one after those that it refers to. */
+/** The kinds. Each comes after the kinds that it refers to. */
 const ORDER: readonly string[] = ['source', 'destination', 'model', 'sync', 'alert']
 
 export interface Plan extends ChangesView {
@@ -19,10 +19,10 @@ export interface Plan extends ChangesView {
 }
 
 /**
- * The changes that make the resources of a project equal to the given ones. If others own some of these, it
- * throws `conflict` with their names, unless they are taken over. A resource that was written on the server
- * and is the same joins the project. It also throws `conflict` if a resource would be deleted that another
- * one uses.
+ * The changes that make the resources of a project equal to the given ones. An equal resource that was
+ * written on the server joins the project. Throws `conflict` with the names of resources that belong to
+ * others, unless they are taken over. Also throws `conflict` if another resource uses a resource that would
+ * be deleted.
  */
 export function planApply(stored: Stored, applied: ProjectResources): Plan {
   const { project, folder, resources, prune, takeOver } = applied
@@ -61,7 +61,7 @@ export function planApply(stored: Stored, applied: ProjectResources): Plan {
   return { changes, records }
 }
 
-/** Checks the shape of a resource again, which its sender has checked in their folder. */
+/** Checks the shape of a resource again, although its sender has checked it, too. */
 function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
   const schema: z.ZodType<ResourceSpec> = RESOURCE_SCHEMAS[kind]
   const parsed = schema.safeParse({ ...spec, kind, name })
@@ -78,7 +78,7 @@ function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
 /** A message names at most this many resources of an owner. */
 const MAX_NAMED = 6
 
-/** Says whose these resources are, and what people can do whose folder uses the same names. */
+/** Says who owns these resources, and what people can do if their folder uses the same names. */
 export function othersText(others: readonly ResourceRecord[], owner: Owner): string {
   const whose = whoseText(others, owner)
   return `${whose.charAt(0).toUpperCase()}${whose.slice(1)}. Nothing was changed and nothing was sent. ${waysOut(others)}`

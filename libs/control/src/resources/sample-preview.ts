@@ -15,9 +15,9 @@ import { storedSpec } from './written-resource.ts'
 
 /** Reads rows for people who edit resources. */
 export interface Samples {
-  /** The folder that paths of sources start from; null: they have to be absolute. */
+  /** The folder that relative paths of sources start from. Null if paths have to be absolute. */
   readonly dir: string | null
-  /** A run whose changes are the first rows of the model. */
+  /** Opens a run whose changes are the first rows of the model. */
   readonly openSample: (definition: Definition, sample: SampleSize, as: SampledAs) => Promise<NextRun>
   readonly readRows: (
     source: SourceSpec,

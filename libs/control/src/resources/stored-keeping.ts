@@ -50,11 +50,11 @@ export interface KeepingDeps extends SampleDeps {
   /** True once something was stored. Before that, reading opens no file. */
   readonly hasHistory: boolean
   readonly open: () => Promise<Pipeline>
-  /** Reads what the log has. Absent where each question reads the log itself. */
+  /** Reads the resources of the log. Absent if each question reads the log itself. */
   readonly stored?: Catalog['stored']
   /**
-   * Takes away what is left of a sync that was deleted; true once it is gone. False if its change-detector
-   * does that later.
+   * Removes what is left of a deleted sync. Resolves with true once the sync is gone, and with false if its
+   * change-detector removes it later.
    */
   readonly forgetSync: (
     life: { readonly sync: string; readonly incarnation: string },
@@ -145,7 +145,7 @@ export class StoredKeeping {
           ? `There is no version ${target} of the ${kind} \`${name}\`: the history has the last ones.`
           : `The ${kind} \`${name}\` did not exist in version ${target}.`,
       )
-    // The old version may refer to resources that are gone since.
+    // The old version may refer to resources that no longer exist.
     const document = { fields: { kind, name, ...writtenFields(spec) } }
     await this.#checked(document, { kind, name }, resources, signal)
     if (kind === 'sync') await this.#endLeftDeletions(new Set([name]), signal)
@@ -227,7 +227,7 @@ export class StoredKeeping {
     return await samplesIn(this.#deps).readRows(source, { sql, table, limit }, as)
   }
 
-  /** Ends the deletions of syncs that a process before this one has left. */
+  /** Ends deletions of syncs that an earlier process left unfinished. */
   async endDeletions(signal: AbortSignal): Promise<void> {
     await this.#forget([], signal)
   }
@@ -311,7 +311,7 @@ export class StoredKeeping {
     return before
   }
 
-  /** Throws `conflict` for a sync with a run that has not ended: its topics may not be taken away. */
+  /** Throws `conflict` for a sync with an open run, since that run needs the topics of the sync. */
   async #assertNoRun(sync: string, signal: AbortSignal): Promise<void> {
     const pipeline = await this.#deps.open()
     await caughtUpWithRuns(pipeline, signal)
@@ -326,15 +326,15 @@ export class StoredKeeping {
   }
 
   /**
-   * Ends the deletions of these syncs that a process before this one has left. None of them could be made
-   * otherwise.
+   * Ends deletions of these syncs that an earlier process left unfinished. Otherwise these syncs could not be
+   * written.
    */
   async #endLeftDeletions(syncs: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     const stored = await this.#stored(signal)
     if ([...syncs].some(sync => stored.has(deletionKey(sync)))) await this.#forget([], signal)
   }
 
-  /** Also ends deletions that a process before this one has left. */
+  /** Also ends deletions that an earlier process left unfinished. */
   async #forget(syncs: readonly string[], signal: AbortSignal): Promise<boolean> {
     let areGone = true
     const stored = await this.#stored(signal)
@@ -342,7 +342,7 @@ export class StoredKeeping {
     for (const { name, spec } of marked) {
       const incarnation = stored.get(`incarnation/${name}`)?.spec ?? spec
       const isMarked = async (): Promise<boolean> => (await this.#stored(signal)).has(deletionKey(name))
-      // Another process may have ended it, and the sync may be there again.
+      // Another process may have ended the deletion, and the sync may exist again.
       if (!(await isMarked())) continue
       const isGone = (await this.#deps.forgetSync({ sync: name, incarnation }, signal)) || !(await isMarked())
       areGone &&= isGone || !syncs.includes(name)
@@ -351,7 +351,7 @@ export class StoredKeeping {
   }
 }
 
-/** The document with the kind and name of its address, if it leaves them out. */
+/** Adds the kind and name of its address to a document that leaves them out. */
 function withName({
   kind,
   name,

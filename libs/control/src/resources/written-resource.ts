@@ -60,7 +60,9 @@ export function storedView(record: ResourceRecord, spec: ResourceSpec): Resource
   }
 }
 
-/** The author's text. Another writer to the topic may have left a longer one, which is not shown. */
+/**
+ * The author's text. A text that is too long is not shown: another program may have written it to the topic.
+ */
 export function textView({ text }: ResourceRecord): Pick<ResourceView, 'text'> {
   return text === null || text.length > KEPT_TEXT_CHARACTERS ? {} : { text }
 }

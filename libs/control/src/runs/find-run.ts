@@ -62,8 +62,9 @@ function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' |
 }
 
 /**
- * The definition with this hash, or the reason why it cannot be read. For example, it was written before the
- * signing key was set, or a stranger wrote the event that names it. Other runs are shown all the same.
+ * The definition with this hash, or the reason why it cannot be read. For example, the definition may be
+ * older than the signing key, or a stranger may have written the event that names it. Other runs are still
+ * shown.
  */
 export async function findDefinition(
   { definitions }: Pick<Pipeline, 'definitions'>,

@@ -13,15 +13,15 @@ import type { RunWaits } from '../waits/run-waits.ts'
 /** A command, and the run that it is about. */
 export interface AskedRun {
   readonly command: Command
-  /** A command for the same sync that is sent before: an approval that resets the sync. */
+  /** Another command for the same sync, which is sent first: an approval that resets the sync. */
   readonly after?: Command
   /** The run that is followed. */
   readonly runId: string
-  /** It says which triggers the counts of the run have; null if it is not known. */
+  /** The definition says which triggers the counts of the run have. Null if it is not known. */
   readonly definition: Definition | null
   /** False if the command needs nothing of the project. */
   readonly publishes: boolean
-  /** A state of the run that the caller knows already. It waits for a later one. */
+  /** A state of the run that the caller knows already. The caller waits for a later state. */
   readonly beyond?: RunEvent
 }
 
@@ -122,15 +122,15 @@ export async function* followRun(
 }
 
 /**
- * The id of the run that was queued when this run was refused for it: it sees the same rows. By now it may be
- * at work, or over. Null for a run that was not refused so.
+ * The id of the queued run because of which this run was refused. The queued run sees the same rows. By now
+ * it may be at work, or over. Null for a run that was not refused for this reason.
  */
 function standInFor(run: RunEvent, { events }: Pick<SyncRuns, 'events'>): string | null {
   if (run.errorCode !== 'conflict') return null
   const asked = run.queuedAt
   let found: RunEvent | null = null
   for (const event of events.values()) {
-    // A run that was refused, too, was never queued.
+    // A run that was refused as well was never queued.
     if (joinQueued([event], run) === null) continue
     if (event.startedAt === null && event.endedAt === event.queuedAt) continue
     const isQueued = event.status === 'queued'

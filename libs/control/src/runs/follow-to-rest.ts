@@ -6,10 +6,9 @@ import { isEnded } from '@sluice/domain/run-status'
 import type { FollowedRun, Following } from '../port.ts'
 
 /**
- * Calls `onProgress` with each state before the last one. When `cancel` aborts, this function calls
- * `cancelRun` with the id of the run, and still waits for its end. `runId` is that id until the first state:
- * another run may do the work of the one that was asked for. Resolves with null if the states are over
- * before.
+ * Calls `onProgress` with each state before the last one. When `cancel` aborts, calls `cancelRun` with the id
+ * of the run, and still waits for the end of the run. That id is `runId` until the first state, which may
+ * name another run that does the work. Resolves with null if the states end before the run does.
  */
 export async function followToRest(
   states: AsyncIterable<RunView>,

@@ -1,7 +1,7 @@
 /** A preview of a sync's next run, from which rows are yet to be chosen. */
 import type { Narrowing, Preview, Previewed } from '../port.ts'
 
-/** A request as delivery sends it: without what the destination adds, and so without secrets. */
+/** A rendered request. It lacks what the destination adds, and so it has no secrets. */
 export interface RenderedRequest {
   readonly method: string
   /** Appended to the base URL; already percent-encoded. */

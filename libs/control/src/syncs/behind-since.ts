@@ -4,13 +4,13 @@ import { detectedRows } from '@sluice/domain/counts'
 import { isOfSomeRows } from '@sluice/runs/machine/run-events'
 
 /**
- * Returns the begin of the first run after the last one that delivered all, in ms since 1970; null if the
- * last run did. `events` are the known runs of one incarnation, the newest first.
+ * Returns the start of the first run after the last run that delivered all rows, in ms since 1970. Null if
+ * the last run delivered all rows. `events` are the known runs of one incarnation, the newest first.
  */
 export function behindSince(events: readonly RunEvent[]): number | null {
   let since: number | null = null
   for (const event of events) {
-    // A reset, too, tells nothing of the rows.
+    // A reset says nothing about the rows, and a run of some rows says nothing about the others.
     if (event.cause === 'reset' || isOfSomeRows(event)) continue
     if (event.status === 'success') return since
     if (sawNothing(event)) continue

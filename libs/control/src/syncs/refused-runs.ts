@@ -11,7 +11,7 @@ const MAX_SYNCS = 1_000
 export class RefusedRuns {
   readonly #bySync = new RecentMap<string, RefusedRun | null>({ limit: MAX_SYNCS })
 
-  /** Runs `ask`, and remembers that it was refused, until it succeeds. */
+  /** Runs `ask`. If that is refused, remembers the refusal until `ask` succeeds. */
   async asked<Result>(sync: string, by: string | null, ask: () => Promise<Result>): Promise<Result> {
     try {
       const result = await ask()
@@ -24,7 +24,10 @@ export class RefusedRuns {
     }
   }
 
-  /** The last refusal of a sync. Forgets it once `isMended` resolves: it rejects while the reason holds. */
+  /**
+   * The last refusal of a sync. It is forgotten once `isMended` resolves. While the reason holds, `isMended`
+   * rejects.
+   */
   async of(sync: string, isMended: () => Promise<unknown>): Promise<RefusedRun | null> {
     const refused = this.#bySync.get(sync) ?? null
     if (refused === null) return null

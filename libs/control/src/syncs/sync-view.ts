@@ -54,8 +54,8 @@ interface ShownSchedule extends Pick<SyncView, 'schedule'> {
 }
 
 /**
- * The last schedule of each sync that was computed. It takes about a millisecond to find the next instant of
- * a cron.
+ * The last computed schedule of each sync, since finding the next instant of a cron takes about a
+ * millisecond.
  */
 const schedules = new WeakMap<SyncSpec, ShownSchedule>()
 

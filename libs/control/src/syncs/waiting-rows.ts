@@ -1,6 +1,6 @@
 /**
- * Counts the rows of a sync that wait for another attempt, or for somebody. Most syncs have none, and their
- * runs say so. For other syncs it counts the topic `retry`, once after each run.
+ * Counts the rows of a sync that wait for another attempt, or for a person's decision. Most syncs have none,
+ * which their runs show. For other syncs, it counts the rows in the topic `retry`, once after each run.
  */
 import type { SyncView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -20,7 +20,7 @@ export class WaitingRows {
   })
 
   /**
-   * `events` are the runs of one incarnation, the newest first, and `reports` those of the run at work.
+   * `events` are the runs of one incarnation, the newest first. `reports` are the reports of the run at work.
    * `count` counts the rows in `retry`.
    */
   async of(

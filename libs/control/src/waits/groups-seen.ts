@@ -10,11 +10,9 @@ import type { SeenGroup } from './service-waits.ts'
 
 /** The result of a query is used for at least this long. */
 export const LOOK_MS = 500
-/**
- * Each group costs the log one request. So the more groups are known, the longer their states are used again.
- */
+/** Each group costs the log one request. So the more groups are known, the longer their states are reused. */
 const MS_PER_GROUP = 10
-/** A view of a run does not wait longer for a log that does not answer. */
+/** A view of a run waits at most this long for the log. */
 const MAX_WAIT_MS = 3_000
 /** The pauses after a failure: the log is away, or this user may not look at groups. */
 const PAUSE_MS = 2_000
@@ -42,7 +40,7 @@ export class GroupsSeen {
   readonly #wanted = new Set<string>()
   #asking: Promise<void> | null = null
   #pausedUntilMs = -Infinity
-  /** True once the log has a line that says that this user may not look. */
+  /** True once this process has logged that its user may not see groups. */
   #isRefused = false
 
   constructor({ log, logger }: Looks, { steadyMs, wallMs }: Clocks = CLOCKS) {
@@ -60,7 +58,8 @@ export class GroupsSeen {
     const nowMs = this.#steadyMs()
     this.#forget(nowMs)
     const holdsMs = Math.max(LOOK_MS, this.#seen.size * MS_PER_GROUP)
-    // Looks that come in a row at the same pace must not find the last one just young enough.
+    // With regular looks, the last state must not be just fresh enough each time. So a state counts as stale
+    // a bit earlier.
     const stale = groups.filter(
       group => nowMs - (this.#seen.get(group)?.lookedAtMs ?? -Infinity) > holdsMs * 0.8,
     )

@@ -22,7 +22,7 @@ export interface SeenGroup {
   readonly state: GroupState
   /** The instant from which it was seen in this state, in ms since 1970. */
   readonly since: number
-  /** True if it was in this state when it was first looked at. So it may be so for longer. */
+  /** True if the group was in this state at the first look. It may have been so before `since`. */
   readonly isFirst: boolean
 }
 
@@ -35,7 +35,7 @@ const NAMES: { readonly [S in Service]: { readonly one: string; readonly several
   delivery: { one: 'delivery', several: 'deliveries' },
 }
 
-/** The services that a run needs. A held run needs an approval, and one that has ended needs nothing. */
+/** The services that a run needs. A held run needs only an approval, and an ended run needs nothing. */
 export function neededServices(
   prefix: string,
   event: RunEvent,

@@ -7,9 +7,9 @@ import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SecretLookup } from '@sluice/secrets/environment'
 
 /**
- * Throws `config`, before anything runs, if a secret that the definition refers to is not set, or has grants
- * that do not cover the server it would go to. It also throws if the value of a secret makes a header or
- * query parameter that HTTP cannot send.
+ * Throws `config`, before anything runs, if a secret of the definition is not set, or if its grants do not
+ * include the server that would get it. Also throws if the value of a secret makes a header or query
+ * parameter that HTTP cannot send.
  */
 export function assertSecrets(
   { source, destination }: Definition,

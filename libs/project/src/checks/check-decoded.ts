@@ -11,8 +11,8 @@ import { checkTemplates, inFile } from './check-templates.ts'
 import { checkSizes, checkTexts } from './check-texts.ts'
 
 /**
- * Returns the mistakes by resource, and in `ofFiles` the mistakes of resources without a name. `hiding` are
- * texts in which a resource could not be read. It awaits `step` before each resource, which may throw.
+ * Returns the mistakes by resource, and in `ofFiles` the mistakes of resources without a name. `hiding` has
+ * the texts of resources that could not be read. Awaits `step` before each resource; `step` may throw.
  */
 export async function checkDecoded(
   decoded: readonly DecodedResource[],

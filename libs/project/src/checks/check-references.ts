@@ -10,14 +10,14 @@ import type { DecodedResource } from '../decode/decoded.ts'
 import { detailAt, fieldName, type FieldPath } from '../decode/places.ts'
 
 /**
- * The texts of resources that could not be read. Another resource may refer to one of these, so a missing
- * name may be in such a text. Null stands for a resource whose text is not known.
+ * The texts of resources that could not be read. A resource that seems to be missing may be in one of these
+ * texts. Null stands for a resource whose text is not known.
  */
 export type HidingTexts = Iterable<string | null>
 
 /**
- * The problems between resources. The name of a resource counts even if the resource has mistakes. A name in
- * a text that could not be read counts as found. So one mistake does not also give a dangling reference.
+ * The problems between resources. A reference to a resource with mistakes is right, and so is a reference to
+ * a name in a text that could not be read. So one mistake is not reported again as a dangling reference.
  */
 export function checkReferences(decoded: readonly DecodedResource[], hiding: HidingTexts): ErrorDetail[] {
   const namesOf = new Map<string, Set<string>>()
@@ -48,7 +48,7 @@ function hasDoubtfulName({ name, problems }: DecodedResource): boolean {
   return name === null || problems.some(({ field }) => field === 'name')
 }
 
-/** True if the resource may be one that another refers to, since its kind or name is wrong. */
+/** True if the kind or name of the resource is wrong. A dangling reference may then mean this resource. */
 export function isDoubtful(resource: DecodedResource): boolean {
   return hasDoubtfulName(resource) || hasDoubtfulKind(resource)
 }
@@ -75,7 +75,7 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return problems
 }
 
-/** A hint compares a name with all others, so only this many are looked for. */
+/** A hint compares a name with all others, so at most this many hints are computed. */
 const MAX_HINTS = 100
 
 function danglingReferences(resource: DecodedResource, { namesOf, mayExist, hints }: Finding): ErrorDetail[] {
@@ -111,8 +111,8 @@ function unknownSyncs(
 }
 
 /**
- * The fields that name another resource, by kind. Each field has the name of the kind that it refers to. It
- * is a map, since a kind in a file may be any word, such as `constructor`.
+ * The fields that name another resource, by kind. A field is called like the kind that it refers to. This is
+ * a map, since a kind in a file may be any word, such as `constructor`.
  */
 export const REFERENCES: ReadonlyMap<string, readonly ResourceKind[]> = new Map<
   string,

@@ -1,4 +1,6 @@
-/** Finds texts of the right form that are mistakes all the same, or that are too large for a record. */
+/**
+ * Finds texts that have the right form and are still mistakes, and resources that are too large for a record.
+ */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import { RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
@@ -26,7 +28,7 @@ export function checkTexts(decoded: readonly DecodedResource[]): ErrorDetail[] {
   })
 }
 
-/** The problems of resources that are too large to store, with the files that their fields name. */
+/** The problems of resources that are too large to store. The files that their fields name count, too. */
 export function checkSizes(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return decoded.flatMap(({ kind, spec, origins }) => {
     const bytes = spec === null ? 0 : Buffer.byteLength(JSON.stringify(spec))

@@ -21,7 +21,7 @@ interface Value {
 
 type Checked = Pick<Project, 'resources' | 'origins'>
 
-/** Returns a sentence with its place for each such value. None of them stops a run. */
+/** Returns a warning with its place for each doubtful value. A warning stops no run. */
 export function doubtfulValues(project: Checked): string[] {
   return warningsAbout(project, () => true)
 }

@@ -115,8 +115,8 @@ class Decoder {
   }
 
   /**
-   * Reads kind and name, for messages. `offset` is the place of the kind; `isOne` is false for two resources
-   * in one.
+   * Reads kind and name, for messages. `offset` is the place of the kind. `isOne` is false if the document
+   * holds two resources.
    */
   #begin(): { readonly name: string | null; readonly offset: number; readonly isOne: boolean } {
     const start = nodeOffset(this.#document.map) ?? 0
@@ -132,7 +132,8 @@ class Decoder {
   }
 
   /**
-   * The value of a field, with aliases and merges followed; the place of the document if it lacks the field.
+   * The value of a field, with aliases and merges resolved. If the document lacks the field, the place of the
+   * document.
    */
   #ownField(name: string): Resolved {
     const { map, document } = this.#document
@@ -141,7 +142,7 @@ class Decoder {
     return resolvedNode(entry.value, document)
   }
 
-  /** The place of a second `kind`: somebody forgot to divide two resources. */
+  /** The place of a second `kind`, where somebody forgot to separate two resources. */
   #secondKind(): number | null {
     const { map, document } = this.#document
     return entriesOf(map, document).problems.find(({ key }) => key === 'kind')?.offset ?? null
@@ -222,7 +223,7 @@ class Decoder {
     return this.#mismatch(found, schema, path)
   }
 
-  /** Reports the size once. The decoder then reads nothing more. */
+  /** Reports once that the resource is too large. The decoder then reads nothing more. */
   #refuseSize(found: Resolved, path: FieldPath): typeof UNREADABLE {
     if (this.#tooLarge) return UNREADABLE
     this.#tooLarge = true
@@ -302,7 +303,10 @@ class Decoder {
     return value
   }
 
-  /** The fields of a sync, with the defaults of the fields that it lacks. Each default counts as a whole. */
+  /**
+   * The fields of a sync, with defaults for the fields that it lacks. A field of the sync replaces its
+   * default as a whole.
+   */
   #withDefaults(own: { readonly [field: string]: unknown }): { readonly [field: string]: unknown } {
     const { defaults } = this.#options
     if (this.#kind !== 'sync' || defaults === undefined || defaults === null) return own
@@ -311,7 +315,10 @@ class Decoder {
     return { ...defaults.values, ...own }
   }
 
-  /** Reports unknown and missing fields, but only one of the two for one misspelled name. */
+  /**
+   * Reports unknown and missing fields. A misspelled name is reported only once, though it is unknown and
+   * another name is missing.
+   */
   #checkFieldNames(
     entries: readonly MapEntry[],
     fields: { readonly [name: string]: Schema },

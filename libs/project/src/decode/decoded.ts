@@ -40,7 +40,7 @@ export interface SyncDefaults {
   readonly origins: DecodedResource['origins']
 }
 
-/** A document that is no resource. Its value is fit for its schema, unless there are problems. */
+/** A decoded document that is no resource. If there are no problems, its value matches the schema. */
 export interface DecodedFields extends Pick<DecodedResource, 'origins' | 'problems'> {
   readonly value: unknown
   /** Names the document in messages. */

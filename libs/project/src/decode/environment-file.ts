@@ -59,9 +59,12 @@ const isText = (entry: [string, unknown]): entry is [string, string] => typeof e
 export interface ProjectEnvironment {
   /** The variables of the process, and variables of the environment that the process lacks. */
   readonly env: DecodeOptions['env']
-  /** Returns the document with the fields that the environment gives its resource. */
+  /** Returns the document with the fields that the environment sets for its resource. */
   apply(document: ResourceDocument): ResourceDocument
-  /** The problems of the file, once all documents are applied. With any of them, no sync can be used. */
+  /**
+   * The problems of the environment file. The list is complete once all documents are applied. One problem
+   * blocks all syncs.
+   */
   problems(options: { readonly areAllRead: boolean }): readonly ErrorDetail[]
 }
 
@@ -95,7 +98,8 @@ export function readEnvironment(
         ]
   if (!isOne) return { ...noEnvironment(options.env), problems: () => form }
   const decoded = decodeFields(document, environmentSchema, options)
-  // The variables that are right count, so that a mistake elsewhere in the file is reported once.
+  // Valid variables are used even if the file has a mistake elsewhere, so that the mistake causes no further
+  // errors.
   const values = readVariables.safeParse(decoded.value).data?.variables ?? {}
   const overriding = new Overriding(document)
   return {
@@ -266,7 +270,8 @@ class Merging {
   }
 
   /**
-   * The node at its place behind the document. Its aliases are followed, since the document has none of them.
+   * The node with its place moved behind the text of the document. Aliases are resolved, since their anchors
+   * are in the other file.
    */
   #moved(node: unknown, depth: number): unknown {
     // This allows more than a resource may have, so that the decoder refuses the resource.
@@ -298,7 +303,7 @@ class Merging {
   }
 }
 
-/** Quoted, so that no key is taken for a `<<` that merges. */
+/** The key is quoted, so that a key `<<` is not taken for a merge. */
 function keyAt(key: string, offset: number): Scalar {
   const node = new Scalar(key)
   node.source = key

@@ -65,7 +65,9 @@ function secretName(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
 }
 
-/** The output of Liquid in a text that ends in one brace where two are wanted, as it is written; or null. */
+/**
+ * The first Liquid output that ends in one brace instead of two, as the text has it; null if there is none.
+ */
 export function singleBrace(text: string): string | null {
   if (/\{%-?\s*raw\b/.test(text)) return null
   for (const { index } of text.matchAll(/\{\{/g)) {

@@ -38,14 +38,14 @@ export function placeIn(file: Pick<YamlFile, 'path' | 'lines' | 'behind'>, offse
 
 export type FieldPath = readonly (string | number)[]
 
-/** `triggers.added.path`, `limits.rate[0].per`. */
+/** The name of a field in messages, such as `triggers.added.path` or `limits.rate[0].per`. */
 export function fieldName(path: FieldPath): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
     .join('')
 }
 
-/** The field of the resource itself that a field's name begins with: `limits` of `limits.rate[0].per`. */
+/** The top-level field in a field's name: `limits` in `limits.rate[0].per`. */
 export function topOf(field: string): string {
   return field.split(/[.[]/, 1)[0] ?? field
 }

@@ -16,8 +16,8 @@ import { detailAt } from './places.ts'
 const { shape } = sync
 
 /**
- * The fields of a sync that a project may give to all: not those that distinguish syncs, and not
- * `partitions`.
+ * The fields of a sync for which a project may set defaults. Fields that distinguish syncs, and `partitions`,
+ * are not among them.
  */
 const syncDefaults = z.strictObject({
   schedule: shape.schedule,
@@ -45,9 +45,9 @@ export const projectSettings = z.strictObject({
 })
 
 export interface ProjectSettings {
-  /** Null if the document has none, or one that cannot be read. */
+  /** Null if the document has no name, or an unreadable one. */
   readonly name: string | null
-  /** Null if the document has none, or has a mistake. */
+  /** Null if the document has no defaults, or has a mistake. */
   readonly defaults: SyncDefaults | null
   readonly problems: readonly ErrorDetail[]
 }
@@ -78,7 +78,10 @@ export function decodeSettings(document: ResourceDocument, options: DecodeOption
   return { name, defaults: defaultsOf(decoded), problems }
 }
 
-/** The mistakes in defaults of the right form. They are reported here, and not once for each sync. */
+/**
+ * The mistakes in defaults that have the right form. Each mistake is reported once here, instead of once for
+ * each sync.
+ */
 function faultsOf(
   { schedule, errors }: z.output<typeof syncDefaults>,
   { label, origins }: DecodedFields,

@@ -36,7 +36,7 @@ export function isOptional(schema: Schema): boolean {
   return z.safeParse(schema, undefined).success
 }
 
-/** The types of a resource's forms, if its `type` distinguishes them. */
+/** The values that the `type` of a resource may have; empty if no `type` distinguishes its forms. */
 export function typesOf(schema: Schema): string[] {
   const shape = shapeOf(schema)
   if (shape.kind === 'union') return shape.options.flatMap(typesOf)
@@ -45,7 +45,10 @@ export function typesOf(schema: Schema): string[] {
   return values?.kind === 'literals' ? values.values.map(String) : []
 }
 
-/** The form of a resource. If there are several, the one with this type, or null if none has it. */
+/**
+ * The form of a resource that has this type; null if no form has it. A resource with only one form has that
+ * form for every type.
+ */
 export function formOfType(schema: Schema, type: string): Schema | null {
   const shape = shapeOf(schema)
   if (shape.kind !== 'union') return schema

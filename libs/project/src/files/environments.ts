@@ -18,7 +18,7 @@ export function mayBeEnvironment(path: string): boolean {
   return FILE.test(path)
 }
 
-/** True for a text with such a document, even if its YAML is broken. */
+/** True for a text with a document `kind: environment`, even if its YAML is broken. */
 export function saysEnvironment(text: string | null): boolean {
   return /^['"]?kind['"]?[ \t]*:[ \t]*['"]?environment\b/m.test(text ?? '')
 }

@@ -83,8 +83,8 @@ export function fillReferences(source: string, sources: ReferenceSources): Fille
 }
 
 /**
- * Takes a text in which all is filled in already, as a stored resource has it. Only secrets are still
- * references, and a `$${` stands for a literal `${` beside them.
+ * Takes the text of a stored resource, in which everything except secrets is filled in already. In fields
+ * that allow secrets, `$${` stands for a literal `${`.
  */
 export function filledAlready(
   source: string,
@@ -141,7 +141,8 @@ function resolve(
         '`${file:PATH}` or `${secret:NAME}`; for a literal `${` write `$${`',
     }
   }
-  // A request body could carry the value off. A secret goes only where its operator allows.
+  // Variables of Sluice itself may be secrets, and a request body could send them anywhere. A secret goes
+  // only where its operator allows.
   if (name.startsWith('SLUICE_')) return { problem: ownVariable(name) }
   const { env } = sources
   const value = env?.[name]

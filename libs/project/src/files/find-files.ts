@@ -9,8 +9,8 @@ const MAX_FOLDERS = 100_000
 /**
  * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders,
  * sorted. Null if there are too many. The walk skips hidden folders, `node_modules`, and folders that it may
- * not read. It does not follow links to folders, so that no circle can catch it. Throws what `readdir` throws
- * for the folder itself. An abort throws the signal's reason.
+ * not read. It does not follow links to folders, so that a cycle of links cannot trap it. Throws what
+ * `readdir` throws for the folder itself. An abort throws the signal's reason.
  */
 export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<readonly string[] | null> {
   const found: string[] = []

@@ -10,8 +10,8 @@ const MAX_FILES = 100
 const MAX_BYTES = 1_000_000
 
 /**
- * The nearest folder above this one that is marked as a project, or has a resource in one of its own
- * files, or null. The search passes over folders and files that it cannot read.
+ * The nearest folder above this one that is marked as a project, or that has a file with a resource. Null if
+ * there is none. The search skips folders and files that it cannot read.
  */
 export async function projectAround(dir: string): Promise<string | null> {
   const parent = dirname(dir)

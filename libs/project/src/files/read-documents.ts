@@ -30,7 +30,7 @@ import {
 } from '../decode/places.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
-/** Names, values, marks, comments, indentations and ends of lines. */
+/** The most pieces of YAML in a file: names, values, marks, comments, indentations and ends of lines. */
 const MAX_PIECES = 200_000
 const MAX_DEPTH = 64
 const MAX_DOCUMENTS = 2_000
@@ -42,16 +42,16 @@ type ParsedWithinLimits =
 type Options = ParseOptions & DocumentOptions & SchemaOptions & { readonly lineCounter: LineCounter }
 
 /**
- * Parses YAML as far as a person could have written it. The parser's work grows with each piece of a file,
- * and with the square of its aliases. It goes one level down its stack for each level of the file.
+ * Parses YAML, within limits that no file written by a person exceeds. The parser's work grows with each
+ * piece of a file, and with the square of its aliases. Its stack grows with each level of nesting.
  *
- * Returns the documents of a text, or the limit that it exceeds and where.
+ * Returns the documents of a text, or the limit that the text exceeds with its place.
  */
 function parseWithinLimits(text: string, options: Options): ParsedWithinLimits {
   const tokens: CST.Token[] = []
   const parser = new Parser(options.lineCounter.addNewLine)
   const composer = new Composer<YamlDocument['contents'] & {}, true>(options)
-  // The parser does the same when it has the whole text.
+  // The parser does this itself if it gets the whole text at once.
   options.lineCounter.addNewLine(0)
   let pieces = 0
   let documents = 0
@@ -76,7 +76,7 @@ function parseWithinLimits(text: string, options: Options): ParsedWithinLimits {
   return { documents: [...composer.compose(tokens, true, text.length)] }
 }
 
-/** `shown` is the limit in a person's words; the parser has two entries for most levels. */
+/** `shown` is the limit as the message names it. The parser counts two levels for most levels of the file. */
 function exceeds(found: number, limit: number, what: string, shown = limit): string | null {
   return found <= limit ? null : `the YAML has more than ${shown} ${what}; no file of a project needs so many`
 }
@@ -132,7 +132,7 @@ export function readDocuments(source: { path: string; folder: string; text: stri
 }
 
 /**
- * The text, made such that the parser reads it right. Each document may begin with a byte order mark (YAML
+ * The text in a form that the parser reads correctly. Each document may begin with a byte order mark (YAML
  * 1.2 §5.2), for example where files were joined. A carriage return alone ends a line too (§5.4).
  */
 function plainText(text: string): string {
@@ -207,8 +207,8 @@ function reasonToSkip(
 }
 
 /**
- * The problem of a document that has no `kind` but is meant to have one. Otherwise it would be skipped. Its
- * author wrote `Kind`, or an invisible character, or a `<<` that leads nowhere.
+ * The problem of a document that is meant to have a `kind` and has none. Otherwise the document would be
+ * skipped. Its author wrote `Kind`, or an invisible character, or a `<<` that leads nowhere.
  */
 function missedKind(
   document: YamlDocument,

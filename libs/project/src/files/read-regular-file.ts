@@ -1,6 +1,6 @@
 /**
  * Reads a file of a project. A file that others wrote may be a pipe that never ends, a device, or larger than
- * memory. It may also be replaced at any moment, so the checks count for the opened file.
+ * memory. Somebody may also replace the file at any moment, so the opened file is checked again.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
@@ -46,7 +46,10 @@ export interface Unreadable {
   readonly line?: number
 }
 
-/** Returns the text without a byte order mark at its start. Other encodings show by marks and NUL bytes. */
+/**
+ * Returns the text without a byte order mark at its start. Recognizes other encodings by their byte order
+ * marks and by NUL bytes.
+ */
 export function decodeUtf8(bytes: Uint8Array): string | Unreadable {
   const [first = 0, second = 0] = bytes
   const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)

@@ -21,8 +21,8 @@ export class ReadingLimits {
   }
 
   /**
-   * Lets signals of the system arrive, before work on `file`. Rejects with the signal's reason when aborted,
-   * and with `config` when reading has taken too long.
+   * Lets the process handle signals of the system, before work on `file`. Rejects with the signal's reason
+   * when aborted, and with `config` when reading has taken too long.
    */
   async step(file: string): Promise<void> {
     await setImmediate()
@@ -31,7 +31,7 @@ export class ReadingLimits {
       throw this.#exceeded(`takes longer than ${this.#deadlineMs / 1000} s to read; it is at ${file}`)
   }
 
-  /** Throws `config` if the project has grown too large with this file. */
+  /** Throws `config` if this file makes the project too large. */
   count(file: string, { bytes, resources }: { readonly bytes: number; readonly resources: number }): void {
     this.#bytes += bytes
     this.#resources += resources

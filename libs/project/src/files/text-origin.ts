@@ -12,9 +12,10 @@ import { placeIn, type YamlFile, type Place } from '../decode/places.ts'
 export type TextOrigin = (line: number, column: number) => Place | null
 
 /**
- * The origin of a scalar's text, which is `filled` once references are filled in. It is known for literal
- * blocks (`|`) and for text on one line. Other styles fold lines. A value that was filled in moves the text
- * after it. Then the column is not known, and the line only if the value has no line breaks.
+ * The origin of a scalar's text. `filled` is that text with references filled in. Places are known in literal
+ * blocks (`|`) and in text on one line. They are not known in other styles, which fold lines. A filled-in
+ * value moves the text after it: the column there is unknown, and the line is known only if the value has no
+ * line breaks.
  */
 export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOrigin {
   const source = node.source ?? ''
@@ -29,8 +30,8 @@ export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOr
 }
 
 /**
- * A literal block has the lines of its text one to one, below the line with the `|`. All have the same
- * indentation.
+ * Each line of a literal block is one line of its text. The lines begin below the line with the `|`, and all
+ * have the same indentation.
  */
 function literalOrigin(file: YamlFile, node: Scalar): TextOrigin {
   const start = placeIn(file, node.range?.[0] ?? 0)

@@ -49,7 +49,10 @@ function fieldsThatDiffer(
   return wrong
 }
 
-/** A request as a test file expects it: with its body as JSON if it is JSON, and with these headers alone. */
+/**
+ * A request in the form of a test file: with its body as parsed JSON where possible, and with only these
+ * headers.
+ */
 export function asExpected(
   { trigger, method, path, headers, body }: SentRequest,
   headerNames: readonly string[],

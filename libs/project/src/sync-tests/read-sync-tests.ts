@@ -59,7 +59,7 @@ function readText(path: string): ReturnType<typeof decodeUtf8> {
   return 'problem' in bytes ? bytes : decodeUtf8(bytes)
 }
 
-/** Null for a file of resources, whatever its name. */
+/** Null for a file of resources, even if it is named like a test file. */
 function parseTests(
   file: string,
   text: string,

@@ -68,7 +68,6 @@ const testCase = z.strictObject({
     .describe('The status of the run; without it, the requests alone count.'),
 })
 
-/** The document of a test file. */
 export const syncTestSchema = z.strictObject({
   sync: z.string().regex(NAME_PATTERN, 'the name of a sync'),
   types: types.optional(),

@@ -18,7 +18,7 @@ export interface SentRequest {
 export interface CaseRun {
   readonly run: RunView
   readonly requests: readonly SentRequest[]
-  /** Reasons for which rows could not become requests. */
+  /** The reasons why rows could not become requests. */
   readonly unsent: readonly string[]
 }
 

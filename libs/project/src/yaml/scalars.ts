@@ -9,7 +9,7 @@ import { quoted } from '../decode/places.ts'
 import { shapeOf, type Schema, type Shape } from '../decode/schema-shape.ts'
 
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
-/** Octal to YAML 1.1 (`010` is 8) and decimal to YAML 1.2 (10). */
+/** YAML 1.1 reads `010` as octal (8), and YAML 1.2 reads it as decimal (10). */
 const LEADING_ZERO = /^[-+]?0\d/
 const OTHER_BASE = /^0[xo][0-9a-f]+$/i
 /** Booleans of YAML 1.1, `null` and `true`: ambiguous in a field that takes `false` or a text. */
@@ -61,10 +61,7 @@ function otherBase(text: string, typed: number): string | null {
   return `wanted a number without leading zeros, found ${quoted(text)}: write ${typed}${orOctal}`
 }
 
-/**
- * A hint that says how to write a number that was written for people, such as `10,000`. Empty if the text is
- * no such number.
- */
+/** Says how to write a number such as `10,000`, which was written for people. Empty for any other text. */
 function numberHint(text: string): string {
   const digits = text.normalize('NFKC').replaceAll(/(?<=\d)[_,'’ ](?=\d{3}(\D|$))/g, '')
   return digits !== text && JSON_NUMBER.test(digits) ? ` (write ${digits})` : ''
@@ -124,7 +121,7 @@ export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
   }
 }
 
-/** The number (as JSON writes it) or boolean that a text from outside stands for; otherwise the text. */
+/** The number or boolean that a text from outside stands for, if JSON writes it so; otherwise the text. */
 export function typedValue(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   return JSON_NUMBER.test(text) ? Number(text) : text
@@ -140,8 +137,8 @@ export function described(node: unknown): string {
 }
 
 /**
- * Describes a scalar that is wrong. It shows the value of a reference only in place of a number, a boolean or
- * one of a few words, where it cannot be a secret.
+ * Describes a wrong scalar. The value of a reference is shown only in a field that wants a number, a boolean
+ * or one of a few words, where it cannot be a secret.
  */
 export function foundText(node: Scalar, filled: FilledText, wanted: readonly Shape['kind'][]): string {
   if (filled.changed) {

@@ -1,6 +1,6 @@
 /**
- * Renders as `renderChanges` does, in a thread of its own. Meanwhile a server that renders templates of other
- * people goes on answering, however long a template takes. It can end the thread in the middle of a template.
+ * Renders as `renderChanges` does, in a thread of its own. So a server answers other requests however long
+ * the template of a user takes. The server can end the thread in the middle of a template.
  */
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
@@ -17,7 +17,7 @@ const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stac
 /** A message has at most this many changes and bytes, so that copying it does not take long. */
 const MAX_CHANGES_PER_MESSAGE = 100
 const MAX_BYTES_PER_MESSAGE = 1_000_000
-/** Rows of a batch that are decoded before other work has its turn. */
+/** At most this many rows of a batch are decoded before other work has its turn. */
 const MAX_DECODED_AT_ONCE = 20
 
 /**
@@ -32,7 +32,7 @@ export function renderInThread(signal: AbortSignal): RenderChanges {
 }
 
 /**
- * Renders batches that take long, one after another, in one thread. So the process goes on with other work.
+ * Renders batches that take long, one after another, in one thread. Meanwhile the process does other work.
  * The thread starts with the first batch.
  */
 export class SlowRenders implements AsyncDisposable {
@@ -67,7 +67,7 @@ export class SlowRenders implements AsyncDisposable {
   }
 }
 
-/** Gives the changes of a batch. Without bytes, the thread counts them as one batch, too. */
+/** Gives the changes of a batch. They have 0 bytes, so that the thread takes them as one batch, too. */
 async function* changesOf({ changes }: RowBatch): AsyncGenerator<readonly PlacedChange<AnyRow>[]> {
   for (let at = 0; at < changes.length; at += MAX_DECODED_AT_ONCE) {
     if (at > 0) await nextTurn()

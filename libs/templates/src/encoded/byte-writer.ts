@@ -116,7 +116,7 @@ export class ByteWriter {
         index += 1
       } else {
         this.#at = at
-        // The escape, the rest of the text, and the closing quote.
+        // Makes room for the escape, the rest of the text, and the closing quote.
         this.#room(6 + stop - index)
         to = this.#bytes
         at = this.#at

@@ -36,9 +36,9 @@ export class EncodedBody {
   readonly #mustSaySomething: boolean
   #layout: RowLayout | null = null
   #cursor: RowCursor | null = null
-  /** True once the body that is being written says something of its rows, or need not. */
+  /** True once the body so far says something of its rows, or if it need not. */
   #saysSomething = false
-  /** Characters that nested values may still make, as templates count work. */
+  /** The number of characters that nested values may still make, as templates count work. */
   #memoryLeft = 0
 
   constructor(outline: JsonOutline) {
@@ -94,7 +94,7 @@ export class EncodedBody {
 
   #value(bytes: Uint8Array, cursor: RowCursor, { number, as }: Slot): boolean {
     const kind = cursor.kindOf(number)
-    // It may be an empty list or map, which says nothing of the row.
+    // The value may be an empty list or map, which says nothing of the row.
     if (kind === 'nested') return as === 'json' && this.#json(cursor.value(number))
     if (kind === 'null' || kind === 'missing') {
       if (as === 'printed') return false

@@ -175,7 +175,10 @@ function columnOf(value: Filtered, row: string): string | null {
   return column
 }
 
-/** Does the same for a request of one row, where the column's name is enough. */
+/**
+ * Returns the column that an expression names in a request of one row; null for any other expression. Ignores
+ * filters.
+ */
 function columnOfRow(value: Filtered): string | null {
   const names = namesOf(value)
   const [name] = names ?? []

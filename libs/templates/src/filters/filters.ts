@@ -1,6 +1,6 @@
 /**
- * All filters. They are liquidjs's, unless those lose digits, print `[object Object]`, work without limit, or
- * depend on the clock, random numbers or the time zone. Such filters are our own.
+ * All filters. Most come from liquidjs. A filter is our own if liquidjs's version loses digits, prints
+ * `[object Object]`, works without limit, or depends on the clock, random numbers or the time zone.
  */
 import { createHash } from 'node:crypto'
 import { filters as liquidFilters, Tokenizer, toValueSync } from 'liquidjs'

@@ -70,7 +70,7 @@ function divisionByZero(): TemplateFault {
   return new TemplateFault('a division by zero has no result; is the divisor null, or no number?')
 }
 
-/** JSON would have `-0`. */
+/** Otherwise `-0` would get into JSON. */
 function withoutSignOfZero(value: number): number {
   return value === 0 ? 0 : value
 }

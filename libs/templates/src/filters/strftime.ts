@@ -16,7 +16,7 @@ const DIRECTIVE = /%([-0^#_]*)(\d{1,4})?([EO]?)(:{0,3})([a-zA-Z%+])/g
 /** A number that is filled up with zeros, or with blanks. */
 interface Numeric {
   readonly value: number
-  /** Counts if the format gives no width. */
+  /** The width if the format gives none. */
   readonly width: number
   readonly fill?: ' '
 }

@@ -49,9 +49,13 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
   }
 }
 
-/** Returns a tokenizer of the template's own text, so that places in the expression are the template's. */
+/**
+ * Returns a tokenizer of the template's own text, so that mistakes in the expression have their place in the
+ * template.
+ */
 function tokenizerOf(text: QuotedToken): ExpressionTokenizer {
-  // The template writes escapes that the expression has not, so places are the expression's own then.
+  // With escapes, the text in the template differs from the expression. Then places are places in the
+  // expression.
   if (text.getText().includes('\\')) return new ExpressionTokenizer(text.content)
   return new ExpressionTokenizer(text.input, [text.begin + 1, text.end - 1])
 }
@@ -179,7 +183,7 @@ function compileOperands(postfix: readonly Token[], scope: Scope, lenient: boole
   const stack: Getter[] = []
   for (const token of postfix) {
     if (!TypeGuards.isOperatorToken(token)) {
-      // Nobody prints a number that is compared. If JavaScript holds it exactly, comparing is faster.
+      // A compared number is not printed. If JavaScript holds it exactly, comparing is faster.
       const isNumber = postfix.length > 1 && TypeGuards.isNumberToken(token)
       stack.push(isNumber ? constant(comparedNumber(token.getText())) : compileValue(token, scope, lenient))
       continue

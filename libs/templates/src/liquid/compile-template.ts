@@ -124,8 +124,8 @@ class TemplateCompiler {
   }
 
   /**
-   * Compiles sequences of which each may be rendered or not. If one of them changes whether quotes are open,
-   * none of them, and nothing behind them, can rely on that.
+   * Compiles sequences of which each may be rendered or not. If one of them opens or closes quotes, it is
+   * unknown inside of them and behind them whether quotes are open.
    */
   #together(bodies: readonly (readonly TemplateNode[])[], scope: Scope): Run[] {
     const before = this.#inside
@@ -433,7 +433,7 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      // Cycles of a group count together, even with other values.
+      // Cycles with the same group count together, even if their values differ.
       const name = group === null ? `:${signature}` : printValue(group(frame), frame)
       frame.charge(name.length)
       const key = `cycle:${name}`

@@ -14,10 +14,11 @@ export class SlowRender extends Error {
   override readonly name = 'SlowRender'
 }
 
-/** A render of this many milliseconds begins to have its processor time counted. */
+/** After this many milliseconds, the processor time of a batch is counted. */
 const MIN_MS = 15
 /**
- * From then on, it may take this much processor time. Others share the processor, so a clock would not do.
+ * From then on, the batch may take this much processor time. A clock would also count the time of other
+ * threads.
  */
 const MAX_CPU_MS = 35
 /** The longest text, in UTF-16 units, that is checked without making others wait for long. */

@@ -11,7 +11,7 @@ import { Printable, printValue } from '../values/print-value.ts'
 
 export type Operator = (left: unknown, right: unknown, frame: Frame) => unknown
 
-/** `empty` and `blank`. They equal values that are so, have no order, and print nothing. */
+/** `empty` and `blank`. They equal values that are empty or blank. They have no order, and print nothing. */
 export class Emptiness extends Drop {
   readonly kind: 'empty' | 'blank'
   constructor(kind: 'empty' | 'blank') {
@@ -58,7 +58,7 @@ function ordered<T extends number | string>(a: T, b: T): number | null {
   return a === b ? 0 : null
 }
 
-/** True for values of equal kind and worth. Lists, maps and bytes are equal if all they hold is. */
+/** True for values of equal kind and worth. Lists, maps and bytes are equal if their contents are equal. */
 export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
   if (left === right) return true
   if (left instanceof Emptiness) return left.equals(right)
@@ -110,7 +110,7 @@ function contains(left: unknown, right: unknown, frame: Frame): boolean {
   if (Array.isArray(whole)) {
     frame.step(whole.length / 64)
     if (whole.includes(part)) return true
-    // Equal texts are identical, so none was left out. Other values may be equal without being identical.
+    // `includes` finds all equal texts. Other values may be equal without being identical.
     if (typeof part === 'string') return false
     frame.step(whole.length / 8)
     return whole.some(item => areEqual(item, part, frame))

@@ -36,7 +36,8 @@ export interface TemplateNames {
    */
   readonly captured: ReadonlyMap<string, number>
   /**
-   * True if the template uses anything of a row, or a value that belongs to it. Their number is not enough.
+   * True if the template uses anything of a row, or a value that belongs to it. The number of rows does not
+   * count.
    */
   readonly usesRows: boolean
 }
@@ -107,7 +108,7 @@ class NameFinder implements TemplateNames {
   readonly current = new Map<string, number>()
   readonly ambiguous = new Set(['captured', 'previous'])
   readonly captured = new Map<string, number>()
-  /** Names that the template assigns, even if it never gets there. */
+  /** Names that the template assigns, even if no rendering reaches the assignment. */
   readonly assigned = new Set<string>()
   usesWholeRow = false
   usesRows = false
@@ -327,7 +328,10 @@ function isQuoted(token: FilterCall['args'][number] | undefined): token is Quote
   return token !== undefined && !Array.isArray(token) && TypeGuards.isQuotedToken(token)
 }
 
-/** True if the filters end in the number of rows, and use nothing else of them but literal properties. */
+/**
+ * True if the filters give the number of rows, and otherwise use only properties that are written as
+ * literals.
+ */
 function endsWithoutRows(filters: readonly FilterCall[]): boolean {
   const end = filters.findIndex(filter => !readsOnlyWritten(filter))
   return filters[end]?.name === 'size'

@@ -39,7 +39,7 @@ export class WrittenText extends EscapedText {
 }
 
 function withMarks(text: string): string {
-  // Most texts have none, and a search is cheaper than a replacement.
+  // Most texts have no such character, and a search is cheaper than a replacement.
   return text.search(MARKED) < 0 ? text : text.replaceAll(MARKED, character => MARKS[character] ?? character)
 }
 

@@ -70,7 +70,7 @@ export function renderBatch(
   return renderRows(changes, { op, trigger, context, tooMuch: { count: 0 } })
 }
 
-/** The halves of a batch share one of these. */
+/** The state that the halves of a divided batch share. */
 interface Rendering {
   readonly op: Op
   readonly trigger: CompiledTrigger

@@ -11,7 +11,7 @@ import { compileTrigger, type CompiledTrigger } from '../compile.ts'
 import { renderBatch, type BatchContext, type Rendered } from './render-batch.ts'
 import { ONE_ROW, RowBatches, type RowBatch } from './row-batches.ts'
 
-/** Definitions whose compiled triggers are kept. A definition with the same hash never changes. */
+/** The compiled triggers of this many definitions are kept. A definition with the same hash never changes. */
 const MAX_KEPT = 100
 const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()
 

@@ -18,7 +18,7 @@ export const BATCH_CEILING_BYTES = 16_000_000
  * two rows, and a template may leave a part of them out.
  */
 const MAX_BODIES_PER_BATCH = 4
-/** Batches for smaller bodies still take up this many bytes of changes. */
+/** A batch whose body must be small may still have this many bytes of changes. */
 const MIN_CEILING_BYTES = 1_000_000
 
 /** The largest size of a batch. */

@@ -42,7 +42,7 @@ export function compileBody(spec: BodySpec, compiler: TriggerCompiler): Compiled
   return { part: mayOmit ? neverSilent(part, compiler) : part, contentType: JSON_TYPE }
 }
 
-/** Rejects a batch of which no field is left, since each was left out. */
+/** Rejects a batch if all fields of its rows are left out. */
 function neverSilent(part: Part, { mustSaySomething }: TriggerCompiler): Part {
   if (!mustSaySomething) return part
   return {

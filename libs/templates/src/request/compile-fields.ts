@@ -41,7 +41,7 @@ interface Mapper {
   mayOmit: boolean
 }
 
-/** Stands for a field that is left out. No JSON is empty. */
+/** Stands for a field that is left out. It is different from all JSON, which is never empty. */
 const OMITTED = ''
 
 /** The place of a field in the mapper, and its rule for null. */

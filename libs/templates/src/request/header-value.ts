@@ -29,7 +29,10 @@ export function finishHeader(rendered: string): string {
   return value
 }
 
-/** Does the same for `Host`. Servers refuse a text that is no host. */
+/**
+ * Returns the value of `Host` as it is sent. Throws a `TemplateFault` for a text that is no host, which
+ * servers refuse.
+ */
 export function finishHost(rendered: string): string {
   const value = finishHeader(rendered)
   if (!isHost(value)) throw new TemplateFault(`the header has to be ${HOST_WANTED}`)

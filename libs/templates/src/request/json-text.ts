@@ -45,7 +45,7 @@ function parsed(text: string): { readonly value: unknown } | null {
   }
 }
 
-/** True for a list or a map that holds nothing but such lists and maps: `[]`, `{"rows":[]}`. */
+/** True for a list or map that is empty, or has only empty lists and maps: `[]`, `{"rows":[]}`. */
 export function saysNothing(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return Object.values(value).every(saysNothing)
@@ -120,7 +120,8 @@ const WORD = /true|false|null/y
 /** A place in JSON text where a value is put in later. */
 export interface HolePlace {
   /**
-   * The brackets that are open around it, and its kind. Behind two holes of one state, the same may follow.
+   * The brackets that are open around the hole, and the kind of hole. The same text may follow two holes of
+   * one state.
    */
   readonly state: string
   readonly inString: boolean

@@ -206,7 +206,7 @@ function finishConstant(rendered: string, text: string, kind: PartKind): string 
   try {
     return kind.finish(rendered, text)
   } catch (error) {
-    // Without its tags, the text has other places than the template.
+    // The rendered text lacks the tags, so its places are not the places of the template.
     if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
     throw error
   }
@@ -249,7 +249,7 @@ function shownMessageOf(error: unknown): string {
 
 /**
  * Turns an error into a fault that names the field and, if the template is at fault, the place in its text.
- * Throws a `SlowRender` on, since it says nothing of the template.
+ * Rethrows a `SlowRender`, which says nothing of the template.
  */
 export function faultIn(
   field: string,

@@ -30,7 +30,7 @@ function encodeText(text: string): string {
 }
 
 const CONTROL = /[\u0000-\u001f\u007f]/
-/** Every character that a URL may only have encoded. A `%` counts as part of an encoding. */
+/** Every character that has to be encoded in a URL. A `%` counts as part of an encoding. */
 const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
 
 const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'

@@ -233,7 +233,7 @@ class XmlReader {
     this.#at = end
   }
 
-  /** Moves to the next such character before `end`. Returns false if there is none. */
+  /** Moves to the next `character` before `end`. Returns false if there is none. */
   #skipTo(character: string, end: number): boolean {
     const next = this.#text.slice(this.#at, end).indexOf(character)
     if (next >= 0) this.#at += next

@@ -22,7 +22,7 @@ export class EscapedText extends Drop {
   }
 }
 
-/** Prints as another value, and not as its own fields. */
+/** A value that is printed as another value, and not as its own fields. */
 export abstract class Printable {
   /** The value that is printed instead. */
   abstract printed(): unknown

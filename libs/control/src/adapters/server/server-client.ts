@@ -15,7 +15,7 @@ import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
 
 const CONFLICT = 409
-/** No server of ours sends a longer answer. */
+/** The longest answer that a server of Sluice sends. */
 const MAX_CHARACTERS = 128 * 1024 * 1024
 /** A preview may take minutes. A stream sends something every 15 s. */
 const SILENCE_MS = 11 * 60_000
@@ -39,7 +39,7 @@ export class ServerClient {
     return await this.callFor(name, input, ANSWERS[name].answer, signal)
   }
 
-  /** Does the same, for an operation with several kinds of answers. */
+  /** Calls an operation that has several kinds of answers. `answer` is the schema of the expected kind. */
   async callFor<T>(
     name: OperationName,
     input: object,
@@ -50,7 +50,7 @@ export class ServerClient {
     return this.parsed(answer, await this.#text(response))
   }
 
-  /** The text of a stream, which may break off with `unreachable`. */
+  /** The text of a stream. It throws `unreachable` if the connection breaks. */
   async stream(name: OperationName, input: object, signal: AbortSignal): Promise<AsyncIterable<string>> {
     return this.#texts(await this.#request(name, input, { signal, silenceMs: STREAM_SILENCE_MS }))
   }
@@ -154,7 +154,7 @@ export class ServerClient {
     return new SluiceError('unreachable', message, { cause, retryable: true })
   }
 
-  /** An answer may repeat the token that it was asked with. It is masked before the text is cut. */
+  /** An answer may repeat the token of the request. The token is masked before the text is cut. */
   #shown(text: string): string {
     const token = this.#address.kind === 'socket' ? null : this.#address.token
     const masked = token === null ? text : text.replaceAll(token, '***')

@@ -10,7 +10,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import { entryView } from '../read-failed-rows.ts'
 import type { MentionedRecords, PlacedRecord } from './read-mentions.ts'
 
-/** A change with the entry that `retry` has of it, if it was not delivered. */
+/** A change, with its entry in `retry` if it was not delivered. */
 interface ChangeWithEntry extends PlacedRecord<Change> {
   readonly entry: RetryEntry | null
 }
@@ -26,7 +26,7 @@ export interface RowRecords {
   readonly more: boolean
 }
 
-/** Null for a key without changes and attempts that was never forgotten. */
+/** Null for a key that has no changes, no attempts and no tombstone. */
 export function rowLife(row: RowRecords): RowLife | null {
   const { sync, key, runs, records, attempts, more } = row
   const changes = changesOf(records)

@@ -23,7 +23,7 @@ export interface Checked {
 
 /** The signal ends the work with its reason. */
 export interface DocumentWork {
-  /** Checks documents together with what is stored. `dir`: the folder that paths of sources start from. */
+  /** Checks documents together with what is stored. `dir` is the folder that paths of sources start from. */
   check(
     documents: readonly WrittenDocument[],
     place: { readonly stored: Stored; readonly dir: string | null; readonly signal: AbortSignal },

@@ -1,6 +1,6 @@
 /**
  * Works on documents in threads of their own, for a server. A document of a permitted size may take seconds,
- * and the server answers others meanwhile. It can end a thread in the middle of a document.
+ * in which the server still answers others. The server can end a thread in the middle of a document.
  */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
@@ -12,7 +12,7 @@ import type { DocumentWork } from './document-work.ts'
 import { unpacked, type Reply, type Task } from './messages.ts'
 
 const MAX_THREADS = 2
-/** The memory of a thread. Documents have limits of their own, which are below. */
+/** The memory of a thread. Documents have lower limits of their own. */
 const MEMORY = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
 /** A task may take this long once it has a thread. */
 const TASK_MS = 30_000
@@ -21,7 +21,7 @@ const IDLE_MS = 60_000
 
 type Thread = AskedThread<Task, Reply>
 
-/** Threads begin as they are needed. They keep no process from ending. */
+/** Threads start when they are needed. They do not keep the process alive. */
 export function documentsApart(): DocumentWork {
   const threads = new Threads()
   return {

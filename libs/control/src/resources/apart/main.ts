@@ -5,7 +5,7 @@ import { checkDocuments } from '@sluice/project/check-documents'
 import { documentsHere, specsOf } from './document-work.ts'
 import { packed, type Reply, type Task } from './messages.ts'
 
-/** It never aborts: the asking thread ends this one when it takes too long. */
+/** This signal never aborts: the asking thread ends this thread when a task takes too long. */
 const { signal } = new AbortController()
 
 async function replyTo(task: Task): Promise<Reply> {

@@ -1,4 +1,4 @@
-/** The messages between the thread that works on documents and the one that asks it. */
+/** The messages between the thread that works on documents and the thread that asks it. */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Failure } from '@sluice/contracts/errors'
 import type { ProjectResources, WrittenDocument } from '../../port.ts'

@@ -1,4 +1,4 @@
-/** The thread that renders for another one. It renders a request only when the other thread asks for it. */
+/** The thread that renders for another thread. It renders a request only when that thread asks for it. */
 import { once } from 'node:events'
 import { failureOf } from '@sluice/contracts/errors'
 import { parentPort, type MessagePort } from 'node:worker_threads'

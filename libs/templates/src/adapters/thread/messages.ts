@@ -31,7 +31,10 @@ export type Reply =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
-/** Messages lose classes of ours. They keep a `Map`, which no row has, so it stands for such a value. */
+/**
+ * A message loses the classes `Decimal` and `JsonText`. It keeps a `Map`, which no row has. So a `Map` stands
+ * for a value of these classes.
+ */
 export function packed(change: PlacedChange<AnyRow>): PlacedChange {
   return withRows(change, packedValue)
 }
@@ -68,6 +71,6 @@ function unpackedValue(value: unknown): unknown {
 function within(value: unknown, each: (value: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map(each)
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
-  // A column may be called `__proto__`, and has to stay one.
+  // `Object.fromEntries` keeps a column that is called `__proto__`. An assignment would not.
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, each(field)]))
 }

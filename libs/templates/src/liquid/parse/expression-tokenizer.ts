@@ -5,8 +5,8 @@ function refuse(): never {
 }
 
 /**
- * The one liquidjs engine. We use its tokenizer and its filters, never its tags or its renderer. Every way to
- * files is closed all the same. Dates without a zone are in UTC, so that every machine renders the same
+ * The one liquidjs engine. We use its tokenizer and its filters, never its tags or its renderer. Access to
+ * files is disabled nevertheless. Dates without a zone are in UTC, so that every machine renders the same
  * bytes.
  */
 export const LIQUID = new Liquid({

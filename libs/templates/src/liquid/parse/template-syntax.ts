@@ -106,7 +106,7 @@ export interface ParsedTemplate {
   readonly nodes: readonly TemplateNode[]
 }
 
-/** A tag, also one that is a line of `{% liquid %}`. Its tokenizer is behind the tag's name. */
+/** A tag, or a line of `{% liquid %}`. Its tokenizer is behind the tag's name. */
 export interface TagSource {
   readonly name: string
   readonly args: string
