@@ -81,7 +81,7 @@ function recipe(name: ServiceName, port: number): Recipe {
         env: { POSTGRES_HOST_AUTH_METHOD: 'trust' },
         args: ['-c', 'wal_level=logical'],
         address: `postgres://postgres@127.0.0.1:${port}/postgres`,
-        // An SSLRequest; the server answers one byte.
+        // This is an SSLRequest, which the server answers with one byte.
         answers: () => answered(exchange(port, Buffer.from('0000000804d2162f', 'hex'))),
       }
     case 'mariadb':

@@ -107,7 +107,7 @@ async function rootPrefix(): Promise<string[] | null> {
 
 const names = (programs: readonly Program[]) => programs.map(program => program.command).join(', ')
 
-/** Where downloads are kept between runs. */
+/** Returns the folder that keeps downloads between runs. */
 function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   return join(base, 'sluice-services')

@@ -14,18 +14,18 @@ const DIFFERENT: readonly {
   { setting: 'transaction.state.log.min.isr', value: '1', why: 'one broker' },
   { setting: 'share.coordinator.state.topic.replication.factor', value: '1', why: 'one broker' },
   { setting: 'share.coordinator.state.topic.min.isr', value: '1', why: 'one broker' },
-  // Fifty partitions each, made at the first use, would take longer than many a test.
+  // By default each of these topics gets fifty partitions, and making them takes longer than many tests.
   { setting: 'offsets.topic.num.partitions', value: '8', why: 'sooner' },
   { setting: 'transaction.state.log.num.partitions', value: '8', why: 'sooner' },
   // By default a new group waits 3 s for more members.
   { setting: 'group.initial.rebalance.delay.ms', value: '0', why: 'sooner' },
-  // Compaction, expiry and deletion within seconds instead of minutes.
+  // With these, compaction, expiry and deletion happen within seconds instead of minutes.
   { setting: 'log.cleaner.backoff.ms', value: '500', why: 'sooner' },
   { setting: 'log.retention.check.interval.ms', value: '1000', why: 'sooner' },
   { setting: 'log.initial.task.delay.ms', value: '1000', why: 'sooner' },
   { setting: 'log.segment.delete.delay.ms', value: '1000', why: 'sooner' },
   { setting: 'offsets.retention.check.interval.ms', value: '1000', why: 'sooner' },
-  // A topic that Sluice forgot to make has to be noticed.
+  // If Kafka made missing topics, nobody would notice that Sluice forgot to make one.
   { setting: 'auto.create.topics.enable', value: 'false', why: 'stricter' },
 ]
 

@@ -63,7 +63,7 @@ const clientListeners = ({ plain, secure }: { plain: number; secure: number | nu
 /** ApiVersions, version 0, no client id: a broker answers requests only once it is ready for all of them. */
 const API_VERSIONS = Buffer.from('0000000a0012000000000001ffff', 'hex')
 
-/** A second way in, with TLS and a password, as a client sees it. */
+/** A second listener, with TLS and a password, as a client sees it. */
 export interface SecureListener {
   /** host:port */
   readonly address: string
@@ -82,11 +82,11 @@ export interface KafkaOptions {
   readonly secure?: boolean
   /** With `secure`: further users, who log in with SCRAM-SHA-512. */
   readonly scramUsers?: readonly string[]
-  /** Make only the settings that a single broker needs. */
+  /** Make only the settings without which a single broker does not work. */
   readonly stock?: boolean
   /**
-   * For measurements: a JVM that compiles its code as well as it can. By default it saves the CPU time for
-   * that, some 40 % in the minutes of a test run.
+   * For measurements: a JVM that compiles its code as well as it can. By default the JVM compiles less, which
+   * saves some 40 % of the CPU time in the minutes of a test run.
    */
   readonly sustained?: boolean
   /** Further settings of the broker. */
@@ -97,7 +97,10 @@ export interface KafkaService extends LocalService {
   readonly secure: SecureListener | null
 }
 
-/** Kafka's classes, those of its image too, and a Java that runs them. */
+/**
+ * Installs Kafka, with the classes of its Docker image. Returns the class path, and a Java that runs the
+ * classes.
+ */
 export async function installKafka(): Promise<{ java: string; classPath: string }> {
   const java = await ensureJava()
   const installed = await cached(`kafka-${VERSION}`, folder => mavenDependencies(folder, DEPENDENCIES))
@@ -118,7 +121,7 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     await writeFile(file, settings(ports, folder, options) + (secure?.settings ?? ''))
     await writeFile(logging, LOGGING)
     const base = [`-Dlog4j2.configurationFile=${logging}`, '-cp', classPath]
-    // It may begin with a dash, so it is never an argument of its own.
+    // The id may begin with a dash, so it is never an argument of its own.
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
     const users = Object.entries(secure?.listener.scram ?? {}).flatMap(([name, password]) => [
       '--add-scram',

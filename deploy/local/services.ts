@@ -36,7 +36,7 @@ export interface StartOptions {
   readonly forgetfulRedis?: boolean
   /** A Kafka, run natively, with the default settings for records and rebalances. */
   readonly stockKafka?: boolean
-  /** A Kafka whose throughput counts. A stock one is such a Kafka in any case. */
+  /** A Kafka for measurements of throughput. A stock Kafka always is one. */
   readonly sustainedKafka?: boolean
 }
 

@@ -1,8 +1,8 @@
 /**
- * Starts services for trying out, developing and testing, and prints lines for a shell that set the variables
- * which name them; with `--for-tests` also those of the tests, as a file of an environment has them. It keeps
- * the services until it is interrupted. With a command behind `--`, it runs that command with the variables
- * set, and ends with its exit code.
+ * Starts services for trying out, developing and testing. It prints lines for a shell that set the variables
+ * with their addresses. With `--for-tests` it also prints the variables of the tests, and all lines have the
+ * format of an env file. It keeps the services until it is interrupted. With a command behind `--`, it runs
+ * that command with the variables set, and ends with its exit code.
  *
  *     node deploy/local/up.ts kafka registry redis
  *     node deploy/local/up.ts kafka registry redis -- npm test

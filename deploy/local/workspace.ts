@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Reads its standard input, to which nobody writes. The input ends when the process at the other end is gone,
- * even by kill -9. Then the watchdog kills every process group and container that has registered itself in
- * the folder, and removes the folder.
+ * The watchdog reads its standard input, to which nobody writes. The input ends when the process at the other
+ * end is gone, even by kill -9. Then the watchdog kills every process group and container that has registered
+ * itself in the folder, and removes the folder.
  */
 const WATCHDOG = `
 cat >/dev/null
@@ -19,10 +19,7 @@ for file in "$1"/containers/*; do [ -e "$file" ] && docker rm -f "\${file##*/}" 
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 `
 
-/**
- * Registers itself before it becomes the service, so that no moment is left in which the watchdog would miss
- * it.
- */
+/** The starter registers itself before it becomes the service, so that the watchdog cannot miss it. */
 const STARTER = `
 folder=$1; shift
 : >"$folder/pids/$$" || exit 1
@@ -160,7 +157,8 @@ function watch(child: ChildProcess, folder: string): ServiceProcess {
     },
     signal,
     stop: async graceMs => {
-      // From here on somebody waits for its end, and an event loop that holds nothing else would end before.
+      // From here on somebody waits for the end of the process. Without `ref`, the event loop might end
+      // before.
       child.ref()
       if (graceMs > 0) {
         signal('SIGTERM')

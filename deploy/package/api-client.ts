@@ -16,9 +16,9 @@ interface CallOptions {
 
 /** The server refused the call, or does not speak this API. */
 export class SluiceApiError extends Error {
-  /** Of the HTTP answer. */
+  /** The status of the HTTP answer. */
   readonly status: number
-  /** Such as `not-found`; `unreachable` if the answer is none of Sluice. */
+  /** For example `not-found`. It is `unreachable` if the answer does not come from Sluice. */
   readonly code: string
   /** True if the same call may succeed later though nobody changes anything. */
   readonly retryable: boolean
@@ -55,7 +55,10 @@ export function connect(connection: Connection): { readonly [operation: string]:
   return client
 }
 
-/** Sessions are for browsers, and the sample project has a receiver of its own. */
+/**
+ * Clients have no open operations: sessions are for browsers, and the sample project has a receiver of its
+ * own.
+ */
 export function isOfClients(operation: Operation): boolean {
   return operation.isOpen !== true
 }

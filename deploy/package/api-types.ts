@@ -36,7 +36,7 @@ export class SluiceApiError extends Error {
 export function connect(connection: Connection): Sluice
 `
 
-/** The text of the \`.d.ts\` file. */
+/** Returns the text of the `.d.ts` file. */
 export async function apiTypes(): Promise<string> {
   const names = OPERATION_NAMES.filter(name => isOfClients(OPERATIONS[name]))
   const named = answerNames(names)
@@ -62,7 +62,7 @@ function methodText(name: OperationName, named: ReadonlyMap<z.ZodType, string>):
   return `${commentOf(`${summary}.`)}${name}(input${isOptional ? '?' : ''}: ${input}, options?: CallOptions): ${returned}`
 }
 
-/** The schemas by their names: that of the view, or that of the first operation that answers with it. */
+/** Returns the name of each schema: the name of its view, or of the first operation that answers with it. */
 function answerNames(names: readonly OperationName[]): ReadonlyMap<z.ZodType, string> {
   const exported = Object.entries(views).flatMap(([name, value]): [z.ZodType, string][] =>
     value instanceof z.ZodType ? [[value, inPascal(name)]] : [],
@@ -95,7 +95,7 @@ function fieldTexts({ properties = {}, required = [] }: Json): string[] {
   })
 }
 
-/** A field of cron may end a comment. */
+/** A text may contain a cron expression, whose characters may end a comment. */
 function commentOf(text: string): string {
   return `/** ${text.replaceAll('*/', '*\\/')} */\n`
 }
@@ -106,7 +106,7 @@ function typeText(schema: z.core.JSONSchema._JSONSchema | undefined): string {
   const { $ref, const: constant, enum: values, anyOf, oneOf, allOf, type } = schema
   if ($ref !== undefined) return $ref
   if (constant !== undefined) return JSON.stringify(constant)
-  // A query has them as text, and the client writes it.
+  // A query has booleans as text, which the client writes.
   if (values?.length === 2 && values.includes('true') && values.includes('false')) return 'boolean'
   if (values !== undefined) return values.map(value => JSON.stringify(value)).join(' | ')
   const choices = anyOf ?? oneOf

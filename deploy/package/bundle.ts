@@ -12,7 +12,7 @@ import { z } from 'zod'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The program of the package. It names all that it starts, which names what that starts. */
+/** The program of the package. The bundle has the files that it starts, and the files that these start. */
 const LAUNCHER = { path: 'services/cli/bin/sluice.mjs', fileName: 'sluice.mjs' }
 
 /** Packages that are native, or of which Sluice uses inner files, by the room that imports them. */
@@ -67,8 +67,8 @@ export async function bundle(
 }
 
 /**
- * The name of the file that the bundle has for a source that is started. Null for all else. `path` is
- * relative to the root.
+ * Returns the name that the bundle has for a source that is started as a program or a thread. Null for any
+ * other path. `path` is relative to the root.
  */
 export function startedAs(path: string): string | null {
   if (path === LAUNCHER.path) return LAUNCHER.fileName
@@ -77,7 +77,7 @@ export function startedAs(path: string): string | null {
 }
 
 /**
- * The code of a source in which other addresses stand for the places that it names relative to itself.
+ * Returns the code of a source with other addresses for the places that it names relative to itself.
  * `addressOf` gets a place relative to the root; null leaves the address as it is.
  */
 export function withAddresses(code: string, id: string, addressOf: (path: string) => string | null): string {

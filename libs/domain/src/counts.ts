@@ -40,8 +40,8 @@ function addOp(a: OpCounts, b: OpCounts): OpCounts {
 }
 
 /**
- * Returns the count of a run to which an outcome is added. `exists` and `missing` count as rejected, but a
- * `missing` removal as delivered.
+ * Returns the name of the count that an outcome adds to. `exists` and `missing` count as rejected, but a
+ * `missing` removal counts as delivered.
  */
 function countNameOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {

@@ -1,8 +1,8 @@
 /**
  * Judges the health of a destination. Pages, commands, metrics and alerts all show this one verdict.
  *
- * The evidence is of the last five minutes in which something was sent. So a nightly sync that failed is
- * still told in the morning. Evidence that is older than a day says nothing any more.
+ * The evidence comes from the last five minutes in which something was sent. So the failure of a nightly sync
+ * is still shown in the morning. Evidence that is older than a day does not count.
  */
 import type { Wait } from '@sluice/contracts/records'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
@@ -54,7 +54,7 @@ export interface DestinationFacts {
   readonly sums: AttemptSums
   /** In ms since 1970; null if no attempt is known. */
   readonly lastAttemptAt: number | null
-  /** True if a run has sent something, be it long ago. */
+  /** True if a run has ever sent something. */
   readonly wasUsed: boolean
 }
 
@@ -75,7 +75,7 @@ export function unusableBy(error: string): Unusable {
   return { reason: sentence(error), fix: null }
 }
 
-/** Returns the kind of a failed attempt. It has nothing of the text of an answer. */
+/** Returns the kind of a failed attempt. It contains no text of the answer. */
 export function kindOfFailure(status: number | null, error: string | null): string {
   if (status !== null) return `HTTP ${status}`
   const [code] = /\bE[A-Z_]{4,}\b/.exec(error ?? '') ?? []
@@ -183,7 +183,7 @@ function meant(kind: string): string {
   return meaning === undefined ? kind : `${kind}, ${meaning}`
 }
 
-/** Waits and errors of other places begin in lower case, and may lack the full stop. */
+/** Makes a sentence of a detail, which may begin in lower case and lack the full stop. */
 function sentence(detail: string): string {
   const text = `${detail.charAt(0).toUpperCase()}${detail.slice(1)}`
   return /[.!?]$/.test(text) ? text : `${text}.`

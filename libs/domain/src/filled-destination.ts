@@ -13,7 +13,7 @@ import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
   const { name, baseUrl, headers = {}, query = {}, auth, tls = {} } = destination
-  // Secrets of certificates are checked when these are opened. Here they only have to be there.
+  // Secrets of certificates are checked when the certificates are opened. Here they only have to exist.
   const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)

@@ -1,11 +1,11 @@
 /** The largest sizes of rows, and of the records of topics. */
 
-/** The largest row, by its values as the source has them. A run passes over a larger one. */
+/** The largest row, by its values as the source has them. A run skips a larger row. */
 export const ROW_CEILING_BYTES = 8_000_000
 
 /**
- * The largest key, as text: a column's text, or the JSON list of several columns. A run passes over a row
- * with a larger one. The key goes with the row through all topics, and twice into most records.
+ * The largest key, as text: a column's text, or the JSON list of several columns. A run skips a row with a
+ * larger key. The key goes with the row through all topics, and twice into most records.
  */
 export const KEY_CEILING_BYTES = 100_000
 

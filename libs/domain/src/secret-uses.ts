@@ -20,7 +20,7 @@ export function useByDestination({
 
 /**
  * Returns the servers that a destination's requests reach: the server of the connection, and the site that a
- * header `Host` names, since a server of many sites passes requests on by that name. There is none if
+ * header `Host` names, since a server of many sites passes requests on by that name. Returns none if
  * `baseUrl` is no URL of HTTP.
  */
 export function usesByDestination({

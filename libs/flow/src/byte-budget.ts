@@ -6,7 +6,7 @@ import type { Abortable } from './abortable.ts'
  * first.
  *
  * An owner that has taken nothing always gets what it asks for, however much, since it could never go on
- * otherwise. So the sum exceeds the limit only by such single requests.
+ * otherwise. Only these requests make the sum exceed the limit.
  */
 export class ByteBudget {
   readonly #limitBytes: number

@@ -2,10 +2,10 @@
  * A clock for times that other machines count, too: the life of a lease, a lock, a membership. It never
  * advances by less than the time that has passed.
  *
- * On Linux `performance.now()` does, since it stops while the machine is suspended. With it, a process that
- * wakes up after an hour would still use its lease. The wall clock counts that hour, but somebody may set it.
- * So this clock advances with the one of the two that went further. A wall clock that is set forward makes it
- * run ahead, and the lease is checked again. A wall clock that is set back changes nothing.
+ * On Linux, `performance.now()` stops while the machine is suspended: a process that wakes up after an hour
+ * would still use its lease. The wall clock counts that hour, but somebody may set it. So this clock advances
+ * with whichever of the two clocks went further. A wall clock that is set forward makes it run ahead, and
+ * the lease is checked again. A wall clock that is set back changes nothing.
  */
 
 /** Smaller differences are normal: the wall clock counts whole milliseconds, and is slewed. */
@@ -16,7 +16,7 @@ export interface Clocks {
   readonly wallMs: () => number
 }
 
-/** Makes such a clock from two clocks. */
+/** Makes this clock from a steady clock and a wall clock. */
 export function elapsedClock({ steadyMs, wallMs }: Clocks): () => number {
   /** The time by which the wall clock is ahead of the other. */
   let aheadMs = wallMs() - steadyMs()

@@ -2,7 +2,7 @@
 import type { Attempt } from '@sluice/contracts/records'
 import type { AttemptFilter } from './port.ts'
 
-/** True if it matches as far as the attempt alone says: its request has the keys and the body. */
+/** True if the fields of the attempt match. Its keys and bodies are in its request: see `matchesRequest`. */
 export function matches(
   filter: AttemptFilter,
   attempt: Pick<Attempt, 'runId' | 'trigger' | 'outcome' | 'startedAt' | 'status' | 'error'>,

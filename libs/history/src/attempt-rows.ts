@@ -7,7 +7,7 @@ const MAX_CHARACTER_BYTES = 4
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** The keys of the rows that an attempt sent: all rows of its request, or those of a part. */
+/** The keys of the rows that an attempt sent: all rows of its request, or the rows of a part. */
 export function keysOf(
   { part }: { readonly part?: readonly number[] | null },
   rows: readonly { readonly key: string }[],
@@ -52,7 +52,7 @@ function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>): bool
   return Array.isArray(part) && mayBeCut(partBody)
 }
 
-/** True if a body is as long as the beginnings that are recorded of longer ones. */
+/** True if a body is so long that it may be the recorded beginning of a longer one. */
 export function mayBeCut(body: string | null): boolean {
   if (body === null || body.length * 3 < RECORDED_BODY_BYTES) return false
   return new TextEncoder().encode(body).length > RECORDED_BODY_BYTES - MAX_CHARACTER_BYTES

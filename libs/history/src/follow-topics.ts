@@ -249,8 +249,8 @@ function stateOf({ incarnation, events, marker }: SyncRuns): string {
 }
 
 /**
- * The error of a record that has the shape of an attempt, and values that Sluice never writes. Null for
- * others.
+ * Returns the error of a record that has the shape of an attempt, but values that Sluice never writes. Null
+ * for other records.
  */
 function implausible({ startedAt, durationMs, requestOffset, seq }: Attempt): SluiceError | null {
   const isSound =

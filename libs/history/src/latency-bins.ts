@@ -14,7 +14,10 @@ function middleOf(bin: number): number {
   return bin === 0 ? 0.5 : 2 ** ((bin - 0.5) / BINS_PER_DOUBLING)
 }
 
-/** For each share, the duration in ms below which this share of all lies. Null where nothing was counted. */
+/**
+ * Returns, for each share, the duration in ms that this share of all attempts does not exceed. Null if
+ * nothing was counted.
+ */
 export function percentiles(
   counts: ReadonlyMap<number, number>,
   shares: readonly number[],

@@ -4,7 +4,7 @@
  * that stores the records. So a process that is killed goes on where it was, and nothing is stored twice.
  *
  * An index file that cannot be read is replaced by an empty one. The method that found out throws `corrupt`,
- * which is retryable. A full or failing disk is `disk`.
+ * which is retryable. A full or failing disk throws `disk`.
  */
 import type { Attempt } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
@@ -120,7 +120,10 @@ export type PartitionOffsets = readonly (readonly [partition: string, offset: nu
 export interface Found {
   /** The newest first. */
   readonly attempts: readonly FoundAttempt[]
-  /** True if there may be more. A page may be short, or empty, and still have more: its search took long. */
+  /**
+   * True if there may be more. A page may be short or empty although there is more, if its search took too
+   * long.
+   */
   readonly hasMore: boolean
   /** The `before` of the page that goes on after the first `count` of these attempts. */
   placeAfter(count: number): SearchPlace | null

@@ -1,7 +1,7 @@
 /**
  * Reads the history from the topics themselves: for a command that has no index, and while an index lacks
- * some of what they hold. It decodes the attempts in question, the newest first, and finds the newest ones at
- * once. A search for what is rare takes longer the more there is.
+ * some of what they hold. It decodes attempts from the newest to the oldest, so it finds the newest ones at
+ * once. A search for rare attempts takes longer the more attempts there are.
  */
 import type { Attempt } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
@@ -51,7 +51,7 @@ interface Match {
 /** The matches in a partition, and how far it was read. */
 interface ReadPartition {
   readonly matches: readonly Match[]
-  /** The lowest offset that was looked at; null where the page was full before. */
+  /** The lowest offset that was looked at; null if the page was full before. */
   readonly lookedTo: number | null
   /**
    * The start of the oldest attempt that was looked at, if there was no time for older ones (ms since 1970).
@@ -92,7 +92,7 @@ export class TopicsReader implements HistoryReader {
       cutAt = Math.max(cutAt, read.cutAt ?? -Infinity)
     }
     found.sort(newestFirst)
-    // Attempts older than the place where the search was cut wait for the page that comes there.
+    // A later page has the attempts from before `cutAt`.
     const page = found.filter(({ sortedAs }) => sortedAs >= cutAt).slice(0, limit)
     return {
       attempts: page.map(match => match.found),
@@ -195,14 +195,16 @@ export class TopicsReader implements HistoryReader {
       lookedTo = chunk.lookedTo
       if (found.length > limit) return { matches: found.slice(0, limit + 1), lookedTo: null, cutAt: null }
       for (const { attempt } of chunk.attempts) oldest = Math.min(oldest, attempt.startedAt)
-      // Without an attempt there is no time to compare others with.
+      // Without any attempt, the time at which the search was cut is unknown, so it goes on.
       if (!chunk.isLast && elapsedMs() > endsAtMs && oldest < Infinity)
         return { matches: found, lookedTo, cutAt: oldest }
     }
     return { matches: found, lookedTo, cutAt: null }
   }
 
-  /** The attempts of a partition backwards, in chunks, until the attempts of runs before `run`. */
+  /**
+   * Yields the attempts of a partition in chunks, the newest first, up to the attempts of runs before `run`.
+   */
   async *#backwards(
     place: SyncPartition,
     range: { readonly run: NumberedRun | null; readonly before?: number | undefined; readonly size: number },

@@ -2,8 +2,8 @@
 import type { HttpSender } from './port.ts'
 
 /**
- * Calls `load` once, with the first request, which waits for it. If it fails, so does each request. To
- * dispose a sender before its first request loads nothing.
+ * Calls `load` once, with the first request, which waits for it. If it fails, so does each request. A sender
+ * that is disposed before its first request loads nothing.
  */
 export function loadWhenSending(load: () => Promise<HttpSender>): HttpSender {
   let loading: Promise<HttpSender> | null = null

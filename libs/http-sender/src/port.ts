@@ -36,8 +36,8 @@ export interface OutgoingRequest {
   readonly body: Uint8Array | null
   readonly timeoutMs: number
   /**
-   * The end of its lease, by `elapsedMs`. A request that has not reached a socket by then, because a
-   * connection had to be opened, is not sent, and the result says `late`. The connection stays open for the
+   * The end of the request's lease, by `elapsedMs`. A request that has not reached a socket by then, because
+   * a connection had to be opened, is not sent, and the result says `late`. The connection stays open for the
    * next request. If absent, the request waits for a connection.
    */
   readonly sendBeforeMs?: number

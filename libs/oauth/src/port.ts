@@ -37,7 +37,8 @@ export interface TokenStore extends AsyncDisposable {
    */
   store(lease: TokenLease, sealed: string, lifeMs: number): Promise<boolean>
   /**
-   * Ends a lease without a token. Nobody gets the lease for `pauseMs`. Those who ask get the reason `why`.
+   * Ends a lease without a token. Nobody gets the lease for `pauseMs`. Callers who ask in that time get the
+   * reason `why`.
    */
   end(lease: TokenLease, pause: { readonly pauseMs: number; readonly why: string }): Promise<void>
 }

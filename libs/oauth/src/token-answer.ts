@@ -12,7 +12,7 @@ export type TokenAnswer =
       readonly type: string
       /** The life of the token from its answer on; null if the server does not say. */
       readonly lifeMs: number | null
-      /** Null if the server sends none. Then the one before stays valid. */
+      /** Null if the server sends none. Then the refresh token before it stays valid. */
       readonly refreshToken: string | null
     }
   | {

@@ -1,7 +1,7 @@
 /**
  * The access token of one destination, in one process. Only one process at a time asks for a token, under a
  * lease of the store. All processes use that token (PROTOCOL.md, "Credentials"). States: none → held → none.
- * A token goes shortly before it expires, or when the API refuses it. If a refresh token comes with the
+ * A token is dropped shortly before it expires, or when the API refuses it. If a refresh token comes with the
  * access token, the vault has to acknowledge it before this process uses the access token.
  */
 import { randomUUID } from 'node:crypto'
@@ -30,7 +30,7 @@ const PAUSES = { firstMs: 1_000, maxMs: 30_000 } as const
 const MAX_ASKED_MS = 300_000
 /** The pause after a refusal that time does not mend. It is long, since servers lock accounts. */
 const REFUSED_PAUSE_MS = 60_000
-/** A token that replaced a refused one, and is refused too, is not replaced for this long. */
+/** If a refused token was replaced, and the new token is refused, too, the new token stays for this long. */
 const LEFT_ALONE_MS = 60_000
 /** At most this many tokens are masked, and remembered as refused. */
 const MAX_REMEMBERED = 16
@@ -135,7 +135,7 @@ export class TokenSource implements AsyncDisposable {
   readonly #options: TokenSourceOptions
   readonly #now: () => number
   readonly #refused = new Set<string>()
-  /** Ids of tokens that were held and not fresh. */
+  /** Ids of tokens that were in use and were not fresh. */
   readonly #older = new Set<string>()
   readonly #stop = new AbortController()
   #held: Held | null = null
@@ -200,7 +200,7 @@ export class TokenSource implements AsyncDisposable {
     return true
   }
 
-  /** True if its refusal says nothing of the token that comes after it. */
+  /** True for a token that was not fresh: its refusal says nothing of the token that comes after it. */
   isOlder(token: Token): boolean {
     return this.#older.has(token.id)
   }
@@ -315,8 +315,8 @@ export class TokenSource implements AsyncDisposable {
   }
 
   /**
-   * Replaces the login before. That login may have a new version, since somebody may have sealed the vault
-   * with another key. Rejects with `conflict` if the vault has another login.
+   * Replaces the login that the vault had. That login may have a new version, since somebody may have sealed
+   * the vault with another key. Rejects with `conflict` if the vault has another login.
    */
   async #write({ login, before, expected: first }: Unsaved, signal: AbortSignal): Promise<void> {
     const { logins } = this.#options
@@ -345,7 +345,7 @@ export class TokenSource implements AsyncDisposable {
     if (refreshToken === null && grant === 'authorization-code') return this.#withoutRefresh(known)
     const ask = (tokenGrant: TokenGrant): Promise<AskedToken> =>
       endpoint.ask(settings, tokenGrant, { connection: connection(), signal })
-    // A login that is written after this is newer than the one that is used here.
+    // A login that is written after this is newer than `before`.
     const { login: before = null, version = null } = logins.read() ?? {}
     const askedMs = this.#now()
     let asked = await ask(refreshToken === null ? { kind: 'first' } : { kind: 'refresh', refreshToken })
@@ -383,7 +383,7 @@ export class TokenSource implements AsyncDisposable {
     return known?.login.of === loginOf(settings) ? known : null
   }
 
-  /** Returns the one access token of a login without a refresh token, until it ends or is refused. */
+  /** Returns the access token of a login without a refresh token, until the token ends or is refused. */
   #withoutRefresh(known: ReturnType<Logins['read']>): Unsaved | TokenFailure {
     const { destination } = this.#options
     const access = known?.login.access ?? null

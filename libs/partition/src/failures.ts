@@ -23,7 +23,7 @@ export type Concern = 'transient' | 'sync' | 'process'
 const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   fenced: 'transient',
   'writer-dead': 'transient',
-  // The sync's resources, definition or templates.
+  // The resources, the definition or the templates of the sync are wrong.
   config: 'sync',
   template: 'sync',
   query: 'sync',
@@ -84,8 +84,8 @@ const ROW_ENDS_AFTER_MS = 60_000
 /** Takes the failures that concern one sync alone. The target is null for the sync's membership. */
 export interface Suspender {
   /**
-   * Resolves once the failure is reported. Rejects with an error that concerns more than this sync, or
-   * passes.
+   * Resolves once the failure is reported. Rejects if it cannot be reported, with an error that concerns more
+   * than this sync or that is transient.
    */
   failed(target: TopicPartition | null, error: unknown): Promise<void>
   /** The target has worked for as long as the last pause was. */
@@ -97,7 +97,7 @@ export interface Suspender {
 export interface WorkAttemptsOptions {
   /** Called with each failure that passes by itself. */
   readonly onTransientFailure: (target: TopicPartition | null, error: unknown) => void
-  /** Absent where the work belongs to many syncs. A failure that concerns one sync is thrown then, too. */
+  /** Absent if the work belongs to many syncs. Then a failure that concerns one sync is thrown, too. */
   readonly suspender?: Suspender | undefined
   /** Milliseconds of a clock that never goes back; default `performance.now`. */
   readonly now?: () => number

@@ -18,7 +18,7 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { syncGroup, type SyncService, syncTopics, type StageName } from '@sluice/topics/topics'
 
-/** The longest wait without a look at the clock, which may be set. */
+/** The longest wait before the clock is read again, since somebody may set it. */
 const MAX_LOOK_MS = 60_000
 /** A process that waits this long for a lock knows that another process has it. */
 const PATIENCE_FOR_LOCK_MS = 500
@@ -52,7 +52,8 @@ export interface FollowingStage {
 type Following = FollowDeps & FollowingStage & Ends
 
 /**
- * Resolves once drained; rejects with the first failure that concerns the process, after all have stopped.
+ * Resolves once drained. Rejects with the first failure that concerns the process, after all workers have
+ * stopped.
  */
 export async function followOpenRuns(deps: FollowDeps, stage: FollowingStage, ends: Ends): Promise<void> {
   const following = { ...deps, ...stage, ...ends }
@@ -94,7 +95,8 @@ async function changed(
 
 /**
  * Starts and stops workers, so that each sync with an open run has one. A sync whose schedule soon starts the
- * next run keeps its worker. Returns for how long, in ms, the first of these is kept; Infinity without any.
+ * next run keeps its worker. Returns the time in ms until the first of these workers is no longer kept;
+ * Infinity if none is kept.
  */
 function syncWorkers(
   following: Following,
@@ -198,8 +200,8 @@ function suspenderOf(following: Following, begun: RunEvent, signal: AbortSignal)
 }
 
 /**
- * Does `then` unless another process has the lock of the partition; false if one does. Only its owner reports
- * on a partition that is being worked on.
+ * Calls `then`, unless another process has the lock of the partition; false if another has it. Only its owner
+ * reports on a partition that is being worked on.
  */
 export async function unlessLocked(
   { locks, stage }: Pick<Following, 'locks' | 'stage'>,

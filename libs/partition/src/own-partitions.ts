@@ -59,9 +59,7 @@ export interface OwnPartitionsOptions extends Ends {
   /** Called with each failure that another attempt mends. The target is null for the membership. */
   readonly onTransientFailure: (target: TopicPartition | null, error: unknown) => void
   readonly readiness?: Readiness | undefined
-  /**
-   * Absent where the partitions belong to many syncs. A failure that concerns one sync ends all work then.
-   */
+  /** Absent if the partitions belong to many syncs. Then a failure that concerns one sync ends all work. */
   readonly suspender?: Suspender | undefined
 }
 

@@ -1,7 +1,7 @@
 /**
  * The locks of partitions. A process has the lock of a partition while it works on it. A successor waits for
- * the lock, so that a predecessor that is alive can finish its work first. A lock keeps nobody from writing:
- * the log's fence does that. It expires when its owner dies, so a successor never waits long for a dead
+ * the lock, so that a predecessor that is alive can finish its work first. A lock does not prevent writes:
+ * the log's fence does. A lock expires when its owner dies, so a successor never waits long for a dead
  * process.
  *
  * Errors are `SluiceError`s: `unreachable` (retryable), and `config` if the server wants other settings,

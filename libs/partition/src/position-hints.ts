@@ -1,7 +1,7 @@
 /**
- * Commits the position of a worker, so that tools which watch consumer groups see how much is left. No stage
- * relies on it: a successor finds its position in its own output (PROTOCOL.md §5). A reader of a shared topic
- * begins at such a hint, which only saves reading.
+ * Commits the position of a worker, so that tools which watch consumer groups show its lag. No stage relies
+ * on it: a successor finds its position in its own output (PROTOCOL.md §5). A reader of a shared topic begins
+ * at the committed position, which only saves reading.
  */
 import { abortable } from '@sluice/flow/abortable'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -20,7 +20,7 @@ export interface HintOptions {
 
 /**
  * Committing never fails, and delays nothing. Disposing commits the last position, unless that takes longer
- * than a second. Otherwise tools would see something left until the next run.
+ * than a second. Without this last commit, tools would show a lag until the next run.
  */
 export class PositionHints implements AsyncDisposable {
   readonly #worker: Pick<Worker, 'target' | 'membership' | 'abort'>

@@ -33,16 +33,17 @@ export interface StageMetrics {
   rendered(sync: string, op: Op, result: 'request' | 'unrenderable'): void
   /** Attempts with this outcome are about to be recorded. */
   attempted(sync: string, outcome: string, count: number): void
-  /** The number of requests that sockets have and that are not answered changed by `change`. */
+  /** `change` is added to the number of requests that were handed to sockets and have no answer yet. */
   inFlight(sync: string, change: number): void
-  /** The limits allowed a request to be sent, which had waited for this long. */
+  /** The limits let a request go out, which had waited for `ms`. */
   leaseWaited(sync: string, ms: number): void
   /** A run has ended. `ms` is how long it took; null if it never began. */
   ended(sync: string, status: RunStatus, ms: number | null): void
   /** The number of partitions of a sync that are suspended now; 1 for the whole sync, 0 for none. */
   suspended(stage: StageName, sync: string, places: number): void
   /**
-   * The number of processes in a row that died at work on the sync, whose schedule pauses; 0: it does not.
+   * The sync's schedule pauses, since this many processes in a row died at work on it. With 0, it does not
+   * pause.
    */
   parked(sync: string, deaths: number): void
   /** This process has found the breaker of a destination open, or closed again. */

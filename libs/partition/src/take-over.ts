@@ -31,8 +31,8 @@ export interface TakeOverOptions {
   readonly entry?: Entry | undefined
   readonly signal: AbortSignal
   /**
-   * If given, `signal` interrupts no marker, since that would end the writer. An owner that is stopped
-   * between two markers takes its death back. By default `signal` interrupts them.
+   * If given, only `abort` interrupts the writing of a marker, since an interrupted write would end the
+   * writer. An owner that `signal` stops between two markers takes its death back. Default: `signal`.
    */
   readonly abort?: AbortSignal | undefined
 }
@@ -110,7 +110,8 @@ export class Ownership implements AsyncDisposable {
 }
 
 /**
- * Takes over the targets. Rejects with `fenced` if another process takes over meanwhile, and as the log does.
+ * Takes over the targets. Rejects with `fenced` if another process takes over meanwhile, and with the errors
+ * of the log.
  */
 export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   const { log, io, prefix, stage, sync, incarnation, partition, targets, signal } = options
@@ -143,7 +144,7 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   try {
     signal.throwIfAborted()
     hasMarked = true
-    // The writer keeps their order, and no marker succeeds after one that failed.
+    // The writer keeps the order of the markers, and none succeeds after one that failed.
     const marks = targets.map(mark)
     await Promise.all(marks).finally(() => Promise.allSettled(marks))
     signal.throwIfAborted()

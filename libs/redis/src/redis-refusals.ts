@@ -67,8 +67,8 @@ function known(word: string): Known {
 
 /** Reads an error answer of Redis. */
 export function refusalOf(answer: string): Refusal {
-  // The answer is further back in the text if a cluster client gave up on redirections, or a script passed
-  // the answer on.
+  // The text does not begin with the answer if a cluster client gave up on redirections, or if a script
+  // passed the answer on.
   const word = /(?:^|ReplyError: |error: )([A-Z]{3,})\b/.exec(answer)?.[1] ?? 'ERR'
   const byWord = BY_WORD[word]
   if (byWord !== undefined) return { word, kind: byWord[0], meaning: byWord[1] }

@@ -1,17 +1,17 @@
 /**
- * The rows that a sync's runs delivered during the last day, by the quarter of an hour in which they ended. A
- * day of a person begins with such a quarter in each time zone.
+ * The rows that a sync's runs delivered during the last day, counted by the quarter of an hour in which each
+ * run ended. In every time zone, midnight is the start of such a quarter.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { totalOf } from '@sluice/domain/counts'
 
 const QUARTER_MS = 900_000
-/** The longest day of a person, with a change of clocks. */
+/** The longest local day has 26 hours, since some clocks go back by two hours. */
 const KEPT_QUARTERS = 4 * 26
 
 export class DeliveredRows {
   readonly #quarters = new Map<number, number>()
-  /** The end of the last run before which runs are not known any more; null if all are. */
+  /** The end of the last run before which some runs are unknown; null if all runs are known. */
   #gapAt: number | null = null
   #last: { readonly runId: string; readonly run: number; quarter: number; rows: number } | null = null
 
@@ -29,7 +29,7 @@ export class DeliveredRows {
 
   /**
    * The rows of the runs that ended at this time (ms since 1970) or later, to the quarter of an hour.
-   * `isWhole` is false if some of these runs are not known any more.
+   * `isWhole` is false if some of these runs are unknown.
    */
   since(at: number): { readonly rows: number; readonly isWhole: boolean } {
     let rows = 0

@@ -15,7 +15,7 @@ interface EndedRun {
 }
 
 export class EndsOfRuns {
-  /** In the order of the topic. That is the order of time, too: no run counts as older than one before it. */
+  /** In the order of the topic and of time: `add` never dates a run earlier than the run before it. */
   readonly #runs: EndedRun[] = []
 
   get size(): number {

@@ -34,7 +34,7 @@ const MAX_ENDED_RUNS = 50
 /** The view waits for this time until the schema of one of our records comes. */
 const SCHEMA_WAIT_MS = 60_000
 /**
- * After such a wait in vain, the view waits for no other schema for this time. There may be any number of
+ * After it has waited in vain, the view waits for no other schema for this time. There may be any number of
  * records whose keys look like ours, and the runs of other syncs come behind them.
  */
 const NO_WAIT_MS = 600_000
@@ -47,11 +47,15 @@ const MAX_ENDED_INCARNATIONS = 10_000
 const MAX_INCARNATIONS = 1_000
 /** More syncs than any server has. Every process keeps what it knows of each. */
 const MAX_SYNCS = 20_000
-/** A sync may have up to this many runs that are queued or under way. All syncs' may have so many bytes. */
+/**
+ * A sync may have up to this many runs that are queued or under way. Their events, of all syncs together, may
+ * have up to `MAX_OPEN_BYTES`.
+ */
 const MAX_OPEN_RUNS = 5_000
 const MAX_OPEN_BYTES = 64_000_000
 /**
- * The view knows up to this many keys of a sync with unreadable records. Any more stay unreadable for good.
+ * The view remembers up to this many keys of a sync with unreadable records. All further keys share one
+ * entry, which no later record replaces.
  */
 const MAX_UNREADABLE = 100
 const MORE_UNREADABLE = ''
@@ -88,8 +92,8 @@ export interface RunsViewDeps {
   readonly io: RecordIo
   readonly prefix: string
   /**
-   * Called with each transient failure. The view then goes on as soon as it can. Without this function such a
-   * failure ends the view and rejects every wait.
+   * Called with each transient failure. The view then goes on as soon as it can. Without this function a
+   * transient failure ends the view and rejects every wait.
    */
   readonly onTransientFailure?: (error: unknown) => void
 }
@@ -116,7 +120,10 @@ export class RunsView implements AsyncDisposable {
   readonly #unreadable = new Map<string, Map<string, string>>()
   /** The reasons why bytes of a partition cannot be read that may have been records of any sync. */
   readonly #damaged = new Map<number, string>()
-  /** The view waits for no schema before this time (ms of `performance.now`), since one did not come. */
+  /**
+   * Until this time (ms of `performance.now`) the view waits for no schema, since it has waited for one in
+   * vain.
+   */
   #patientFromMs = 0
   /** The record at which a partition's tail waits for a schema, and since when (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
@@ -184,8 +191,8 @@ export class RunsView implements AsyncDisposable {
   }
 
   /**
-   * Throws `corrupt` if a record of this sync's runs cannot be read. That record alone may have the faults of
-   * the sync's last run, so no run of the sync may go on without it.
+   * Throws `corrupt` if a record of this sync's runs cannot be read. The faults of the sync's last run may be
+   * in that record alone, so no run of the sync may go on without it.
    */
   assertReadable(sync: string): void {
     const [unreadable] = this.#unreadable.get(sync)?.values() ?? []
@@ -320,7 +327,8 @@ export class RunsView implements AsyncDisposable {
   #noteUnreadable(sync: string, key: string, error: Error): void {
     const keys = this.#unreadable.get(sync) ?? new Map<string, string>()
     if (keys.size === 0 && this.#unreadable.size >= MAX_SYNCS && !this.#syncs.has(sync)) {
-      // The record cannot be noted for its sync, whose later records may be readable. So all syncs count.
+      // There is no room to note the record for its sync, whose later records may be readable. So no sync of
+      // the partition is readable.
       this.#damaged.set(homePartition(sync), error.message)
       return
     }
@@ -380,8 +388,9 @@ export class RunsView implements AsyncDisposable {
 
   /**
    * Returns the runs of an incarnation; null for one that has ended. A record of another incarnation starts
-   * the sync from nothing, since a reset forgets its past. A sync may be deleted, and have no incarnation,
-   * more than once. Then a reset by a command that the present incarnation has not seen says so.
+   * the sync from nothing, since a reset forgets its past. The runs of a deleted sync have no incarnation,
+   * and a sync may be deleted more than once. `isNewReset` tells a new deletion from late records of an
+   * earlier one.
    */
   #runsOf(sync: string, incarnation: string, event?: RunEvent): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
@@ -389,7 +398,7 @@ export class RunsView implements AsyncDisposable {
     const isDeleted = incarnation === '' && event !== undefined && isNewReset(event, known)
     if (this.#ended.get(`${sync}.${incarnation}`) === true && !isDeleted) return null
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
-    // A reset lets the sync begin again.
+    // After a reset, unreadable records of the past do not matter.
     if (known !== undefined) this.#unreadable.delete(sync)
     for (const bytes of known?.open.values() ?? []) this.#openBytes -= bytes
     const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
@@ -420,7 +429,8 @@ function isNewReset({ cause, runId, command }: RunEvent, known: MutableSyncRuns 
 }
 
 /**
- * Adds a run of the last incarnation to those of earlier ones, and drops the oldest if there are too many.
+ * Adds a run of the last incarnation to the runs of earlier incarnations, and drops the oldest if there are
+ * too many.
  */
 function withNewest(before: Set<string>, newest: string | undefined): Set<string> {
   if (newest !== undefined) before.add(newest)
@@ -438,7 +448,7 @@ export function runAtWork(runs: SyncRuns): RunEvent | null {
 /**
  * True for a run, by its number in this incarnation, that is known to have ended. It may have ended before a
  * stage reached its end, since the sync was suspended there (PROTOCOL.md §11). The stage skips the rest of
- * such a run. The next run takes all of it as unknown, and sends it again.
+ * the run. The next run takes all of it as unknown, and sends it again.
  */
 export function isOver(runs: SyncRuns | undefined, incarnation: string, run: number): boolean {
   if (runs?.incarnation !== incarnation) return false

@@ -46,7 +46,7 @@ export function answerBrokenRequest(error: Error, socket: Duplex): void {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
-/** True if an answer is under way on the connection, where Node keeps it. */
+/** True if an answer is under way. Node keeps it in a field of the connection. */
 function isAnswering(socket: Duplex): boolean {
   return '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
 }

@@ -131,7 +131,7 @@ export const envSize = z
   .refine(bytes => bytes >= 1_000_000, 'expected a size of at least 1MB')
 
 /**
- * Returns the size in bytes to which requests and attempts in the log of a folder may grow before runs of the
+ * Returns the limit in bytes for requests and attempts in the log of a folder. Beyond it, even runs of the
  * last seven days lose theirs. Throws `config` if `SLUICE_LOG_SIZE` is wrong.
  */
 export function logSizeOf(env: Environment): number {

@@ -98,9 +98,9 @@ function mayRead(authorization: string | undefined, token: string | undefined): 
 }
 
 /**
- * True for a request of a web page in a browser of this machine. A page of evil.example whose name was made
- * to lead to this machine still sends `Host: evil.example`. A server that others reach has names that it
- * cannot know.
+ * True for a request of a web page in a browser on this machine (DNS rebinding). If `evil.example` is made to
+ * lead to this machine, its pages still send `Host: evil.example`. A server that other machines reach cannot
+ * know all of its own names, so it does not check them.
  */
 function isPage({ headers }: IncomingMessage, { host, metricsToken }: HealthServerOptions): boolean {
   return metricsToken === undefined && isLoopback(host) && !isOwnName(headers.host, host)
@@ -119,7 +119,7 @@ function hostnameOf(url: string): string | null {
   return URL.canParse(url) ? new URL(url).hostname.toLowerCase() : null
 }
 
-/** The results of checks, each with the time of the first answer with that result. */
+/** The results of checks, each with the time since which the check has had this result. */
 class Seen {
   readonly #checks: HealthChecks
   readonly #since = new Map<string, { readonly ok: boolean; readonly at: string }>()

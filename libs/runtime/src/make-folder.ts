@@ -4,8 +4,8 @@ import { diskFailure } from '@sluice/domain/disk-failure'
 
 /**
  * Makes a folder, and missing folders above it, unless they exist. Throws `disk` if the disk is full, or else
- * the error of the operating system. Node's own `recursive` never returns if an existing folder refuses new
- * folders with ENOENT, as `/proc` and `/sys` do, since it takes that for a missing parent, again and again.
+ * the error of the operating system. Node's own `recursive` would never return in `/proc` and `/sys`: these
+ * refuse new folders with ENOENT, which Node takes for a missing parent, again and again.
  */
 export function makeFolder(path: string): void {
   const absolute = resolve(path)

@@ -31,7 +31,7 @@ export interface Metrics {
   ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
   /**
    * Values that are found out when somebody reads the metrics. `sample` waits for nothing that may be gone
-   * for long. If it rejects, there are none.
+   * for long. If it rejects, no values are shown.
    */
   sampled<Label extends string = never>(
     spec: MetricSpec<Label> & {

@@ -107,7 +107,7 @@ export function watchedSecrets(secretFor: SecretFor, onValue: (value: string) =>
   }
 }
 
-/** Returns those of the secrets that may go anywhere, since they have no grants. */
+/** Returns the secrets that may go anywhere, since they have no grants. */
 export function unboundSecrets(
   names: readonly string[],
   env: Environment,

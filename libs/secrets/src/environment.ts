@@ -2,7 +2,7 @@
  * Reads secrets from the environment. `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text
  * of the file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated
  * secret counts at once. One line break at the end is removed, since editors and `echo` leave one, also
- * through Base64. No known secret ends with one.
+ * through Base64. No known kind of secret ends with a line break.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'

@@ -113,7 +113,7 @@ function startsOf(form: Form): ReadonlySet<string> {
 
 /**
  * Returns the end of the longest match that begins at `at`; null if there is none. A text may be read in
- * several ways (`\\` is one escaped backslash or two plain ones), so all of them are followed side by side.
+ * several ways (`\\` is one escaped backslash or two plain ones), so all ways are followed side by side.
  */
 function endOf(text: string, at: number, form: Form): number | null {
   let places: readonly number[] = [at]

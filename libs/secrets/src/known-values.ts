@@ -8,8 +8,8 @@ const MAX_REPEATED = 250
 export class KnownValues {
   readonly #fixed: number
   /**
-   * The values in the order in which they were seen. `redactText` notices by the last one that the list has
-   * grown.
+   * The values in the order in which they were seen. `redactText` compares the last value to notice that the
+   * list has grown.
    */
   readonly #values: string[]
   readonly #repeated = new Set<string>()
@@ -26,7 +26,8 @@ export class KnownValues {
   }
 
   /**
-   * Adds a value. One that is seen again, as secrets are with each run, stays longer than tokens, seen once.
+   * Adds a value. A value that is seen again, as a secret is with each run, is kept longer than a token that
+   * is seen once.
    */
   add(value: string): void {
     if (value === '') return

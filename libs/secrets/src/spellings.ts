@@ -99,12 +99,12 @@ const plainSpellings = cached(character => {
     // Only hex digits differ in case, since the letters of an escape are lower case.
     spellings.push(escape, escape.toLowerCase())
   for (const entity of entities(character)) spellings.push(`&${entity};`, `&amp;${entity};`)
-  // JSON or HTML inside a URL.
+  // JSON or HTML may be inside a URL.
   for (const escape of backslashEscapes(character).map(encodeURIComponent))
     spellings.push(escape, escape.toLowerCase())
   for (const entity of entities(character)) spellings.push(encodeURIComponent(`&${entity};`))
   if (character === ' ') spellings.push('+')
-  // UTF-8 that was read as Latin-1, and Latin-1 that was read as UTF-8.
+  // UTF-8 may have been read as Latin-1, and Latin-1 as UTF-8.
   if (character > '\x7f') spellings.push(Buffer.from(character).toString('latin1'), '\ufffd')
   return spellings
 })

@@ -1,6 +1,6 @@
 /**
- * Counts and logs the records that a process passes over: another program wrote them, or nobody can read
- * them. A topic may be read many times, and each record is reported once.
+ * Counts and logs the records that a process skips: another program wrote them, or nobody can read them. A
+ * topic may be read many times, and each record is reported once.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'

@@ -1,6 +1,6 @@
 /**
  * Lists the least rights on Kafka with which each part does its work, for operators who grant rights by hand.
- * Kafka grants `Describe` with `Read`, `Write` and `Delete`, so it is listed only where none of these is.
+ * Kafka grants `Describe` with `Read`, `Write` and `Delete`, so `Describe` is listed only without these.
  */
 import { detectorGroup, syncGroups, type SyncService, sharedTopics, syncTopics } from './topics.ts'
 
@@ -46,7 +46,9 @@ const OF_SYNC: { readonly [T in keyof ReturnType<typeof syncTopics>]: Uses } = {
   captured: { reads: ['detector', ...PEOPLE], writes: ['detector', 'delivery'] },
 }
 
-/** Returns the rights of all parts. `creates`: with those to make topics and to correct their settings. */
+/**
+ * Returns the rights of all parts. `creates` adds the rights to make topics and to correct their settings.
+ */
 export function neededRights(
   prefix: string,
   syncs: readonly string[],

@@ -52,7 +52,7 @@ export interface ReadOwnedOptions {
   readonly to?: number
   readonly bufferBytes?: number
   /**
-   * True to yield a record that cannot be read as torn. By default such a record ends the reading as
+   * True to yield a record that cannot be read as torn. By default, an unreadable record ends the reading as
    * `corrupt`. A record that certainly comes from another program is skipped in any case.
    */
   readonly yieldsTorn?: boolean
@@ -225,7 +225,7 @@ async function decodeRecords<R>(
   }))
 }
 
-/** Owners are offsets of markers in the partition itself, so a later owner has the larger one. */
+/** Owners are offsets of markers in the partition itself, so a later owner has a larger offset. */
 class OwnerFilter {
   readonly #options: Omit<ReadOwnedOptions, 'from'>
   #newest = -1

@@ -80,7 +80,7 @@ export class RecordIo {
     return { ...record, signature: this.signatures.sign(topic, record) }
   }
 
-  /** Says why a record may not be believed; null for one that may. */
+  /** Says why a record may not be believed; null if it may be. */
   distrust(topic: string, record: LogRecord): SluiceError | null {
     if (this.signatures === null || !this.#isSigned(topic)) return null
     if (this.signatures.verify(topic, record)) return null

@@ -1,7 +1,7 @@
 /**
- * Finds the recorded requests that a replay sends again (PROTOCOL.md §12). Their attempts decide whether they
- * fit. They come in the order in which they were sent first: by run, and within a run by partition and
- * offset. A key has one request in a run, so this keeps the order of each key.
+ * Finds the recorded requests that a replay sends again (PROTOCOL.md §12). Their attempts decide which
+ * requests fit. Requests come in the order in which they were first sent: by run, and within a run by
+ * partition and offset. A key has one request in a run, so this keeps the order of each key.
  */
 import type { ReplayScope } from '@sluice/contracts/state'
 import type { Attempt, Request } from '@sluice/contracts/records'
@@ -108,8 +108,8 @@ export class RecordedRequests {
 
   /**
    * Yields the requests after the place, or all, in batches. It may be called many times, and yields the same
-   * as long as nothing is trimmed. It passes over requests that a replay sent, unless the scope names that
-   * run. Otherwise each replay would repeat the replays before it.
+   * as long as nothing is trimmed. It skips requests that a replay sent, unless the scope names that run.
+   * Otherwise each replay would repeat the replays before it.
    */
   async *requests(
     { after = null }: { readonly after?: RecordedPlace | null },
@@ -162,7 +162,7 @@ export class RecordedRequests {
   }
 }
 
-/** The requests of one partition in order, of which the next one can be looked at. */
+/** The requests of one partition in order. A caller can look at the next request before it takes it. */
 class Head {
   readonly #batches: AsyncGenerator<readonly RecordedRequest[]>
   #batch: readonly RecordedRequest[] = []
@@ -183,7 +183,7 @@ class Head {
     else this.#batch = next.value
   }
 
-  /** Takes the requests of the run that are read. */
+  /** Takes the requests of the run that have been read. */
   take(run: number): readonly RecordedRequest[] {
     const end = this.#batch.findIndex(request => request.run !== run)
     const taken = end < 0 ? this.#batch : this.#batch.slice(0, end)

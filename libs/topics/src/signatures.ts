@@ -1,7 +1,7 @@
 /**
  * Signatures of the records that decide what is sent and where: resources, definitions, commands, secrets,
- * tests and alerts. If a key is set, such a record counts only with a signature by the key. A signature is
- * the HMAC-SHA-256 of topic, key and value, each with its length before it.
+ * tests and alerts. If a key is set, these records count only with a signature by the key. A signature is the
+ * HMAC-SHA-256 of topic, key and value, each with its length before it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -43,7 +43,7 @@ export class Signatures {
   }
 }
 
-/** The length of a tombstone's value is all ones. */
+/** A tombstone has no value. In place of the value's length, all bits are set. */
 function digest(key: Buffer, topic: string, { key: name, value }: NewRecord): Buffer {
   const hmac = createHmac('sha256', key)
   for (const part of [Buffer.from(topic), name, value]) {

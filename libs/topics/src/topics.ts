@@ -165,7 +165,10 @@ export function syncOfKeyOnRuns(key: Uint8Array): string | null {
   return KEY_ON_RUNS.exec(keyText(key))?.groups?.['sync'] ?? null
 }
 
-/** Returns the key of a partition's reports on `runs`. No ULID is a number below the number of partitions. */
+/**
+ * Returns the key of a partition's reports on `runs`. It is never the key of a run, since no ULID is so small
+ * a number.
+ */
 export function reportKey(sync: string, partition: number): Uint8Array {
   return textKey(`${sync}/${partition}`)
 }

@@ -127,7 +127,7 @@ function parsed(text: string): Unfit {
     const unfit: unknown = JSON.parse(text)
     if (typeof unfit === 'object' && unfit !== null) return unfit
   } catch {
-    // It is reported below, together with JSON that is something else.
+    // The error is thrown below, as for JSON that is no object.
   }
   throw new SluiceError('corrupt', 'A change has values that do not fit their columns, and they are no JSON.')
 }

@@ -28,7 +28,7 @@ import './styles/screens.css'
 import './styles/runs.css'
 import './styles/editor.css'
 
-/** A quick server has answered by then. For a slow one, the page says that it waits. */
+/** A quick server has answered by then. If the server is slow, the page says that it waits. */
 const QUICK_MS = 100
 
 whenAnswersDiffer(message => toast('failed', message))

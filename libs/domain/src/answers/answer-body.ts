@@ -11,7 +11,7 @@ declare global {
 /** Makes the result of JSON.parse. `source` is the text of a number (ECMAScript 2026, source text access). */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** `JSON.parse`, with the type of its result for such a reviver. */
+/** `JSON.parse`, typed for a reviver that gets the text of numbers. */
 const parse: (text: string, revive: Revive) => unknown = JSON.parse
 
 /**
@@ -55,7 +55,10 @@ export class AnswerBody {
   }
 }
 
-/** Each path reads each value at most once. Up to this number, all together take less than a second. */
+/**
+ * The most looks at values. Each path looks at each value at most once, and this many looks take less than a
+ * second.
+ */
 const MAX_LOOKS = 10_000_000
 
 function parsed(text: string, paths: number): BodyJson {

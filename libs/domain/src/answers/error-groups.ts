@@ -5,7 +5,10 @@ export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'erro
   readonly count: number
 }
 
-/** Returns the same text for failures with the same outcome, status and message, whatever its numbers. */
+/**
+ * Returns the same text for failures with the same outcome, status and message. Numbers in the message do not
+ * count.
+ */
 export function reasonId({
   outcome,
   status,
@@ -16,7 +19,7 @@ export function reasonId({
 
 /**
  * Returns the groups, the largest first. Rows are in one group if they failed for one reason (`reasonId`).
- * `error` and `key` are those of the first row.
+ * `error` and `key` come from the group's first row.
  */
 export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
   const groups = new Map<string, ErrorGroup>()

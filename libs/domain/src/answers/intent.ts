@@ -1,8 +1,8 @@
 /**
- * True for an intent: the record of an attempt, written before its bytes go out, with `delivery:
- * at-most-once` and after processes died (PROTOCOL.md §8). It is unknown, not final, and has no time for the
- * next attempt. The record of the attempt itself has the same number. If none follows, the request may or may
- * not have arrived.
+ * True for an intent: a record of an attempt that delivery writes before it sends a byte, with `delivery:
+ * at-most-once` and after processes died (PROTOCOL.md §8). An intent is unknown, not final, and has no time
+ * for the next attempt. The record with the outcome of the attempt has the same number. If that record is
+ * missing, the request may or may not have arrived.
  */
 export function isIntent(attempt: {
   readonly final: boolean

@@ -1,6 +1,6 @@
 /** Reads Retry-After (RFC 9110 §10.2.3). */
 
-/** The longest wait that is read from digits, of which there may be any number. */
+/** The longest wait that is read. The header may have any number of digits. */
 const MAX_S = 1_000_000_000
 
 /**

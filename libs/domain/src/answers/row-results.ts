@@ -9,7 +9,7 @@ import { firstAt, valuesAt, type JsonPath } from './json-path.ts'
 type Naming =
   | { readonly kind: 'position' }
   | { readonly kind: 'index'; readonly path: JsonPath }
-  /** A row is named by the texts of these columns, all of them. */
+  /** The texts of all of these columns together name a row. */
   | { readonly kind: 'columns'; readonly columns: readonly (readonly [string, JsonPath])[] }
 
 export interface RowRule {

@@ -4,7 +4,7 @@
  * everywhere.
  */
 
-/** Fields whose text is a sentence, and those that serve if an answer has no such field. */
+/** Fields whose text is a sentence. The fields in `WORDS` serve if an answer has none of them. */
 const SENTENCES = [
   'message',
   'detail',

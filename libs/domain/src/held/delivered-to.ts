@@ -7,8 +7,8 @@ import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * Words that name an account, as the last word of a header or parameter without words such as `id`. `host` is
- * one, since a proxy chooses the API by it.
+ * A header or parameter names an account if one of these is its last word, apart from words such as `id`.
+ * `host` is one of these, since a proxy chooses the API by it.
  */
 const ACCOUNT = new Set(
   (

@@ -31,7 +31,10 @@ export interface SqliteIndexOptions {
   readonly maxSearchMs?: number
 }
 
-/** Opens the index, or makes an empty one. Throws `conflict` if another process has the file, and `disk`. */
+/**
+ * Opens the index, or makes an empty one. Throws `conflict` if another process has the file, and `disk` if
+ * the disk is full or fails.
+ */
 export function createSqliteIndex(options: SqliteIndexOptions): HistoryIndex {
   return new SqliteIndex(options)
 }

@@ -6,7 +6,7 @@
  *   status instead.
  * - `Transfer-Encoding` overrides `Content-Length` (RFC 9112 §6.3). undici refuses answers with both. A
  *   switch of its parser accepts them, and then the length has to be forgotten. Server and proxy may not
- *   agree on the end of such an answer, so the connection gets no further request.
+ *   agree on the end of an answer with both, so the connection gets no further request.
  * - A head that is no HTTP has no length. undici would report that the answer broke off before that length.
  * - A status below 100 breaks an assertion of undici. It is refused here.
  */

@@ -28,7 +28,10 @@ export function describeError(error: Error): string {
   return MEANINGS[code] ?? text
 }
 
-/** Returns OpenSSL's reason. Its message also has the id of a thread, and a line of its source. */
+/**
+ * Returns OpenSSL's reason. The message of the error also has the id of a thread, and a line of OpenSSL's
+ * source.
+ */
 function tlsFailure(error: Error, code: string): string {
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : code
   const hint =

@@ -74,7 +74,7 @@ export interface Way {
   readonly pool: Pool
   /** The number of connections opened so far. */
   readonly opened: number
-  /** The certificates of the newest of them; null without TLS. */
+  /** The certificates of the newest connection; null without TLS. */
   readonly tls: ShownTls | null
 }
 
@@ -83,7 +83,8 @@ type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 /**
- * A request goes to another connection at most this often, if the idle one is dead before any byte is sent.
+ * If an idle connection turns out to be dead before any byte is sent, the request goes to another connection,
+ * at most this often.
  */
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */

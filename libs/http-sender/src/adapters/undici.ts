@@ -23,7 +23,10 @@ import { Exchange, type ExchangeSurroundings, type Way } from './undici-exchange
  */
 const kQueuedAbort = symbolNamed('kQueuedAbort')
 
-/** Returns options for `dispatch`. It calls `onQueued` with that function whenever it queues the request. */
+/**
+ * Returns options for `dispatch`. Each time undici queues the request, it calls `onQueued` with the function
+ * that removes the request from the queue.
+ */
 export function queuedAbortHook(onQueued: (remove: (reason: unknown) => void) => void): {
   readonly [symbol: symbol]: unknown
 } {
@@ -70,8 +73,8 @@ export class AbortWatch<Work extends Abortable> {
 
 export interface UndiciSenderOptions {
   /**
-   * The most connections to one origin. It should be at least the concurrency, so that no request waits for
-   * one. Default 100.
+   * The most connections to one origin. It should be at least the concurrency, so that no request waits for a
+   * connection. Default 100.
    */
   readonly connections?: number
   /** The longest time to open a connection; the time-out of a request may end it sooner. Default 10 s. */
@@ -79,8 +82,8 @@ export interface UndiciSenderOptions {
   /** The bytes of an answer's body that are kept. Default 64 KiB. */
   readonly bodyLimitBytes?: number
   /**
-   * The bytes of a body beyond that which are read to keep the connection. A longer body closes it. Default 1
-   * MiB.
+   * The bytes beyond `bodyLimitBytes` that are read and dropped to keep the connection. A longer body closes
+   * the connection. Default 1 MiB.
    */
   readonly drainLimitBytes?: number
   /**
@@ -181,9 +184,9 @@ class UndiciSender implements HttpSender {
       method: request.method,
       headers: headersWith(request.headers, way.authorization),
       body: bufferOf(request.body),
-      // Without it, undici would open another connection for each header `Host`.
+      // Without `servername`, undici would open another connection for each header `Host`.
       ...{ servername: way.hostname },
-      // Without it, undici would close the connection after a DELETE with a body.
+      // Without `reset`, undici would close the connection after a DELETE with a body.
       ...(request.method === 'DELETE' && request.body !== null ? { reset: false } : {}),
       ...queuedAbortHook(remove => exchange.queued(remove)),
     })

@@ -18,7 +18,7 @@ export interface RedisTokenStoreOptions extends RedisConnectionOptions {
   readonly prefix?: string
 }
 
-/** Somebody else wrote longer texts, since a token endpoint answers with less. */
+/** A token endpoint answers with less, so somebody else wrote a longer text. */
 const MAX_TOKEN_CHARACTERS = 1_000_000
 /** The reason of a failure is shortened to this, since others may have written it. */
 const MAX_WHY_CHARACTERS = 2_000
@@ -32,9 +32,9 @@ return {sealed, redis.call('PTTL', KEYS[1]..':token')}
 `)
 
 /**
- * KEYS: the name. ARGV: id, life (ms). Returns 1 with the lease, else 0, the time that it is taken for (ms),
- * and the reason. A process whose answer was lost gets its own lease again. A lease without an end is
- * ignored, since it would be waited for without end.
+ * KEYS: the name. ARGV: id, life (ms). Returns 1 with the lease. Otherwise returns 0, the time until the
+ * lease is free (ms), and the reason. A process whose answer was lost gets its own lease again. A lease that
+ * never expires is ignored, since processes would wait for it for ever.
  */
 const LEASE = redisScript(`
 local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${MAX_WHY_CHARACTERS - 1})
@@ -44,7 +44,9 @@ redis.call('SET', KEYS[1]..':leave', 'by '..ARGV[1], 'PX', ARGV[2])
 return {1, 0, ''}
 `)
 
-/** KEYS: the name. ARGV: id, token, life (ms). Returns 1 if the token is stored, also when asked again. */
+/**
+ * KEYS: the name. ARGV: id, token, life (ms). Returns 1 if the token is stored, also if the call is repeated.
+ */
 const STORE = redisScript(`
 local held = redis.call('GET', KEYS[1]..':leave')
 if held ~= 'by '..ARGV[1] then

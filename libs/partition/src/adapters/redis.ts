@@ -73,7 +73,7 @@ class RedisLocks implements Locks {
   }
 
   async acquire(name: string, options: { signal: AbortSignal }): Promise<Lock> {
-    // Processes of all versions share these keys, so their name stays.
+    // Processes of all versions share these keys, so the name of the key must not change.
     const key = `${this.#prefix}:hold:${name}`
     const token = randomUUID()
     const signal = AbortSignal.any([options.signal, this.#closing.signal])
@@ -82,7 +82,7 @@ class RedisLocks implements Locks {
       const sentMs = elapsedMs()
       const taking = this.#redis.run(LOCK, key, [token, this.#lifeMs])
       const reply = await abortable(taking, { signal }).catch((error: unknown) => {
-        // Redis may have given it meanwhile, and others must not wait until it expires.
+        // Redis may have granted the lock meanwhile, and others must not wait until it expires.
         void this.#release({ key, token })
         throw error
       })
@@ -110,7 +110,7 @@ class RedisLocks implements Locks {
       const reply = await this.#redis.run(LOCK, key, [token, this.#lifeMs])
       if (reply !== 1) lock.lost()
       else if (this.#locks.has(lock)) lock.renewed(sentMs + this.#lifeMs)
-      // It was released while the renewal was under way, and the release came first.
+      // The lock was released while the renewal was under way, and the release came first.
       else await this.#release(lock.place)
     } catch {
       // The lock stays overdue until a renewal succeeds.

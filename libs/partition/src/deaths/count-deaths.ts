@@ -118,8 +118,8 @@ export class Precautions {
   }
 
   /**
-   * True while an owner finishes one row or request before the next one begins. Up to `max` are at work
-   * together otherwise, so any of the first `max` may have ended the process.
+   * True while an owner finishes one row or request before the next one begins. Otherwise up to `max` are at
+   * work together, so any of the first `max` may have ended the process.
    */
   isOneByOne(max: number): boolean {
     return this.isSuspect && this.#through <= max && this.ends === null
@@ -135,7 +135,7 @@ export class Precautions {
     this.#through += 1
   }
 
-  /** Says why the row that begins first is given up; null for every other one. */
+  /** Says why the row that begins first is given up; null for every other row. */
   rejection(): string | null {
     const why = this.#rejects
     this.#rejects = null
@@ -150,7 +150,7 @@ export function areTooMany({ all }: Deaths, stage: DyingStage): boolean {
   return all >= DEATHS_THAT_STOP[stage]
 }
 
-/** True where an owner works alone in its process, so that no other one dies with it. */
+/** True where an owner works alone in its process, so that no other owner dies with it. */
 export function isSuspect({ inARow }: Pick<Deaths, 'inARow'>): boolean {
   return inARow >= DEATHS_THAT_SUSPECT
 }

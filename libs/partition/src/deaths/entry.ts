@@ -1,8 +1,8 @@
 /**
  * Lets a stage take over a partition, and gives its owner precautions where owners died before (PROTOCOL.md
- * §11). After two deaths in a row the next owner works alone in its process, so that no other one dies with
- * it, and on one row or request at a time. After three it gives up the one at which they died. So no row and
- * no answer ends processes for ever.
+ * §11). After two deaths in a row the next owner works alone in its process, so that no other owner dies with
+ * it, and on one row or request at a time. After three deaths, the owner gives up the row or request at which
+ * they died. So no row and no answer ends processes for ever.
  */
 import type { DeathsOfRun, RunEvent, WaitKind } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -34,7 +34,10 @@ import {
 
 /** The state that all partitions of a stage in one process share. */
 export interface Suspects {
-  /** Limits how many partitions at which owners died are worked on at once: one may end the process. */
+  /**
+   * Limits how many partitions at which owners died are worked on at once, since each of them may end the
+   * process.
+   */
   readonly slots: Slots
   /** The takeover markers of this process, by topic and partition. Their owner has not died. */
   readonly own: RecentMap<string, number>
@@ -104,8 +107,8 @@ export class DeadlyPlace extends SluiceError {
 
 /**
  * Waits until the stage may take the partition over. The caller disposes the entry when its work is over.
- * Rejects with `DeadlyPlace` where too many owners died in this run, as the log does, and with the reason of
- * the signal.
+ * Rejects with `DeadlyPlace` if too many owners died in this run, with the errors of the log, and with the
+ * reason of the signal.
  */
 export async function enter(
   deps: EntryDeps,

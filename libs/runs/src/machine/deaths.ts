@@ -1,12 +1,12 @@
 /**
- * Deaths: syncs whose runs end the process that runs them (PROTOCOL.md §11). A process that is gone cannot
- * say why. So deaths are counted for each run at which a detector was detecting or publishing, and the
- * reports of the partitions count the renderers and deliveries that died at their rows. After two deaths in a
- * row the sync is suspended: its schedule pauses for ever longer, and a process runs one such sync at a time.
- * After three, no run replaces an interrupted one.
+ * Counts deaths: processes that ended while they worked on a run of a sync (PROTOCOL.md §11). A dead process
+ * cannot say why it died. So a death is counted for each run at which a detector was detecting or publishing,
+ * and the reports of the partitions count the renderers and deliveries that died at their rows. After two
+ * deaths in a row the sync is suspended: its schedule pauses for ever longer, and a process runs one
+ * suspended sync at a time. After three, no run replaces an interrupted one.
  *
- * The event of a run that begins counts a death beforehand. A later event takes that back, as soon as the
- * process is through the dangerous part of the run, or lets go of it in good order.
+ * The event of a run that begins counts a death in advance. A later event takes it back as soon as the
+ * process has survived the dangerous part of the run, or stops in good order.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
@@ -15,7 +15,7 @@ import { lacksChanges, type AtWork, type SyncLife } from './sync-life.ts'
 
 const DEATHS_THAT_SUSPEND = 2
 const DEATHS_THAT_END = 3
-/** Fewer deaths in a partition have cost no row: somebody may have killed healthy processes. */
+/** With fewer deaths in a partition, no row was given up: somebody may have killed healthy processes. */
 const DEATHS_THAT_COST = 3
 const MAX_DEATHS = 1_000
 /**
@@ -30,7 +30,7 @@ export function isSuspendedByDeaths({ deaths }: Pick<SyncLife, 'deaths'>): boole
   return deaths >= DEATHS_THAT_SUSPEND
 }
 
-/** True for an interrupted run that no other replaces, since processes might die of it for ever. */
+/** True for an interrupted run that no run replaces, since processes might die of it for ever. */
 export function isGivenUp({ deaths }: Pick<RunState, 'deaths'>): boolean {
   return (deaths ?? 0) >= DEATHS_THAT_END
 }
@@ -65,8 +65,8 @@ function pauseMs(deaths: number): number {
 }
 
 /**
- * Removes the death that was counted for the run at work: this same process left the run, and is alive. So
- * another run replaces it, whatever died before.
+ * Takes back the death that was counted for the run at work: this process left the run, and is alive. So
+ * another run replaces it, however many processes died before.
  */
 export function withoutDeath(life: SyncLife): SyncLife {
   const { atWork } = life
@@ -75,7 +75,10 @@ export function withoutDeath(life: SyncLife): SyncLife {
   return { ...life, deaths, atWork: { ...atWork, run: { ...atWork.run, deaths } } }
 }
 
-/** Returns the deaths without the one of this run, whose detector did not die during the run. */
+/**
+ * Returns the deaths before this run: its detector survived, so the death that the run counts for it is left
+ * out.
+ */
 export function deathsBefore(run: RunState): number {
   return isInTheMidst(run) ? deathsWithout(run) : (run.deaths ?? 0)
 }
@@ -89,9 +92,7 @@ function isInTheMidst({ status, complete }: RunState): boolean {
   return status === 'running' && !complete
 }
 
-/**
- * Returns the deaths at the end of a run: 0 if it comes to an end of its own, and nobody died at its rows.
- */
+/** Returns the deaths at the end of a run: 0 if the run ended by itself, and no process died at its rows. */
 function deathsAtEnd(atWork: AtWork, ended: RunState): number {
   const { run, phase, reports, isInterrupted } = atWork
   const deaths = run.deaths ?? 0

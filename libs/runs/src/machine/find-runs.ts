@@ -20,8 +20,8 @@ export function findRuns(
   const queued = events.filter(event => event.status === 'queued')
   const interrupted =
     events.find(event => event.status === 'running' || (open !== undefined && event.run === open.run)) ??
-    // This run was taken out of the queue, and then cancelled. If nobody had cancelled it, it would be
-    // queued.
+    // A run in the queue ends at once when it is cancelled. So a queued event that is cancelling belongs to a
+    // run that had left the queue.
     queued.find(event => event.cancelling)
   if (interrupted === undefined && open !== undefined)
     throw new SluiceError(
@@ -42,15 +42,15 @@ export function findRuns(
     awaiting: events.findLast(event => event.status === 'held') ?? null,
     replacementCancelled:
       interrupted !== undefined &&
-      // `cancelling` leaves out the run of a refused command, which has the same offset and cancelled
-      // nothing.
+      // A refused command has a run with the same offset that cancelled nothing. `cancelling` leaves that run
+      // out.
       events.some(
         event => event.status === 'cancelled' && event.cancelling && isReplacementOf(event, interrupted),
       ),
   }
 }
 
-/** Makes the run at work of an interrupted one, before anybody has looked how much of it is written. */
+/** Makes an interrupted run the run at work. Nobody knows yet how much of it is written. */
 export function interruptedRun(run: RunState, isProcessGone = false): AtWork {
   return {
     ...{ run, phase: 'interrupted', isInterrupted: true, isProcessGone },

@@ -44,8 +44,8 @@ export function inspectInterrupted(
 }
 
 /**
- * Has another run take the place of an interrupted one before that ends. So an owner that dies between the
- * two does the same again, and forgets nothing.
+ * Queues the replacement of an interrupted run before that run ends. If the owner dies between these two
+ * steps, the next owner repeats them, and forgets nothing.
  */
 export function replaceOrEnd(life: SyncLife): Step {
   return stepOf(life, [], isReplaced(life) ? 'replace' : 'end')
@@ -62,8 +62,8 @@ function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
 }
 
 /**
- * Queues a run that replaces an interrupted one, unless a queued run does as much already. The removals in
- * the interrupted run's reports are taken off its approval.
+ * Queues a run that replaces an interrupted one, unless a queued run does as much already. The approval
+ * shrinks by the removals that the interrupted run has reported.
  */
 export function replace(
   life: SyncLife,
@@ -71,7 +71,7 @@ export function replace(
   { newRunId, at }: Extract<WorkFact, { kind: 'replaced' }>,
 ): Step {
   const { queued } = life
-  // An owner that died here may have queued it already.
+  // An owner that died here may have queued the replacement already.
   if (!isReplaced(life) || queued.some(other => isReplacementOf(other, run))) return stepOf(life, [], 'end')
   const interrupted = { ...run, approved: approvalLeft(run, reports) }
   const another = replacementOf(interrupted, { runId: newRunId, at })

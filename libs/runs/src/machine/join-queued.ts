@@ -6,7 +6,7 @@
 import type { RunScope } from '@sluice/contracts/records'
 import { isRetryOfSome, type RunState } from './run-events.ts'
 
-/** More decisions than people take in the time of one run. */
+/** People give fewer decisions than this while one run lasts. */
 export const MAX_QUEUED = 10
 
 /**
@@ -32,7 +32,7 @@ export function joinQueued(queued: readonly RunState[], asked: RunState): RunSta
   return (same.upTo ?? -1) >= (asked.upTo ?? -1) ? same : { ...same, upTo: asked.upTo }
 }
 
-/** Returns the queue with this run. It replaces its earlier event, if it has one. */
+/** Returns the queue with this run, in place of the run's earlier event. */
 export function withQueued(queued: readonly RunState[], run: RunState): readonly RunState[] {
   return [...queued.filter(({ runId }) => runId !== run.runId), run]
 }

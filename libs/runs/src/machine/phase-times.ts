@@ -16,7 +16,7 @@ export function sentIn(run: RunState, reports: readonly PartitionReport[], at: n
   return atPhase(run, { ...partitionTimes(reports), sentAt: at })
 }
 
-/** Returns the time of the first partition for each beginning, and of the last one for each end. */
+/** Merges the times of partitions: each phase begins with the first partition, and ends with the last. */
 export function partitionTimes(
   reports: readonly Pick<PartitionReport, 'phases'>[],
 ): Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> {

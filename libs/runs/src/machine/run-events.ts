@@ -89,8 +89,8 @@ export function queuedRun({
 }
 
 /**
- * Queues a run again that somebody approved. It may remove as many rows as it awaited approval for. An
- * approval of a destination approves no removals.
+ * Queues an approved run again. It may remove as many rows as it awaited approval for. An approval of a
+ * destination approves no removals.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
   const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo } = awaiting
@@ -121,9 +121,9 @@ export function approvalLeft(
 }
 
 /**
- * Makes the run that replaces an interrupted one. Its `upTo` is the same: rows that the interrupted run sent
- * are of a later run. So the new run does the rest, and nothing twice. It may remove as many rows as the
- * approval has left.
+ * Makes the run that replaces an interrupted one. It keeps `upTo`. Rows that the interrupted run sent belong
+ * to a later run than `upTo`, so they are not sent again. The new run may remove as many rows as the approval
+ * has left.
  */
 export function replacementOf(
   interrupted: RunState,
@@ -180,8 +180,8 @@ export function laterFired(one: Fired | null, other: Fired | null): Fired | null
 }
 
 /**
- * Gives a queued run the approval of a run whose work it does, too. It awaits approval again only if more
- * rows would go.
+ * Gives a queued run the approval of a run whose work it also does. The queued run awaits approval again only
+ * if it would remove more rows.
  */
 export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {
   if ((approved ?? null) === null || (queued.approved ?? -1) >= (approved ?? -1)) return queued
@@ -191,7 +191,7 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
 /** A run that replaces one that awaited approval. */
 export interface Newer {
   readonly runId: string
-  /** False if it leaves out some of the other's work. */
+  /** False if it leaves out some of the replaced run's work. */
   readonly doesAsMuch: boolean
 }
 
@@ -224,7 +224,7 @@ export function isOfSomeRows(run: Pick<RunState, 'cause' | 'scope'>): boolean {
 
 /**
  * True for a complete run that skipped no row. A run skips invalid rows, and rows that nobody has decided
- * about. So these stay uncertain beyond the run.
+ * about, so these rows stay uncertain after it.
  */
 function hasSeenEveryRow(run: RunState): boolean {
   return hasSeenModel(run) && run.rowsInvalid === 0 && (run.undecided ?? 0) === 0
@@ -271,7 +271,7 @@ function placesOf(error: unknown): readonly ErrorPlace[] | null {
 }
 
 /**
- * Ends a run whose partitions are all reported. `endsEarly` is true for one that did not publish all of its
+ * Ends a run whose partitions are all reported. `endsEarly` is true for a run that did not publish all of its
  * changes. `endsBefore` says where the run before ended, for the partitions whose end this run has not
  * reached.
  */
@@ -320,7 +320,7 @@ function faultOf(faulted: PartitionReport | undefined): string | null {
 
 /**
  * Returns where the run ends in a partition. If it did not reach its end there, it ends where the run before
- * did: no record behind that may be dropped.
+ * did, so that no later record is dropped.
  */
 function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
   const { partition, requestsEnd: requests, attemptsEnd: attempts } = report
@@ -328,7 +328,7 @@ function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readon
   return before.filter(end => end.partition === partition)
 }
 
-/** False for a partition in which the run is over, although a stage has not reached the run's end there. */
+/** False for a partition in which the run ended before a stage had reached the run's end. */
 export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'requestsEnd'>): boolean {
   return report.faultedFrom === null || report.requestsEnd > 0
 }

@@ -2,7 +2,7 @@
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { ShownCertificate } from '@sluice/contracts/state'
 
-/** A notice comes this long before a certificate ends, which is time enough to renew it. */
+/** A notice comes this long before a certificate expires, which is time enough to renew it. */
 const NOTICE_BEFORE_MS = 30 * 86_400_000
 
 const WHOSE = {
@@ -10,7 +10,7 @@ const WHOSE = {
   client: 'The certificate that Sluice shows to the destination',
 } as const
 
-/** Returns the certificate of each side that ends first. */
+/** Returns, for each side, the certificate that expires first. */
 export function firstToEnd(reports: readonly PartitionReport[]): readonly ShownCertificate[] {
   const first = new Map<ShownCertificate['side'], ShownCertificate>()
   for (const { certificates } of reports)
@@ -30,7 +30,7 @@ export function lastShown(runs: Iterable<RunEvent>): readonly ShownCertificate[]
   return last?.certificates ?? []
 }
 
-/** Returns a sentence for each certificate that has ended, or ends within 30 days from `at`. */
+/** Returns a sentence for each certificate that has expired, or expires within 30 days from `at`. */
 export function certificateNotices(certificates: readonly ShownCertificate[], at: number): readonly string[] {
   return certificates
     .filter(({ expiresAt }) => expiresAt - at <= NOTICE_BEFORE_MS)

@@ -1,7 +1,6 @@
 /**
  * The machine of a sync's runs. From a life and a fact it makes the next life, the events to be written, and
- * what to do next. It is pure, and it knows each pair: a fact that a phase cannot have is a bug, and throws
- * `internal`.
+ * what to do next. It is pure. A fact that is impossible in a phase is a bug, and throws `internal`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { joinQueued, nextOf } from './join-queued.ts'
@@ -92,7 +91,8 @@ function takeQueued(life: SyncLife, { at }: Extract<Fact, { kind: 'idle' }>): St
   // topics.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: others, atWork: atWorkOf(queued) }, [queued], 'reset')
-  // No run comes between a held one and its approval. Mostly the newer one sees the same rows.
+  // A newer run takes the place of a held run, since it mostly sees the same rows. So no run comes between a
+  // held run and its approval.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, newerThan(awaiting, queued), at)]
   const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)
   const run = numberedRun(queued, { run: lastRun + 1, first, faults, deaths, startedAt: at })
@@ -169,7 +169,7 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
   }
 }
 
-/** Counts the death of its process before it happens, since a dead process cannot count. */
+/** Counts the death of the process in advance, since a dead process cannot count. */
 function begun(life: SyncLife, atWork: AtWork, definition: string): Step {
   const deaths = (atWork.run.deaths ?? 0) + 1
   const run = { ...atWork.run, status: 'running', definition, deaths } as const
@@ -203,7 +203,8 @@ function awaitApproval(
   atWork: AtWork,
   { toApprove: held, at }: Extract<WorkFact, { kind: 'held' }>,
 ): Step {
-  // An approval gives the number back. Then the sync has the count of the run before again.
+  // The detector has survived. An approved run gives its number back, and the sync needs the deaths from
+  // before it.
   const deaths = deathsWithout(atWork.run)
   const since = atPhase(atWork.run, { heldAt: at })
   const run = { ...since, status: 'held', held, approved: null, deaths } as const
@@ -224,8 +225,8 @@ function published(life: SyncLife, atWork: AtWork): Step {
 }
 
 /**
- * Ends a run that has published nothing. Notes the failure of a run that has published something: a takeover
- * ends that run. A run whose end is being written ends for the second time.
+ * Ends a run that has published nothing. If a run has published something, this only notes the failure, and a
+ * takeover ends the run. If the end of a run is being written already, the run ends a second time.
  */
 function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact, { kind: 'failed' }>): Step {
   const { run, phase, isWritten } = atWork

@@ -1,7 +1,7 @@
 /**
- * The runs of a suspended sync: no process can own it, since something of it is missing, wrong or refused
- * (PROTOCOL.md §11). Its run, and each run that somebody asks for, fail with the reason. A reset may be the
- * remedy.
+ * The runs of a suspended sync. No process can own it, since something that it needs is missing, wrong or
+ * refused (PROTOCOL.md §11). Its run, and each run that somebody asks for, fail with the reason. A reset may
+ * be the remedy.
  */
 import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
@@ -18,8 +18,8 @@ import {
 import { isFired, scheduledRun } from './take-due.ts'
 
 /**
- * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on
- * it. If a topic is lost it ends too, since it could never go on. A queued reset is carried out.
+ * Ends the run at work and the queued one. A run that awaits approval stays, since no process works on it. If
+ * a topic is lost, that run ends, too, since it could never go on. A queued reset is carried out.
  */
 export function suspend(life: SyncLife, aside: Suspension): Step {
   const { atWork, awaiting, queued } = life

@@ -47,7 +47,8 @@ export interface AtWork {
   /** True if the run's process is gone, and that process did all the work (the embedded profile). */
   readonly isProcessGone: boolean
   /**
-   * True if its markers end it before all changes are published. The published ones are then all of the run.
+   * True if its markers end the run before all of its changes are published. The run then has only the
+   * published changes.
    */
   readonly endsEarly: boolean
   /** True once a record of it may be in `changes`. */
@@ -142,7 +143,7 @@ export type WorkFact =
   | { readonly kind: 'closed' }
   /** The definition is resolved and stored under this hash. */
   | { readonly kind: 'begun'; readonly definition: string }
-  /** The delivered state is being restored; null once it is, if an event has reported progress. */
+  /** The delivered state is being restored. Null once it is restored, if an event has reported progress. */
   | { readonly kind: 'restoring'; readonly restoring: Restoring | null }
   /** The delivered state is up to date. */
   | { readonly kind: 'restored' }
@@ -235,8 +236,8 @@ export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunStat
 }
 
 /**
- * Returns this destination as the one that has the delivered state. An account that a secret hides stays
- * known.
+ * Returns the owner of the delivered state once this destination has it. If a secret now hides an account,
+ * the account keeps the value that was known.
  */
 export function deliveredToNow(
   { deliveredTo: before }: SyncLife,

@@ -59,9 +59,9 @@ function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunS
 }
 
 /**
- * Returns the last run that a decision is about. Rows of a run at work may fail after the person looked, so a
- * retry or a discard is not about that run. That holds even if its event says `failed`, since the sync was
- * suspended. Rows that the run at work sends may be lost at the API by then, so a resync is about it.
+ * Returns the last run that a decision is about. A retry or a discard leaves out the run at work, since its
+ * rows may fail after the person looked. That is so even if a suspension has written `failed` into the run's
+ * event. A resync includes a run at work that may have sent rows, since the API may have lost these, too.
  */
 function lastBefore({ atWork, lastRun }: SyncLife, cause: RunCause): number {
   if (atWork === null || atWork.phase === 'done') return lastRun
@@ -79,8 +79,8 @@ function setQueued(life: SyncLife, queued: RunState): Step {
 }
 
 /**
- * Turns the resync behind a reset for another destination into an ordinary run, if the approval that was to
- * reset did nothing. After a reset it stays a resync, which sends every row whatever `firstRun` says.
+ * Makes an ordinary run of the resync that follows an approval for a new destination, if that approval has
+ * not reset the sync. After a reset it stays a resync, which sends every row whatever `firstRun` says.
  */
 function asOrdinary({ first, awaiting }: SyncLife, asked: Asked): Asked {
   const { command } = asked
@@ -134,8 +134,8 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
   if (atWork === null || atWork.run.runId !== command.run || atWork.run.cancelling)
     return stepOf(next, events, 'go-on')
   next = withRun(next, atWork, { cancelling: true })
-  // The next owner learns of the cancel from this event alone, since it passes over the command. The event of
-  // a run that is taken out of the queue still says `queued`.
+  // The next owner skips the command, so it learns of the cancel from this event alone. The event of a run
+  // that is taken out of the queue still says `queued`.
   const { status } = atWork.run
   if (status === 'running' || status === 'queued') events.push({ ...atWork.run, cancelling: true })
   const more = cancelReplacement(next, at)
@@ -143,9 +143,10 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
 }
 
 /**
- * Queues the run that the command names, if it awaits approval. If a newer run is queued already, it replaces
- * this one instead. The approval has to fit the reason why the run is held. For a changed destination it says
- * whether the delivered state holds for the new one, too. If not, a reset forgets the state.
+ * Queues the run that the command names, if it awaits approval. If a newer run is queued already, that run
+ * takes its place instead. The approval has to fit the reason why the run is held. If the destination has
+ * changed, the approval says whether the delivered state is right for the new one, too. If it is not, a reset
+ * forgets the state.
  */
 function approve(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked
@@ -158,15 +159,15 @@ function approve(life: SyncLife, asked: Asked): Step {
   if (answer === 'new')
     return setQueued(life, runOf(life, { ...asked, command: { ...command, cause: 'reset' } }))
   const deliveredTo = changed === null ? life.deliveredTo : deliveredToNow(life, changed.to)
-  // The run gives its number back: its event has none, and the next owner finds the one before.
+  // The run gives its number back: its event has none, so the next owner sees the run before it as the last.
   const lastRun = awaiting.run === null ? life.lastRun : awaiting.run - 1
   return setQueued({ ...life, awaiting: null, deliveredTo, lastRun }, approvedRun(awaiting, offset))
 }
 
 /**
  * Queues a reset. It is refused while a run is at work or queued. A run that awaits approval is forgotten
- * with all other runs. While the last event of a run is being written, the reset waits for that. A reset that
- * ends a deletion names the incarnation that it takes away.
+ * with all other runs. If the last event of a run is being written, the reset waits until it is written. A
+ * reset that ends a deletion names the incarnation that it takes away.
  */
 function queueReset(life: SyncLife, asked: Asked): Step {
   const reset = runOf(life, asked)

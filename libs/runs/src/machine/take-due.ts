@@ -21,8 +21,8 @@ export function isFired(life: Pick<SyncLife, 'fired'>, due: Pick<Due, 'fired' | 
 }
 
 /**
- * Queues a run, unless one is queued that sees the same rows. While a run awaits approval the schedule starts
- * none: another run would take its place, and nobody could approve it in time.
+ * Queues a run, unless a queued run sees the same rows. While a run awaits approval, the schedule starts no
+ * run: a new run would take its place before anybody could approve it.
  */
 export function takeDue(life: SyncLife, due: Due): Step {
   const { queued, awaiting } = life

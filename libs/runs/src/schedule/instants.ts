@@ -6,7 +6,10 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
-/** `latest` looks back by each of these in turn. The longest pause of cron is 8 years, from 1896 on. */
+/**
+ * `latest` looks back by each of these in turn. A cron may pause for 8 years, as from 29 February 1896 to
+ * 1904.
+ */
 const LOOKS_BACK_MS = [MINUTE_MS, HOUR_MS, DAY_MS, 32 * DAY_MS, 366 * DAY_MS, 9 * 366 * DAY_MS]
 
 export interface Instants {
@@ -27,8 +30,9 @@ export function instantsOf({ name, schedule }: Pick<SyncSpec, 'name' | 'schedule
 }
 
 /**
- * Returns multiples of the interval since 1970, moved by a share of it that follows from the name. So syncs
- * with one interval do not all begin at once, and every process finds the same instants.
+ * Returns the multiples of the interval since 1970, moved by a part of the interval that follows from the
+ * sync's name. So syncs with equal intervals do not all begin at once, and every process finds the same
+ * instants.
  */
 function everyOf(every: number, name: string): Instants {
   const moved = (hashOf(name) % Math.floor(every / SECOND_MS)) * SECOND_MS

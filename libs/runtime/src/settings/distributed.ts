@@ -182,7 +182,7 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     ...(mechanism === 'oauthbearer' ? {} : { SLUICE_KAFKA_SASL_USERNAME: z.string() }),
     SLUICE_KAFKA_SASL_PASSWORD: z.string(),
   }
-  // The message names the wanted variables, since neither text has a form that could be checked.
+  // The error names the missing variables. User and password have no form that could be checked.
   const wanted = z.object(required, `expected with SLUICE_KAFKA_SASL_MECHANISM=${mechanism}`)
   parseEnvironment(wanted, env, { secrets: DISTRIBUTED_SECRETS })
   // A token in a file is read again each time, since another program renews it there.

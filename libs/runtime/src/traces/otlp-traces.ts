@@ -66,8 +66,8 @@ export function otlpSettings(env: Environment, { service, logger }: TracedProces
 }
 
 /**
- * Returns the endpoint of traces. The variable for traces has all of it, the one for all signals only its
- * beginning.
+ * Returns the endpoint of traces. The variable for traces has the whole endpoint. The variable for all
+ * signals has only its beginning.
  */
 function urlOf(env: Environment): URL {
   const whole = valueOf(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')

@@ -65,8 +65,8 @@ export class EncryptionKeys {
   }
 
   /**
-   * Returns the text; null if it was sealed for another purpose, or was changed. Throws `config` without its
-   * key.
+   * Returns the text; null if it was sealed for another purpose, or was changed. Throws `config` if the key
+   * that sealed it is missing.
    */
   open({ by, bytes }: Sealed, purpose: readonly unknown[]): string | null {
     const key = this.#keys.find(({ id }) => id === by)
@@ -90,7 +90,10 @@ export class EncryptionKeys {
   }
 }
 
-/** Returns the keys of both texts as one text, those of `first` first. It leaves out what is no key. */
+/**
+ * Returns the keys of both texts as one text. The keys of `first` come first. Texts that are no keys are left
+ * out.
+ */
 export function joinedKeys(first: string, second: string): string {
   const parts = [first, second].flatMap(text => text.split(',')).map(part => part.trim())
   const keys = parts.filter(part => Buffer.from(part, 'base64').length === KEY_BYTES)

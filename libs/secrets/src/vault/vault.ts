@@ -39,7 +39,10 @@ export interface VaultDeps {
   readonly io: RecordIo
   readonly prefix: string
   readonly keys: KeySource
-  /** Called with each transient failure. Without it, such a failure ends the vault and rejects every wait. */
+  /**
+   * Called with each transient failure. Without it, a transient failure ends the vault and rejects every
+   * wait.
+   */
   readonly onTransientFailure?: (error: unknown) => void
   /** Called with each value that is set or read, so that logs can mask it. */
   readonly onOpened?: (value: string) => void
@@ -199,7 +202,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   /**
    * Sets a secret. Resolves with its grants, and whether it replaced one, once all replicas have it. If two
-   * callers set the same one at the same time, one of them gets `fenced`. Rejects with `conflict` if the
+   * callers set the same secret at the same time, one of them gets `fenced`. Rejects with `conflict` if the
    * present version is not the expected one, and with `config` for invalid grants or a value that is too
    * long.
    */
@@ -210,7 +213,10 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       readonly value: string
       /** Default: the present grants. Rejects with `config` if these cannot be verified. */
       readonly grants?: string | null
-      /** The person who sets it; null if unknown. Absent if Sluice itself sets it, and the person stays. */
+      /**
+       * The person who sets it; null if unknown. Absent if Sluice itself sets it: then the recorded person
+       * stays.
+       */
       readonly by?: string | null
       /** The version that it replaces (null: none); default: any. */
       readonly expected?: number | null
@@ -373,7 +379,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   /**
    * Returns the record of a change for the audit, which is written together with the change. It has no value,
-   * and versions that do not know such records ignore it.
+   * and versions that do not know records of changes ignore it.
    */
   #changeRecord(
     { kind, name, by }: { readonly kind: SecretKind; readonly name: string; readonly by: string | null },

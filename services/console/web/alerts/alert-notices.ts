@@ -27,7 +27,7 @@ export function firingIn(alerts: readonly AlertView[]): readonly PageNotice[] {
     .sort((one, other) => Date.parse(other.at) - Date.parse(one.at))
 }
 
-/** The notices that are due between two looks. `at` is the time of the later one. */
+/** The notices that are due between two looks. `at` is the time of the later look. */
 export function noticesBetween(
   before: readonly PageNotice[],
   now: readonly PageNotice[],

@@ -15,7 +15,7 @@ export const NO_SMTP: SmtpParts = { host: '', port: '', isTls: true, user: '', s
 const SMTP_URL =
   /^(smtps?):\/\/(?:([^\s:@/]*)(?::\$\{secret:([^}]*)\})?@)?(\[[^\]]*\]|[^\s:@/]*)(?::(\d*))?\/?$/
 
-/** Null for a text that these parts cannot express. */
+/** Reads a URL into its parts. Null for a text that these parts cannot express. */
 export function smtpParts(url: string): SmtpParts | null {
   if (url === '') return NO_SMTP
   const found = SMTP_URL.exec(url)
@@ -24,7 +24,7 @@ export function smtpParts(url: string): SmtpParts | null {
   return { host, port, isTls: scheme === 'smtps', user: decoded(user), secret }
 }
 
-/** Empty if no part is there. */
+/** Writes the parts as a URL. Empty if no part is there. */
 export function smtpUrl({ host, port, isTls, user, secret }: SmtpParts): string {
   if (`${host}${port}${user}${secret}` === '' && isTls) return ''
   const login =

@@ -1,4 +1,7 @@
-/** The alert that a new one starts from: conditions that most people want, and a target still to fill in. */
+/**
+ * The text with which the form of a new alert begins: conditions that most people want, and a target that is
+ * still to be filled in.
+ */
 export const STARTING_ALERT = `kind: alert
 name: on-call
 syncs: all

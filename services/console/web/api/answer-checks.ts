@@ -63,7 +63,7 @@ export function isAnswer<Name extends OperationName>(
 /** The items of a list that are checked between two pauses. */
 const CHUNK_ITEMS = 25
 
-/** The same for hundreds of items. It pauses between chunks, so that typing is not held up. */
+/** Does the same for hundreds of items. It pauses between chunks, so that typing is not held up. */
 export async function isLongAnswer<Name extends OperationName>(name: Name, value: unknown): Promise<boolean> {
   const list = shapes === null ? null : listIn(shapes.ANSWERS[name].answer, value)
   if (shapes === null || list === null) return isAnswer(name, value)

@@ -1,6 +1,6 @@
 /**
  * Requests to the API of the server that the pages come from. Answers are checked against the schemas of
- * `libs/contracts`, which shows a server of another version for what it is.
+ * `libs/contracts`, so that a server of another version is noticed.
  */
 import type { Problem } from '@sluice/contracts/api'
 import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
@@ -11,14 +11,14 @@ import { heard } from './connection.ts'
 /** A longer answer is checked in chunks. */
 const LONG_TEXT = 50_000
 const OK = 200
-/** The server ends each read before that. A longer one is a connection that nobody answers on. */
+/** The server ends each read sooner. If a read takes longer, nobody answers on its connection. */
 const READ_LIMIT_MS = 75_000
 /** A proxy gives these answers for a server that it does not reach. */
 const GATEWAY: ReadonlySet<number> = new Set([502, 503, 504])
 
 /** The server answered with a problem, or did not answer. */
 export class ApiError extends Error {
-  /** The HTTP status. 0 if there was no answer, or only one of a proxy. */
+  /** The HTTP status. 0 if no answer came, or only the answer of a proxy. */
   readonly status: number
   readonly problem: Problem | null
   /** The milliseconds after which the same request may be made again. */
@@ -113,7 +113,7 @@ async function send(url: string, init: RequestInit & { signal: AbortSignal }): P
   }
 }
 
-/** The request of `public/first.js` knows no signal. */
+/** A request of `public/first.js` has no signal, so the wait for its answer is aborted here. */
 async function orAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const { promise, reject } = Promise.withResolvers<never>()
   const abort = (): void => reject(signal.reason)

@@ -1,6 +1,7 @@
 /**
  * The page's connection to the server, as its answers show it. Each answer says that the server is there. The
- * checks of the session say that it is not: the frame of all pages asks for them every few seconds.
+ * frame of all pages checks the session every few seconds. A check without an answer says that the server is
+ * gone.
  */
 import { useSyncExternalStore } from 'react'
 

@@ -14,7 +14,9 @@ export function hasEnded({ status }: Pick<RunView, 'status'>): boolean {
   return ENDED.has(status)
 }
 
-/** After an answer that is no stream, such as one that refuses, the page connects again after this time. */
+/**
+ * After an answer that is no stream, such as a refusal, the page waits this long before it connects again.
+ */
 const CONNECT_AGAIN_MS = 2_000
 
 /**

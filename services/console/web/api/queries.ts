@@ -6,10 +6,13 @@ import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { call } from './client.ts'
 
-/** The time between two requests for data that changes by itself: while a run is at work, and else. */
+/**
+ * The time between two requests for data that changes by itself: `LIVE_MS` while a run is at work, otherwise
+ * `CALM_MS`.
+ */
 const LIVE_MS = 2_000
 const CALM_MS = 10_000
-/** The same for what seldom begins to change. */
+/** The time between two requests for data that seldom begins to change. */
 const IDLE_MS = 60_000
 const PER_PAGE = 50
 /** The most syncs and resources that a page shows. */
@@ -26,7 +29,7 @@ type ResourceKind = ResourceView['kind']
 
 const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
 
-/** The begin of the visitor's day. `public/first.js` asks for the same. */
+/** The start of the user's day. `public/first.js` asks for the same. */
 function midnight(): string {
   return new Date(new Date().setHours(0, 0, 0, 0)).toISOString()
 }

@@ -3,8 +3,8 @@ import { QueryClient, type Query } from '@tanstack/react-query'
 import { ApiError } from './client.ts'
 
 /**
- * A page repeats a failed request as long as a later answer may differ. Without an answer it soon says so,
- * and asks again once the server answers (`app/connection.tsx`).
+ * A page repeats a failed request as long as a later answer may differ. If no answer comes, the page soon
+ * says so, and asks again once the server answers (`app/connection.tsx`).
  */
 function isWorthRepeating(count: number, error: unknown): boolean {
   if (!(error instanceof ApiError)) return false
@@ -17,8 +17,8 @@ const MAX_RETRIES_WHILE_FULL = 60
 const RETRY_MS = 1_000
 
 /**
- * The settings of a query whose first answer counts, also if it is an error. The server takes only a few such
- * requests of a caller at once, so a refused one is repeated until there is room.
+ * The settings of a query whose first answer counts, also if it is an error. The server takes only a few of
+ * these requests of a caller at once, so a refused request is repeated until there is room.
  */
 export const ONCE_WHEN_THERE_IS_ROOM = {
   retry: (count: number, error: Error): boolean =>
@@ -31,7 +31,7 @@ export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       ...{ retry: isWorthRepeating, staleTime: 2_000, refetchOnWindowFocus: true },
-      // A device without a network still reaches a server of its own.
+      // Without a network, a device still reaches a server that runs on the device itself.
       networkMode: 'always',
     },
     mutations: { retry: false, networkMode: 'always' },

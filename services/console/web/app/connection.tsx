@@ -1,6 +1,6 @@
 /**
- * Notices a server that is gone, says so on every page with the age of what is shown, and brings all of it up
- * to date once the server answers again.
+ * Notices a server that is gone. Every page then says so, with the age of its data. All data is brought up to
+ * date once the server answers again.
  */
 import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, type ReactElement } from 'react'

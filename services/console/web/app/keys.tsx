@@ -1,6 +1,6 @@
 /**
- * The keys of the console. They do nothing while somebody types, nor after the field went away under the
- * typing hands. Keys that leave the page do nothing within a form either.
+ * The keys of the console. They do nothing while somebody types, even if the field disappears meanwhile. Keys
+ * that leave the page do nothing within a form either.
  */
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useRef, type ReactElement } from 'react'
@@ -15,7 +15,7 @@ interface KeysProps {
 
 const SEQUENCE_MS = 1_500
 
-/** Letters also choose within these, and do not leave them. */
+/** In these, letters are typed or choose an entry, so they do not leave the page. */
 const TYPED_INTO: ReadonlySet<string> = new Set(['textbox', 'combobox', 'listbox', 'menu', 'spinbutton'])
 
 function isTyping(target: EventTarget): boolean {
@@ -31,7 +31,7 @@ const isDialog = (target: EventTarget): boolean =>
 
 /**
  * Tells where the next key goes, by the element that had the focus last. A field that is drawn again loses
- * the focus to the page, although its user types on.
+ * the focus to the page, although its user goes on typing.
  */
 function useFocus(): (event: KeyboardEvent) => 'field' | 'form' | 'page' {
   const last = useRef<{ readonly element: Element; readonly isInForm: boolean } | null>(null)

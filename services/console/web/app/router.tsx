@@ -46,8 +46,8 @@ const resourceParams = {
 }
 
 /**
- * A page that is loaded when it is opened. For a file that the server no longer has, as after an upgrade, the
- * router would load everything again. Without a server that would take the page away, so the error says that
+ * A page that is loaded when it is opened. If the server no longer has its file, as after an upgrade, the
+ * router loads everything again. If the server is gone, that would take the page away, so the error says that
  * the server is gone.
  */
 function loaded<Module extends Record<Name, () => ReactElement>, Name extends string>(

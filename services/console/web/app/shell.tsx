@@ -21,7 +21,7 @@ export function Shell(): ReactElement {
   const [ended, setEnded] = useState(false)
   const isIn = session.data !== undefined
   useEffect(() => (isIn ? whenSignedOut(() => setEnded(true)) : undefined), [isIn])
-  // A page that is there stays, whatever becomes of the server: it has the text that was typed.
+  // A page that is shown stays even without a server, since it has the text that was typed.
   if (session.data === undefined && (isLost || isFault(session.error)))
     return (
       <main className="lone">
@@ -47,7 +47,7 @@ export function Shell(): ReactElement {
   )
 }
 
-/** True unless the server only wants to know who asks. */
+/** False if the server answers that the user has to sign in, or lacks a right. */
 function isFault(error: Error | null): boolean {
   return error !== null && !(error instanceof ApiError && [401, 403].includes(error.status))
 }

@@ -117,7 +117,7 @@ interface PartProps {
 
 function StatusField({ editing, path }: PartProps): ReactElement {
   const { change } = editing
-  // Numbers of a list are numbers, too.
+  // A list of statuses is a list of numbers, too.
   const typed = (text: string): void => {
     const value = valueAt(text, path)
     const numbers = Array.isArray(value) ? value.map(numberOf) : numberOf(value)
@@ -141,7 +141,7 @@ function Meaning({ editing, path, label }: PartProps & { readonly label: string 
   return <ChoiceField editing={editing} path={[...path, 'as']} label={label} isWritten choices={MEANINGS} />
 }
 
-/** The fields for what must be found if the rule shall fit, and for the place of the reason. */
+/** The fields for what the rule looks for, and for the place of the reason. */
 function Found({ editing, path, where }: PartProps & { readonly where: string }): ReactElement {
   const as = textAt(editing.text, [...path, 'as'])
   return (

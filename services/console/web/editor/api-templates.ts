@@ -26,7 +26,7 @@ export function templateOf(name: string): ApiTemplate {
   return { destination: withoutFiles(ofForms(destination)), sync: ofForms(sync) }
 }
 
-/** The text without variables of the environment, and without the comment above, which tells of them. */
+/** The text without variables of the environment, and without the comment at its top, which explains them. */
 function ofForms(text: string): string {
   return text.replace(/^(?:#.*\n)+/, '').replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, '$1')
 }

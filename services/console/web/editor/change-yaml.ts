@@ -149,7 +149,7 @@ function mergedMap(document: Document, map: YAMLMap, value: object): Node {
   return map
 }
 
-/** A list with these items. An item that it had before keeps its comments, wherever it stands now. */
+/** A list with these items. An item that it had before keeps its comments, wherever it is now. */
 function mergedList(document: Document, list: YAMLSeq, value: readonly unknown[]): Node {
   const before = list.items.filter(isNode)
   const items = value.map(each => {

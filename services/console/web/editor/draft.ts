@@ -28,7 +28,10 @@ function documentOf(text: string): Document {
   return parseDocument(text, { keepSourceTokens: false })
 }
 
-/** Null for a text that a form can show: fields of a resource, or nothing yet. */
+/**
+ * Returns why a form cannot show a text. Null if it can: the text has the fields of a resource, or nothing
+ * yet.
+ */
 export function unreadableIn(text: string): Unreadable | null {
   const { value, wrong } = read(text)
   if (wrong !== null) return wrong
@@ -46,7 +49,7 @@ function read(text: string): { readonly value: unknown; readonly wrong: Unreadab
   try {
     return { value: document.toJS(), wrong }
   } catch (cause) {
-    // The YAML has, say, an alias without an anchor.
+    // The YAML may have an alias without an anchor, for example.
     const why = messageOf(cause)
     return { value: null, wrong: wrong ?? { message: why, line: 1, column: 1 } }
   }

@@ -221,7 +221,7 @@ function passedBefore(id: StepId): readonly Kind[] {
   return STEPS.slice(0, at).flatMap(({ kind }) => (kind === null || kind === 'sync' ? [] : [kind]))
 }
 
-/** Ctrl-Enter in any field. An editor of text, and a dialog, have a meaning of their own for it. */
+/** Saves on Ctrl-Enter in any field. Text editors and dialogs handle this key themselves. */
 function saveKey(save: () => unknown): (event: KeyboardEvent) => void {
   return event => {
     const isSave = event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.defaultPrevented
@@ -231,7 +231,9 @@ function saveKey(save: () => unknown): (event: KeyboardEvent) => void {
   }
 }
 
-/** An existing sync has one start. The start of a new one follows from the names in its texts. */
+/**
+ * An existing sync always has the same start. The start of a new sync follows from the names in its texts.
+ */
 function startsOf({ stored, start, resources = NO_RESOURCES }: EditorProps): StartOf {
   if (stored.sync === undefined) return draft => startBehind(draft, resources)
   return () => ({ draft: start, versions: versionsOf(stored) })

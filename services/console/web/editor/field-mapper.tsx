@@ -173,7 +173,7 @@ interface NameProps {
   readonly onChange: (name: string) => void
 }
 
-/** While somebody types, a name may equal that of another field for a moment. It is not written then. */
+/** While somebody types, a name may equal another field's name for a moment. Then it is not written. */
 function FieldName({ label, name, taken, readOnly, onChange }: NameProps): ReactElement {
   const [typed, setTyped] = useState(name)
   useEffect(() => setTyped(name), [name])
@@ -194,7 +194,7 @@ function FieldName({ label, name, taken, readOnly, onChange }: NameProps): React
   )
 }
 
-/** The kinds as people choose them. What becomes of a null column stands with the column. */
+/** The kinds as people choose them. A column has one choice for each way to write null. */
 const CHOICES: readonly (readonly [choice: string, kind: ValueKind, whenNull: string, name: string])[] = [
   ['column', 'column', '', 'Column'],
   ['empty', 'column', 'empty', 'Column; null as empty text'],
@@ -388,7 +388,7 @@ interface ConstantProps {
   readonly onChange: (value: unknown) => void
 }
 
-/** While a number or JSON is typed, it may be none for a moment. It is not written then. */
+/** While somebody types a number or JSON, the text may be invalid for a moment. Then it is not written. */
 function Constant({ label, value, readOnly, onChange }: ConstantProps): ReactElement {
   const written = typeof value === 'string' ? value : JSON.stringify(value)
   const [kind, setKind] = useState(() => kindOfConstant(value))
@@ -396,7 +396,7 @@ function Constant({ label, value, readOnly, onChange }: ConstantProps): ReactEle
   useEffect(() => {
     const present = constantOf(kind, typed)
     if (present === undefined || JSON.stringify(present) === JSON.stringify(value)) return
-    // The YAML has changed it.
+    // The value was changed in the YAML.
     setKind(kindOfConstant(value))
     setTyped(written)
   }, [kind, typed, value, written])

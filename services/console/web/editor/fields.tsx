@@ -158,9 +158,9 @@ export function ChoiceField(props: ChoiceFieldProps): ReactElement {
 }
 
 interface SwitchProps extends FieldProps {
-  /** The value of a field that is switched on. One that is switched off is left out. */
+  /** The value of a field that is switched on. A field that is switched off is left out. */
   readonly on?: unknown
-  /** By default, whether the field has just this value. */
+  /** Default: true if the field has exactly the value `on`. */
   readonly isOn?: boolean
 }
 
@@ -257,7 +257,7 @@ interface PairsFieldProps extends FieldProps {
   readonly hosts?: string
 }
 
-/** Names and values, such as headers. The value of a new one takes the focus. */
+/** Names and values, such as headers. The value of a new pair takes the focus. */
 export function PairsField({
   editing,
   path,

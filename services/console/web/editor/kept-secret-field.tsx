@@ -25,7 +25,7 @@ export interface KeptSecretProps {
   readonly problem: string | undefined
   /** What the field is for, while there is no secret. */
   readonly hint: ReactNode
-  /** Said if the place that the secret goes to is not known. */
+  /** Shown if the place that the secret goes to is not known. */
   readonly withoutPlace: string
   /** The name of a new secret. */
   readonly suggested: string
@@ -33,7 +33,7 @@ export interface KeptSecretProps {
   readonly secret: string | undefined
   /** Takes apart what was typed. */
   readonly read: (typed: string) => TypedSecret
-  /** The text with another secret, or with none. `typed` is what stands in the field, if anything does. */
+  /** The text with another secret, or with none. `typed` is the text in the field, if there is any. */
   readonly write: (text: string, secret: string | undefined, typed: string) => string
   /** Filled with a function that stores what is typed. It rejects if that fails. */
   readonly keep?: { current: KeepSecret | null }

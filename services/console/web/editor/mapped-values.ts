@@ -30,7 +30,7 @@ export function kindOfValue(value: unknown): ValueKind {
   return 'object'
 }
 
-/** The column of a value that is one. */
+/** The column that a value names. Empty if it names none. */
 export function columnOf(value: unknown): string {
   const column = isOnly(value, 'column', 'whenNull') ? fieldIn(value, 'column') : value
   return typeof column === 'string' ? column : ''
@@ -48,13 +48,13 @@ export function mappingOf(value: unknown): Mapping {
   return isOnly(value, 'object') ? entriesOf(fieldIn(value, 'object')) : entriesOf(value)
 }
 
-/** An object with these fields. One that would be read as another kind says that it is an object. */
+/** An object with these fields. If it would be read as another kind, it is marked as an object. */
 export function objectOf(mapping: Mapping): unknown {
   const map = Object.fromEntries(mapping)
   return kindOfValue(map) === 'object' && !isOnly(map, 'object') ? map : { object: map }
 }
 
-/** The first value of another kind. It keeps the column of the value before. */
+/** The value with which another kind begins. It keeps the column of the value before. */
 export function valueAs(kind: ValueKind, before: unknown, columns: readonly string[]): unknown {
   const column = columnOf(before) || (columns[0] ?? '')
   const starts: { readonly [kind in ValueKind]: unknown } = {

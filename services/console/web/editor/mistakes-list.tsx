@@ -9,7 +9,7 @@ import { stepOf, type StepId } from './steps.ts'
 export interface MistakesProps {
   readonly draft: Draft
   readonly problems: Problem['errors']
-  /** Leads to the step of a mistake. The field names the trigger, if it is one of a trigger. */
+  /** Leads to the step of a mistake. A field of a trigger also names the trigger. */
   readonly onMend: (step: StepId, field: string) => void
 }
 

@@ -5,7 +5,7 @@ import { fileOf, KINDS, type Kind, type Path } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
-/** Returns the message without what only helps those who write YAML. */
+/** Returns the message without the parts that help only people who write YAML. */
 export function mistakeInWords({ message }: Pick<Detail, 'message'>): string {
   const own = message
     .replace(/^(?:source|model|destination|sync|alert) `[^`]*`: /, '')
@@ -70,7 +70,7 @@ export interface MistakePlace {
   readonly where: string
 }
 
-/** Returns the place of a mistake as its form names it. Lines are those of the field's own text. */
+/** Returns the place of a mistake as its form names it. Lines are counted in the field's own text. */
 export function placeInWords(detail: Detail, texts: { readonly [kind in Kind]: string }): MistakePlace {
   const kind = kindOf(detail)
   const { field = '' } = detail

@@ -32,7 +32,7 @@ export function isReachable(source: string): boolean {
   return parts.host !== '' && parts.user !== '' && parts.database !== ''
 }
 
-/** True as long as nobody has said where the rows are, and which. Then there is no mistake to tell of. */
+/** True as long as nobody has said where the rows are, and which. Then there is no mistake to show. */
 export function hasNoRowsYet({ source, model }: Pick<Draft, 'source' | 'model'>): boolean {
   return !isReachable(source) || queryOf(model) === null
 }
@@ -48,7 +48,8 @@ export async function queriedRows(
 }
 
 /**
- * The first rows of the model, which also give its columns. The last ones stay while the next are loading.
+ * The first rows of the model, which also give its columns. The last rows stay while the next rows are
+ * loading.
  */
 export function useModelRows(draft: Pick<Draft, 'source' | 'model'>): UseQueryResult<RowsView> {
   const query = queryOf(useRested(draft.model, TYPED_MS))

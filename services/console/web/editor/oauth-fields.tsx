@@ -13,7 +13,7 @@ const GRANTS = [
   ['jwt-bearer', 'JWT bearer: an assertion signed with a private key'],
 ] as const
 
-/** The fields of which a grant, or a way to authenticate the client, is a condition. */
+/** The fields that only some grants have, or only some ways to authenticate the client. */
 const CONDITIONS: { readonly [field: string]: (auth: Chosen) => boolean } = {
   authorizationUrl: ({ grant }) => grant === 'authorization-code',
   authorizationParams: ({ grant }) => grant === 'authorization-code',

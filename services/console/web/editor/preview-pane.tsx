@@ -39,7 +39,7 @@ export interface Previewed {
 export function usePreview(draft: Draft, trigger: Trigger, isFresh: boolean): Previewed {
   const rested = useRested(draft, TYPED_MS)
   const isOn = (each: Trigger): boolean => valueAt(rested.sync, ['triggers', each]) !== undefined
-  // The preview of another trigger finds the same problems in the texts.
+  // If the sync has no such trigger, the preview of another trigger finds the same problems in the texts.
   const asked = isOn(trigger) ? trigger : (TRIGGERS.find(isOn) ?? trigger)
   const waits = rested.source === '' || rested.destination === '' || (isFresh && hasNoRowsYet(rested))
   const { data, error, isFetching } = useQuery({
@@ -67,8 +67,8 @@ export function usePreview(draft: Draft, trigger: Trigger, isFresh: boolean): Pr
 }
 
 /**
- * A problem at the field that its form has for it. The server reports an error of the model's query as one of
- * the sync, and speaks of fields of the YAML that a form does not have.
+ * Moves a problem to the field of its form. The server reports an error of the model's query as an error of
+ * the sync, and names fields of the YAML that a form does not have.
  */
 function ofForms(problem: Problem['errors'][number]): Problem['errors'][number] {
   const { file, field = '', message } = problem
@@ -162,7 +162,9 @@ export function PreviewPane(props: PreviewProps): ReactElement {
   )
 }
 
-/** Tells of mistakes that the form does not show at their fields. Of the others, it names the place. */
+/**
+ * Shows the mistakes that the form does not show at their fields. Of all others, it names only the places.
+ */
 function PreviewError({
   error,
   previewed: { problems },

@@ -25,7 +25,7 @@ export interface StoredResource extends Pick<ResourceView, 'name' | 'spec' | 'te
   readonly project: string
 }
 
-/** Several syncs may share all kinds of resources but a sync itself. */
+/** The kinds of resources that several syncs may share. */
 const SHARED = ['source', 'model', 'destination'] as const
 export type SharedKind = (typeof SHARED)[number]
 
@@ -51,8 +51,8 @@ export function reusedBy(draft: Draft, resources: Resources): Stored {
 }
 
 /**
- * The stored resources behind a draft. A name without a stored resource stands at version 0, with the draft's
- * own text.
+ * The stored resources behind a draft. A name without a stored resource has version 0, with the draft's own
+ * text.
  */
 export function startBehind(draft: Draft, resources: Resources): Start {
   const found = reusedBy(draft, resources)
@@ -109,8 +109,8 @@ export function unchosen(draft: Draft, passed: readonly Kind[]): Problem['errors
 }
 
 /**
- * The draft with a copy in the place of a stored resource. The copy of a source takes along a model that
- * others use, so that theirs keeps its source.
+ * The draft with a copy in the place of a stored resource. If other syncs use the model, a copy of the source
+ * takes a copy of the model along, so that the other syncs keep their source.
  */
 export function withCopy(draft: Draft, kind: SharedKind, resources: Resources): Draft {
   const others = (each: SharedKind): boolean =>

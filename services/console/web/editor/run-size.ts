@@ -59,7 +59,7 @@ function perMsOf(per: string): number {
   return PER_MS[per] ?? Number(amount) * (UNIT_MS[unit] ?? NaN)
 }
 
-/** The rates that can be read. A rate that cannot is told at its field. */
+/** The rates that can be read. The fields of other rates show their mistakes. */
 function ratesIn(value: unknown): readonly Rate[] {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value]
   return all.flatMap(each => {

@@ -11,7 +11,7 @@ export const DEFAULT_PORTS: { readonly [type in ServerType]: string } = { postgr
 
 /** The parts as people type them. A part that is missing is empty. */
 export interface ServerParts {
-  /** An IPv6 address stands without its brackets. */
+  /** An IPv6 address has no brackets here. */
   readonly host: string
   readonly port: string
   readonly database: string

@@ -19,8 +19,8 @@ interface Rights {
 }
 
 /**
- * A resource from a folder in Git is read only until the user takes it over. One that other syncs use is read
- * only until the user has said that the change is for them, too.
+ * A resource from a folder in Git is read only until the user takes it over. A resource that other syncs use
+ * is read only until the user has confirmed that the change is for these syncs, too.
  */
 export function useRights(draft: Draft, stored: Stored, resources: readonly ResourceView[]): Rights {
   const [taken, setTaken] = useState<readonly Kind[]>([])
@@ -77,7 +77,7 @@ interface SharedProps {
   readonly onCopy: (draft: Draft) => void
 }
 
-/** Nothing if no other sync uses the resource, and once the user has answered. */
+/** Shows nothing if no other sync uses the resource, and once the user has answered. */
 export function SharedResource({ kind, draft, rights, onCopy }: SharedProps): ReactElement | null {
   const { shared, readOnly } = rights
   if (!isShared(kind) || !shared.waits.includes(kind)) return null

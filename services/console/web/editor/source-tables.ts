@@ -45,8 +45,8 @@ export function useSourceTables(source: string, search = ''): UseQueryResult<Fou
 }
 
 /**
- * `key` is the place of a column in the primary key, and −1 for one outside of it. PostgreSQL’s
- * `information_schema` shows no keys to a login that may only read, so its catalog is asked.
+ * `key` is the place of a column in the primary key, and −1 for a column outside of it. PostgreSQL’s
+ * `information_schema` shows no keys to a login that may only read, so the query reads PostgreSQL's catalog.
  */
 const TABLES_SQL: { readonly [type: string]: (like: string) => string } = {
   postgres: like => `select n.nspname as schema, c.relname as name, (

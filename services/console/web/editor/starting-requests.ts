@@ -1,6 +1,6 @@
 /**
- * The requests that a form begins with: paths that follow from each other, and templates with all columns.
- * A template that nobody has edited can be told from one that somebody has, and is written anew.
+ * The requests that a form begins with: paths that follow from each other, and templates with all columns. A
+ * template that nobody has edited is recognised by its text, and follows later changes of the columns.
  */
 
 /** Returns a column as Liquid names it, for example `row.id` or `row["first name"]`. */
@@ -14,7 +14,7 @@ interface Templating {
   readonly isBatch: boolean
 }
 
-/** A JSON object with one field for each column, or an array of such objects. */
+/** A JSON object with one field for each column, or an array of these objects. */
 export function jsonOf({ columns, isBatch }: Templating): string {
   const indent = isBatch ? '    ' : '  '
   const fields = columns.map(column => `${indent}${JSON.stringify(column)}: {{ ${columnIn(column)} | json }}`)
@@ -43,7 +43,9 @@ export function rewritten(template: string, isBatch: boolean): string | null {
   return start === null || start.isBatch === isBatch ? null : jsonOf({ ...start, isBatch })
 }
 
-/** Gives a template the present columns, if it still has just those from before. Null for any other text. */
+/**
+ * Gives a template the present columns, if it has exactly the columns from before. Null for any other text.
+ */
 export function withColumns(
   template: string,
   { before, columns }: { readonly before: readonly string[]; readonly columns: readonly string[] },

@@ -13,7 +13,7 @@ interface StepListProps {
   readonly onStep: (step: StepId) => void
 }
 
-/** Shows where one is, what is done, and what is to mend. */
+/** Shows the present step, the steps that are done, and the steps with mistakes. */
 export function StepList({ shown, problems, isDone, onStep }: StepListProps): ReactElement {
   const wrong = new Set<StepId>(problems.map(problem => stepOf(problem).id))
   return (

@@ -98,7 +98,7 @@ export function PercentField(props: PercentProps): ReactElement {
   const write = useWriting(editing, path)
   const text = textAt(editing.text, path)
   const [typed, setTyped] = useState<string | null>(null)
-  // A text that is no share stands as it is, with its mistake.
+  // A text that is no share is shown as it is, with its mistake.
   const shown = isNumber(text) ? String(exact(Number(text) * 100)) : text
   const problem = problemAt(editing, path)
   return (

@@ -1,7 +1,7 @@
 /**
- * The dialog that takes certificates from files: a client's with its key, or those of authorities. The server
- * checks them before anything is stored. They go to the vault, as secrets that only the destination's hosts
- * get, and no page shows them again.
+ * The dialog that takes certificates from files: a client certificate with its key, or certificates of
+ * authorities. The server checks them before anything is stored. They go to the vault, as secrets that only
+ * the destination's hosts get, and no page shows them again.
  */
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -35,7 +35,7 @@ export function UploadCertificate({ owner, name, hosts, onDone, onClose }: Uploa
   const store = async (): Promise<void> => {
     const values = await valuesOf(kind, files)
     const all = Object.entries({ ...values, ...(passphrase === '' ? {} : { passphrase }) })
-    // It throws if the files cannot be used, before anything is stored.
+    // The call throws if the files cannot be used, before anything is stored.
     await call('checkCertificate', Object.fromEntries(all))
     for (const [field, value] of all) await setSecret({ name: `${name}-${field}`, value, for: grants })
     onDone(Object.fromEntries(all.map(([field]) => [field, `\${secret:${name}-${field}}`])))

@@ -22,9 +22,9 @@ export interface Editing {
 }
 
 /**
- * Returns a function for a change that comes after a wait, such as for the vault. It changes the text as it
- * is then, since the user may have typed on, and returns the result. The form shows it at once: the next
- * letter in any field replaces the text that the form shows.
+ * Returns a function for a change that comes after a wait, such as for the vault. It changes the text that is
+ * there by then, since the user may have typed on, and returns the result. The form shows the result at once,
+ * since the next letter in any field replaces the text that the form shows.
  */
 export function useLateChange(editing: Editing): (changed: (text: string) => string) => string {
   const latest = useRef(editing)
@@ -64,7 +64,10 @@ export interface Start {
   readonly versions: Versions
 }
 
-/** The browser's copy: a draft, and what it started from. Copies of earlier versions lack the latter. */
+/**
+ * The browser's copy: a draft, and what it started from. Copies of earlier versions of Sluice have only the
+ * draft.
+ */
 export interface Kept {
   readonly draft: Draft
   readonly from: Start | null
@@ -72,7 +75,8 @@ export interface Kept {
 
 /**
  * Brings a kept draft up to date. A text that was not edited here takes the current text of the server. An
- * edited or new one keeps the version that it started from, so that saving it shows both in a conflict.
+ * edited or new text keeps the version that it started from, so that saving it shows a conflict if others
+ * have saved meanwhile.
  */
 export function restored({ draft, from }: Kept, start: Start): Start {
   if (from === null) return { draft, versions: start.versions }
@@ -129,7 +133,7 @@ function versionsIn(value: unknown): Versions {
   return Object.fromEntries(known.filter(([, version]) => typeof version === 'number'))
 }
 
-/** The texts that a draft is compared with: the stored resources, and for a new one its own text. */
+/** The texts that a draft is compared with: the stored resources, and for a new resource its own text. */
 export type StartOf = (draft: Draft) => Start
 
 /** The versions that differ from the current ones, each with the name of its resource. */

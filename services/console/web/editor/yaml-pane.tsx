@@ -72,8 +72,8 @@ export function YamlButton({ yaml, disabled = false }: YamlButtonProps): ReactEl
 type Editings = { readonly [kind in Kind]: Editing }
 
 /**
- * The draft that the forms show. While a text cannot be shown, say in the middle of typing YAML, its form
- * stays as it was before, and is read only.
+ * The draft that the forms show. While a text cannot be shown, for example because somebody types YAML, its
+ * form stays as it was before, and is read only.
  */
 export function useShownInForms(draft: Draft, editings: Editings): Editings {
   const readable = useRef<{ [kind in Kind]?: string }>({})

@@ -6,7 +6,7 @@ export type SyncView = SyncsPage['syncs'][number]
 
 export interface Glance {
   readonly deliveredToday: number
-  /** False if some of today's runs are not known any more. */
+  /** False if some of today's runs are unknown. */
   readonly isWhole: boolean
   /** The syncs whose last run failed, or delivers nothing. */
   readonly failing: readonly string[]
@@ -42,7 +42,7 @@ function mostBehind(syncs: readonly SyncView[]): Glance['behind'] {
 
 const MOVING: ReadonlySet<string> = new Set(['queued', 'running'])
 
-/** The syncs with a run under way, those that send first. */
+/** The syncs with a run under way. Syncs that send come first. */
 export function movingOf(syncs: readonly SyncView[]): readonly SyncView[] {
   const moving = syncs.filter(({ lastRun }) => lastRun !== null && MOVING.has(lastRun.status))
   const rank = ({ lastRun }: SyncView): number => (lastRun?.status === 'running' ? 0 : 1)

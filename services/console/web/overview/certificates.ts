@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000
 /** This is enough time to renew a certificate. */
 const SOON_MS = 30 * DAY_MS
 
-/** For each side, the certificate that ends first, over all syncs that send to the destination. */
+/** For each side, the certificate that expires first, over all syncs that send to the destination. */
 export function certificatesAt(destination: string, syncs: readonly SyncView[]): readonly Certificate[] {
   const first = new Map<Certificate['side'], Certificate>()
   for (const sync of syncs)

@@ -71,7 +71,7 @@ interface LineProps {
   readonly isSending: boolean
 }
 
-/** These need no reason. */
+/** States with these colours need no reason. */
 const CALM: ReadonlySet<string> = new Set(['good', 'calm'])
 
 /** The ends of certificates are shown in days, so an hourly update is enough. */

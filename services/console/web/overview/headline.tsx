@@ -68,7 +68,7 @@ function roughly(ms: number): string {
   return `${Math.floor(ms / DAY_MS)} days`
 }
 
-/** With more runs under way, the list of syncs has the others. */
+/** If more runs are under way, the list of syncs shows the rest. */
 const MAX_MOVING = 5
 const MAX_NEXT = 5
 

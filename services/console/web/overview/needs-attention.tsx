@@ -15,7 +15,7 @@ import { Badge } from '../ui/status.tsx'
 type SyncView = SyncsPage['syncs'][number]
 
 /**
- * Lists held and failed runs, runs of which nothing arrives, cancelled ones that left rows, requests for runs
+ * Lists held and failed runs, runs of which nothing arrives, cancelled runs that left rows, requests for runs
  * that were refused, runs that wait for a person, and rows that were not delivered.
  */
 export const NeedsAttention = memo(function NeedsAttention({

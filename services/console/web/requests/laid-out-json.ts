@@ -21,7 +21,7 @@ export function laidOutJson(text: string, isCut = false): string | null {
   }
 }
 
-/** The same as a hook. A long text takes a moment: the result is null until then. */
+/** Does the same as a hook. A long text takes a moment: the result is null until then. */
 export function useLaidOutJson(text: string, isCut = false): string | null {
   const isShort = text.length <= MAX_AT_ONCE
   const short = useMemo(() => (isShort ? laidOutJson(text, isCut) : null), [isShort, isCut, text])
@@ -70,7 +70,7 @@ function* layingOut(text: string, isCut: boolean): Generator<undefined, string |
   return laidOut
 }
 
-/** An open object or list, with the kind of token that may come next. */
+/** Matches the start of an object or list, with the start of a token that may come next. */
 const BEGINS_AS_JSON = /^\s*(?:\{\s*"|\[\s*["\d[{\-tfn])/
 
 function isJson(text: string): boolean {

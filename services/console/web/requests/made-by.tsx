@@ -18,7 +18,7 @@ interface MadeByProps {
 /** A longer template is cut off here. */
 const MAX_CHARACTERS = 20_000
 
-/** It is open after an error, else closed, since a template may be large. */
+/** The template is open after an error, otherwise closed, since it may be long. */
 export function MadeBy({ attempt }: MadeByProps): ReactElement {
   const [isOpen, setOpen] = useState(attempt.error !== null)
   return (

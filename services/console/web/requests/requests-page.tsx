@@ -66,7 +66,7 @@ function Found({ filter, open }: FoundProps): ReactElement {
   )
 }
 
-/** The newest come first, and the server has more of them, so no column sorts. */
+/** The server sends the newest requests first, page by page, so no column sorts. */
 const COLUMNS: readonly DataColumn<AttemptView>[] = [
   { name: 'Request', looks: 'request-what', cell: attempt => <OpenButton attempt={attempt} /> },
   { name: 'Status', cell: ({ status }) => <HttpStatus status={status} /> },

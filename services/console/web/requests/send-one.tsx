@@ -14,7 +14,7 @@ interface SendOneProps {
   readonly sync: string
   readonly rowKey: string
   readonly trigger: AttemptView['trigger']
-  /** The draft of the sync and of what it uses. Absent for a sync that is saved like this. */
+  /** The draft of the sync and of what it uses. Absent for the saved sync. */
   readonly documents?: readonly { readonly file: string; readonly yaml: string }[]
 }
 

@@ -40,7 +40,7 @@ interface FixProps {
   readonly isOnItsPage?: boolean
 }
 
-/** Nothing if no button can mend it. */
+/** Shows nothing if no button can mend the health. */
 export function HealthFix({ health: { fix }, isOnItsPage = false }: FixProps): ReactElement | null {
   const may = useMay('secrets')
   const client = useQueryClient()

@@ -2,7 +2,7 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback } from 'react'
 
-/** Rejects like the promise of the run. */
+/** The function rejects if the promise of the run rejects. */
 export function useGoToRun(): (asked: Promise<{ readonly id: string }>) => Promise<void> {
   const navigate = useNavigate()
   return useCallback(

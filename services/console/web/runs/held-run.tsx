@@ -67,7 +67,7 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
 
 type Held = NonNullable<RunView['held']>
 
-/** The run would send to another destination than the one with the sync's rows. */
+/** Shows that the run would send to another destination than the destination that has the sync's rows. */
 function ChangedDestination({ run, held }: { readonly run: RunView; readonly held: Held }): ReactElement {
   const may = useMay('approve')
   const mayForget = useMay('operate')

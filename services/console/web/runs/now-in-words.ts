@@ -14,7 +14,7 @@ export const PHASE_NAMES: { readonly [phase in Phase]: string } = {
   finishing: 'Finishing',
 }
 
-/** A sentence about what a run does that is not over. */
+/** A sentence about the present work of a run that has not ended. */
 export function nowInWords(run: RunView): string {
   const { status, restoring, phases = [], rowsRead } = run
   if (status === 'queued') return 'It waits for its turn.'

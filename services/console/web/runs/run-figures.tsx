@@ -80,5 +80,5 @@ function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): R
 const timesOf = (buckets: readonly FiguresBucket[]): readonly number[] =>
   buckets.map(({ at }) => Date.parse(at))
 
-/** Axes of small numbers have marks between them, which say nothing of requests. */
+/** An axis of small numbers has marks at fractions, which mean nothing for requests and get no text. */
 const inWhole = (value: number): string => (Number.isInteger(value) ? count(value) : '')

@@ -93,7 +93,7 @@ export function RunsTable({
   )
 }
 
-/** The newest come first, and the server has more of them, so no column sorts. */
+/** The server sends the newest runs first, page by page, so no column sorts. */
 const COLUMNS: readonly DataColumn<RunView>[] = [
   {
     name: 'State',

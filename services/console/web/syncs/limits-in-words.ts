@@ -31,7 +31,7 @@ export function rateInWords({ requests, per }: Rate): string {
 const isRate = (fields: Fields): fields is Fields & Rate =>
   isNumber(fields['requests']) && typeof fields['per'] === 'string'
 
-/** A number may be written with a \`${NAME}\` in the files of a project. */
+/** A number may be written as `${NAME}` in the files of a project. */
 function isNumber(value: unknown): value is number | string {
   return typeof value === 'number' || typeof value === 'string'
 }

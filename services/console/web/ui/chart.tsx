@@ -16,12 +16,12 @@ export interface ChartLine {
 
 /** `times` and `lines` stay the same objects as long as their values do. */
 interface ChartProps {
-  /** The words above the chart. People who cannot see it have these alone. */
+  /** The words above the chart. They are all that screen readers read. */
   readonly label: string
   /** Instants in ms, in order. */
   readonly times: readonly number[]
   readonly lines: readonly ChartLine[]
-  /** `bars` stand on each other, the first line at the bottom. */
+  /** With `bars`, the bars of the lines are stacked, with the first line at the bottom. */
   readonly kind?: 'lines' | 'bars'
   readonly inWords: (value: number) => string
 }
@@ -83,7 +83,7 @@ const clockOf = (ms: number): string => new Date(ms).toLocaleTimeString('en-GB')
 interface PlotProps extends Required<Omit<ChartProps, 'label'>> {
   readonly place: RefObject<HTMLDivElement | null>
   readonly legend: RefObject<HTMLUListElement | null>
-  /** Another shape wants another plot. Other values only change the plot that is there. */
+  /** If the shape changes, a new plot replaces the present one. Other values only change the present plot. */
   readonly shape: string
   readonly onPointed: (pointed: Pointed | null) => void
 }
@@ -110,7 +110,9 @@ function usePlot(props: PlotProps): void {
   useEffect(() => plot.current?.setData(dataOf({ times, lines, kind })), [kind, lines, times])
 }
 
-/** The library's columns: instants in seconds, then each line. Of bars, the highest sum is drawn first. */
+/**
+ * The library's columns: instants in seconds, then each line. Bars are sums, and the highest is drawn first.
+ */
 function dataOf({ times, lines, kind }: Pick<PlotProps, 'times' | 'lines' | 'kind'>): UPlot.AlignedData {
   const seconds = times.map(time => time / 1_000)
   if (kind === 'lines') return [seconds, ...lines.map(({ values }) => [...values])]
@@ -172,7 +174,7 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
   }
 }
 
-/** A bar stands around its instant, so the first and the last need half a bar's width more. */
+/** A bar is drawn around its instant, so the axis needs half a bar more at either end. */
 function withWholeBars({ data: [times] }: UPlot, first: number, last: number): UPlot.Range.MinMax {
   const half = ((times[1] ?? first + 1) - (times[0] ?? first)) / 2
   return [first - half, last + half]

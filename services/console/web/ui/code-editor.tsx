@@ -85,8 +85,9 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
   }
   if (language === 'yaml') return [closeBrackets(), yaml()]
   const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
-  // Its help fits HTML, and neither `row.` nor the braces of JSON. Where both languages meet, quotes that
-  // close by themselves are left over, so a template closes its own braces alone.
+  // Liquid's own completion fits HTML, but neither `row.` nor the braces of JSON. Quotes that close by
+  // themselves would be left over where Liquid and another language meet, so only the braces of templates
+  // close.
   const { language: parsed } = liquid(base === undefined ? {} : { base })
   const completes = parsed.data.of({ autocomplete: liquidCompletion(words, language === 'json') })
   return [LIQUID_EDITING, parsed, completes]
@@ -153,7 +154,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
     const editor = view.current
     if (editor === null) return
     const shown = editor.state.doc.toString()
-    // An older text of this editor comes back. Newer ones are on their way.
+    // An older text of this editor comes back. Newer texts are on their way.
     if (shown !== value && left.current.has(value)) return
     left.current.clear()
     if (shown !== value) editor.dispatch({ changes: changeBetween(shown, value) })

@@ -5,7 +5,8 @@ import { Button } from './button.tsx'
 import { ServerMessage } from './server-message.tsx'
 
 /**
- * No first screen shows a dialog. The first one of a page opens at once, since its script is there by then.
+ * No first screen shows a dialog. Its script is loaded after this time, so the first dialog of a page opens
+ * at once.
  */
 const LOAD_AFTER_MS = 1_000
 const Modal = lazy(async () => ({ default: (await import('./modal.tsx')).Modal }))

@@ -47,7 +47,7 @@ export function localField(iso: string): string {
   return new Date(at.getTime() - at.getTimezoneOffset() * MINUTE).toISOString().slice(0, 19)
 }
 
-/** The instant of such a field. Undefined if it is empty. */
+/** The instant in the text of a date and time field. Undefined if the text is empty. */
 export function timeOfField(text: string): string | undefined {
   const at = new Date(text)
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString()

@@ -1,6 +1,6 @@
 /**
  * The place of an unsaved text in the browser's storage. Each tab has its own, so that two tabs with the same
- * editor keep both texts. A tab takes over the text of one that is gone: closed, crashed, or loaded again.
+ * editor keep both texts. A tab takes over the text of a tab that is gone: closed, crashed, or loaded again.
  */
 import { useEffect, useState } from 'react'
 import { storedNames } from './storage.ts'
@@ -97,7 +97,8 @@ function saidIn(data: unknown): Said | null {
 }
 
 /**
- * A tab remembers its places when it is loaded again. A copy of the tab has them, too, and finds them held.
+ * A tab remembers its places when it is loaded again. A duplicated tab remembers the same places, but the
+ * first tab holds them.
  */
 function ownPlace(name: string): string | null {
   try {

@@ -19,8 +19,8 @@ export function liquidAt(before: string): 'output' | 'tag' | null {
 const textBefore = (state: EditorState, at: number): string => state.sliceDoc(Math.max(0, at - MAX_TAG), at)
 
 /**
- * Closes `{{` and `{%` as they are typed, anywhere in the text, and types over what it closed. So a tag that
- * somebody types completely is just what they typed.
+ * Closes `{{` and `{%` as they are typed, anywhere in the text. If the user types the closing part, too, it
+ * replaces the part that was added.
  */
 const typing = EditorView.inputHandler.of((view, from, to, text) => {
   if (from !== to || view.state.readOnly || view.composing) return false
@@ -88,7 +88,7 @@ export const TAGS: { readonly [name: string]: string } = {
   capture: 'capture ${name} %}${}{% endcapture',
   comment: 'comment %}${}{% endcomment',
 }
-/** Tags between others, or at the end of others. */
+/** Tags inside a block, or at its end. */
 const PARTS = ['else', 'elsif', 'when', 'endfor', 'endif', 'endunless', 'endcase', 'endcapture', 'break']
 
 /**
@@ -122,7 +122,7 @@ export function liquidCompletion(words: readonly string[], isJson: boolean): Com
   }
 }
 
-/** True if a text of JSON is open at the end of the line. Quotes in Liquid count for nothing. */
+/** True if a text of JSON is open at the end of the line. Quotes in Liquid do not count. */
 export function isQuoted(before: string): boolean {
   const line = before.slice(before.lastIndexOf('\n') + 1)
   const plain = line.replaceAll(/\{\{.*?\}\}|\{%.*?%\}/g, '').replaceAll(/\\./g, '')

@@ -1,6 +1,6 @@
 /**
- * A list of any length. A long one scrolls within a box, of which only what is in sight is made. The rest
- * keeps its place, by the heights that its items had, or that they are expected to have.
+ * A list of any length. A long list scrolls within a box, and only the visible items are rendered. The other
+ * items keep their space: by the heights that they had, or by an estimate.
  */
 import {
   defaultRangeExtractor,
@@ -20,9 +20,9 @@ import {
   type RefObject,
 } from 'react'
 
-/** A list that is shorter is made as a whole, so that the browser can search it. */
+/** A shorter list is rendered as a whole, so that the browser can search it. */
 const LONG = 40
-/** The items that are made beyond the box, on either side. */
+/** The items that are rendered beyond the box, on either side. */
 const BEYOND = 8
 
 export interface LongListProps<T> {
@@ -33,7 +33,7 @@ export interface LongListProps<T> {
   readonly children: (item: T) => ReactElement
 }
 
-/** By these the library measures an item. */
+/** The library measures an item by these properties. */
 interface Placed {
   readonly 'data-index'?: number
   readonly ref?: Ref<Element>
@@ -41,7 +41,7 @@ interface Placed {
 
 interface Shown {
   readonly items: readonly ReactElement[]
-  /** The heights of what is not made, in pixels. */
+  /** The heights of the items that are not rendered, in pixels. */
   readonly before: number
   readonly after: number
   readonly onFocus: (event: FocusEvent) => void
@@ -49,7 +49,7 @@ interface Shown {
 
 function useShown<T>(box: RefObject<HTMLElement | null>, list: LongListProps<T>): Shown {
   const { items, height, children } = list
-  // An item with the focus is made, wherever the box is scrolled to.
+  // An item with the focus is rendered, wherever the box is scrolled to.
   const focused = useRef(-1)
   const isLong = items.length > LONG
   const virtual = useVirtualizer({
@@ -90,8 +90,8 @@ function useShown<T>(box: RefObject<HTMLElement | null>, list: LongListProps<T>)
 }
 
 /**
- * The browser tells the heights of the box and of its items with the next frame. To read one before would lay
- * out all of the page, within the task that makes it.
+ * The browser tells the heights of the box and of its items with the next frame. To read a height sooner
+ * would lay out the whole page, within the task that renders it.
  */
 function observeBox(
   { scrollElement: box }: Virtualizer<HTMLElement, Element>,
@@ -133,7 +133,7 @@ interface TableProps<T> extends BoxProps<T> {
   readonly head: ReactNode
 }
 
-/** The same as a table. On a narrow screen each row becomes a card. */
+/** Shows a list as a table. On a narrow screen each row becomes a card. */
 export function LongTable<T>({ label, className = '', head, ...list }: TableProps<T>): ReactElement {
   const box = useRef<HTMLDivElement>(null)
   const { items, before, after, onFocus } = useShown(box, list)

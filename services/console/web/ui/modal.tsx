@@ -26,7 +26,7 @@ export function Modal({ title, onClose, children, wide }: ModalProps): ReactElem
       closeButtonProps={{ 'aria-label': 'Close' }}
       transitionProps={{ duration: 0 }}
       overlayProps={{ transitionProps: { duration: 0 } }}
-      // It would lock the page by a `<style>`, and the focus goes back by dialog.tsx.
+      // The lock would need a `<style>`, which the policy forbids. dialog.tsx gives the focus back.
       lockScroll={false}
       returnFocus={false}
     >

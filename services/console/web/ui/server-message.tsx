@@ -10,7 +10,7 @@ import { messageParts } from './message-parts.ts'
 interface MessageProps {
   readonly text: string
   /**
-   * True for the error of an attempt, which may have words of the API. Times in these stay as they were said.
+   * True for the error of an attempt, which may have words of the API. Times in these words are not changed.
    */
   readonly quotes?: boolean
 }

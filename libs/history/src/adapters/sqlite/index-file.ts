@@ -30,7 +30,7 @@ export class IndexFile {
 
   /**
    * Calls `onRenew` with the reason when it replaces a file. Throws `conflict` if another process has the
-   * file, and `disk`.
+   * file, and `disk` if the disk is full or fails.
    */
   constructor(path: string, onRenew: (why: string) => void) {
     this.path = path
@@ -67,7 +67,7 @@ export class IndexFile {
         this.#db.exec('COMMIT')
         return result
       } catch (error) {
-        // SQLite has ended some transactions by itself.
+        // SQLite rolls some transactions back by itself.
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         throw error
       }
@@ -135,8 +135,8 @@ function openFile(path: string): DatabaseSync {
   const db = new DatabaseSync(path)
   try {
     if (isNew) chmodSync(path, OWNER_ONLY)
-    // One process has the file. Without a sync at each commit a power cut may take the last batches back,
-    // with the positions after them.
+    // Only one process uses the file. Commits are not synced one by one, so a power cut may undo the last
+    // batches together with their positions.
     db.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB};
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA temp_store = MEMORY;`)

@@ -5,8 +5,9 @@
  * - A search by a text that few errors have reads the attempts of each such error.
  * - Any other search reads the attempts of each kind that its filters choose.
  *
- * If very many errors may have the text, or bodies are searched, the attempts that match otherwise are looked
- * at one after the other, the newest first. After two seconds the page ends, and the next one goes on there.
+ * If very many errors may have the text, or bodies are searched, the search looks one by one at the attempts
+ * that match its other filters, the newest first. After two seconds the page ends, and the next page goes on
+ * there.
  */
 import { setImmediate } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
@@ -154,7 +155,7 @@ export class IndexSearch {
     const { key } = this.#search
     const ids = JSON.stringify(kinds.map(({ id }) => id))
     if (key !== null) {
-      // A key has few attempts that do not match otherwise.
+      // A key has few attempts, so attempts of the key that do not match cost little.
       const list = errors === null ? '' : 'AND a.error IN (SELECT value FROM json_each(?))'
       return [...new Set(kinds.map(({ life }) => life))].map(life => ({
         from: `keyed w CROSS JOIN attempt a ON a.id = w.id WHERE w.hash = ? AND a.kind IN (SELECT value FROM json_each(?))

@@ -27,7 +27,7 @@ export function connectionFault(error: unknown, text: string): ConnectionFault {
     return { words: `Type ${lacking.join(', ').replace(/, ([^,]*)$/, ' and $1')} first.`, said: null }
   const port = parts.port || DEFAULT_PORTS[type]
   const words = FAULTS.find(([pattern]) => pattern.test(said))?.[1]({ host, port, user, database })
-  // The server's advice is for its operator. The page has a field for it.
+  // The server's message about a missing secret advises its operator. The page has a field for the secret.
   if (words !== undefined) return { words, said: /^The secret /.test(said) ? null : said }
   const [detail] = error instanceof ApiError ? error.details : []
   return { words: detail?.message ?? said, said: null }

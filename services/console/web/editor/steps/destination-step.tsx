@@ -264,7 +264,8 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
 }
 
 /**
- * The fields with the servers that get the secrets of OAuth 2 and of TLS: the API, and those of its tokens.
+ * The fields with the servers that get the secrets of OAuth 2 and of TLS: the API, and the servers of its
+ * tokens.
  */
 const SERVERS = [['baseUrl'], ['auth', 'oauth2', 'tokenUrl'], ['auth', 'oauth2', 'refreshUrl']]
 

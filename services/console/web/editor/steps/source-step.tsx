@@ -97,7 +97,7 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
   )
 }
 
-/** The source as one of another type: it keeps only what fits the type, and a name that somebody chose. */
+/** Changes a source to another type. It keeps only what fits the type, and a name that somebody chose. */
 export function ofType(text: string, type: string, taken: readonly string[]): string {
   const before = textAt(text, ['type']) || 'duckdb'
   let changed = withValue(text, ['type'], type)

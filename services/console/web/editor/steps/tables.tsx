@@ -25,7 +25,7 @@ interface BrowserProps {
   readonly onChoose: (rows: ChosenRows) => void
 }
 
-/** What the source holds, each by one click. */
+/** Shows what the source holds. A click chooses the rows of a table or file. */
 export function SourceBrowser(props: BrowserProps): ReactElement | null {
   if (isServerType(textAt(props.source, ['type']))) return <Tables {...props} />
   return isFolder(props.source) ? <Files {...props} /> : null

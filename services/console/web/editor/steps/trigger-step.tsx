@@ -150,8 +150,8 @@ function OneTrigger(props: OneTriggerProps): ReactElement {
 }
 
 /**
- * The text with a request for this trigger: the one that was there before, or one that begins with what the
- * others have.
+ * The text with a request for this trigger: the request that was there before, or a new request that begins
+ * with what the other triggers have.
  */
 function withOwn({ editing, trigger, columns, keys, left }: OneTriggerProps): string {
   const { text } = editing
@@ -171,7 +171,7 @@ function withOwn({ editing, trigger, columns, keys, left }: OneTriggerProps): st
   return withValue(text, path, { method: 'PUT', path: pathOfOne(of, key), ...own })
 }
 
-/** With the batch, a template changes that nobody has edited. */
+/** Switching the batch also rewrites a template that nobody has edited. */
 function Batch({ editing, path }: PartProps): ReactElement {
   const isOn = valueAt(editing.text, [...path, 'batch']) !== undefined
   const json = [...path, 'body', 'json']
