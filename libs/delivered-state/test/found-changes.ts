@@ -74,6 +74,20 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is not discarded by an entry of an earlier run, since it has changed after that', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'rejected')
+      await played.run(ONE.replace('10', '11'))
+      await played.feedRetry('1', entryOf('added', 'rejected', { run: 1, seq: 0 }))
+      await played.state.commit()
+      const discard = { kind: 'discard', key: null, status: null } as const
+      const edited = await played.diff(ONE.replace('10', '12'), { purpose: discard })
+      expect(edited.changes).toEqual([])
+      const same = await played.diff(ONE.replace('10', '11'), { purpose: discard })
+      expect(same.changes).toMatchObject([{ op: 'settled', settledState: 'present', muted: null }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('is not passed over once another op is needed, though the row is the same', async () => {
       const played = await Played.open(harness())
       const edited = ONE.replace('10', '11')
@@ -289,6 +303,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       })
       await played.state.feed({ partition: 0, changes: { records: [place(0), place(1)], nextOffset: 2 } })
       await played.feedRetry('1', entryOf('added', 'rejected', { run: 1, seq: 0 }))
+      await played.state.commit()
       await played.state.commit()
       const again = await played.diff(ONE)
       // Delivered, and an entry that is left over from before is ended.
