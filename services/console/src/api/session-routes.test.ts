@@ -16,7 +16,10 @@ import { listen } from '../../test/test-listener.ts'
 const DEFINITION = sampleDefinition({})
 const TOKENS = {
   ...{ write: 'write-token-0123', read: 'read-token-0123' },
-  named: [{ name: 'ann', value: 'a-token-of-anns-own', roles: new Set(['run'] as const) }],
+  named: [
+    { name: 'ann', value: 'a-token-of-anns-own', roles: new Set(['run'] as const) },
+    { name: 'bob', value: 'a-token-of-bobs-own', roles: new Set(['read', 'run'] as const) },
+  ],
 }
 const WITH_TOKENS: Access = { kind: 'tokens', tokens: TOKENS }
 const BEHIND_TLS: Access = { ...WITH_TOKENS, publicOrigin: 'https://sluice.example.com' }
@@ -118,6 +121,12 @@ describe('a browser', () => {
     }
     expect(await statuses(reader)).toEqual([200, 403, 403])
     expect(await statuses(ann)).toEqual([403, 503, 403])
+    // The route of replays also serves dry runs, for which `read` is enough.
+    const replay = `/api/v1/syncs/${DEFINITION.sync.name}/replay`
+    const asBob = { headers: { ...own(), cookie: await logIn('a-token-of-bobs-own') } }
+    const body = { run: '01ARZ3NDEKTSV4RRFFQ69G5FAV' }
+    expect((await ask('POST', replay, { ...asBob, body })).status).toBe(403)
+    expect((await ask('POST', replay, { ...asBob, body: { ...body, dryRun: true } })).status).not.toBe(403)
     const session = await ask('GET', '/api/v1/session', { headers: { ...own(), cookie: ann } })
     expect(await session.json()).toMatchObject({ name: 'ann', roles: ['run'] })
   })
