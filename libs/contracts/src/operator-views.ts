@@ -1,4 +1,4 @@
-/** The JSON of commands for operators: the topics and rights that Kafka needs, and the checks of `doctor`. */
+/** The JSON of commands for operators: topics and rights on Kafka, and the checks of `doctor`. */
 import { z } from 'zod'
 import { count } from './views/run-parts.ts'
 

@@ -235,7 +235,7 @@ async function signed(
     const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
       [oauth.modifyAssertion]: (header, payload) => {
         Object.assign(payload, claims)
-        // Servers know the older name of the algorithm, which FAPI 2.0 uses, too.
+        // Servers know this algorithm by its older name, EdDSA. FAPI 2.0 also uses that name.
         if (header['alg'] === 'Ed25519') header['alg'] = 'EdDSA'
       },
     })

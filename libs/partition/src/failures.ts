@@ -205,7 +205,7 @@ export class Suspensions {
     this.#options = options
   }
 
-  /** Suspends the place. The same reason is logged once, however often the sync fails for it. */
+  /** Suspends the partition, or the whole sync for null. Logs a reason only once, however often it recurs. */
   failed(place: number | null, error: unknown): void {
     const { stage, sync, logger } = this.#options
     const reason = messageOf(error)

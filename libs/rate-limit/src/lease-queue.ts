@@ -106,8 +106,9 @@ export interface LeaseQueue extends AsyncDisposable {
 }
 
 /**
- * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters outside
- * a lane's front. Disposing rejects the requests that still wait, and leaves the limit open.
+ * Makes the queue of one process over its rate limit. The first waiters of a lane are its front. The others
+ * wait in the queue that `admit` makes. Disposing rejects the requests that still wait, and leaves the limit
+ * open.
  */
 export function createLeaseQueue(
   limit: RateLimit,

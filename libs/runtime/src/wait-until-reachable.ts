@@ -17,8 +17,9 @@ export interface Awaited {
 }
 
 /**
- * Tries until the server answers, and logs each failure. Rejects with `unreachable` and the address after
- * `timeoutMs`, with the signal's reason when aborted, and at once with an error that is not retryable.
+ * Tries until the server answers, and logs each failure. After `timeoutMs` it rejects with `unreachable`,
+ * which names the address. If aborted, it rejects with the signal's reason. An error that is not retryable
+ * rejects at once.
  */
 export async function waitUntilReachable(
   awaited: Awaited,

@@ -49,7 +49,7 @@ export interface SqliteLogOptions {
    * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
-  /** After this many written bytes, a thread of its own writes to the file. Default 4 MB. */
+  /** Once this many bytes were written, a separate thread does the writing. Default 4 MB. */
   readonly threadAfterBytes?: number
 }
 

@@ -84,8 +84,9 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   /**
-   * Takes the address that the browser came back to, once. `by` is the name of the person. Throws `config`
-   * for an address that does not end a login of this holder, and the errors of the destination's server.
+   * Finishes the login to whose address the browser came back. Each address works only once. `by` is the name
+   * of the person. Throws `config` if no pending login of this holder has this address, and the errors of the
+   * destination's server.
    */
   async finish(
     redirected: URL,

@@ -117,7 +117,7 @@ interface PartProps {
 
 function StatusField({ editing, path }: PartProps): ReactElement {
   const { change } = editing
-  // A list of statuses is a list of numbers, too.
+  // The YAML has statuses as numbers, also in a list.
   const typed = (text: string): void => {
     const value = valueAt(text, path)
     const numbers = Array.isArray(value) ? value.map(numberOf) : numberOf(value)

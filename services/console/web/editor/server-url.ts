@@ -23,7 +23,10 @@ const NOTHING: ServerParts = { host: '', port: '', database: '', user: '' }
 const SERVER_URL =
   /^(?:postgres(?:ql)?|mysql|mariadb):\/\/(?:([^@/:]*|\$\{secret:[^}]*\})@)?(\[[^\]]*\]|[^:/@?#[\]]*)(?::(\d*))?(?:\/([^/?#]*))?$/
 
-/** Reads a URL, which may lack parts. Null for a text that these parts cannot express, such as a password. */
+/**
+ * Reads a URL, which may lack parts. Null if it has something that these parts cannot hold, such as a
+ * password.
+ */
 export function serverParts(url: string): ServerParts | null {
   if (url === '') return NOTHING
   const found = SERVER_URL.exec(url)
