@@ -5,12 +5,12 @@
  * R8, R14).
  */
 import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { startScriptedApi, type ScriptedAnswer } from '@sluice/testkit/scripted-api'
 import { manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { projectFolder } from '../e2e/project-folder.ts'
+import { killWhileItSends } from './killed-run.ts'
 
 /** Projects played at a time. They mostly wait for the API. */
 const SIDE_BY_SIDE = 3
@@ -92,16 +92,8 @@ describe('runs of batches whose rows have outcomes of their own, killed one afte
       const yaml = peopleYaml({ destination, sync: SETTINGS, triggers: `\n  added: { ${ADDED} }` })
       const files = { 'project.yaml': yaml, 'people.csv': manyPeople(ROWS) }
       await using project = await projectFolder({ files, env: { API_URL: server.url } })
-      for (let kill = 1; kill <= KILLS; kill += 1) {
-        const before = server.requests.length
-        const child = project.start('run', SYNC)
-        const closed = once(child, 'close')
-        // Kills that come before anything is rendered are deaths, and the third gives up a row.
-        await Promise.race([server.waitFor(before + 1), closed])
-        const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
-        await closed
-        clearTimeout(timer)
-      }
+      for (let kill = 1; kill <= KILLS; kill += 1)
+        await killWhileItSends(project, server, random.below(KILLED_WITHIN_MS))
       isSlow = false
       await project.write('project.yaml', yaml.replace('requests: 60', 'requests: 2000'))
       const bad = Array.from({ length: ROWS }, (_, index) => index + 1).filter(BatchApi.isBad)

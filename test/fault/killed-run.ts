@@ -146,14 +146,7 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
         const files = { 'project.yaml': peopleYaml(sync), 'people.csv': manyPeople(TRIED_ROWS) }
         await using project = await projectFolder({ files, env: { API_URL: api.url } })
         for (let kill = 1; kill <= kills; kill += 1) {
-          const before = api.requests.length
-          const child = project.start('run', SYNC)
-          const closed = once(child, 'close')
-          // Kills that come before anything is rendered are deaths, and the third gives up a row.
-          await Promise.race([api.waitFor(before + 1), closed])
-          const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
-          await closed
-          clearTimeout(timer)
+          await killWhileItSends(project, api, random.below(KILLED_WITHIN_MS))
         }
         expect(await project.run(SYNC), seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
         expect(new Set(api.requests.map(({ url }) => url)).size, seen).toBe(TRIED_ROWS)
@@ -178,6 +171,24 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
       },
     )
   })
+}
+
+/**
+ * Starts a run, and kills its process this long after its first request, if it has not ended by itself. Kills
+ * that come before anything is rendered are deaths, and the third gives up a row.
+ */
+export async function killWhileItSends(
+  project: ProjectFolder,
+  api: ScriptedApi,
+  afterMs: number,
+): Promise<void> {
+  const before = api.requests.length
+  const child = project.start('run', SYNC)
+  const closed = once(child, 'close')
+  await Promise.race([api.waitFor(before + 1), closed])
+  const timer = setTimeout(() => child.kill('SIGKILL'), afterMs)
+  await closed
+  clearTimeout(timer)
 }
 
 /** Kills the process once the API has read that many requests. */

@@ -1,4 +1,4 @@
-/** What a folder has while a backup is restored, at each step at which the process may be killed. */
+/** A folder keeps one whole log, with its keys, at whatever step of a restore the process is killed. */
 import {
   chmodSync,
   copyFileSync,

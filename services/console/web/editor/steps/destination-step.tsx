@@ -9,6 +9,7 @@ import { OAuthFields } from '../oauth-fields.tsx'
 import { isAbsent, ModeField, SelectField } from '../select-field.tsx'
 import { DurationField } from '../unit-fields.tsx'
 import { UploadCertificate, type TlsReferences } from '../upload-certificate.tsx'
+import { TlsSecret } from '../tls-secrets.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -217,42 +218,16 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
           onClose={() => setUploads(null)}
         />
       )}
-      <SecretField
+      <TlsSecret
         editing={editing}
-        path={['tls', 'ca']}
-        label="Authority (PEM)"
-        suggested={`${name}-ca`}
+        field="ca"
         hosts={hosts}
         hint="For a server whose certificate no public authority has signed."
       />
-      <SecretField
-        editing={editing}
-        path={['tls', 'cert']}
-        label="Client certificate (PEM)"
-        suggested={`${name}-cert`}
-        hosts={hosts}
-      />
-      <SecretField
-        editing={editing}
-        path={['tls', 'key']}
-        label="Its key (PEM)"
-        suggested={`${name}-key`}
-        hosts={hosts}
-      />
-      <SecretField
-        editing={editing}
-        path={['tls', 'pfx']}
-        label="Or both in a PKCS #12 file (Base64)"
-        suggested={`${name}-pfx`}
-        hosts={hosts}
-      />
-      <SecretField
-        editing={editing}
-        path={['tls', 'passphrase']}
-        label="Passphrase of the key or file"
-        suggested={`${name}-passphrase`}
-        hosts={hosts}
-      />
+      <TlsSecret editing={editing} field="cert" hosts={hosts} />
+      <TlsSecret editing={editing} field="key" hosts={hosts} />
+      <TlsSecret editing={editing} field="pfx" hosts={hosts} />
+      <TlsSecret editing={editing} field="passphrase" hosts={hosts} />
       <SwitchField
         editing={editing}
         path={['tls', 'insecure']}

@@ -4,15 +4,7 @@ import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
 import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
-import {
-  ChoiceField,
-  Labelled,
-  NAME_HINT,
-  problemAt,
-  SecretField,
-  SwitchField,
-  TextField,
-} from '../fields.tsx'
+import { ChoiceField, Labelled, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import {
   DEFAULT_PORTS,
   grantFor,
@@ -25,6 +17,7 @@ import {
 } from '../server-url.ts'
 import { KeptSecretField, type KeepSecret } from '../kept-secret-field.tsx'
 import { SelectField } from '../select-field.tsx'
+import { TlsSecret } from '../tls-secrets.tsx'
 import { UploadCertificate } from '../upload-certificate.tsx'
 import { TYPED_MS } from '../model-rows.ts'
 import { namesOf } from '../reused.ts'
@@ -280,13 +273,7 @@ function TlsFields({ editing, hosts }: { readonly editing: Editing; readonly hos
       />
       {way === 'own' ? (
         <>
-          <SecretField
-            editing={editing}
-            path={['tls', 'ca']}
-            label="Certificate of the authority (PEM)"
-            suggested={`${name}-ca`}
-            hosts={hosts}
-          />
+          <TlsSecret editing={editing} field="ca" hosts={hosts} label="Certificate of the authority (PEM)" />
           <p className="actions">
             <button type="button" disabled={readOnly} onClick={() => setUploads(true)}>
               Upload an authority…
@@ -306,20 +293,8 @@ function TlsFields({ editing, hosts }: { readonly editing: Editing; readonly hos
       {way === 'none' ? null : (
         <details>
           <summary>Client certificate</summary>
-          <SecretField
-            editing={editing}
-            path={['tls', 'cert']}
-            label="Client certificate (PEM)"
-            suggested={`${name}-cert`}
-            hosts={hosts}
-          />
-          <SecretField
-            editing={editing}
-            path={['tls', 'key']}
-            label="Its key (PEM)"
-            suggested={`${name}-key`}
-            hosts={hosts}
-          />
+          <TlsSecret editing={editing} field="cert" hosts={hosts} />
+          <TlsSecret editing={editing} field="key" hosts={hosts} />
         </details>
       )}
     </>
