@@ -39,7 +39,7 @@ it(
     const page = await browser.open()
     await page.goto(served.url)
     const line = page.locator('.destination-line')
-    await line.getByText(`1000 requests per second, ${CONCURRENCY} at once`).waitFor()
+    await line.getByText(`1,000 requests per second, ${CONCURRENCY} at once`).waitFor()
     expect(await line.getByText('at once now').count()).toBe(0)
     expect(await inUse()).toMatchObject([{ name: 'api', concurrency: { limit: CONCURRENCY, inUse: 0 } }])
     const asked = await fetch(`${served.url}/api/v1/syncs/${SYNC}/runs`, {

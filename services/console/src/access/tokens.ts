@@ -50,11 +50,6 @@ export function tokenOf(value: string, tokens: readonly NamedToken[]): NamedToke
   return found
 }
 
-/** True if the token has a role beyond reading. */
-export function mayChange({ roles }: Pick<NamedToken, 'roles'>): boolean {
-  return [...roles].some(role => !READING.has(role))
-}
-
 function hashed(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

@@ -12,7 +12,7 @@ import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/
 import { networkOf } from '../access/networks.ts'
 import { LOCAL, NOBODY, userOfSocket, type Principal } from '../access/principal.ts'
 import { Sessions, type Session } from '../access/sessions.ts'
-import { allTokens, mayChange, tokenOf, variableOf, type NamedToken, type Tokens } from '../access/tokens.ts'
+import { allTokens, tokenOf, variableOf, type NamedToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
 
 export type Access =
@@ -53,7 +53,7 @@ const MAX_NETWORKS = 10_000
 const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /** The reasons for refusals. They are the values of a label of the metrics. */
-export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'read-only', 'role'] as const
+export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'role'] as const
 type Refused = (typeof REFUSALS)[number]
 
 const STATUS = {
@@ -61,7 +61,6 @@ const STATUS = {
   'wrong-token': 401,
   'too-many-tokens': 429,
   page: 403,
-  'read-only': 403,
 } as const
 
 /** A refusal, with its status in HTTP. */
@@ -148,18 +147,9 @@ export class Gate {
     this.#assertNoForeignPage(caller)
     if (this.#access.kind === 'loopback') return LOCAL
     if (scope === 'anyone') return NOBODY
-    const principal =
-      caller.authorization === undefined
-        ? await this.#bySession(caller)
-        : await this.#byToken(caller, tokenIn(caller), options)
-    if (scope === 'write' && !mayChange(principal))
-      throw new Refusal(
-        'read-only',
-        principal.by === 'session'
-          ? 'You may only read: log in with a token that may do more, such as SLUICE_TOKEN.'
-          : 'This token may only read: SLUICE_TOKEN is wanted.',
-      )
-    return principal
+    return caller.authorization === undefined
+      ? await this.#bySession(caller)
+      : await this.#byToken(caller, tokenIn(caller), options)
   }
 
   /** Opens a session for the holder of this token. Throws like `admit`. */

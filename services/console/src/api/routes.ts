@@ -47,7 +47,8 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   getRunFigures: SEARCHES,
   listAttempts: SEARCHES,
   getRequest: SEARCHES,
-  replay: SEARCHES,
+  // Callers who may only read may ask for dry runs.
+  replay: { ...SEARCHES, atOnce: 20, atOncePerCaller: 4 },
   // Each stream keeps a connection.
   followRun: { atOnce: 200, atOncePerCaller: 100 },
   preview: PREVIEWS,

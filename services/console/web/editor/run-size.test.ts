@@ -27,7 +27,7 @@ it('takes the strictest rate of destination and sync', () => {
     ...{ ms: 306_000, rate: '50 requests per minute' },
   })
   const destination = withValue(STARTING_DRAFT.destination, ['limits'], undefined)
-  expect(runSizeOf(counts, { ...STARTING_DRAFT, destination }).rate).toBe('1000 requests per second')
+  expect(runSizeOf(counts, { ...STARTING_DRAFT, destination }).rate).toBe('1,000 requests per second')
 })
 
 it.each([

@@ -1,6 +1,6 @@
 import type { FailedRow } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
-import { groupsOf } from './run-errors.tsx'
+import { groupsOf, retriedInWords } from './run-errors.tsx'
 import { totalsOf } from './totals.ts'
 
 const row = (key: string, status: number | null, error: string | null): FailedRow => ({
@@ -20,6 +20,20 @@ describe('rows that were not delivered', () => {
   it('say so if no reason is known', () => {
     expect(groupsOf([row('1', null, null)])).toMatchObject([{ error: 'No reason is known.', key: '1' }])
   })
+})
+
+it('says how many rows of a group are tried again', () => {
+  expect([
+    retriedInWords(1, 1),
+    retriedInWords(1, 9),
+    retriedInWords(1_200, 1_300),
+    retriedInWords(9, 9),
+  ]).toEqual([
+    'It is tried again.',
+    '1 of them is tried again.',
+    '1,200 of them are tried again.',
+    'All of them are tried again.',
+  ])
 })
 
 describe('the totals of a run', () => {

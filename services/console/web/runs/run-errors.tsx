@@ -8,7 +8,7 @@ import { hasEnded } from '../api/follow-run.ts'
 import { failedQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { rows } from '../ui/format.ts'
+import { count, rows } from '../ui/format.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
@@ -167,6 +167,12 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
   )
 }
 
+/** Says how many rows of a group the run will send again. */
+export function retriedInWords(retried: number, of: number): string {
+  if (retried === of) return of === 1 ? 'It is tried again.' : 'All of them are tried again.'
+  return `${count(retried)} of them ${retried === 1 ? 'is' : 'are'} tried again.`
+}
+
 interface GroupProps {
   readonly group: ErrorGroup
   readonly sync: string
@@ -184,7 +190,7 @@ function Group({ group, sync, run, isWhole, retried = 0 }: GroupProps): ReactEle
         <HttpStatus status={group.status} />
         <Outcome outcome={group.outcome} />
         <strong>{isWhole ? rows(group.count) : `${rows(group.count)} and more`}</strong>
-        {retried === 0 ? null : <span className="quiet">{rows(retried)} of them are tried again</span>}
+        {retried === 0 ? null : <span className="quiet">{retriedInWords(retried, group.count)}</span>}
       </div>
       <p className="group-error">
         <ServerMessage text={group.error} quotes />

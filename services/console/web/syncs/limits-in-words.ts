@@ -1,6 +1,6 @@
-/** Limits in words: "100 requests per second, 10 at once". */
+/** Limits in words: "1,000 requests per second, 100 at once". */
 import { fieldsOf, isMap, type Fields } from '../ui/fields-of.ts'
-import { writtenDuration } from '../ui/format.ts'
+import { count, writtenDuration } from '../ui/format.ts'
 
 export interface Rate {
   readonly requests: number | string
@@ -9,7 +9,7 @@ export interface Rate {
 
 /** The rate of a destination without limits. */
 export const DEFAULT_RATE = { requests: 1_000, per: 'second' } as const
-const DEFAULT_CONCURRENCY = '100 at once'
+const DEFAULT_CONCURRENCY = 100
 const UNITS: ReadonlySet<string> = new Set(['second', 'minute', 'hour'])
 
 export function limitsInWords(value: unknown): string {
@@ -20,16 +20,18 @@ export function limitsInWords(value: unknown): string {
   if (!isMap(value ?? {}) || known.length < rates.length || !isKnown)
     return 'limits that this page cannot show'
   const fast = (known.length === 0 ? [DEFAULT_RATE] : known).map(rateInWords).join(' and ')
-  return `${fast}, ${concurrency === undefined ? DEFAULT_CONCURRENCY : `${String(concurrency)} at once`}`
+  return `${fast}, ${figure(concurrency ?? DEFAULT_CONCURRENCY)} at once`
 }
 
-/** For example `100 requests per second`, `1000 requests in 10 seconds`. */
+/** For example `1,000 requests per second`, `300 requests in 10 seconds`. */
 export function rateInWords({ requests, per }: Rate): string {
-  return `${requests} requests ${UNITS.has(per) ? `per ${per}` : `in ${writtenDuration(per)}`}`
+  return `${figure(requests)} ${requests === 1 ? 'request' : 'requests'} ${UNITS.has(per) ? `per ${per}` : `in ${writtenDuration(per)}`}`
 }
 
 const isRate = (fields: Fields): fields is Fields & Rate =>
   isNumber(fields['requests']) && typeof fields['per'] === 'string'
+
+const figure = (value: number | string): string => (typeof value === 'number' ? count(value) : value)
 
 /** A number may be written as `${NAME}` in the files of a project. */
 function isNumber(value: unknown): value is number | string {

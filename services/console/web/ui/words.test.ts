@@ -6,7 +6,7 @@ import { duration, fromNow, pathOf } from './format.ts'
 
 describe('words of the console', () => {
   it('show limits as people say them', () => {
-    expect(limitsInWords(undefined)).toBe('1000 requests per second, 100 at once')
+    expect(limitsInWords(undefined)).toBe('1,000 requests per second, 100 at once')
     expect(limitsInWords({ rate: { requests: 50, per: 'minute' }, concurrency: 10 })).toBe(
       '50 requests per minute, 10 at once',
     )
