@@ -40,6 +40,40 @@ describe('the tokens', () => {
     await page.context().close()
   })
 
+  it('are made and revoked by a person, counted at once, and stand in the audit', async () => {
+    const page = await signedIn(TOKEN, '/tokens')
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.getByRole('button', { name: 'Make a token' }).click()
+    const making = page.getByRole('dialog', { name: 'Make a token' })
+    await making.getByLabel('Name').fill('ci')
+    await making.getByLabel('run start and end runs').check()
+    // The settings of this server know one author.
+    expect(await making.getByLabel('edit write sources').isDisabled()).toBe(true)
+    await expectAccessible(page, 'a token to be made')
+    await making.getByRole('button', { name: 'Make it' }).click()
+    const shown = page.getByRole('dialog', { name: 'The token ci' })
+    const token = await shown.getByLabel('The token').innerText()
+    await shown.getByRole('button', { name: 'Copy' }).click()
+    await expect.poll(() => page.evaluate('navigator.clipboard.readText()')).toBe(token)
+    await expectAccessible(page, 'a token that was made')
+    await shown.getByRole('button', { name: 'Done' }).click()
+    const row = page.getByRole('row', { name: 'ci' })
+    await row.getByText('made by operator').waitFor()
+    expect(await page.content()).not.toContain(token)
+    const status = async (): Promise<number> =>
+      (await fetch(`${guarded.url}/api/v1/runs`, { headers: { authorization: `Bearer ${token}` } })).status
+    expect(await status()).toBe(200)
+    expect(await page.getByRole('button', { name: 'Revoke ann' }).count()).toBe(0)
+    await row.getByRole('button', { name: 'Revoke ci' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke it' }).click()
+    await expect.poll(() => row.count()).toBe(0)
+    expect(await status()).toBe(401)
+    await page.goto(`${guarded.url}/audit?name=ci`)
+    await page.getByText('revoked the token ci').waitFor()
+    await page.getByText('made the token ci').waitFor()
+    await page.context().close()
+  })
+
   it('are not told to those who may not set secrets', async () => {
     const page = await signedIn(ANNS, '/tokens')
     await page.getByText('You may not see who has a token.').waitFor()

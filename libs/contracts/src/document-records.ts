@@ -37,8 +37,8 @@ export interface Owner {
 }
 
 /**
- * A secret of the vault, on `secrets`, keyed by kind/name. Its value is sealed (PROTOCOL.md, "Credentials"):
- * a reader of the topic sees the name, and not the value.
+ * A secret, a login or a token of the vault, on `secrets`, keyed by kind/name. Its value is sealed
+ * (PROTOCOL.md, "Credentials"): a reader of the topic sees the name, and not the value.
  */
 export const secretRecord = recordOf('SecretRecord', 'A secret of the vault, sealed.', {
   kind: field('Who set it: secret (a person) or login (Sluice).', text),

@@ -37,6 +37,7 @@ import { boundSecrets, secretChecks, watchedSecrets } from '@sluice/secrets/boun
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import manifest from '../package.json' with { type: 'json' }
+import { MadeTokens } from './access/made-tokens.ts'
 import { createApi } from './api/create-api.ts'
 import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
@@ -94,7 +95,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
     await createApi({
-      ...{ logins, access },
+      ...{ logins, access, madeTokens: vault === null ? null : new MadeTokens(vault) },
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
       ...{ logger, metrics },

@@ -43,7 +43,7 @@ const auditEntry = z.object({
     /** Actions on the vault. */
     ...(['set', 'remove'] as const),
   ]),
-  kind: z.enum([...resourceView.shape.kind.options, 'secret', 'login']),
+  kind: z.enum([...resourceView.shape.kind.options, 'secret', 'login', 'token']),
   name: z.string(),
   /** The version that a change made. Null for any other action. */
   version: z.int().min(1).nullable(),
@@ -57,21 +57,39 @@ const auditEntry = z.object({
 /** Changes of resources and of the vault, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
 
-/** The tokens of the server by name. No answer has a token itself. */
+/** The tokens of the server by name. The list has no token itself. */
 export const tokensView = z.object({
   tokens: z.array(
     z.object({
       name: z.string(),
       roles: sessionView.shape.roles,
-      /** The environment variable of the server that has the token. */
-      from: z.enum(['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS']),
+      /** The environment variable of the server that has the token; `made`: a person made it here. */
+      from: z.enum(['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS', 'made']),
+      /** When a person made it, and who. Null for a token of the environment. */
+      madeAt: timestamp.nullable(),
+      madeBy: z.string().nullable(),
+      /** The server refuses the token from then on. Null if it has no end. */
+      endsAt: timestamp.nullable(),
       /** Null if the process has not seen the token since it started. */
       lastUsedAt: timestamp.nullable(),
     }),
   ),
   /** The start of the process that answers. */
   since: timestamp,
+  /** The roles that the caller may give to a new token. */
+  mayGive: sessionView.shape.roles,
+  /** The reason why nobody can make a token here. Null if it is possible. */
+  makesNone: z.string().nullable(),
 })
+/** A token that was just made. No other answer has it. */
+export const tokenMadeView = z.object({
+  name: z.string(),
+  token: z.string(),
+  roles: sessionView.shape.roles,
+  endsAt: timestamp.nullable(),
+})
+export const tokenRevokedView = z.object({ revoked: z.string() })
+export type TokenMadeView = z.output<typeof tokenMadeView>
 export type TokensView = z.output<typeof tokensView>
 
 /** The state of a server, and of the processes and services that it works with. */

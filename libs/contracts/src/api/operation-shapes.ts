@@ -581,6 +581,20 @@ export const SHAPES = {
     summary: 'The tokens of the server by name, with their roles',
     answer: operating.tokensView,
   },
+  makeToken: {
+    summary: 'Make a token of this name: no other answer has it',
+    params: named,
+    body: z.strictObject({
+      roles: sessionView.shape.roles.min(1),
+      endsAt: z.iso.datetime().optional().describe('The server refuses the token from then on.'),
+    }),
+    answer: operating.tokenMadeView,
+  },
+  revokeToken: {
+    summary: 'Revoke a token that somebody has made here, with all its sessions',
+    params: named,
+    answer: operating.tokenRevokedView,
+  },
 
   beginLogin: {
     summary:

@@ -115,6 +115,8 @@ export const OPERATIONS = {
   listAudit: { ...read, role: 'view', path: '/audit' },
   // The answer shows whom the operator lets in, and what each may do.
   listTokens: { ...serve, role: 'secrets', path: '/tokens' },
+  makeToken: { ...serve, role: 'secrets', method: 'POST', path: '/tokens/:name' },
+  revokeToken: { ...serve, role: 'secrets', method: 'DELETE', path: '/tokens/:name' },
 
   // The login may go to the hosts that the destination names.
   beginLogin: { ...serve, role: 'operate', method: 'POST', path: '/destinations/:name/login' },

@@ -1,7 +1,7 @@
 /**
- * The vault: secrets that people set and logins that Sluice stores, sealed, in the topic `secrets`
- * (PROTOCOL.md, "Credentials"). Every process that needs secrets follows the topic, so that a change reaches
- * running processes.
+ * The vault: secrets that people set, logins that Sluice stores, and tokens of the API that people make. They
+ * are sealed, in the topic `secrets` (PROTOCOL.md, "Credentials"). Every process that needs them follows the
+ * topic, so that a change reaches running processes.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SecretRecord } from '@sluice/contracts/document-records'
@@ -32,7 +32,7 @@ const MAX_CHANGES_KEPT = 50
 const MAX_NAMES_COUNTED = 10_000
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
-export type SecretKind = 'secret' | 'login'
+export type SecretKind = 'secret' | 'login' | 'token'
 
 export interface VaultDeps {
   readonly log: MessageLog
@@ -50,12 +50,21 @@ export interface VaultDeps {
 
 /** A secret as people see it. */
 export interface SecretView {
-  readonly kind: SecretKind
+  readonly kind: Exclude<SecretKind, 'token'>
   readonly name: string
   readonly grants: string | null
   readonly since: number
   readonly sealedBy: string
   /** The person who set it, as the topic says; null if it does not. */
+  readonly by: string | null
+}
+
+/** What the vault keeps of a token that a person made. The value is up to the server that made it. */
+export interface KeptToken {
+  readonly name: string
+  readonly value: string
+  readonly since: number
+  /** The person who made it; null if unknown. */
   readonly by: string | null
 }
 
@@ -107,7 +116,7 @@ export async function readVaultChanges(
 function changeIn(key: string, value: SecretRecord): VaultChange | null {
   const [kept, kind, ...rest] = value.kind === CHANGE ? key.split('/') : [CHANGE, ...key.split('/')]
   const name = (value.kind === CHANGE ? rest.slice(0, -1) : rest).join('/')
-  if (kept !== CHANGE || (kind !== 'secret' && kind !== 'login') || value.name !== name) return null
+  if (kept !== CHANGE || !isKind(kind) || value.name !== name) return null
   const { since, by, version } = value
   const action = value.kind === CHANGE && value.sealedBy === 'remove' ? 'remove' : 'set'
   return { kind, name, action, at: since, by, id: `${kind}/${name}/${version}/${action}` }
@@ -191,9 +200,27 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     return this.#grantsOf(this.#records.get(`${kind}/${name}`))
   }
 
+  /**
+   * Returns the tokens that people made. It leaves out a record that cannot be opened here, since anybody may
+   * have written it.
+   */
+  tokens(): readonly KeptToken[] {
+    return [...this.#records.values()].flatMap(record => {
+      if (record.kind !== 'token') return []
+      const { name, since, by } = record
+      try {
+        return [{ name, value: this.#openedValue(record), since, by }]
+      } catch (error) {
+        if (isSluiceError(error, 'config')) return []
+        throw error
+      }
+    })
+  }
+
   /** Returns all secrets and logins, by kind and name, without their values. It opens nothing. */
   list(): readonly SecretView[] {
     return [...this.#records.values()]
+      .filter(({ kind }) => kind !== 'token')
       .map(({ kind, name, grants, since, sealedBy, by }): SecretView => {
         return { kind: kind === 'login' ? kind : 'secret', name, grants, since, sealedBy, by }
       })
@@ -224,7 +251,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     options: { signal: AbortSignal },
   ): Promise<{ readonly grants: string | null; readonly replaced: boolean }> {
     const { kind, value } = secret
-    this.#deps.onOpened?.(value)
+    this.#told(kind, value)
     const name = kind === 'secret' ? keptName(secret.name) : secret.name
     if (typeof secret.grants === 'string') parseGrants('the grants', secret.grants)
     if (Buffer.byteLength(value) > FILE_CEILING_BYTES)
@@ -275,7 +302,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       for (;;) {
         const record = this.#records.get(key)
         if (record === undefined || record.sealedBy === first) break
-        const kind = record.kind === 'login' ? 'login' : 'secret'
+        const kind = isKind(record.kind) ? record.kind : 'secret'
         const value = this.#openedValue(record)
         const { name, grants, version: expected } = record
         try {
@@ -320,11 +347,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   #openedValue(record: SecretRecord): string {
-    const opened = this.#opened.get(record)
-    if (opened !== undefined) this.#deps.onOpened?.(opened)
-    if (opened !== undefined) return opened
     const { kind, name, sealedBy: by, sealed: bytes } = record
-    const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
+    const opened = this.#opened.get(record)
+    if (opened !== undefined) this.#told(kind, opened)
+    if (opened !== undefined) return opened
+    const what = kind === 'login' ? `The login of \`${name}\`` : `The ${kind} \`${name}\``
     let value: string | null
     try {
       const keys = this.#deps.keys.known()
@@ -345,8 +372,13 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       )
     }
     this.#opened.set(record, value)
-    this.#deps.onOpened?.(value)
+    this.#told(kind, value)
     return value
+  }
+
+  /** A token is kept as its hash, which is no secret. */
+  #told(kind: string, value: string): void {
+    if (kind !== 'token') this.#deps.onOpened?.(value)
   }
 
   /**
@@ -470,7 +502,12 @@ function isAhead(record: SecretRecord | undefined): boolean {
 }
 
 function isOurs({ kind, name }: SecretRecord): boolean {
+  if (kind === 'token') return NAME.test(name)
   return kind === 'login' || (kind === 'secret' && isKeptName(name))
+}
+
+function isKind(kind: string | undefined): kind is SecretKind {
+  return kind === 'secret' || kind === 'login' || kind === 'token'
 }
 
 function isKeptName(name: string): boolean {

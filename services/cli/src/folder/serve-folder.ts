@@ -3,6 +3,7 @@ import { withBrackets } from '@sluice/contracts/specs/http-texts'
 import { readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { MadeTokens } from '@sluice/console/access/made-tokens'
 import { readAccess } from '@sluice/console/access/read-access'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
@@ -120,7 +121,8 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const ownUrl = (): string => `http://${ownName(host)}:${listening}`
   const logins = opening.use(loginsOf(options, { catalog, vault: pipeline.vault }))
   const pages = await WebPages.read()
-  const api = opening.use(await createApi({ ...serving, metrics, access, ownUrl, logins, pages }))
+  const madeTokens = pipeline.vault === null ? null : new MadeTokens(pipeline.vault)
+  const api = opening.use(await createApi({ ...serving, metrics, access, madeTokens, ownUrl, logins, pages }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))

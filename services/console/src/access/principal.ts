@@ -8,6 +8,8 @@ export interface Principal {
   /** The name of the token, `operator` if none is wanted, or the user who opens the socket. */
   readonly name: string
   readonly roles: ReadonlySet<Role>
+  /** The subject of the token, or of the session. Null without one. */
+  readonly holder: string | null
   /** Null if the caller is unknown. */
   readonly by: 'session' | 'token' | 'local' | null
   /** Times are in milliseconds since 1970. */
@@ -19,7 +21,7 @@ export interface Principal {
 /** The caller of a server that wants no token. */
 export const LOCAL: Principal = {
   ...{ name: OPERATOR, roles: ALL_ROLES, by: 'local' },
-  ...{ session: null, setCookie: null },
+  ...{ holder: null, session: null, setCookie: null },
 }
 
 /** Only the user of this process may open the socket of a folder. */

@@ -5,11 +5,12 @@ import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { isLoopback } from '@sluice/contracts/specs/http-texts'
 import { z } from 'zod'
 import type { Access } from '../api/access.ts'
+import { letsEdit } from '@sluice/runtime/settings/distributed'
+import { TOKEN_NAME } from './made-tokens.ts'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'
 
 const MAX_TOKENS = 200
 const VISIBLE = /^[\x21-\x7e]+$/
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 const token = z
   .string()
@@ -41,7 +42,7 @@ function namedToken(entry: string): NamedToken | string {
   const [name = '', roles = '', value = '', more] = entry.split(/\s+/)
   if (value === '' || more !== undefined)
     return 'expected a name, its roles and its token, as in `ann view,read,run 4f0c9a…`'
-  if (!NAME.test(name)) return 'expected a name of small letters, digits and `-`'
+  if (!TOKEN_NAME.test(name)) return 'expected a name of small letters, digits and `-`'
   if (name === OPERATOR || name === READER) return `the name \`${name}\` is taken`
   if (value.length < 16 || !VISIBLE.test(value))
     return `the token of \`${name}\` has fewer than 16 characters`
@@ -87,7 +88,7 @@ export function readAccess(env: Environment, host: string): Access {
   assertDistinct(named, [write, read])
   if (write !== null || read !== null || named.length > 0)
     return {
-      ...{ kind: 'tokens', tokens: { write, read, named } },
+      ...{ kind: 'tokens', tokens: { write, read, named }, hasAuthors: letsEdit(env) },
       ...(publicOrigin === undefined ? {} : { publicOrigin }),
     }
   if (isLoopback(host)) return { kind: 'loopback', host }

@@ -2,7 +2,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
+import type { Holder } from './sessions.ts'
 
+/** A token of the environment. */
 export interface NamedToken {
   readonly name: string
   readonly value: string
@@ -16,6 +18,15 @@ export interface Tokens {
   readonly named?: readonly NamedToken[]
 }
 
+/** A token as the server checks it. The subject of its sessions is its name. */
+export interface KnownToken extends Holder {
+  /** SHA-256 of the token. */
+  readonly hash: Buffer
+  readonly from: TokensView['tokens'][number]['from']
+  /** Null for a token of the environment. The time is in milliseconds since 1970. */
+  readonly made: { readonly at: number; readonly by: string | null } | null
+}
+
 /**
  * The names of the callers that use SLUICE_TOKEN and SLUICE_READ_TOKEN. A caller that needs no token counts
  * as the operator.
@@ -25,31 +36,31 @@ export const READER = 'reader'
 
 const READING: ReadonlySet<Role> = new Set(['view', 'read'])
 
-export function allTokens({ write, read, named = [] }: Tokens): readonly NamedToken[] {
+/** The tokens of the environment. */
+export function allTokens({ write, read, named = [] }: Tokens): readonly KnownToken[] {
+  const known = (token: NamedToken, from: KnownToken['from']): KnownToken => {
+    const { name, value, roles } = token
+    const holder = { subject: name, name, roles, signs: value, endsAt: null }
+    return { ...holder, hash: hashOf(value), from, made: null }
+  }
   return [
-    ...(write === null ? [] : [{ name: OPERATOR, value: write, roles: ALL_ROLES }]),
-    ...(read === null ? [] : [{ name: READER, value: read, roles: READING }]),
-    ...named,
+    ...(write === null ? [] : [known({ name: OPERATOR, value: write, roles: ALL_ROLES }, 'SLUICE_TOKEN')]),
+    ...(read === null ? [] : [known({ name: READER, value: read, roles: READING }, 'SLUICE_READ_TOKEN')]),
+    ...named.map(token => known(token, 'SLUICE_TOKENS')),
   ]
-}
-
-/** The variable that holds a token. No named token may be called like the first two. */
-export function variableOf({ name }: Pick<NamedToken, 'name'>): TokensView['tokens'][number]['from'] {
-  if (name === OPERATOR) return 'SLUICE_TOKEN'
-  return name === READER ? 'SLUICE_READ_TOKEN' : 'SLUICE_TOKENS'
 }
 
 /**
  * Finds the token with this value. It compares all of them, by hashes of one length, so that the time it
  * takes reveals nothing.
  */
-export function tokenOf(value: string, tokens: readonly NamedToken[]): NamedToken | null {
-  const hash = hashed(value)
-  let found: NamedToken | null = null
-  for (const token of tokens) if (timingSafeEqual(hash, hashed(token.value))) found = token
+export function tokenOf(value: string, tokens: readonly KnownToken[]): KnownToken | null {
+  const hash = hashOf(value)
+  let found: KnownToken | null = null
+  for (const token of tokens) if (timingSafeEqual(hash, token.hash)) found = token
   return found
 }
 
-function hashed(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+export function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
 }

@@ -3,16 +3,18 @@
  * token. A server without tokens lets only this machine ask, and no foreign page in one of its browsers: a
  * page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
  */
-import type { TokensView } from '@sluice/contracts/api/operating'
-import { SluiceError } from '@sluice/contracts/errors'
+import type { TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
+import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
+import type { Role } from '@sluice/control/roles'
 import { isOwnName } from '@sluice/runtime/health-server'
 import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/cookies.ts'
 import { networkOf } from '../access/networks.ts'
 import { LOCAL, NOBODY, userOfSocket, type Principal } from '../access/principal.ts'
-import { Sessions, type Session } from '../access/sessions.ts'
-import { allTokens, tokenOf, variableOf, type NamedToken, type Tokens } from '../access/tokens.ts'
+import type { MadeTokens } from '../access/made-tokens.ts'
+import { Sessions, type Holder, type Session } from '../access/sessions.ts'
+import { allTokens, tokenOf, type KnownToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
 
 export type Access =
@@ -25,6 +27,8 @@ export type Access =
       readonly tokens: Tokens
       /** The origin under which browsers reach a server behind a proxy. Absent: the origin of `Host`. */
       readonly publicOrigin?: string
+      /** True if the settings let others than the operator write resources. Default: false. */
+      readonly hasAuthors?: boolean
     }
 
 /** The head of a request, as far as access depends on it. */
@@ -50,6 +54,8 @@ const MAX_BAD_LOGINS = 5
 const MAX_WAITING = 500
 /** The most networks that the gate remembers: for wrong tokens, and for right ones. */
 const MAX_NETWORKS = 10_000
+/** The most tokens whose last use the gate remembers. */
+const MAX_USED = 1_000
 const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /** The reasons for refusals. They are the values of a label of the metrics. */
@@ -78,6 +84,8 @@ export interface GateOptions {
   readonly badLoginMs?: number
   /** Milliseconds since 1970. */
   readonly now?: () => number
+  /** Null or absent on a server that has no key of the vault. */
+  readonly madeTokens?: MadeTokens | null
 }
 
 interface Asking {
@@ -88,7 +96,9 @@ export class Gate {
   readonly #access: Access
   readonly #badLoginMs: number
   readonly #now: () => number
-  readonly #tokens: readonly NamedToken[]
+  /** The tokens of the environment. */
+  readonly #given: readonly KnownToken[]
+  readonly #made: MadeTokens | null
   readonly #sessions: Sessions
   /** The number of wrong tokens in the last moment, by network. */
   readonly #wrong = new RecentMap<string, number>({ limit: MAX_NETWORKS })
@@ -96,16 +106,17 @@ export class Gate {
   readonly #right = new RecentMap<string, true>({ limit: MAX_NETWORKS })
   #waiting = 0
   readonly #since: number
-  /** The last use of each token here, by its name. */
-  readonly #used = new Map<string, number>()
+  /** The last use of each token here, by its hash. */
+  readonly #used = new RecentMap<string, number>({ limit: MAX_USED })
 
-  constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now }: GateOptions = {}) {
+  constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now, madeTokens }: GateOptions = {}) {
     this.#access = access
     this.#badLoginMs = badLoginMs
     this.#now = now
     this.#since = now()
-    this.#tokens = access.kind === 'tokens' ? allTokens(access.tokens) : []
-    this.#sessions = new Sessions({ tokens: this.#tokens, now })
+    this.#given = access.kind === 'tokens' ? allTokens(access.tokens) : []
+    this.#made = access.kind === 'tokens' ? (madeTokens ?? null) : null
+    this.#sessions = new Sessions({ holderOf: subject => this.#holderOf(subject), now })
   }
 
   /** True if the operator has said that browsers reach the server over TLS. */
@@ -113,17 +124,94 @@ export class Gate {
     return this.#access.kind === 'tokens' && isHttps(this.#access.publicOrigin)
   }
 
-  /** The tokens by name, with their last use here. */
-  get tokens(): TokensView {
+  /** The tokens by name, with their last use here, and what this caller may make of them. */
+  tokensFor(caller: Pick<Principal, 'roles'>): TokensView {
     return {
-      tokens: this.#tokens.map(token => {
-        const { name, roles } = token
-        const used = this.#used.get(name)
-        const lastUsedAt = used === undefined ? null : new Date(used).toISOString()
-        return { name, roles: [...roles], from: variableOf(token), lastUsedAt }
-      }),
+      tokens: [...this.#given, ...(this.#made?.all() ?? [])].map(
+        ({ name, roles, from, made, endsAt, hash }) => ({
+          ...{ name, roles: [...roles], from, endsAt: timeOf(endsAt) },
+          ...{ madeAt: timeOf(made?.at), madeBy: made?.by ?? null },
+          lastUsedAt: timeOf(this.#used.get(hash.toString('hex'))),
+        }),
+      ),
       since: new Date(this.#since).toISOString(),
+      mayGive: [...caller.roles].filter(role => this.#whyNotGiven(role, caller) === null),
+      makesNone: this.#makesNone(),
     }
+  }
+
+  /**
+   * Makes a token for somebody, with at most the roles of the caller. Throws `forbidden` for another role,
+   * and like `MadeTokens.make`.
+   */
+  async makeToken(
+    {
+      name,
+      roles,
+      endsAt,
+    }: { readonly name: string; readonly roles: readonly Role[]; readonly endsAt: number | null },
+    caller: Pick<Principal, 'name' | 'roles'>,
+    options: Asking,
+  ): Promise<TokenMadeView> {
+    const made = this.#madeTokens()
+    for (const role of roles) {
+      const why = this.#whyNotGiven(role, caller)
+      if (why !== null) throw new SluiceError('forbidden', why)
+    }
+    if (this.#given.some(token => token.name === name))
+      throw new SluiceError(
+        'conflict',
+        `The configuration of this server has a token \`${name}\`: choose another name.`,
+      )
+    const token = await made.make({ name, roles: new Set(roles), endsAt, by: caller.name }, options)
+    return { name, token, roles: [...roles], endsAt: timeOf(endsAt) }
+  }
+
+  /** Revokes a token that was made here. Throws `not-found` and `conflict`. */
+  async revokeToken(name: string, { name: by }: Pick<Principal, 'name'>, options: Asking): Promise<void> {
+    const given = this.#given.find(token => token.name === name)
+    if (await this.#madeTokens().revoke({ name, by }, options)) return
+    if (given === undefined) throw new SluiceError('not-found', `Nobody has made a token \`${name}\`.`)
+    throw new WrongState(
+      `The token \`${name}\` is in ${given.from} of this server: take it away there, and start the server again.`,
+    )
+  }
+
+  /** True while the caller's token, or the login of its session, counts. */
+  stillKnows({ by, holder }: Pick<Principal, 'by' | 'holder'>): boolean {
+    return by === 'local' || by === null || (holder !== null && this.#holderOf(holder) !== null)
+  }
+
+  #madeTokens(): MadeTokens {
+    if (this.#made !== null) return this.#made
+    throw new WrongState(this.#makesNone() ?? '')
+  }
+
+  #makesNone(): string | null {
+    if (this.#made !== null) return null
+    return this.#access.kind === 'tokens'
+      ? 'This server keeps no tokens, since it has no key: set SLUICE_ENCRYPTION_KEY to the one of the services and start it again.'
+      : 'This server asks nobody for a token: set SLUICE_TOKEN, and start it again.'
+  }
+
+  /** The reason why the caller may not give this role to somebody. */
+  #whyNotGiven(role: Role, { roles }: Pick<Principal, 'roles'>): string | null {
+    if (!roles.has(role)) return `You may give only roles that you have, and lack \`${role}\`.`
+    if (role !== 'edit' || (this.#access.kind === 'tokens' && this.#access.hasAuthors === true)) return null
+    return 'The settings of this server know one author: it gives secrets to hosts without a grant, and reaches private networks. Give somebody the role `edit` in SLUICE_TOKENS first, and start it again.'
+  }
+
+  /** The tokens that count now. A name of the environment hides one that was made. */
+  #tokens(): readonly KnownToken[] {
+    const now = this.#now()
+    const made = (this.#made?.all() ?? []).filter(
+      ({ name, endsAt }) => (endsAt ?? Infinity) > now && !this.#given.some(token => token.name === name),
+    )
+    return [...this.#given, ...made]
+  }
+
+  #holderOf(subject: string): Holder | null {
+    return this.#tokens().find(token => token.subject === subject) ?? null
   }
 
   /** The origin at which the browser of this request reaches the server, without a slash at its end. */
@@ -186,30 +274,31 @@ export class Gate {
   }
 
   #principal(session: Session, cookie: SentCookie | null): Principal {
-    const { id, token, idleUntil, endsAt } = session
-    this.#used.set(token.name, this.#now())
+    const { id, holder, idleUntil, endsAt } = session
+    const token = this.#tokens().find(({ subject }) => subject === holder.subject)
+    if (token !== undefined) this.#noteUse(token)
     return {
-      ...{ name: token.name, roles: token.roles, by: 'session' },
+      ...{ name: holder.name, roles: holder.roles, by: 'session', holder: holder.subject },
       session: { id, idleUntil, endsAt },
       setCookie: cookie === null ? null : setCookie(cookie, idleUntil - this.#now()),
     }
   }
 
   async #byToken(caller: Caller, token: string, options: Asking): Promise<Principal> {
-    const { name, roles } = await this.#tokenOf(caller, token, options)
-    return { ...{ name, roles, by: 'token' }, session: null, setCookie: null }
+    const { subject, name, roles } = await this.#tokenOf(caller, token, options)
+    return { ...{ name, roles, by: 'token', holder: subject }, session: null, setCookie: null }
   }
 
-  async #tokenOf({ address }: Caller, value: string, { signal }: Asking): Promise<NamedToken> {
+  async #tokenOf({ address }: Caller, value: string, { signal }: Asking): Promise<KnownToken> {
     const network = networkOf(address)
     const wrong = this.#wrong.get(network) ?? 0
-    const token = tokenOf(value, this.#tokens)
+    const token = tokenOf(value, this.#tokens())
     const isFamiliar = token !== null && this.#right.get(`${network} ${token.name}`) === true
     // The answer to a right guess is the same as to a wrong one.
     if (wrong >= MAX_BAD_LOGINS && !isFamiliar) throw tooManyTokens()
     if (token !== null) {
       this.#right.set(`${network} ${token.name}`, true)
-      this.#used.set(token.name, this.#now())
+      this.#noteUse(token)
       return token
     }
     // The guess of a client that goes away before its answer counts as well.
@@ -224,6 +313,10 @@ export class Gate {
       this.#waiting -= 1
     }
     throw new Refusal('wrong-token', 'The server does not know this token.')
+  }
+
+  #noteUse({ hash }: KnownToken): void {
+    this.#used.set(hash.toString('hex'), this.#now())
   }
 
   /** Browsers say which page sends a request. Pages of other origins are refused. */
@@ -248,6 +341,10 @@ export class Gate {
     const own = this.#access.kind === 'tokens' ? this.#access.publicOrigin : undefined
     return origin.toLowerCase() === own || originHost(origin) === (host ?? '').toLowerCase()
   }
+}
+
+function timeOf(at: number | null | undefined): string | null {
+  return at === null || at === undefined ? null : new Date(at).toISOString()
 }
 
 function tooManyTokens(): Refusal {

@@ -5,7 +5,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { API_BASE } from '@sluice/contracts/api/operations'
-import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
@@ -13,6 +12,7 @@ import { inTurns } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { MadeTokens } from '../access/made-tokens.ts'
 import type { Principal } from '../access/principal.ts'
 import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
@@ -41,6 +41,8 @@ const SECOND_MS = 1_000
  * A stream ends after this time if its client has a session: the client connects again and is checked again.
  */
 const SESSION_STREAM_MS = 15 * 60_000
+/** A stream ends this long after the token of its client was revoked. */
+const REVOKED_WITHIN_MS = 1_000
 
 export interface ApiOptions {
   readonly access: Access
@@ -57,6 +59,10 @@ export interface ApiOptions {
   /** The address at which this machine reaches the server, if the services run in this process. */
   readonly ownUrl?: () => string
   readonly logins?: PendingLogins
+  /** The tokens that people make. Null on a server that has no key of the vault. */
+  readonly madeTokens?: MadeTokens | null
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
 }
 
 /** Disposing it ends streams and requests under way. */
@@ -158,7 +164,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const gone = gones.get(request)
       if (principal === undefined || gone === undefined)
         throw new SluiceError('internal', 'the caller of a request was not checked')
-      const signal = signalOf(route, principal, { gone: gone.signal, ending })
+      const signal = signalOf(route, principal, { gone: gone.signal, ending, gate })
       const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
       const sessions = {
@@ -177,7 +183,11 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         ...{ ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress },
         ...{ origin: gate.originFor(caller), logins: serving.logins ?? null },
       }
-      const tokens = (): TokensView => gate.tokens
+      const tokens: RouteContext['tokens'] = {
+        list: () => gate.tokensFor(principal),
+        make: token => gate.makeToken(token, principal, { signal }),
+        revoke: name => gate.revokeToken(name, principal, { signal }),
+      }
       const context = { control, principal, sessions, tokens, asked, signal, ifMatch, ...place }
       const { answer, text } = await answered(route, { params, query, body, lastEventId }, context, turns)
       reply.code(route.status)
@@ -240,21 +250,38 @@ function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonl
 
 function signalOf(
   route: Route,
-  { session }: Principal,
-  { gone, ending }: { readonly gone: AbortSignal; readonly ending: AbortSignal },
+  principal: Principal,
+  { gone, ending, gate }: { readonly gone: AbortSignal; readonly ending: AbortSignal; readonly gate: Gate },
 ): AbortSignal {
   const { timeoutMs = TIMEOUT_MS } = route
   if (route.streams)
     return AbortSignal.any([
       gone,
       ending,
-      ...(session === null ? [] : [AbortSignal.timeout(SESSION_STREAM_MS)]),
+      revoked(principal, { gone, gate }),
+      ...(principal.session === null ? [] : [AbortSignal.timeout(SESSION_STREAM_MS)]),
     ])
   const late = new AbortController()
   const why = `This took longer than ${timeoutMs / SECOND_MS} s. Ask for less at a time.`
   const timer = setTimeout(() => late.abort(new SluiceError('too-long', why)), timeoutMs)
   gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
   return AbortSignal.any([gone, ending, late.signal])
+}
+
+/** Aborts once the token of the caller is revoked, or has ended. */
+function revoked(
+  principal: Principal,
+  { gone, gate }: { readonly gone: AbortSignal; readonly gate: Gate },
+): AbortSignal {
+  const over = new AbortController()
+  const check = (): void => {
+    if (gate.stillKnows(principal)) return
+    clearInterval(timer)
+    over.abort(new SluiceError('aborted', 'The token counts no longer.'))
+  }
+  const timer = setInterval(check, REVOKED_WITHIN_MS).unref()
+  gone.addEventListener('abort', () => clearInterval(timer), { once: true })
+  return over.signal
 }
 
 /** Everybody may load the pages, so the token is checked only if the path has no page. */

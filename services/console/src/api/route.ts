@@ -1,7 +1,8 @@
 /** The shape of a route of the API. */
 import type { OperationName } from '@sluice/contracts/api/operations'
-import type { TokensView } from '@sluice/contracts/api/operating'
+import type { TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
 import type { Control } from '@sluice/control/port'
+import type { Role } from '@sluice/control/roles'
 import type { z } from 'zod'
 import type { AskedRuns } from '../asked-runs.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
@@ -33,7 +34,16 @@ export interface RouteContext {
   }
   readonly asked: AskedRuns
   /** The tokens of the server, by their names. */
-  readonly tokens: () => TokensView
+  readonly tokens: {
+    readonly list: () => TokensView
+    readonly make: (token: {
+      readonly name: string
+      readonly roles: readonly Role[]
+      /** In milliseconds since 1970. */
+      readonly endsAt: number | null
+    }) => Promise<TokenMadeView>
+    readonly revoke: (name: string) => Promise<void>
+  }
   /** The origin at which the caller's browser reaches the server, without a slash at its end. */
   readonly origin: string
   /** Null on a server that logs in to no destination. */

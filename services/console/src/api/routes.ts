@@ -72,6 +72,8 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   getHealth: LOOKS,
   listAudit: LOOKS,
   listTokens: LOOKS,
+  makeToken: { bodyBytes: 4 * KB, atOnce: 4 },
+  revokeToken: { atOnce: 4 },
   receiveAdded: RECEIVES,
   receiveChanged: RECEIVES,
   receiveRemoved: RECEIVES,

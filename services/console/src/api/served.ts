@@ -28,7 +28,15 @@ export const SERVED: Served = {
     const cookies = await sessions.logOut()
     return { ...document({ ended: cookies.length > 0 }), cookies }
   },
-  listTokens: async (_, { tokens }) => Promise.resolve(document(tokens())),
+  listTokens: async (_, { tokens }) => Promise.resolve(document(tokens.list())),
+  makeToken: async ({ name, roles, endsAt }, { tokens }) => {
+    const until = endsAt === undefined ? null : Date.parse(endsAt)
+    return document(await tokens.make({ name, roles: [...new Set(roles)], endsAt: until }))
+  },
+  revokeToken: async ({ name }, { tokens }) => {
+    await tokens.revoke(name)
+    return document({ revoked: name })
+  },
 
   nextTimes: async asked => Promise.resolve(document(timesOf(asked, Date.now()))),
   checkCertificate: async (files, { signal }) => document(await checkedInTurn(files, signal)),

@@ -28,6 +28,9 @@ const ACCESS: Access = {
   },
 }
 
+/** Nobody has made them on the server. */
+const GIVEN = { madeAt: null, madeBy: null, endsAt: null }
+
 // The tokens are the server's own, so no project is asked.
 const nothing = (): Promise<never> => Promise.reject(new SluiceError('unreachable', 'there is nothing'))
 const catalog: Catalog = { syncs: nothing, definition: nothing, resources: nothing, publish: nothing }
@@ -66,10 +69,16 @@ it('names each token, what it may do, where it stands and when it was used, and 
   for (const value of Object.values(VALUES)) expect(text).not.toContain(value)
   const { tokens, since } = tokensView.parse(JSON.parse(text))
   expect(tokens).toEqual([
-    { name: 'operator', roles: [...ALL_ROLES], from: 'SLUICE_TOKEN', lastUsedAt: null },
-    { name: 'reader', roles: ['view', 'read'], from: 'SLUICE_READ_TOKEN', lastUsedAt: null },
-    { name: 'ann', roles: ['secrets'], from: 'SLUICE_TOKENS', lastUsedAt: expect.any(String) },
-    { name: 'bob', roles: ['view', 'read', 'edit', 'run'], from: 'SLUICE_TOKENS', lastUsedAt: null },
+    { name: 'operator', roles: [...ALL_ROLES], from: 'SLUICE_TOKEN', lastUsedAt: null, ...GIVEN },
+    { name: 'reader', roles: ['view', 'read'], from: 'SLUICE_READ_TOKEN', lastUsedAt: null, ...GIVEN },
+    { name: 'ann', roles: ['secrets'], from: 'SLUICE_TOKENS', lastUsedAt: expect.any(String), ...GIVEN },
+    {
+      name: 'bob',
+      roles: ['view', 'read', 'edit', 'run'],
+      from: 'SLUICE_TOKENS',
+      lastUsedAt: null,
+      ...GIVEN,
+    },
   ])
   expect(Date.parse(tokens[2]?.lastUsedAt ?? '')).toBeGreaterThanOrEqual(before)
   expect(Date.parse(since)).toBeLessThanOrEqual(before)

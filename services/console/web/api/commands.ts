@@ -1,5 +1,5 @@
 /** Requests that change something. They also renew the queries that show it. */
-import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
+import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName } from '@sluice/contracts/api/operations'
 import type { ReplayView, RunView } from '@sluice/contracts/api'
 import { call } from './client.ts'
@@ -34,4 +34,21 @@ export async function setSecret(secret: AskedOf<'setSecret'>): Promise<void> {
 export async function removeSecret(secret: AskedOf<'removeSecret'>): Promise<void> {
   await call('removeSecret', secret)
   await secretsChanged()
+}
+
+/** Makes a token of the API. Resolves with its text, which no other answer has. */
+export async function makeToken(token: AskedOf<'makeToken'>): Promise<AnswerOf<'makeToken'>> {
+  const made = await call('makeToken', token)
+  await tokensChanged()
+  return made
+}
+
+export async function revokeToken(name: string): Promise<void> {
+  await call('revokeToken', { name })
+  await tokensChanged()
+}
+
+/** Renews the queries that show tokens. */
+async function tokensChanged(): Promise<void> {
+  await Promise.all(['tokens', 'audit'].map(key => queryClient.invalidateQueries({ queryKey: [key] })))
 }

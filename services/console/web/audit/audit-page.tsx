@@ -28,6 +28,9 @@ const DONE: { readonly [action in Entry['action']]: string } = {
   remove: 'removed',
 }
 
+/** The vault keeps tokens, too. People make and revoke them. */
+const DONE_TO_TOKEN: { readonly [action in Entry['action']]?: string } = { set: 'made', remove: 'revoked' }
+
 export function AuditPage(): ReactElement {
   const { by, name } = useSearch({ from: '/audit' })
   const query = useInfiniteQuery({
@@ -42,7 +45,7 @@ export function AuditPage(): ReactElement {
   return (
     <Page
       title="Audit"
-      lead="Changes and commands of people. Sluice keeps the last versions of each resource, the last changes of each secret, and commands for seven days."
+      lead="Changes and commands of people. Sluice keeps the last versions of each resource, the last changes of each secret and token, and commands for seven days."
     >
       <Section title="What was done">
         <Filters key={`${by ?? ''} ${name ?? ''}`} by={by ?? ''} name={name ?? ''} />
@@ -55,8 +58,8 @@ export function AuditPage(): ReactElement {
             title={(by ?? name) === undefined ? 'Nothing was done yet.' : 'No action fits these filters.'}
           >
             <p>
-              Each change of a resource or a secret is listed here, and each run and discard that a person or
-              a token asked for.
+              Each change of a resource, a secret or a token is listed here, and each run and discard that a
+              person or a token asked for.
             </p>
           </Empty>
         ) : (
@@ -91,7 +94,7 @@ function Filters(props: FilterProps): ReactElement {
         <input type="search" value={by} onChange={({ target }) => setBy(target.value)} />
       </label>
       <label>
-        <span>Sync, resource or secret</span>
+        <span>Sync, resource, secret or token</span>
         <input value={name} onChange={({ target }) => setName(target.value)} />
       </label>
       <button type="submit">Show</button>
@@ -124,8 +127,8 @@ function What({
 }): ReactElement {
   return (
     <>
-      {DONE[action]} the {kind}{' '}
-      {kind === 'secret' || kind === 'login' ? (
+      {(kind === 'token' ? DONE_TO_TOKEN[action] : undefined) ?? DONE[action]} the {kind}{' '}
+      {kind === 'secret' || kind === 'login' || kind === 'token' ? (
         name
       ) : (
         <Link to="/resources/$kind/$name" params={{ kind, name }}>

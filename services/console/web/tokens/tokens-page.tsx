@@ -1,11 +1,16 @@
-/** The server's tokens by name, with their roles. No page ever shows a token. */
-import type { TokensView } from '@sluice/contracts/api/operating'
+/** The server's tokens by name, with their roles: people make and revoke them here. */
+import type { TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
-import type { ReactElement } from 'react'
+import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { makeToken, revokeToken } from '../api/commands.ts'
 import { useMay, type Role } from '../api/session.ts'
+import { Button } from '../ui/button.tsx'
+import { Confirm, Dialog } from '../ui/dialog.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { ListTable } from '../ui/list-table.tsx'
-import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { CopyButton, Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 
 const ROLES: { readonly [role in Role]: string } = {
   view: 'see runs and their counts',
@@ -14,7 +19,7 @@ const ROLES: { readonly [role in Role]: string } = {
   run: 'start and end runs',
   approve: 'approve removals',
   operate: 'send all rows again, discard rows, and reset a sync',
-  secrets: 'set and remove secrets, and see who has a token',
+  secrets: 'set and remove secrets, and see, make and revoke tokens',
 }
 
 const EXAMPLE = `# name roles token
@@ -29,10 +34,23 @@ export function TokensPage(): ReactElement {
     queryFn: ({ signal }) => call('listTokens', {}, { signal }),
     enabled: may,
   })
+  const [makes, setMakes] = useState(false)
+  const [made, setMade] = useState<TokenMadeView | null>(null)
+  const [revokes, setRevokes] = useState<string | null>(null)
   return (
     <Page
       title="Tokens"
-      lead="The tokens that may use this server, and their roles. Their values are in its configuration and are never shown."
+      lead="The tokens that may use this server, and their roles. A token is shown once, when it is made."
+      actions={
+        <RoleButton
+          role="secrets"
+          className="primary"
+          disabled={data !== undefined && data.makesNone !== null}
+          onClick={() => setMakes(true)}
+        >
+          Make a token
+        </RoleButton>
+      }
     >
       <Section title="Of this server">
         {!may ? (
@@ -50,42 +68,204 @@ export function TokensPage(): ReactElement {
             <p>So only this machine may use it. Give it tokens before others shall reach it.</p>
           </Empty>
         ) : (
-          <TokenTable {...data} />
+          <TokenTable {...data} onRevoke={setRevokes} />
         )}
       </Section>
-      <Making />
+      <RolesAndConfiguration />
+      {makes && data !== undefined ? (
+        <MakeToken mayGive={data.mayGive} onMade={setMade} onClose={() => setMakes(false)} />
+      ) : null}
+      {made === null ? null : <ShownOnce made={made} onClose={() => setMade(null)} />}
+      {revokes === null ? null : (
+        <Confirm
+          title={`Revoke the token ${revokes}?`}
+          action="Revoke it"
+          dangerous
+          onConfirm={() => revokeToken(revokes)}
+          onClose={() => setRevokes(null)}
+        >
+          <p>The servers refuse it from now on, and its sessions are over. It cannot be brought back.</p>
+        </Confirm>
+      )}
     </Page>
   )
 }
 
-function TokenTable({ tokens, since }: TokensView): ReactElement {
+type TableProps = TokensView & { readonly onRevoke: (name: string) => void }
+
+function TokenTable({ tokens, since, makesNone, onRevoke }: TableProps): ReactElement {
   return (
     <>
-      <ListTable label="Tokens" items={tokens} columns={['Name', 'May', 'Stands in', 'Last used']}>
-        {({ name, roles, from, lastUsedAt }) => (
-          <tr key={name}>
+      <ListTable
+        label="Tokens"
+        items={tokens}
+        columns={['Name', 'May', 'From', 'Ends', 'Last used', ['Actions', 'hidden']]}
+      >
+        {token => (
+          <tr key={`${token.from} ${token.name}`}>
             <td>
-              <code>{name}</code>
+              <code>{token.name}</code>
             </td>
-            <td>{roles.length === Object.keys(ROLES).length ? 'everything' : roles.join(', ')}</td>
             <td>
-              <code>{from}</code>
+              {token.roles.length === Object.keys(ROLES).length ? 'everything' : token.roles.join(', ')}
             </td>
-            <td>{lastUsedAt === null ? <span className="quiet">not yet</span> : <Time at={lastUsedAt} />}</td>
+            <td>
+              <Origin {...token} />
+            </td>
+            <td>
+              {token.endsAt === null ? <span className="quiet">never</span> : <Time at={token.endsAt} />}
+            </td>
+            <td>
+              {token.lastUsedAt === null ? (
+                <span className="quiet">not yet</span>
+              ) : (
+                <Time at={token.lastUsedAt} />
+              )}
+            </td>
+            <td className="row-actions">
+              {token.from === 'made' ? (
+                <RoleButton
+                  role="secrets"
+                  className="small"
+                  aria-label={`Revoke ${token.name}`}
+                  onClick={() => onRevoke(token.name)}
+                >
+                  Revoke
+                </RoleButton>
+              ) : null}
+            </td>
           </tr>
         )}
       </ListTable>
       <p className="pad quiet">
-        The list shows uses since the start of this process, <Time at={since} />.
+        The list shows uses since the start of this process, <Time at={since} />.{' '}
+        {makesNone === null ? null : <ServerMessage text={makesNone} />}
       </p>
     </>
   )
 }
 
-/** Help on new tokens. Pages cannot create them: the operator does, in the configuration. */
-function Making(): ReactElement {
+function Origin({ from, madeAt, madeBy }: TokensView['tokens'][number]): ReactElement {
+  if (madeAt === null) return <code>{from}</code>
   return (
-    <Section title="Make one, or take one away">
+    <>
+      made by {madeBy ?? 'somebody'} <Time at={madeAt} />
+    </>
+  )
+}
+
+/** Days until the end of a token, and the words for them. */
+const ENDS = [
+  ['7', 'in 7 days'],
+  ['30', 'in 30 days'],
+  ['90', 'in 90 days'],
+  ['365', 'in a year'],
+  ['', 'never'],
+] as const
+const DAY_MS = 86_400_000
+
+interface MakeTokenProps {
+  readonly mayGive: TokensView['mayGive']
+  readonly onMade: (made: TokenMadeView) => void
+  readonly onClose: () => void
+}
+
+function MakeToken({ mayGive, onMade, onClose }: MakeTokenProps): ReactElement {
+  const [name, setName] = useState('')
+  const [roles, setRoles] = useState<readonly Role[]>(['view'])
+  const [days, setDays] = useState<string>('90')
+  const make = async (): Promise<void> => {
+    const endsAt = days === '' ? undefined : new Date(Date.now() + Number(days) * DAY_MS).toISOString()
+    onMade(await makeToken({ name, roles: [...roles], endsAt }))
+  }
+  return (
+    <Confirm
+      title="Make a token"
+      action="Make it"
+      isReady={roles.length > 0}
+      onConfirm={make}
+      onClose={onClose}
+    >
+      <label className="field">
+        <span>Name</span>
+        <input
+          value={name}
+          pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+          title="Lower case letters, digits and -"
+          required
+          autoComplete="off"
+          onChange={({ target }) => setName(target.value)}
+        />
+        <small>The person or program that gets it. The audit names it with each change.</small>
+      </label>
+      <fieldset className="checks">
+        <legend>May</legend>
+        {rolesIn(ROLES).map(role => (
+          <label key={role}>
+            <input
+              type="checkbox"
+              disabled={!mayGive.includes(role)}
+              checked={roles.includes(role)}
+              onChange={() =>
+                setRoles(roles.includes(role) ? roles.filter(each => each !== role) : [...roles, role])
+              }
+            />
+            <span>
+              <code>{role}</code> {ROLES[role]}
+            </span>
+          </label>
+        ))}
+        {mayGive.length === Object.keys(ROLES).length ? null : (
+          <small>
+            You give only roles that you have. To let others write, a server also needs somebody with the role{' '}
+            <code>edit</code> in its configuration.
+          </small>
+        )}
+      </fieldset>
+      <label className="field">
+        <span>Ends</span>
+        <select value={days} onChange={({ target }) => setDays(target.value)}>
+          {ENDS.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+    </Confirm>
+  )
+}
+
+function rolesIn(roles: typeof ROLES): readonly Role[] {
+  return Object.keys(roles).filter((name): name is Role => Object.hasOwn(roles, name))
+}
+
+interface ShownOnceProps {
+  readonly made: TokenMadeView
+  readonly onClose: () => void
+}
+
+function ShownOnce({ made: { name, token }, onClose }: ShownOnceProps): ReactElement {
+  return (
+    <Dialog title={`The token ${name}`} onClose={onClose}>
+      <p>Copy it now: no page shows it again. If it is lost, revoke it and make another one.</p>
+      <pre className="code flat wraps" tabIndex={0} aria-label="The token">
+        {token}
+      </pre>
+      <footer className="dialog-actions">
+        <CopyButton text={token} />
+        <Button variant="filled" onClick={onClose}>
+          Done
+        </Button>
+      </footer>
+    </Dialog>
+  )
+}
+
+/** The roles, and the tokens that the operator keeps in the configuration. */
+function RolesAndConfiguration(): ReactElement {
+  return (
+    <Section title="Tokens of the configuration">
       <ol className="plain-list">
         <li>
           <code>openssl rand -hex 16</code> makes a token.
@@ -98,7 +278,10 @@ function Making(): ReactElement {
             {EXAMPLE}
           </pre>
         </li>
-        <li>Start the server again. A token that has left the file is over then, with all its sessions.</li>
+        <li>
+          Start the server again. A token that has left the file is over then, with all its sessions. The page
+          cannot revoke it.
+        </li>
       </ol>
       <dl className="facts by-line">
         {Object.entries(ROLES).map(([role, what]) => (
