@@ -75,7 +75,7 @@ function idsIn(body: string): readonly number[] {
 describe('runs of batches whose rows have outcomes of their own, killed one after the other', () => {
   it.concurrent.for(Array.from({ length: SIDE_BY_SIDE }, (_, index) => index + 1))(
     `lose no row and take none twice, after ${KILLS} kills (%d of ${SIDE_BY_SIDE})`,
-    { timeout: KILLS * 30_000 },
+    { timeout: KILLS * 60_000 },
     async () => {
       const seed = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
       const random = randomFrom(seed)

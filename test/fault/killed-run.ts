@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { ADDED, manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
@@ -17,6 +17,8 @@ const ROWS = 5000
 const KILLS_IN_A_ROW = 7
 const KILLED_WITHIN_MS = 1500
 const CONCURRENCY = 20
+/** The requests that a run has sent before `killWhileItSends` kills it. */
+const SENT_FIRST = 10
 /**
  * The most requests that a kill may repeat (R7): those in flight, and as many again whose attempt was not
  * acknowledged. The API cannot tell both apart: it may have sent answers that the process had not read.
@@ -119,14 +121,14 @@ export function runsKilledInARowSuite(): void {
 
 /**
  * The API fails the first tries of many rows. So at each kill, some requests wait for their next try. Each
- * process is killed once it has sent something. With
- * `sideBySide`, so many projects, each killed as often, at a time: they mostly wait for the API.
+ * process is killed once it has sent some. With `sideBySide`, so many projects, each killed as often, at a
+ * time: they mostly wait for the API.
  */
 export function killedTriesSuite(kills: number, sideBySide = 1): void {
   describe('runs whose requests are tried again, killed one after the other', () => {
     it.concurrent.for(Array.from({ length: sideBySide }, (_, index) => index + 1))(
       `lose no row and no try, and repeat little, after ${kills} kills (%d of ${sideBySide})`,
-      { timeout: kills * 30_000 },
+      { timeout: kills * 60_000 },
       async () => {
         const seed = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
@@ -174,8 +176,10 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
 }
 
 /**
- * Starts a run, and kills its process this long after its first request, if it has not ended by itself. Kills
- * that come before anything is rendered are deaths, and the third gives up a row.
+ * Starts a run, and kills its process this long after it has sent ten requests of published changes, if it
+ * has not ended by itself. Sooner kills find no row rendered, or one request on its way alone. Three of them
+ * give that up (PROTOCOL.md §11). A run that is killed while it is published fails, and the next one sends
+ * its rows in other batches, under other keys.
  */
 export async function killWhileItSends(
   project: ProjectFolder,
@@ -185,10 +189,24 @@ export async function killWhileItSends(
   const before = api.requests.length
   const child = project.start('run', SYNC)
   const closed = once(child, 'close')
-  await Promise.race([api.waitFor(before + 1), closed])
+  await Promise.race([api.waitFor(before + SENT_FIRST), closed])
+  await Promise.race([published(project), closed])
   const timer = setTimeout(() => child.kill('SIGKILL'), afterMs)
   await closed
   clearTimeout(timer)
+}
+
+/** Resolves once the last run has published all its changes. */
+async function published(project: ProjectFolder): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const [last] = await project.runs()
+      expect(last?.phases).toContainEqual(
+        expect.objectContaining({ phase: 'publishing', endedAt: expect.any(String) }),
+      )
+    },
+    { timeout: 60_000, interval: 200 },
+  )
 }
 
 /** Kills the process once the API has read that many requests. */
