@@ -335,6 +335,8 @@ export const syncView = z.object({
   name: z.string(),
   /** A name for people. Absent if its author gave none. */
   title: z.string().optional(),
+  /** Absent if it has none. */
+  labels: z.array(z.string()).optional(),
   model: z.string(),
   destination: z.string(),
   /** The schedule as its author wrote it, such as `{ "every": "15m" }`. */

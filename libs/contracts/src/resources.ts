@@ -34,6 +34,21 @@ const NAME_WANTED =
 export const resourceName = text.regex(NAME_PATTERN, NAME_WANTED)
 const title = text.optional().describe('A name for people.')
 
+const MAX_LABELS = 20
+const MAX_LABEL_LENGTH = 40
+/** Words of letters, digits and `-_./:`, with one blank between two words. */
+const LABEL_PATTERN = /^[\p{L}\p{M}\p{N}_./:-]+( [\p{L}\p{M}\p{N}_./:-]+)*$/u
+const labels = z
+  .array(
+    text
+      .regex(LABEL_PATTERN, 'a label of letters, digits, `-_./:` and single blanks within it')
+      .max(MAX_LABEL_LENGTH, `a label of at most ${MAX_LABEL_LENGTH} characters`),
+  )
+  .max(MAX_LABELS, `at most ${MAX_LABELS} labels`)
+  .refine(all => new Set(all).size === all.length, 'each label only once')
+  .optional()
+  .describe('Words by which lists of syncs are filtered. They change nothing that is sent.')
+
 const queryTimeout = duration.optional().describe('How long a query may take.')
 
 /** True for a URL with one of the schemes, a host and a user, but no password, query or fragment. */
@@ -348,6 +363,7 @@ export const sync = z
     kind: z.literal('sync'),
     name: resourceName,
     title,
+    labels,
     model: resourceName.describe('The model whose rows are synced.'),
     destination: resourceName.describe('The destination that the requests go to.'),
     schedule,
@@ -457,6 +473,7 @@ export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec |
  * canonical JSON.
  */
 export interface Definition {
+  /** Without its labels, since a definition with other labels would be another one. */
   readonly sync: SyncSpec
   readonly model: ModelSpec
   readonly source: SourceSpec

@@ -1,6 +1,6 @@
 /** Pages of syncs and resources, in the order of their names. */
 import type { RefusedRun, ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
-import type { ResourceSpec } from '@sluice/contracts/resources'
+import type { ResourceSpec, SyncSpec } from '@sluice/contracts/resources'
 import { inTurns } from '@sluice/flow/sleep'
 import { formatCursor, isText, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory, SyncsQuery } from './port.ts'
@@ -13,6 +13,7 @@ export async function syncsPageOf(
     signal,
     runs,
     deliveredSince,
+    label,
     runsSchedules,
     refusedOf,
     ...paging
@@ -23,7 +24,7 @@ export async function syncsPageOf(
   },
 ): Promise<SyncsPage> {
   const { page, next } = pageOf(
-    specs.filter(spec => spec.kind === 'sync'),
+    specs.filter(spec => spec.kind === 'sync').filter(spec => label === undefined || hasLabel(spec, label)),
     paging,
   )
   const at = Date.now()
@@ -36,6 +37,10 @@ export async function syncsPageOf(
     return syncView(spec, past, { at, hasFigures, runsSchedules, refused })
   })
   return { syncs, next }
+}
+
+export function hasLabel({ labels = [] }: SyncSpec, label: string): boolean {
+  return labels.includes(label)
 }
 
 export function resourcesPageOf(views: readonly ResourceView[], paging: Paging): ResourcesPage {

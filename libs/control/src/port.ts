@@ -47,6 +47,8 @@ export interface AttemptsQuery extends Paging {
 
 export interface RunsQuery extends Paging {
   readonly sync?: string | undefined
+  /** Only runs of these syncs. */
+  readonly syncs?: ReadonlySet<string> | undefined
   readonly status?: RunView['status'] | undefined
   readonly cause?: RunView['cause'] | undefined
   /**
@@ -74,6 +76,8 @@ export type SyncsQuery = Paging &
   RecentRuns & {
     /** Adds the rows that were delivered since then. */
     readonly deliveredSince?: string | undefined
+    /** Only syncs with this label. */
+    readonly label?: string | undefined
   }
 
 /** The part of a sync's view that history knows, beside its resource. */

@@ -33,7 +33,7 @@ import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { runView } from './history/run-views.ts'
-import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
+import { hasLabel, resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './runs/next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
@@ -186,8 +186,11 @@ export class ProjectControl implements Control {
   }
 
   readonly #answers: Answers = {
-    listRuns: async ({ since, until, ...query }, { signal }) =>
-      await (await this.#opened(signal)).runs({ ...query, ...timesOf({ since, until }) }, signal),
+    listRuns: async ({ since, until, label, ...query }, { signal }) => {
+      const syncs = label === undefined ? undefined : await this.#labelled(label, signal)
+      const all = { ...query, syncs, ...timesOf({ since, until }) }
+      return await (await this.#opened(signal)).runs(all, signal)
+    },
     getRun: async ({ id }, { signal }) =>
       await placedRun(await (await this.#opened(signal)).run(id, signal), this.#catalog, signal),
     listAttempts: async ({ since, until, q: search, bodies: searchesBodies, ...query }, { signal }) => {
@@ -499,6 +502,11 @@ export class ProjectControl implements Control {
   #waitsOf(pipeline: Pipeline): RunWaits {
     this.#waits ??= new RunWaits(pipeline)
     return this.#waits
+  }
+
+  async #labelled(label: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const specs = await this.#catalog.resources(signal)
+    return new Set(specs.flatMap(spec => (spec.kind === 'sync' && hasLabel(spec, label) ? [spec.name] : [])))
   }
 
   async #definitionOf(sync: string, signal: AbortSignal): Promise<Definition> {

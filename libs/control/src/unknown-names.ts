@@ -8,6 +8,19 @@ export function unknownSync(name: string, known: Iterable<string>): SluiceError 
   return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
 }
 
+/** `known`: the labels that syncs have. */
+export function unknownLabel(label: string, known: Iterable<string>): SluiceError {
+  const all = [...new Set(known)].sort()
+  const near = nearestName(label, all)
+  const hint =
+    all.length === 0
+      ? ': write `labels` of a sync, such as `labels: [crm]`.'
+      : near === null
+        ? `; there are: ${all.join(', ')}.`
+        : `: did you mean \`${near}\`?`
+  return new SluiceError('not-found', `No sync has the label \`${label}\`${hint}`)
+}
+
 export function unknownRow({ sync, key }: { readonly sync: string; readonly key: string }): SluiceError {
   return new SluiceError(
     'not-found',

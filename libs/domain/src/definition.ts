@@ -15,7 +15,8 @@ type DefinitionLookup =
 
 /**
  * Puts a sync together with the resources that it refers to, as a run pins it (R15). A trigger that names
- * another trigger gets the definition of that trigger. A model's primary key becomes a list.
+ * another trigger gets the definition of that trigger. A model's primary key becomes a list. The labels of
+ * the sync are left out, so that a run after a change of labels alone is pinned to the same definition.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,
@@ -31,17 +32,18 @@ export function lookUpDefinition(
   const source = find('source', model.source)
   if (source?.kind !== 'source') return { kind: 'missing', resource: 'source', name: model.source }
   const keyed = { ...model, primaryKey: [...primaryKeyOf(model)] }
-  const definition = { sync: withTriggers(sync), model: keyed, source, destination }
+  const definition = { sync: pinnedSync(sync), model: keyed, source, destination }
   return { kind: 'found', definition }
 }
 
-function withTriggers(sync: SyncSpec): SyncSpec {
+function pinnedSync(sync: SyncSpec): SyncSpec {
   const triggers: { [op in Op]?: TriggerSpec } = {}
   for (const op of OPS) {
     const trigger = triggerOf(sync, op)
     if (trigger !== undefined) triggers[op] = trigger
   }
-  return { ...sync, triggers }
+  const { labels: _, ...pinned } = sync
+  return { ...pinned, triggers }
 }
 
 export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {

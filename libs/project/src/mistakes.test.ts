@@ -107,11 +107,32 @@ describe('a mistake that people make', () => {
       `${TRIGGER}    path: /x\n    headers:\n      X-Key: '{{ secret.x }}'\n`,
       /^10:14 .*write `\$\{secret:x\}` into the `headers` of the destination; .*`\{\{ row.secret.x \}\}`$/,
     ],
+    [
+      `${SYNC}labels: crm\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:9 .*wanted a list, found `crm`$/,
+    ],
+    [
+      `${SYNC}labels: [crm, a#b]\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:15 .*wanted a label of letters, digits, `-_\.\/:` and single blanks within it, found `a#b`$/,
+    ],
+    [
+      `${SYNC}labels: [${'x'.repeat(41)}]\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:10 .*wanted a label of at most 40 characters, found/,
+    ],
+    [
+      `${SYNC}labels: [crm, crm]\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:9 .*wanted each label only once/,
+    ],
+    [
+      `${SYNC}labels: [${Array.from({ length: 21 }, (_, at) => `l${at}`).join(', ')}]\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:9 .*wanted at most 20 labels$/,
+    ],
   ])('in %j is told with what to write', (text, message) => {
     expect(problemsOf(text)).toEqual([expect.stringMatching(message)])
   })
 
   it.each([
+    [`${SYNC}labels: [crm, 2026, 'größe: 1.5/x_y-z']\ntriggers:\n  added: { method: POST, path: /x }\n`],
     [`${TRIGGER}    path: /redirect?to=http://x\n`],
     [`${TRIGGER}    path: /x\n    headers: { X-A: '{{ row.secret.x }}' }\n`],
     [`${TRIGGER}    path: /x\n    body:\n      json: '{"a":{"b":{{ row.b }}}}'\n`],

@@ -19,6 +19,12 @@ export const PAGING_OPTIONS = {
   after: { type: 'text', value: 'CURSOR', help: 'go on after an earlier page, with the `next` that it gave' },
 } as const satisfies { readonly [name: string]: OptionSpec }
 
+export const LABEL_OPTION: OptionSpec = {
+  type: 'text',
+  value: 'LABEL',
+  help: 'only syncs with this label',
+}
+
 /** At most this many rows are read to group their errors. */
 export const GROUPED_ROWS = 1_000
 

@@ -89,6 +89,7 @@ const key = z
   .describe('The primary key of a row as text; a composite key as a JSON array.')
 const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
 const trigger = op
+const label = text.optional().describe('Only syncs with this label.')
 const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the counts of this many recent runs.')
 
 const page = z.strictObject(paging)
@@ -208,6 +209,7 @@ export const SHAPES = {
         .datetime()
         .optional()
         .describe('Adds the rows that were delivered at this time or later, within the last day.'),
+      label,
       ...paging,
     }),
     answer: syncsPage,
@@ -238,6 +240,7 @@ export const SHAPES = {
       sync: name.optional(),
       status: runStatus.optional(),
       cause: runCause.optional(),
+      label,
       since: z.iso.datetime().optional().describe('Only runs that were asked for at this time or later.'),
       until: z.iso.datetime().optional().describe('Only runs that were asked for before this time.'),
       ...paging,

@@ -360,11 +360,12 @@ function idleNotices({ status, sync }: RunEvent): readonly string[] {
 
 function isAskedFor(
   { sync, status, cause, queuedAt }: RunEvent,
-  query: Pick<RunsQuery, 'sync' | 'status' | 'cause' | 'since' | 'until'>,
+  query: Pick<RunsQuery, 'sync' | 'syncs' | 'status' | 'cause' | 'since' | 'until'>,
 ): boolean {
   const { since = -Infinity, until = Infinity } = query
   return (
     (query.sync === undefined || sync === query.sync) &&
+    (query.syncs === undefined || query.syncs.has(sync)) &&
     (query.status === undefined || status === query.status) &&
     (query.cause === undefined || cause === query.cause) &&
     queuedAt >= since &&

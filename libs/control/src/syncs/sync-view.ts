@@ -23,13 +23,14 @@ export function syncView(
     readonly refused?: RefusedRun | null
   },
 ): SyncView {
-  const { name, title, model, destination, paused = false } = spec
+  const { name, title, labels = [], model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
   const { schedule, next } = scheduleOf(spec, at)
   const nextAt = paused || !runsSchedules ? null : next
   const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
-    ...{ name, ...(title === undefined ? {} : { title }), model, destination, paused, schedule },
+    ...{ name, ...(title === undefined ? {} : { title }), ...(labels.length === 0 ? {} : { labels }) },
+    ...{ model, destination, paused, schedule },
     state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
     nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),

@@ -1,13 +1,15 @@
 /** `sluice run`. */
 import { SluiceError } from '@sluice/contracts/errors'
+import type { ResourceView } from '@sluice/contracts/api'
 import type { Control } from '@sluice/control/port'
-import { unknownSync } from '@sluice/control/unknown-names'
+import { unknownLabel, unknownSync } from '@sluice/control/unknown-names'
 import { askAndShow, askForAll, askForEach } from '../ask-and-show.ts'
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
 import { openControl } from '../open-control.ts'
 import type { FirstRun } from '../compose.ts'
 import { EXIT, EXITS_OF_RUNS, type ExitCode } from '../exit-codes.ts'
+import { LABEL_OPTION } from '../history-options.ts'
 import { printError } from '../output/error.ts'
 import { showEnvironment } from '../output/notice.ts'
 import { chooseFirstRun, FIRST_RUN_OPTION } from './first-run.ts'
@@ -24,6 +26,7 @@ export const command: Command = {
   ],
   options: {
     all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
+    label: { ...LABEL_OPTION, help: 'run all syncs with this label, in the order of their names' },
     together: { type: 'boolean', help: 'run several syncs at once instead of one after the other' },
     wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
     'first-run': FIRST_RUN_OPTION,
@@ -43,6 +46,7 @@ export const command: Command = {
     { command: 'sluice run customers orders', does: 'one run each; with --json, a list of them' },
     { command: 'sluice run --all --timeout 30m', does: 'for CI: no longer than that' },
     { command: 'sluice run --all', does: 'one run of each sync' },
+    { command: 'sluice run --label crm', does: 'one run of each sync with this label' },
     { command: 'sluice run --all --together', does: 'the same, all at once' },
   ],
   async run(context) {
@@ -82,21 +86,28 @@ async function runWithin(context: CommandContext, text: string): Promise<ExitCod
 }
 
 async function runSyncs(context: CommandContext): Promise<ExitCode> {
-  const { positionals: names } = context.args
+  const { positionals } = context.args
   const isAll = booleanOption(context.args, 'all')
-  if (isAll && names.length > 0)
+  const label = textOption(context.args, 'label')
+  if (isAll && positionals.length > 0)
     throw new SluiceError('usage', '`--all` runs every sync: name none beside it.')
-  if (!isAll && (names.length === 0 || names.includes('')))
+  if (label !== undefined && (isAll || positionals.length > 0))
     throw new SluiceError(
       'usage',
-      '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
+      '`--label` chooses the syncs to run: neither name a sync beside it, nor give `--all`.',
     )
+  if (!isAll && label === undefined && (positionals.length === 0 || positionals.includes('')))
+    throw new SluiceError(
+      'usage',
+      '`sluice run` wants SYNC: the sync to run, or `--label`, or `--all`. `sluice run --help` explains it.',
+    )
+  const names = label === undefined ? positionals : await syncsWith(label, context)
   const queues = booleanOption(context.args, 'wait')
   const firstRun = await chooseFirstRun(context, isAll ? null : names, () => openControl(context))
   if (firstRun === null) return EXIT.success
   showEnvironment(context)
   const [name] = names
-  if (name !== undefined && names.length === 1) {
+  if (name !== undefined && names.length === 1 && label === undefined) {
     const input = { name, queues }
     return await askAndShow(context, (control, following) => control.ask('run', input, following), {
       firstRun,
@@ -123,7 +134,7 @@ async function runSeveral(
 ): ReturnType<typeof askForEach> {
   // The whole project has to be right, since a sync with a mistake would be left out silently.
   await using control = await openControl(context, { isWhole: true, firstRun })
-  const known = await syncsOf(control, context.signal)
+  const known = (await syncsOf(control, context.signal)).map(({ name }) => name)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
   if (known.length === 0)
     throw new SluiceError('usage', 'The project has no sync to run. `sluice init` writes a project with one.')
@@ -135,13 +146,26 @@ async function runSeveral(
   )
 }
 
-async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly string[]> {
-  const names: string[] = []
+/** The names of the syncs with the label. Throws if there is none. */
+async function syncsWith(label: string, context: CommandContext): Promise<readonly string[]> {
+  await using control = await openControl(context, { isWhole: true })
+  const syncs = await syncsOf(control, context.signal)
+  const found = syncs.filter(sync => labelsOf(sync).includes(label))
+  if (found.length === 0) throw unknownLabel(label, syncs.flatMap(labelsOf))
+  return found.map(({ name }) => name)
+}
+
+function labelsOf({ spec: { labels } }: ResourceView): readonly string[] {
+  return Array.isArray(labels) ? labels.map(String) : []
+}
+
+async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly ResourceView[]> {
+  const syncs: ResourceView[] = []
   let after: string | undefined
   do {
     const { resources, next } = await control.call('listResources', { limit: PAGE, after }, { signal })
-    for (const { kind, name } of resources) if (kind === 'sync') names.push(name)
+    syncs.push(...resources.filter(({ kind }) => kind === 'sync'))
     after = next ?? undefined
   } while (after !== undefined)
-  return names
+  return syncs
 }

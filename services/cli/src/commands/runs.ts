@@ -2,7 +2,14 @@
 import { runCause, runStatus, type RunView, type RunsPage } from '@sluice/contracts/api'
 import { textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
-import { GROUPED_ROWS, PAGING_OPTIONS, outputOptions, pagingOf, timeOption } from '../history-options.ts'
+import {
+  GROUPED_ROWS,
+  LABEL_OPTION,
+  PAGING_OPTIONS,
+  outputOptions,
+  pagingOf,
+  timeOption,
+} from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { asTyped } from '../output/called.ts'
 import { painter, safe } from '../output/paint.ts'
@@ -14,6 +21,7 @@ export const runsCommand: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
   positionals: [{ name: 'SYNC', required: false, help: 'only the runs of this sync' }],
   options: {
+    label: { ...LABEL_OPTION, help: 'only runs of syncs with this label' },
     status: { type: 'text', value: 'STATUS', choices: runStatus.options, help: 'only runs in this status' },
     cause: { type: 'text', value: 'CAUSE', choices: runCause.options, help: 'only runs with this cause' },
     since: {
@@ -43,6 +51,7 @@ export const runsCommand: Command = {
       sync,
       status: runStatus.options.find(status => status === textOption(args, 'status')),
       cause: runCause.options.find(cause => cause === textOption(args, 'cause')),
+      label: textOption(args, 'label'),
       since: timeOption(args, 'since', now),
       until: timeOption(args, 'until', now),
     }

@@ -1,8 +1,8 @@
 /** `sluice syncs`. */
 import type { SyncView, SyncsPage } from '@sluice/contracts/api'
-import type { Command } from '../command.ts'
+import { textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
-import { PAGING_OPTIONS, outputOptions, pagingOf } from '../history-options.ts'
+import { LABEL_OPTION, PAGING_OPTIONS, outputOptions, pagingOf } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { asTyped } from '../output/called.ts'
 import { showEnvironment } from '../output/notice.ts'
@@ -14,17 +14,19 @@ export const command: Command = {
   description:
     'Lists the syncs: state, last and next run, what each waits for, and how many rows wait for a retry. Schedules start runs while `sluice up` or the services are at work.',
   positionals: [],
-  options: PAGING_OPTIONS,
+  options: { label: LABEL_OPTION, ...PAGING_OPTIONS },
   exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice syncs', does: 'all syncs' },
+    { command: 'sluice syncs --label crm', does: 'those that have this label' },
     { command: 'sluice syncs --json', does: 'for scripts' },
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
     await using control = await openControl(context)
-    const page = await control.call('listSyncs', pagingOf(args), { signal })
-    const options = { ...outputOptions(context), now: Date.now() }
+    const label = textOption(args, 'label')
+    const page = await control.call('listSyncs', { label, ...pagingOf(args) }, { signal })
+    const options = { ...outputOptions(context), label, now: Date.now() }
     showEnvironment(context)
     stdout.write(json ? `${JSON.stringify(page)}\n` : syncsText(page, options))
     return EXIT.success
@@ -32,9 +34,14 @@ export const command: Command = {
 }
 
 /** The syncs of a page, by name. If there are none, it says what to do. */
-function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: number }): string {
-  const { columns, now, called, color } = options
+function syncsText(
+  page: SyncsPage,
+  options: OutputOptions & { readonly label: string | undefined; readonly now: number },
+): string {
+  const { columns, now, called, color, label } = options
   const paint = painter(color)
+  if (page.syncs.length === 0 && label !== undefined)
+    return `No sync has the label \`${safe(label)}\`. \`${asTyped('sluice syncs', called)}\` lists all syncs with their labels.\n`
   if (page.syncs.length === 0)
     return `There is no sync yet. \`${asTyped('sluice init', called)}\` writes a project with one.\n`
   const statuses = new Map(
@@ -42,6 +49,7 @@ function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: num
       .flatMap(({ lastRun }) => (lastRun === null ? [] : [lastRun.status]))
       .map(status => [String(status), status]),
   )
+  const hasLabels = page.syncs.some(({ labels = [] }) => labels.length > 0)
   const lines = table(
     [
       { title: 'SYNC', shrinks: true },
@@ -61,6 +69,7 @@ function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: num
         style: (cell, text) => (text === '0' ? cell : paint('yellow', cell)),
       },
       { title: 'SCHEDULE', shrinks: true, drops: true },
+      ...(hasLabels ? [{ title: 'LABELS', shrinks: true, drops: true }] : []),
     ],
     page.syncs.map(sync => [
       safe(sync.name),
@@ -70,6 +79,7 @@ function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: num
       sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
       number(sync.rows.failed + sync.rows.heldBack),
       scheduleText(sync),
+      ...(hasLabels ? [safe((sync.labels ?? []).join(', '))] : []),
     ]),
     { width: columns, paint },
   )

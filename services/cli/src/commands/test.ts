@@ -12,7 +12,8 @@ import { loggerFor } from '../cli-logger.ts'
 import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
 import { openTesting } from '../compose.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { unknownSync } from '@sluice/control/unknown-names'
+import { LABEL_OPTION } from '../history-options.ts'
+import { unknownLabel, unknownSync } from '@sluice/control/unknown-names'
 import { junitText, testLine, testsEnd, type CaseResult } from '../output/test-report.ts'
 import { painter } from '../output/paint.ts'
 
@@ -23,6 +24,7 @@ export const command: Command = {
     'With --update it writes the requests of each run into the files, in place of those that the case expects. Look at the difference before you keep it.',
   positionals: [{ name: 'SYNC', required: false, repeats: true, help: 'only the tests of these syncs' }],
   options: {
+    label: { ...LABEL_OPTION, help: 'only the tests of syncs with this label' },
     update: { type: 'boolean', help: 'write the requests that are sent into the files' },
     junit: { type: 'text', value: 'FILE', help: 'also write a report in the XML of JUnit, for CI' },
   },
@@ -37,11 +39,15 @@ export const command: Command = {
     const { args, dir, env, signal, json, stdout } = context
     const project = await loadUsable(dir, { env, signal })
     const all = await readSyncTests(dir, signal)
+    if (textOption(args, 'label') !== undefined && args.positionals.length > 0)
+      throw new SluiceError('usage', '`--label` chooses the syncs: name none beside it.')
     const known = namesOf(project, 'sync')
     for (const name of args.positionals) if (!known.includes(name)) throw unknownSync(name, known)
-    const wanted = new Set(args.positionals)
+    const wanted = new Set(
+      args.positionals.length > 0 ? args.positionals : syncsWith(textOption(args, 'label'), project),
+    )
     const files = all.filter(({ sync }) => wanted.size === 0 || wanted.has(sync))
-    if (files.length === 0) throw noTests(args.positionals)
+    if (files.length === 0) throw noTests([...wanted])
     assertSyncsKnown(files, project)
     await using testing = await openTesting(project, { logger: await loggerFor(context), signal })
     const results: CaseResult[] = []
@@ -56,6 +62,19 @@ export const command: Command = {
     else stdout.write(testsEnd(results, painter(context.color)))
     return exitCodeOf(results, booleanOption(args, 'update'))
   },
+}
+
+/** The names of the syncs with the label, or of none without a label. Throws if no sync has the label. */
+function syncsWith(label: string | undefined, project: Project): readonly string[] {
+  if (label === undefined) return []
+  const syncs = [...project.resources.values()].filter(spec => spec.kind === 'sync')
+  const found = syncs.filter(({ labels = [] }) => labels.includes(label))
+  if (found.length === 0)
+    throw unknownLabel(
+      label,
+      syncs.flatMap(({ labels = [] }) => labels),
+    )
+  return found.map(({ name }) => name)
 }
 
 /** Throws `config` for files about a sync that the project does not have, or that has mistakes. */
