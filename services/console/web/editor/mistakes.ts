@@ -58,6 +58,7 @@ const PARTS: readonly (readonly [field: RegExp, words: string])[] = [
   [/^path$/, 'Folder'],
   [/^url$/, 'Address'],
   [/^name$/, 'Name'],
+  [/^labels\b/, 'Labels'],
 ]
 
 const KIND_NAMES: { readonly [kind in Kind]: string } = {

@@ -2,7 +2,7 @@
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { useState, type ReactElement, type ReactNode } from 'react'
 import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
@@ -13,6 +13,7 @@ import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
+import { Labels } from '../ui/labels.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
@@ -133,12 +134,27 @@ const FIRST_RUNS: { readonly [firstRun: string]: string } = {
   ask: 'asks whether to send all rows',
 }
 
-function factsOf({ spec }: ResourceView): readonly (readonly [string, string])[] {
+/** Each label leads to the syncs that have it. */
+function LabelLinks({ labels }: { readonly labels: readonly string[] }): ReactElement {
+  return (
+    <>
+      {labels.map(label => (
+        <Link key={label} to="/" search={{ label }} className="bare">
+          <Labels labels={[label]} />
+        </Link>
+      ))}
+    </>
+  )
+}
+
+function factsOf({ spec }: ResourceView): readonly (readonly [string, ReactNode])[] {
+  const labels = Array.isArray(spec['labels']) ? spec['labels'].map(String) : []
   const triggers = spec['triggers']
   const names = typeof triggers === 'object' && triggers !== null ? Object.keys(triggers) : []
   return [
     ['Schedule', scheduleInWords(spec['schedule'])],
     ['Sends', names.length === 0 ? 'nothing' : `${names.join(', ')} rows`],
+    ...(labels.length === 0 ? [] : [['Labels', <LabelLinks key="labels" labels={labels} />] as const]),
     ['First run', FIRST_RUNS[String(spec['firstRun'])] ?? 'sends all rows'],
     ...(spec['limits'] === undefined ? [] : ([['Limits', limitsInWords(spec['limits'])]] as const)),
   ]

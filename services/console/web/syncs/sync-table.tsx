@@ -1,4 +1,7 @@
-/** All syncs as a table: sorted, and filtered by text, state, source and destination, as its address says. */
+/**
+ * All syncs as a table: sorted, and filtered by text, state, label, source and destination, as its address
+ * says.
+ */
 import type { SyncsPage } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
@@ -12,6 +15,7 @@ import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { FindFilter } from '../ui/find-filter.tsx'
 import { count, rows } from '../ui/format.ts'
+import { Labels } from '../ui/labels.tsx'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
 import { Badge } from '../ui/status.tsx'
@@ -43,7 +47,7 @@ function stateOf({ state, lastRun }: SyncView): string {
 }
 
 export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
-  const { state, source, destination, sort } = useSearch({ from: '/' })
+  const { state, label, source, destination, sort } = useSearch({ from: '/' })
   const navigate = useNavigate()
   const [letters, setLetters] = useState('')
   // Typing has priority over showing matches.
@@ -59,11 +63,13 @@ export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): R
             .toLowerCase()
             .includes(searched) &&
           (state === undefined || stateOf(sync) === state) &&
+          (label === undefined || sync.labels?.includes(label) === true) &&
           (destination === undefined || sync.destination === destination) &&
           (source === undefined || sourceOf.get(sync.model) === source),
       ),
-    [destination, searched, source, sourceOf, state, syncs],
+    [destination, label, searched, source, sourceOf, state, syncs],
   )
+  const labels = useMemo(() => [...new Set(syncs.flatMap(each => each.labels ?? []))].sort(), [syncs])
   return (
     <Section title={syncs.length === 1 ? '1 sync' : `${count(syncs.length)} syncs`}>
       <div className="filters pad">
@@ -79,6 +85,14 @@ export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): R
           choices={STATES}
           onChange={value => set({ state: value })}
         />
+        {labels.length === 0 && label === undefined ? null : (
+          <ChosenFilter
+            label="Label"
+            value={label}
+            choices={labels}
+            onChange={value => set({ label: value })}
+          />
+        )}
         <ChosenFilter
           label="Source"
           value={source}
@@ -143,14 +157,18 @@ const COLUMNS: readonly DataColumn<SyncView>[] = [
   },
 ]
 
-function Name({ sync: { name, title, model, destination } }: { readonly sync: SyncView }): ReactElement {
+function Name({
+  sync: { name, title, labels, model, destination },
+}: {
+  readonly sync: SyncView
+}): ReactElement {
   return (
     <span className="sync-name">
       <Link to="/syncs/$name" params={{ name }}>
         <Named name={name} title={title} />
       </Link>
       <small>
-        {model} → {destination}
+        {model} → {destination} <Labels labels={labels} />
       </small>
     </span>
   )

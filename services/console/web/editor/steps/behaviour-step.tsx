@@ -3,6 +3,7 @@ import type { ReactElement } from 'react'
 import { AnswerRules, RowRules } from '../answer-rules.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
+import { LabelsField } from '../labels-field.tsx'
 import { LimitsFields } from '../limits-fields.tsx'
 import { NamingFields } from '../naming-fields.tsx'
 import { NextTimes } from '../next-times.tsx'
@@ -23,6 +24,7 @@ export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
   return (
     <>
       <NamingFields editing={editing} label="Name of the sync" />
+      <LabelsField editing={editing} />
       <Schedule editing={editing} />
       <ChoiceField
         editing={editing}
