@@ -129,7 +129,10 @@ describe('wrong usage', () => {
     [['runs', 'shw'], /There is no sync `shw`|project|error/],
     [['xyzzy'], /There is no command `xyzzy`. `sluice help` lists the commands./],
     [['help', 'nonsense'], /There is no command `nonsense`/],
-    [['run'], /`sluice run` wants SYNC: the sync to run, or `--label`, or `--all`. `sluice run --help` explains it./],
+    [
+      ['run'],
+      /`sluice run` wants SYNC: the sync to run, or `--label`, or `--all`. `sluice run --help` explains it./,
+    ],
     [['run', ''], /`sluice run` wants SYNC/],
     [['run', 'a', '--all'], /`--all` runs every sync: name none beside it/],
     [['failed', 'a', 'b'], /`sluice failed` takes only SYNC, found `b` beside it/],
