@@ -19,7 +19,7 @@ import {
   validateView,
 } from '@sluice/contracts/api'
 import { destinationsPage } from '@sluice/contracts/api/operating'
-import { doctorView, topicsView } from '@sluice/contracts/operator-views'
+import { doctorView, topicsView, upgradeView } from '@sluice/contracts/operator-views'
 import { alertsView } from '@sluice/contracts/specs/alert-views'
 import { rowLifeView } from '@sluice/contracts/views/history-views'
 import { z } from 'zod'
@@ -103,6 +103,8 @@ export const CASES: readonly Case[] = [
   { command: 'alerts', exits: 0, prints: alertsView },
   { command: 'alerts test nothing', exits: 2, prints: errorBody },
   { command: 'doctor', exits: 0, prints: doctorView },
+  { command: 'upgrade --check', exits: 0, prints: upgradeView, in: HERE },
+  { command: 'upgrade', exits: 2, prints: errorBody },
   {
     command: 'backup copies',
     exits: 0,

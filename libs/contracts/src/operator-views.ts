@@ -26,19 +26,36 @@ export const topicsView = z.object({
   ),
 })
 
+const check = z.object({
+  check: z.string(),
+  status: z.enum(['ok', 'warning', 'problem', 'unreachable']),
+  found: z.string(),
+  /** The change that mends it. */
+  advice: z.string().nullable(),
+})
+
 /** The checks of `sluice doctor`. `ok` is false if one of them found a problem. */
-export const doctorView = z.object({
+export const doctorView = z.object({ ok: z.boolean(), checks: z.array(check) })
+
+/** The answer of `sluice upgrade --check`. `ok` is false if one of the checks found a problem. */
+export const upgradeView = z.object({
   ok: z.boolean(),
+  /** The version of the command. */
+  version: z.string(),
+  /** The version that wrote last what is there. Null if that is not known, or nothing is there. */
+  writtenBy: z.string().nullable(),
   checks: z.array(
-    z.object({
-      check: z.string(),
-      status: z.enum(['ok', 'warning', 'problem', 'unreachable']),
-      found: z.string(),
-      /** The change that mends it. */
-      advice: z.string().nullable(),
+    check.extend({
+      /**
+       * The effect of this version on the part: it stays as it is, it is built again, somebody has to do
+       * something first, or this version cannot use it. Null if the check is not about a part, or could not
+       * look.
+       */
+      effect: z.enum(['kept', 'rebuilt', 'by-hand', 'refused']).nullable(),
     }),
   ),
 })
 
 export type TopicsView = z.output<typeof topicsView>
 export type DoctorView = z.output<typeof doctorView>
+export type UpgradeView = z.output<typeof upgradeView>

@@ -82,6 +82,12 @@ export interface DecodeOptions {
   readonly rows?: 'decoded' | 'encoded' | undefined
 }
 
+/** The latest schema of a subject. */
+export interface SubjectSchema {
+  readonly subject: string
+  readonly schema: AvroRecordSchema
+}
+
 export interface SchemaCodec extends AsyncDisposable {
   /**
    * Registers the schema under the subject if it is not there, and returns its encoder. The encoder is cached

@@ -183,6 +183,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/doctor.ts')).command,
   },
   {
+    name: 'upgrade',
+    summary: 'say before an upgrade what this version does with what is there',
+    load: async () => (await import('./commands/upgrade.ts')).command,
+  },
+  {
     name: 'topics',
     summary: 'print the topics and rights that the syncs need on Kafka',
     load: async () => (await import('./commands/topics.ts')).command,

@@ -18,6 +18,8 @@ import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type * as backups from '@sluice/embedded/backup/compose'
+import type { UpgradeCheck } from '@sluice/control/health/upgrade-checks'
+import type { FoundFolder } from '@sluice/embedded/upgrade/compose'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
@@ -500,6 +502,31 @@ async function checksOfFolder({ dir, env, signal }: ProjectOptions): Promise<rea
     import('@sluice/embedded/doctor/compose'),
   ])
   return [...checks, ...(await redisLooks(redisInspection(env), signal))]
+}
+
+/**
+ * Looks at what another version has left, in the folder or on Kafka. `writtenBy` is null if nothing says
+ * which one.
+ */
+export async function foundInstallation(options: ProjectOptions): Promise<FoundFolder> {
+  const { env, signal } = options
+  const [{ folderUpgrade, kafkaUpgrade, storedChecks }, { mask }, { looked }, { asUpgradeCheck }] =
+    await Promise.all([
+      import('@sluice/embedded/upgrade/compose'),
+      import('./cli-logger.ts'),
+      import('@sluice/control/health/check'),
+      import('@sluice/control/health/upgrade-checks'),
+    ])
+  if (!isDistributed(env)) return await folderUpgrade({ ...options, mask })
+  const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  const found: UpgradeCheck[] = []
+  const look = async (): Promise<readonly Check[]> => {
+    found.push(...(await kafkaUpgrade(settings, signal)), ...(await storedChecks({ ...options, mask })))
+    return []
+  }
+  const advice = 'put it right, and check again'
+  const failed = await looked('stored', look, { advice, signal })
+  return { writtenBy: null, checks: [...found, ...failed.map(asUpgradeCheck)] }
 }
 
 const newUlid = (): string => ulid(Date.now(), randomBytes(10))

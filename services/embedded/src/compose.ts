@@ -63,6 +63,7 @@ import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import { Vault } from '@sluice/secrets/vault/vault'
 import { connectionsWith, targets } from './connections.ts'
+import manifest from '../package.json' with { type: 'json' }
 import { keysOf, mayHaveVault, secretForOf, knownSecrets } from './folder-secrets.ts'
 import { EarlySource } from './early-source.ts'
 import { type EmbeddedOptions, NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
@@ -72,7 +73,8 @@ import { openSentRequests } from './sent-requests.ts'
 import { dataDirOf, logFile, makeFolders } from './state-folder.ts'
 import { watchAlerts } from './watch-alerts.ts'
 
-const PREFIX = 'sluice'
+/** The prefix of the topics and subjects of a folder. */
+export const PREFIX = 'sluice'
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
 /**
@@ -95,7 +97,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const early = opening.use(new EarlySource(options.expected ?? null, openEarly))
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const isNew = !existsSync(logFile(dataDir))
-  const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
+  const writer = { writtenBy: manifest.version, onMaintenanceError }
+  const log = opening.use(createSqliteLog({ file: logFile(dataDir), ...writer }))
   // The log is locked from here on, so no earlier process is at work any more.
   const lateSends = opening.use(openSentRequests({ file: join(dataDir, 'under-way'), isNew }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
@@ -333,7 +336,10 @@ interface Past extends AsyncDisposable {
 }
 
 /** Opens the topics so far, for reading only. New schemas go to `schemasFile`. */
-async function openPast(options: Omit<NextRunOptions, 'definition'>, schemasFile: string): Promise<Past> {
+export async function openPast(
+  options: Pick<NextRunOptions, 'dir' | 'env' | 'logger' | 'signal' | 'isAtWork'>,
+  schemasFile: string,
+): Promise<Past> {
   const { env, logger, signal } = options
   if (!isDistributed(env)) return await openEmbeddedPast(options, schemasFile)
   await using opening = new AsyncDisposableStack()
@@ -381,14 +387,22 @@ async function openPastRuns(
 
 /** The vault of the topics so far; empty if there is none. */
 async function openKept(
-  { history }: Pick<Past, 'history'>,
-  { dir, env, signal, mask }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal' | 'mask'>,
+  past: Pick<Past, 'history'>,
+  options: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal' | 'mask'>,
 ): Promise<KeptSecrets & AsyncDisposable> {
   const none = { ...NOTHING_KEPT, [Symbol.asyncDispose]: () => Promise.resolve() }
-  if (history === null) return none
+  return (await openPastVault(past, options)) ?? none
+}
+
+/** The vault of the topics so far; null if there is none. */
+export async function openPastVault(
+  { history }: Pick<Past, 'history'>,
+  { dir, env, signal, mask }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal' | 'mask'>,
+): Promise<Vault | null> {
+  if (history === null) return null
   const { log, io, prefix } = history
   // A log from before there was a vault lacks the topic.
-  if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return none
+  if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return null
   const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf({ dir, env }), env)
   return await Vault.open({ log, io, prefix, keys, onOpened: mask }, { signal })
 }

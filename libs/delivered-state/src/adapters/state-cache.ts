@@ -6,6 +6,9 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DeliveredState, StateOptions } from '../port.ts'
 import { openDeliveredState } from './duckdb.ts'
+import { readStateFormat, STATE_FORMAT } from './state/state-file.ts'
+
+const STATE_FILE = '.duckdb'
 
 interface StatePlace {
   readonly sync: string
@@ -13,7 +16,26 @@ interface StatePlace {
 }
 
 function stateFile(dataDir: string, { sync, incarnation }: StatePlace): string {
-  return join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
+  return join(dataDir, 'state', `${sync}.${incarnation}${STATE_FILE}`)
+}
+
+/** The cache of a sync. `fits` is false if this version builds it again, from the topics. */
+export interface FoundCache {
+  readonly sync: string
+  readonly fits: boolean
+}
+
+/** Lists the caches of a folder, and changes nothing. For a folder in which no process works. */
+export async function foundCaches(dataDir: string): Promise<readonly FoundCache[]> {
+  const folder = join(dataDir, 'state')
+  const names = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith(STATE_FILE)) : []
+  const found: FoundCache[] = []
+  for (const name of names.toSorted())
+    found.push({
+      sync: name.slice(0, name.indexOf('.')),
+      fits: (await readStateFormat(join(folder, name))) === STATE_FORMAT,
+    })
+  return found
 }
 
 /** Opens the cache, and removes the caches of earlier incarnations. The folder `state` has to exist. */

@@ -11,6 +11,7 @@ import { nextTurn } from '@sluice/flow/sleep'
 import { keysIn, readAll, records } from '../../test/fixture.ts'
 import type { LogRecord } from '../port.ts'
 import { createSqliteLog } from './sqlite.ts'
+import { readLogFormat } from './sqlite/store.ts'
 
 const CHILD = new URL('../../test/sqlite-crash-child.ts', import.meta.url).pathname
 
@@ -227,15 +228,33 @@ describe('files that are not a log', () => {
       expect(() => createSqliteLog({ file, readOnly })).toThrow('it is a folder')
   })
 
-  test('a log of another format is refused with both numbers', async () => {
-    await createSqliteLog({ file })[Symbol.asyncDispose]()
+  test('a log of another format is refused, with both numbers and the version that wrote it', async () => {
+    await createSqliteLog({ file, writtenBy: '9.9.0' })[Symbol.asyncDispose]()
     const db = new DatabaseSync(file)
     db.exec('UPDATE log_format SET version = 99')
     db.close()
-    const refused = expect.objectContaining({ code: 'corrupt', message: expect.stringMatching(/99.*1/) })
-    expect(() => createSqliteLog({ file })).toThrow(refused)
+    const refused = expect.objectContaining({
+      code: 'config',
+      message: expect.stringMatching(/format 99.*format 1\. Sluice 9\.9\.0 has written it.*sluice restore/),
+    })
+    expect(() => createSqliteLog({ file, writtenBy: '1.0.0' })).toThrow(refused)
     // The refusal has released the lock.
-    expect(() => createSqliteLog({ file })).toThrow(refused)
+    expect(() => createSqliteLog({ file, readOnly: true })).toThrow(refused)
+    expect(readLogFormat(file)).toEqual({ format: 99, writtenBy: '9.9.0' })
+  })
+
+  test('a log names the version that wrote to it last, also one of a version that named none', async () => {
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+    const db = new DatabaseSync(file)
+    db.exec('ALTER TABLE log_format DROP COLUMN written_by')
+    db.close()
+    expect(readLogFormat(file)).toEqual({ format: 1, writtenBy: null })
+    await createSqliteLog({ file, readOnly: true, writtenBy: '1.0.0' })[Symbol.asyncDispose]()
+    expect(readLogFormat(file)).toEqual({ format: 1, writtenBy: null })
+    for (const writtenBy of ['1.0.0', "1.1.0-it's", '1.1.0']) {
+      await createSqliteLog({ file, writtenBy })[Symbol.asyncDispose]()
+      expect(readLogFormat(file)).toEqual({ format: 1, writtenBy })
+    }
   })
 
   test('a folder that cannot be made is unreachable', () => {

@@ -49,6 +49,8 @@ export interface SqliteLogOptions {
    * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
+  /** The version of Sluice that writes to the file, which the file then names. */
+  readonly writtenBy?: string
   /** Once this many bytes were written, a separate thread does the writing. Default 4 MB. */
   readonly threadAfterBytes?: number
 }
@@ -59,7 +61,8 @@ const openToRead = new Map<string, Shared>()
 
 /**
  * Opens the log in `file`. Makes the file and its folder if they do not exist. Throws SluiceError `conflict`
- * if another process has it open, `corrupt` if the file is of another kind, `unreachable` if it cannot be
+ * if another process has it open, `corrupt` if the file is of another kind, `config` if another
+ * version made it, `unreachable` if it cannot be
  * read or written. Does not wait.
  */
 export function createSqliteLog(options: SqliteLogOptions): SqliteLog {

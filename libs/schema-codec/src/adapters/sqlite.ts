@@ -10,7 +10,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
-import type { Compatibility, SchemaCodec } from '../port.ts'
+import type { Compatibility, SchemaCodec, SubjectSchema } from '../port.ts'
 import { AvroCodec, type SchemaStore } from './avro-codec.ts'
 import type { AvscType } from './avsc.ts'
 import { sharedType } from './avro.ts'
@@ -44,6 +44,7 @@ const TABLES = `
 const SQLITE_BUSY = 5
 const BUSY_TIMEOUT_MS = 30_000
 const BUSY_RETRY_MS = 10
+const BUSY_READ_MS = 1_000
 
 class SqliteStore implements SchemaStore {
   readonly #file: string
@@ -146,16 +147,37 @@ class SqliteStore implements SchemaStore {
 }
 
 /**
- * Copies the schemas of another file. A file without a journal is opened as immutable, since SQLite would
- * leave files beside it otherwise. If a killed process left a journal, it is read, too.
+ * Reads the latest schema of each subject in a file, and changes nothing. A process may work with the file. A
+ * file without schemas has none. Throws SQLite's own errors.
  */
-function copySchemas(file: string, database: DatabaseSync): void {
-  if (!existsSync(file)) return
+export function readLatestSchemas(file: string): readonly SubjectSchema[] {
+  using database = new DatabaseSync(addressToRead(file), { readOnly: true, timeout: BUSY_READ_MS })
+  const table = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'schema_versions'").get()
+  if (table === undefined) return []
+  return database
+    .prepare(
+      'SELECT subject, max(version), text FROM schema_versions JOIN schema_texts ON id = schema_id GROUP BY subject ORDER BY subject',
+    )
+    .all()
+    .map(({ subject, text }) => ({ subject: String(subject), schema: schemaFrom(text) }))
+}
+
+/**
+ * A file without a journal is opened as immutable, since SQLite would leave files beside it otherwise. If a
+ * killed process left a journal, it is read, too.
+ */
+function addressToRead(file: string): URL {
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
   const url = pathToFileURL(file)
   if (journal === undefined || journal.size === 0) url.searchParams.set('immutable', '1')
   else url.searchParams.set('mode', 'ro')
-  database.prepare('ATTACH ? AS original').run(url.href)
+  return url
+}
+
+/** Copies the schemas of another file. */
+function copySchemas(file: string, database: DatabaseSync): void {
+  if (!existsSync(file)) return
+  database.prepare('ATTACH ? AS original').run(addressToRead(file).href)
   for (const table of ['schema_texts', 'schema_versions']) {
     const found = database.prepare('SELECT 1 FROM original.sqlite_schema WHERE name = ?').get(table)
     if (found !== undefined) database.exec(`INSERT INTO ${table} SELECT * FROM original.${table}`)

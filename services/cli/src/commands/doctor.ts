@@ -12,17 +12,15 @@ import { projectChecks, versionChecks } from './doctor-checks.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
-import { asTyped, withTyped } from '../output/called.ts'
-import { displayWidth, environmentOf, pad, painter, safe, wrap } from '../output/paint.ts'
+import { asTyped } from '../output/called.ts'
+import { checksText } from '../output/checks-text.ts'
+import { environmentOf, painter } from '../output/paint.ts'
 import { teller } from '../output/notice.ts'
 import { counted, type OutputOptions } from '../output/wording.ts'
 import { isUnattended } from './syncs.ts'
 import { sluiceVersion } from './version.ts'
 
 const PAGE = 1_000
-const MARKS = { ok: '✓', warning: '!', problem: '✗', unreachable: '✗' } as const
-const COLORS = { ok: 'green', warning: 'yellow', problem: 'red', unreachable: 'red' } as const
-const MAX_COLUMNS = 110
 
 export const command: Command = {
   description:
@@ -82,27 +80,18 @@ async function syncsOf(context: CommandContext): ReturnType<Parameters<typeof pr
   }
 }
 
-function codeOf(checks: readonly Check[]): ExitCode {
+/** The exit code of a command that only checks. */
+export function codeOf(checks: readonly Check[]): ExitCode {
   if (checks.some(({ status }) => status === 'unreachable')) return EXIT.unreachable
   return checks.some(({ status }) => status === 'problem') ? EXIT.usage : EXIT.success
 }
 
 function doctorText({ checks }: DoctorView, options: OutputOptions): string {
   const paint = painter(options.color)
-  const columns = Math.min(options.columns ?? MAX_COLUMNS, MAX_COLUMNS)
-  const names = Math.max(...checks.map(({ check }) => displayWidth(check)))
-  const lines = checks.flatMap(({ check, status, found, advice }) => {
-    const indent = ' '.repeat(names + 4)
-    const fitted = (text: string): string[] => wrap(text, Math.max(columns - names - 4, 20))
-    const [first = '', ...rest] = fitted(safe(found))
-    const what = [`${paint(COLORS[status], MARKS[status])} ${pad(check, names)}  ${first}`]
-    const todo = advice === null ? [] : fitted(`→ ${safe(withTyped(advice, options.called))}`)
-    return [...what, ...[...rest, ...todo].map(line => `${indent}${line}`)]
-  })
   const wrong = checks.filter(({ status }) => status === 'problem' || status === 'unreachable').length
   const end =
     wrong === 0
       ? paint('green', 'Nothing stands in the way.')
       : paint('red', `${counted(wrong, 'problem')} to mend.`)
-  return `${[...lines, '', end].join('\n')}\n`
+  return `${checksText(checks, options)}\n${end}\n`
 }

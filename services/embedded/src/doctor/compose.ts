@@ -1,4 +1,5 @@
 /** Looks at Kafka, registry and Redis for `sluice doctor` and the health of a console. */
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { createKafkaLog, readGroupMembers, readTopicSettings } from '@sluice/message-log/adapters/kafka'
 import { addressOf } from '@sluice/partition/process/open-stage'
@@ -8,6 +9,7 @@ import type { Environment } from '@sluice/runtime/environment'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { readResources } from '@sluice/resources/stored-resources'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import type { SubjectSchema } from '@sluice/schema-codec/port'
 import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
 import { at } from '@sluice/topics/topics'
@@ -94,27 +96,58 @@ export function groupMembers(
 }
 
 async function lookAtRegistry(url: string, signal: AbortSignal): ReturnType<Inspection['registry']['look']> {
-  const { href } = new URL('config', url.endsWith('/') ? url : `${url}/`)
-  const { username, password } = new URL(href)
-  const bare = new URL(href)
+  const response = await askRegistry(url, 'config', signal)
+  const read = configOfRegistry.safeParse(await response.json().catch(() => null))
+  if (!read.success)
+    throw new SluiceError('config', `${addressOf(url)} is no schema registry: it answered ${response.status}`)
+  const date = Date.parse(response.headers.get('date') ?? '')
+  return { compatibility: read.data.compatibilityLevel, date: Number.isNaN(date) ? null : date }
+}
+
+/**
+ * Reads the latest schema of each subject that all syncs of the prefix share. Rejects with `unreachable`, and
+ * with `config` for an answer of another kind.
+ */
+export async function sharedSchemas(
+  { registryUrl: url, prefix }: Pick<DistributedSettings, 'registryUrl' | 'prefix'>,
+  signal: AbortSignal,
+): Promise<readonly SubjectSchema[]> {
+  const ask = async <T>(path: string, shape: z.ZodType<T>): Promise<T> => {
+    const response = await askRegistry(url, path, signal)
+    const read = shape.safeParse(await response.json().catch(() => null))
+    if (read.success) return read.data
+    throw new SluiceError('config', `${addressOf(url)} answered ${response.status} when asked for ${path}`)
+  }
+  const subjects = (await ask('subjects', z.array(z.string()))).filter(
+    subject => subject.startsWith(`${prefix}.`) && !subject.slice(prefix.length + 1).includes('.'),
+  )
+  const found: SubjectSchema[] = []
+  for (const subject of subjects.toSorted()) {
+    const { schema: text } = await ask(
+      `subjects/${encodeURIComponent(subject)}/versions/latest`,
+      z.object({ schema: z.string() }),
+    )
+    const schema: unknown = JSON.parse(text)
+    if (isSchema(schema) && isRecordSchema(schema)) found.push({ subject, schema })
+  }
+  return found
+}
+
+async function askRegistry(url: string, path: string, signal: AbortSignal): Promise<Response> {
+  const bare = new URL(path, url.endsWith('/') ? url : `${url}/`)
+  const { username, password } = bare
   bare.username = ''
   bare.password = ''
   const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString(
     'base64',
   )
   const headers: { [name: string]: string } = username === '' ? {} : { authorization: `Basic ${login}` }
-  let response: Response
   try {
-    response = await fetch(bare, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]) })
+    return await fetch(bare, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]) })
   } catch (cause) {
     signal.throwIfAborted()
     throw new SluiceError('unreachable', `${addressOf(url)} does not answer`, { cause })
   }
-  const read = configOfRegistry.safeParse(await response.json().catch(() => null))
-  if (!read.success)
-    throw new SluiceError('config', `${addressOf(url)} is no schema registry: it answered ${response.status}`)
-  const date = Date.parse(response.headers.get('date') ?? '')
-  return { compatibility: read.data.compatibilityLevel, date: Number.isNaN(date) ? null : date }
 }
 
 async function lookAtRedis({

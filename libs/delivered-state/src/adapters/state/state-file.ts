@@ -14,7 +14,7 @@ import { quoteText } from '../sql/sql-types.ts'
 import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
 
 /** The version of the tables and of the codes in them. */
-const FORMAT = '8'
+export const STATE_FORMAT = '8'
 
 export interface StateFileOptions {
   readonly file: string
@@ -135,7 +135,7 @@ export async function removeStateFile(file: string): Promise<void> {
 /** Returns the metadata that must be equal for a file to be trusted. */
 function identityOf(options: StateFileOptions): { readonly [name: string]: string } {
   return {
-    format: FORMAT,
+    format: STATE_FORMAT,
     sync: options.sync,
     incarnation: options.incarnation,
     partitions: String(options.partitions),
@@ -204,6 +204,26 @@ async function columnsOf(connection: DuckDBConnection): Promise<string> {
     .columnNames()
     .map((name, index) => `${name} ${String(types[index])}`)
     .join(', ')
+}
+
+/**
+ * Reads the format of a file, and changes nothing. Null if the file cannot be opened or read: another process
+ * has it, it is damaged, or a later version of DuckDB wrote it.
+ */
+export async function readStateFormat(file: string): Promise<string | null> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  try {
+    const connection = await instance.connect()
+    await connection.run(`ATTACH ${quoteText(file)} AS sluice_state (TYPE duckdb, READ_ONLY)`)
+    const sql = "SELECT value FROM sluice_state.meta WHERE name = 'format'"
+    const [row] = (await connection.runAndReadAll(sql)).getRows()
+    connection.closeSync()
+    return row === undefined ? null : String(row[0])
+  } catch {
+    return null
+  } finally {
+    instance.closeSync()
+  }
 }
 
 /** The files that this process has open, since DuckDB's lock keeps out other processes only. */

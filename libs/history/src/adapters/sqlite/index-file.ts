@@ -2,8 +2,9 @@
  * The file of the index. It can be filled again from the topics, so an empty file replaces one that cannot be
  * read, or that another version wrote.
  */
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { FORMAT, TABLES } from './tables.ts'
@@ -148,6 +149,24 @@ function openFile(path: string): DatabaseSync {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/**
+ * Reads the format of an index in which no process works, and changes nothing. Null if it cannot be read.
+ * `fits` is false if this version replaces the file.
+ */
+export function readIndexFormat(path: string): { readonly format: number | null; readonly fits: boolean } {
+  const url = pathToFileURL(path)
+  const journal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  // A file without a journal is opened as immutable, which leaves no files beside it.
+  url.searchParams.set(journal === 0 ? 'immutable' : 'mode', journal === 0 ? '1' : 'ro')
+  try {
+    using db = new DatabaseSync(url, { readOnly: true })
+    const format = db.prepare("SELECT value FROM meta WHERE name = 'format'").get()?.['value']
+    return { format: typeof format === 'number' ? format : null, fits: format === FORMAT }
+  } catch {
+    return { format: null, fits: false }
   }
 }
 

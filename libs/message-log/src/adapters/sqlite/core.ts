@@ -57,7 +57,7 @@ export class SqliteCore {
   onChange: (partitions: Iterable<Partition>) => void = () => {}
   readonly #topics = new Map<string, Topic>()
 
-  constructor(file: string, options: { readonly readOnly?: boolean } = {}) {
+  constructor(file: string, options: { readonly readOnly?: boolean; readonly writtenBy?: string } = {}) {
     this.file = file
     this.store = translated(file, () => new SqliteStore(file, options))
     try {

@@ -9,10 +9,11 @@ import { pathToFileURL } from 'node:url'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TopicSpec } from '../../port.ts'
 
-const FORMAT = 1
+/** The version of the tables, and of the batches in them. */
+export const LOG_FORMAT = 1
 
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS log_format (version INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS log_format (version INTEGER NOT NULL, written_by TEXT) STRICT;
   CREATE TABLE IF NOT EXISTS log_topic (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS log_partition (
@@ -63,6 +64,12 @@ interface WriteOptions {
   readonly busyMs?: number
   /** The size of the page cache. */
   readonly cacheKb?: number
+}
+
+interface StoreOptions extends WriteOptions {
+  readonly readOnly?: boolean
+  /** The version of Sluice that writes to the file, which the file then names. */
+  readonly writtenBy?: string
 }
 
 const BUSY_MS = 1_000
@@ -184,7 +191,43 @@ function hasTables(db: DatabaseSync): boolean {
 
 /** Creates all tables or none, so that no reader finds some of them after a kill. */
 function createTables(db: DatabaseSync): void {
-  db.exec(`BEGIN IMMEDIATE; ${TABLES} INSERT INTO log_format VALUES (${FORMAT}); COMMIT`)
+  db.exec(`BEGIN IMMEDIATE; ${TABLES} INSERT INTO log_format (version) VALUES (${LOG_FORMAT}); COMMIT`)
+}
+
+export interface StoredFormat {
+  readonly format: number
+  /** The version of Sluice that opened the file last to write. Versions before 0.2.0 leave it as it is. */
+  readonly writtenBy: string | null
+}
+
+function formatIn(db: DatabaseSync): StoredFormat {
+  const row = db.prepare('SELECT * FROM log_format').get()
+  const writtenBy = row?.['written_by']
+  return { format: numberOf(row, 'version'), writtenBy: typeof writtenBy === 'string' ? writtenBy : null }
+}
+
+/** Notes the version of Sluice that writes to the file. Earlier versions read the file as before. */
+function noteWriter(db: DatabaseSync, version: string): void {
+  if (formatIn(db).writtenBy === version) return
+  const columns = db.prepare('PRAGMA table_info(log_format)').all()
+  const isKnown = columns.some(({ name }) => name === 'written_by')
+  const add = isKnown ? '' : 'ALTER TABLE log_format ADD COLUMN written_by TEXT;'
+  const text = `'${version.replaceAll("'", "''")}'`
+  db.exec(`BEGIN IMMEDIATE; ${add} UPDATE log_format SET written_by = ${text}; COMMIT`)
+}
+
+/**
+ * Reads the format of a log, also while a process works with the file. Null for a file without tables, which
+ * a killed process leaves. Throws SQLite's own errors.
+ */
+export function readLogFormat(file: string): StoredFormat | null {
+  const { db, tidy } = openFileToRead(file)
+  try {
+    return hasTables(db) ? formatIn(db) : null
+  } finally {
+    db.close()
+    tidy()
+  }
 }
 
 /**
@@ -210,7 +253,7 @@ export function openFileToRead(file: string): Opened {
 
 /**
  * A connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
- * `corrupt`.
+ * `corrupt`, or `config` for another format.
  */
 export class SqliteStore {
   /** Called before every write, to wait until no other thread writes. */
@@ -224,8 +267,8 @@ export class SqliteStore {
    * With `readOnly`, the file has to exist. It stays the same, byte for byte, and no other file appears
    * beside it.
    */
-  constructor(file: string, options: { readonly readOnly?: boolean } & WriteOptions = {}) {
-    const { readOnly = false, busyMs = BUSY_MS, cacheKb = CACHE_KB } = options
+  constructor(file: string, options: StoreOptions = {}) {
+    const { readOnly = false, writtenBy, busyMs = BUSY_MS, cacheKb = CACHE_KB } = options
     const opened = readOnly
       ? openToRead(file)
       : { db: openToWrite(file, { busyMs, cacheKb }), tidy: () => {} }
@@ -234,6 +277,7 @@ export class SqliteStore {
     try {
       if (!readOnly && !hasTables(this.#db)) createTables(this.#db)
       this.#checkFormat(file)
+      if (!readOnly && writtenBy !== undefined) noteWriter(this.#db, writtenBy)
       this.#sql = statements(this.#db)
     } catch (error) {
       this.close()
@@ -242,9 +286,13 @@ export class SqliteStore {
   }
 
   #checkFormat(file: string): void {
-    const found = numberOf(this.#db.prepare('SELECT version FROM log_format').get(), 'version')
-    if (found !== FORMAT)
-      throw new SluiceError('corrupt', `${file} has format ${found}, this version of Sluice reads ${FORMAT}`)
+    const { format, writtenBy } = formatIn(this.#db)
+    if (format === LOG_FORMAT) return
+    const writer = writtenBy === null ? 'another version of Sluice' : `Sluice ${writtenBy}`
+    throw new SluiceError(
+      'config',
+      `${file} has format ${format}, and this version of Sluice reads format ${LOG_FORMAT}. ${writer} has written it. Nothing was changed. Install that version again, or put back a backup that this version has made, with \`sluice restore\`.`,
+    )
   }
 
   close(): void {
