@@ -8,7 +8,7 @@ const TEST = '[.]test[.]ts$'
 /** Suites of promises, their parts, and the testkit: a room's `test` beside its `src`. */
 const TEST_FOLDER = '^(libs|services)/[^/]+/test/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
-const COMPOSE = '^services/[^/]+/src/(samples/|doctor/|sync-tests/|backup/)?compose[.]ts$'
+const COMPOSE = '^services/[^/]+/src/(samples/|doctor/|upgrade/|sync-tests/|backup/)?compose[.]ts$'
 /** The one home of each vendor SDK; tests may use them to look at a system from outside. */
 const VENDOR_HOMES = {
   '@duckdb/node-api': ['^libs/sources/src/adapters/', '^libs/delivered-state/src/'],

@@ -55,6 +55,8 @@ export interface DistributedOptions {
   readonly services?: Env
   /** Added to the environment of all services: secrets, time-outs, other addresses (a fault proxy's). */
   readonly env?: Env
+  /** The file of the command that the processes are started with. Default: the one of this version. */
+  readonly program?: string
 }
 
 export interface Distributed extends AsyncDisposable {
@@ -83,6 +85,7 @@ export async function startDistributed(options: DistributedOptions = {}): Promis
     SLUICE_HOST: '127.0.0.1',
     ...options.env,
   })
+  services.program = options.program ?? SLUICE
   try {
     const starting = SERVICE_NAMES.flatMap(name =>
       Array.from({ length: options.counts?.[name] ?? 1 }, () => services.add(name)),
@@ -100,6 +103,7 @@ class Services implements Distributed {
   readonly prefix: string
   readonly env: Env
   readonly processes: ServiceProcess[] = []
+  program = SLUICE
   readonly #dir: string
 
   constructor(dir: string, env: Env) {
@@ -117,6 +121,7 @@ class Services implements Distributed {
     const dataDir = join(this.#dir, label)
     const added = new ServiceProcess(name, label, { ...this.env, SLUICE_DATA_DIR: dataDir, ...env })
     added.heapMb = heapMb
+    added.program = this.program
     this.processes.push(added)
     await added.start()
     return added
@@ -145,6 +150,8 @@ export class ServiceProcess implements AsyncDisposable {
   readonly dataDir: string
   /** The limit of V8's heap from the next start on, if not as usual. */
   heapMb: number | undefined
+  /** The file of the command that it is started with from the next start on. */
+  program = SLUICE
   readonly #env: Env
   readonly #watchers = new Set<() => void>()
   #child: ChildProcess | null = null
@@ -192,7 +199,7 @@ export class ServiceProcess implements AsyncDisposable {
     const { PATH, HOME } = process.env
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
     // Flags of the process come after those that it starts itself again with, and the last one counts.
-    const child = spawn(process.execPath, [...heap, SLUICE, 'service', this.name], {
+    const child = spawn(process.execPath, [...heap, this.program, 'service', this.name], {
       // Sources of tests lie in temporary folders, and in databases of this machine.
       env: {
         PATH,

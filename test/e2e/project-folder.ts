@@ -21,6 +21,10 @@ export interface Finished {
 
 export interface ProjectFolder extends AsyncDisposable {
   readonly dir: string
+  /**
+   * The file of the command, for processes that are started from now on. Default: the one of this version.
+   */
+  program: string
   write(file: string, content: string | Uint8Array): Promise<void>
   read(file: string): Promise<string>
   /** Runs `sluice ARGS --dir …` to its end, `here` or in a process of its own. */
@@ -64,6 +68,7 @@ export async function projectFolder(options: ProjectFolderOptions): Promise<Proj
 
 class Folder implements ProjectFolder {
   readonly dir: string
+  program = SLUICE
   readonly #env: { readonly [name: string]: string }
 
   readonly #here: boolean
@@ -85,11 +90,11 @@ class Folder implements ProjectFolder {
   }
 
   start(...args: readonly string[]): ChildProcess {
-    return this.#spawn(SLUICE, args)
+    return this.#spawn(this.program, args)
   }
 
   startLimited(limitKb: number, ...args: readonly string[]): ChildProcess {
-    return this.#spawn('bash', ['-c', `ulimit -f ${limitKb}; exec "$0" "$@"`, SLUICE, ...args])
+    return this.#spawn('bash', ['-c', `ulimit -f ${limitKb}; exec "$0" "$@"`, this.program, ...args])
   }
 
   #spawn(command: string, args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
@@ -107,7 +112,7 @@ class Folder implements ProjectFolder {
 
   sluiceWith(stdin: string, ...args: readonly string[]): Promise<Finished> {
     if (this.#here) return this.#runHere(args, stdin)
-    const child = this.#spawn(SLUICE, args, 'pipe')
+    const child = this.#spawn(this.program, args, 'pipe')
     child.stdin?.end(stdin)
     return finished(child)
   }

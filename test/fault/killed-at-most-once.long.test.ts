@@ -36,7 +36,7 @@ describe.skipIf(realServices() === null)(`at-most-once (SLUICE_TEST_SEED=${SEED}
       await pipeline.rename(version)
       const from = await standing(pipeline)
       const command = finished(project.start('run', SYNC))
-      const killed = await carryOut(pipeline, kills, from)
+      const killed = await carryOut(pipeline, kills, { before: from })
       await command
       await pipeline.settled()
       // This run sends the rows that no process had come to.

@@ -8,11 +8,9 @@ import { randomInt } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { realServices } from '../e2e/distributed.ts'
-import { SYNC } from '../e2e/people-project.ts'
-import { finished } from '../e2e/project-folder.ts'
-import { aftermaths, type Aftermath } from './aftermath.ts'
-import { carryOut, planKills, standing, type PlannedKill } from './kills.ts'
-import { startPipeline, type Pipeline } from './people-pipeline.ts'
+import { planKills } from './kills.ts'
+import { startPipeline } from './people-pipeline.ts'
+import { judgeKills, runWithKills } from './run-with-kills.ts'
 
 const PEOPLE = 5_000
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
@@ -34,12 +32,7 @@ function killedProcessesSuite(kills: number): void {
           counts: TWO_EACH,
         })
         for (const [index, killsOfRun] of plan.entries()) {
-          for (const aftermath of await runWith(pipeline, killsOfRun, index + 1)) {
-            process.stderr.write(`${told(aftermath)}\n`)
-            const { wentOnMs, wentOnAllowedMs, repeats, repeatsAllowed } = aftermath
-            expect.soft(repeats, told(aftermath)).toBeLessThanOrEqual(repeatsAllowed)
-            expect.soft(wentOnMs ?? 0, told(aftermath)).toBeLessThanOrEqual(wentOnAllowedMs)
-          }
+          judgeKills(await runWithKills(pipeline, killsOfRun, { version: index + 1 }))
         }
         // Renderers and delivery that die healthy have come further, or had nothing to do.
         const logged = pipeline.services.processes.flatMap(({ log }) => log)
@@ -48,36 +41,6 @@ function killedProcessesSuite(kills: number): void {
       },
     )
   })
-}
-
-/** One run, with kills, until every person has arrived. */
-async function runWith(
-  pipeline: Pipeline,
-  plan: readonly PlannedKill[],
-  version: number,
-): Promise<readonly Aftermath[]> {
-  await pipeline.rename(version)
-  const before = await standing(pipeline)
-  const command = finished(pipeline.project.start('run', SYNC))
-  const kills = await carryOut(pipeline, plan, before)
-  await command
-  await pipeline.succeeded()
-  await pipeline.api.settled()
-  const sent = pipeline.sentOf(version)
-  expect(new Set(sent.map(({ url }) => url)).size, pipeline.services.logs()).toBe(PEOPLE)
-  expect(pipeline.api.requests.length - before.sent).toBe(sent.length)
-  return aftermaths(pipeline, kills, sent)
-}
-
-function told({ kill, wentOnMs, wentOnAllowedMs, repeats, repeatsAllowed }: Aftermath): string {
-  const { number, label, at, watched, restartAfterMs } = kill
-  const moment = watched === 'own stage' ? `its ${at}th record` : `the ${at}th request`
-  const went =
-    wentOnMs === null
-      ? 'nothing was left to do'
-      : `went on after ${wentOnMs} of at most ${wentOnAllowedMs} ms`
-  const again = kill.service === 'delivery' ? `, ${repeats} of at most ${repeatsAllowed} repeated` : ''
-  return `kill ${number}: ${label} at ${moment}: ${went}${again}; replaced after ${restartAfterMs} ms`
 }
 
 /** SLUICE_TEST_KILLS sets how many kills there are. */

@@ -88,12 +88,12 @@ export async function standing({ topics, api }: Pipeline): Promise<Before> {
 
 /**
  * Carries out the kills of one run, each at its moment, and one at a time for each service. Resolves once all
- * dead processes are replaced.
+ * dead processes are replaced. `onKilled` is called with each dead process before it is started again.
  */
 export async function carryOut(
   pipeline: Pipeline,
   plan: readonly PlannedKill[],
-  before: Before,
+  { before, onKilled }: { readonly before: Before; readonly onKilled?: (dead: ServiceProcess) => void },
 ): Promise<readonly Kill[]> {
   const byService = SERVICE_NAMES.map(async service => {
     const kills: Kill[] = []
@@ -104,6 +104,7 @@ export async function carryOut(
       await victim.kill()
       kills.push({ ...planned, label: victim.label, killedAt })
       await sleep(planned.restartAfterMs, { signal })
+      onKilled?.(victim)
       await victim.start()
     }
     return kills

@@ -110,6 +110,27 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   }
 }
 
+/** Waits until the markers `run-end` of the run are all written. Rejects if the run ends before. */
+export async function published(pipeline: Pipeline, run: Promise<unknown>): Promise<void> {
+  const over = run.then(() => Promise.reject(new Error('the run is over')))
+  await Promise.race([allPublished(pipeline), over])
+}
+
+async function allPublished({ api, topics }: Pipeline): Promise<void> {
+  const sentBefore = api.requests.length
+  for (let seen = sentBefore + 1; ; seen = api.requests.length + 1) {
+    await api.waitFor(seen)
+    await topics.caughtUp()
+    if (topics.runs.of(SYNC) === undefined) continue
+    const partitions = await topics.records('changes')
+    if (partitions.every(records => isRunEnd(records.at(-1)))) return
+  }
+}
+
+function isRunEnd(placed: { readonly record: unknown } | undefined): boolean {
+  return JSON.stringify(placed?.record ?? null).includes('"kind":"run-end"')
+}
+
 async function runWithin(
   limitMs: number,
   project: ProjectFolder,

@@ -4,8 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { realServices } from '../e2e/distributed.ts'
-import { SYNC } from '../e2e/people-project.ts'
-import { startPipeline, type Pipeline } from './people-pipeline.ts'
+import { published, startPipeline } from './people-pipeline.ts'
 
 const PEOPLE = 4_000
 /** So slow that the run outlasts the restarts. */
@@ -18,7 +17,7 @@ describe.skipIf(realServices() === null)('a rolling restart', () => {
     const { services, api } = pipeline
     await pipeline.rename(1)
     const run = pipeline.run()
-    await Promise.race([published(pipeline), run.then(() => Promise.reject(new Error('the run is over')))])
+    await published(pipeline, run)
     for (const service of services.processes) {
       expect(await service.stop(), `${service.label}: ${services.logs(20)}`).toBe(0)
       await service.start()
@@ -40,18 +39,3 @@ describe.skipIf(realServices() === null)('a rolling restart', () => {
     expect((await pipeline.settled()).map(({ status }) => status)).toEqual(['success'])
   })
 })
-
-/** Waits until the run's `run-end` markers are all written. */
-async function published({ api, topics }: Pipeline): Promise<void> {
-  for (let seen = 1; ; seen = api.requests.length + 1) {
-    await api.waitFor(seen)
-    await topics.caughtUp()
-    if (topics.runs.of(SYNC) === undefined) continue
-    const partitions = await topics.records('changes')
-    if (partitions.every(records => isRunEnd(records.at(-1)))) return
-  }
-}
-
-function isRunEnd(placed: { readonly record: unknown } | undefined): boolean {
-  return JSON.stringify(placed?.record ?? null).includes('"kind":"run-end"')
-}
