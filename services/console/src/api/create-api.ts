@@ -16,6 +16,7 @@ import type { MadeTokens } from '../access/made-tokens.ts'
 import type { Principal } from '../access/principal.ts'
 import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
+import { compressAnswers } from './compression.ts'
 import { headersOf } from './headers.ts'
 import { openApiDocument } from './open-api.ts'
 import { Busy, RequestLimit, Turns } from '../access/request-limits.ts'
@@ -92,6 +93,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     reply.headers(headersFor(request.url, gate))
     gate.assertAddressed(callerOf(request))
   })
+  compressAnswers(app)
   app.setErrorHandler((error, request, reply) => {
     const { method, url } = request
     refusals.note(error, { address: callerOf(request).address, method, path: url.split('?')[0] ?? '' })

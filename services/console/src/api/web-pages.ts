@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { takesGzip } from './compression.ts'
 
 const BUILT = fileURLToPath(new URL('../../web/dist', import.meta.url))
 
@@ -79,7 +80,7 @@ export class WebPages {
     if (found === undefined && extname(path) !== '' && path.startsWith('/assets/')) return null
     const { body, gzipped, headers, tag } = found ?? this.#index
     if (ifNoneMatch === tag) return { status: 304, headers, body: null }
-    if (!/\bgzip\b/.test(acceptEncoding ?? '')) return { status: 200, headers, body }
+    if (!takesGzip(acceptEncoding)) return { status: 200, headers, body }
     return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: gzipped }
   }
 }
