@@ -1,8 +1,37 @@
+/** The pages whose scripts are loaded together with the first one (public/first.js). */
+const PAGES = {
+  edit: 'syncs/edit-sync-page.tsx',
+  new: 'syncs/new-sync-page.tsx',
+  run: 'runs/run-page.tsx',
+}
+
+/** Names their scripts in the document, since only the build knows the names. */
+function scriptsOfPages() {
+  const handler = (html, { bundle = {} }) => {
+    const chunks = Object.values(bundle).filter(({ type }) => type === 'chunk')
+    const importedBy = ({ fileName, imports }, known = new Set()) => {
+      if (html.includes(fileName) || known.has(fileName)) return known
+      known.add(fileName)
+      for (const name of imports) importedBy(bundle[name], known)
+      return known
+    }
+    const scriptsOf = file => {
+      const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(`/web/${file}`))
+      return chunk === undefined ? [] : [...importedBy(chunk)].map(name => `/${name}`)
+    }
+    const pages = Object.fromEntries(Object.entries(PAGES).map(([page, file]) => [page, scriptsOf(file)]))
+    const attrs = { name: 'sluice-scripts', content: JSON.stringify(pages) }
+    return [{ tag: 'meta', attrs, injectTo: 'head-prepend' }]
+  }
+  return { name: 'scripts-of-pages', transformIndexHtml: { order: 'post', handler } }
+}
+
 /**
  * `npx vite services/console/web` serves the pages while they are edited; the API is that of a `sluice up`.
  */
 export default {
   base: '/',
+  plugins: [scriptsOfPages()],
   publicDir: 'public',
   build: {
     target: 'es2022',

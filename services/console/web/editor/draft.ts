@@ -39,7 +39,27 @@ export function unreadableIn(text: string): Unreadable | null {
   return { message: 'This text needs fields, such as `kind: source`.', line: 1, column: 1 }
 }
 
-function read(text: string): { readonly value: unknown; readonly wrong: Unreadable | null } {
+interface Read {
+  readonly value: unknown
+  readonly wrong: Unreadable | null
+}
+
+/** The texts that were read last: those of a draft, before and after a change. Each field asks for its own. */
+const lastRead = new Map<string, Read>()
+const MAX_READ = 12
+
+function read(text: string): Read {
+  const known = lastRead.get(text) ?? parsed(text)
+  lastRead.delete(text)
+  lastRead.set(text, known)
+  for (const oldest of lastRead.keys()) {
+    if (lastRead.size <= MAX_READ) break
+    lastRead.delete(oldest)
+  }
+  return known
+}
+
+function parsed(text: string): Read {
   const document = documentOf(text)
   const [error] = document.errors
   const message = error?.message.split('\n')[0]
@@ -55,7 +75,10 @@ function read(text: string): { readonly value: unknown; readonly wrong: Unreadab
   }
 }
 
-/** The value at a path, or undefined. A text that is not valid YAML is read as far as possible. */
+/**
+ * The value at a path, or undefined. A text that is not valid YAML is read as far as possible. The value is
+ * shared, so nobody changes it.
+ */
 export function valueAt(text: string, path: Path): unknown {
   let at = read(text).value
   for (const part of path) {

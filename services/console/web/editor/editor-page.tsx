@@ -4,6 +4,8 @@
  */
 import type { ResourceView } from '@sluice/contracts/api'
 import {
+  lazy,
+  Suspense,
   useEffect,
   useMemo,
   useRef,
@@ -50,7 +52,6 @@ import { SourceStep } from './steps/source-step.tsx'
 import { TriggerStep, TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { SelectField } from './select-field.tsx'
 import { withColumns } from './starting-requests.ts'
-import { StartFrom } from './start-from.tsx'
 import { StepFoot, StepList } from './step-list.tsx'
 import { STEPS, type StepId } from './steps.ts'
 import { useModelRows } from './model-rows.ts'
@@ -73,6 +74,9 @@ import {
   YamlEditor,
   YamlPane,
 } from './yaml-pane.tsx'
+
+/** The examples are loaded with the step that offers them. */
+const StartFrom = lazy(async () => ({ default: (await import('./start-from.tsx')).StartFrom }))
 
 const NO_RESOURCES: readonly ResourceView[] = []
 
@@ -271,7 +275,9 @@ function BeginWith(props: UseProps): ReactElement {
     <>
       <UseStored {...props} />
       {kind === 'destination' && draft.destination !== '' && !names.includes(nameIn(draft.destination)) ? (
-        <StartFrom draft={draft} taken={names} onStart={onUse} />
+        <Suspense>
+          <StartFrom draft={draft} taken={names} onStart={onUse} />
+        </Suspense>
       ) : null}
     </>
   )

@@ -1,9 +1,8 @@
 /** The page that edits an existing sync, with its source, model and destination. */
-import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { resourceQuery } from '../api/queries.ts'
+import { resourceQuery, resourcesQuery } from '../api/queries.ts'
 import { STARTING_DRAFT, textOf, type Draft, type Kind } from '../editor/draft.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
 import type { Stored, StoredResource } from '../editor/reused.ts'
@@ -21,7 +20,8 @@ export function EditSyncPage(): ReactElement {
 
 /**
  * The sync and the resources that it names, each with the version that an edit starts from. They stay if a
- * later request fails, since the editor holds typed text.
+ * later request fails, since the editor holds typed text. One answer has them all, and a server with very many
+ * resources is asked for each of those that it leaves out.
  */
 function useStored(name: string): { readonly stored: Stored | null; readonly error: unknown } {
   const sync = useStoredOne('sync', name)
@@ -35,15 +35,20 @@ function useStored(name: string): { readonly stored: Stored | null; readonly err
   return { stored: Object.fromEntries(found.map(one => [one.kind, one])), error: null }
 }
 
-function useStoredOne(kind: Kind, name: string | undefined) {
-  return useQuery({
-    ...resourceQuery(kind, name ?? ''),
-    enabled: name !== undefined,
-    select: (resource: ResourceView): StoredResource => {
-      const { version, project = '' } = resource
-      return { ...resource, kind, version, project }
-    },
-  })
+interface FoundOne {
+  readonly data: StoredResource | undefined
+  readonly error: unknown
+}
+
+function useStoredOne(kind: Kind, name: string | undefined): FoundOne {
+  const all = useQuery(resourcesQuery)
+  const listed = all.data?.resources.find(each => each.kind === kind && each.name === name)
+  const isLeftOut = name !== undefined && listed === undefined && !all.isPending
+  const one = useQuery({ ...resourceQuery(kind, name ?? ''), enabled: isLeftOut })
+  const resource = listed ?? one.data
+  if (resource === undefined) return { data: undefined, error: one.error }
+  const { version, project = '' } = resource
+  return { data: { ...resource, kind, version, project }, error: null }
 }
 
 const nameOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

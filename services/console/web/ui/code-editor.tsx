@@ -1,26 +1,17 @@
 /**
  * An editor for SQL, Liquid, JSON, XML and YAML. It is in a shadow tree, where its styles become constructed
- * style sheets: the page's policy refuses all other styles that a script adds.
+ * style sheets: the page's policy refuses all other styles that a script adds. Each language is loaded with
+ * the first editor that shows it (lazy-code-editor.tsx).
  */
-import {
-  autocompletion,
-  closeBrackets,
-  closeBracketsKeymap,
-  completionKeymap,
-} from '@codemirror/autocomplete'
+import { autocompletion, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
-import { json } from '@codemirror/lang-json'
-import { liquid } from '@codemirror/lang-liquid'
-import { sql } from '@codemirror/lang-sql'
-import { xml } from '@codemirror/lang-xml'
-import { yaml } from '@codemirror/lang-yaml'
 import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
 import { Compartment, EditorState, type ChangeSpec, type Extension } from '@codemirror/state'
 import { EditorView, keymap, lineNumbers, placeholder as placeholderText } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { useEffect, useRef, type ReactElement } from 'react'
-import { insertVariable, LIQUID_EDITING, liquidCompletion } from './liquid-editing.ts'
+import { insertVariable } from './liquid-editing.ts'
 
 export type Language = 'sql' | 'json' | 'xml' | 'text' | 'yaml'
 
@@ -31,7 +22,16 @@ export interface Mark {
   readonly message: string
 }
 
-interface CodeEditorProps {
+/** The highlighting, the completion and the typing aids of a language. */
+export type Syntax = (props: CodeProps) => Extension
+
+/** A range of the text. */
+export interface Cursor {
+  readonly from: number
+  readonly to: number
+}
+
+export interface CodeProps {
   readonly label: string
   readonly language: Language
   readonly value: string
@@ -46,6 +46,12 @@ interface CodeEditorProps {
   /** The tables that the SQL may name, each with its columns. */
   readonly tables?: { readonly [table: string]: readonly string[] }
   readonly oneLine?: boolean
+}
+
+interface CodeEditorProps extends CodeProps {
+  readonly syntax: Syntax
+  /** The cursor of the plain field that this editor replaces. Null if that field is not focused. */
+  readonly cursor: Cursor | null
 }
 
 const COLOURS = HighlightStyle.define([
@@ -76,22 +82,7 @@ const LOOKS = EditorView.theme({
   '.cm-placeholder': { color: 'var(--quiet)' },
 })
 
-function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Extension {
-  if (language === 'sql') {
-    const schema: { [table: string]: string[] } = {}
-    for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
-    for (const word of words) schema[word] ??= []
-    return [closeBrackets(), sql({ schema })]
-  }
-  if (language === 'yaml') return [closeBrackets(), yaml()]
-  const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
-  // Liquid's own completion fits HTML, but neither `row.` nor the braces of JSON. Quotes that close by
-  // themselves would be left over where Liquid and another language meet, so only the braces of templates
-  // close.
-  const { language: parsed } = liquid(base === undefined ? {} : { base })
-  const completes = parsed.data.of({ autocomplete: liquidCompletion(words, language === 'json') })
-  return [LIQUID_EDITING, parsed, completes]
-}
+const syntaxOf = (props: CodeEditorProps): Extension => props.syntax(props)
 
 /** Without `onSave`, the page decides what Ctrl-Enter does. */
 const KEYS = defaultKeymap.filter(({ key }) => key !== 'Mod-Enter')
@@ -132,6 +123,13 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
       }),
     })
     view.current = editor
+    const { cursor } = latest.current
+    if (cursor !== null) {
+      const { length } = editor.state.doc
+      const [anchor, head] = [Math.min(cursor.from, length), Math.min(cursor.to, length)]
+      editor.dispatch({ selection: { anchor, head }, scrollIntoView: true })
+      editor.focus()
+    }
     return () => {
       view.current = null
       editor.destroy()
@@ -140,7 +138,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
 
   const vocabulary = JSON.stringify([language, words, tables])
   useEffect(() => {
-    view.current?.dispatch({ effects: languages.current.reconfigure(languageOf(latest.current)) })
+    view.current?.dispatch({ effects: languages.current.reconfigure(syntaxOf(latest.current)) })
   }, [vocabulary])
 
   // Taking a resource over makes its text writable.
@@ -215,7 +213,7 @@ function extensionsOf(
     indentUnit.of('  '),
     // Tab moves to the next field, as everywhere on the page.
     keymap.of([save, ...closeBracketsKeymap, ...completionKeymap, ...KEYS, ...historyKeymap]),
-    languages.of(languageOf(latest.current)),
+    languages.of(syntaxOf(latest.current)),
     syntaxHighlighting(COLOURS),
     LOOKS,
     EditorView.lineWrapping,
