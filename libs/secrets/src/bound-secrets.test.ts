@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { SecretUse } from '@sluice/contracts/secret-references'
-import { boundSecrets, watchedSecrets, unboundNotice, unboundSecrets } from './bound-secrets.ts'
+import {
+  boundSecrets,
+  watchedSecrets,
+  unboundNotice,
+  unboundSecrets,
+  type KeptSecrets,
+} from './bound-secrets.ts'
+import { parseGrants, type Grant } from './grants.ts'
 
 const API: SecretUse = { as: 'destination', host: 'api.example.com', port: 443, tls: true }
 const VALUE = 'v4lue-of-crm'
@@ -78,6 +85,34 @@ it('an error about a grant that is missing comes after that of a secret that is 
   expect(() => boundSecrets({}, 'refused')('crm', API)).toThrow(
     'set the environment variable SLUICE_SECRET_CRM',
   )
+})
+
+describe('a secret of the vault that may not go to a changed address', () => {
+  const kept = (grants: readonly Grant[] | null): KeptSecrets => ({
+    find: name => (name === 'crm' ? { value: VALUE, grants, version: 1, since: 0 } : null),
+  })
+  const refusedBy = (env: Record<string, string>, grants: readonly Grant[] | null): string => {
+    try {
+      return boundSecrets(env, 'refused', kept(grants))('crm', { ...API, host: 'b.example.com' })
+    } catch (error) {
+      return String(error)
+    }
+  }
+
+  it('is to be set again for that address, by a command', () => {
+    const grants = parseGrants('test', 'api.example.com')
+    const said = refusedBy({}, grants)
+    expect(said).toBe(
+      'SluiceError: The secret `crm` may not go to the destination at b.example.com:443: the vault keeps it for other hosts. Set it again for this one: `sluice secret set crm --for "b.example.com:443 destination"`.',
+    )
+    expect(refusedBy({}, null)).toContain('the vault keeps it for no host. Set it again')
+  })
+
+  it('is granted by the environment where that has grants or the value', () => {
+    const variable = 'add "b.example.com:443 destination" to SLUICE_SECRET_CRM_FOR'
+    expect(refusedBy({ SLUICE_SECRET_CRM_FOR: 'api.example.com' }, null)).toContain(variable)
+    expect(refusedBy({ SLUICE_SECRET_CRM: VALUE }, null)).toContain('set SLUICE_SECRET_CRM_FOR=')
+  })
 })
 
 it('a secret without a grant goes anywhere in a process of one person, and with one only there', () => {

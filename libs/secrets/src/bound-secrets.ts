@@ -75,7 +75,8 @@ export function boundSecrets(
     if (grants === null ? ungranted === 'refused' : !isGranted(grants, use)) {
       // A missing secret is the first error to report.
       find(name)
-      throw refusal(name, use, grants)
+      const isKept = !isInEnvironment(env, name) && env[grantsVariable(name)] === undefined
+      throw refusal(name, use, { grants, isKept })
     }
     return find(name)
   }
@@ -134,12 +135,23 @@ function grantsVariable(name: string): string {
   return `${secretVariable(name)}_FOR`
 }
 
-function refusal(name: string, use: SecretUse, grants: readonly Grant[] | null): SluiceError {
+interface Refused {
+  readonly grants: readonly Grant[] | null
+  /** True if the secret and its grants are in the vault. */
+  readonly isKept: boolean
+}
+
+function refusal(name: string, use: SecretUse, { grants, isKept }: Refused): SluiceError {
   const variable = grantsVariable(name)
   const wanted = grantFor(use)
   const place = wanted.split(' ')[0] ?? ''
   const bare = use.tls ? '' : ', without TLS whose certificate is checked'
   const what = `The secret \`${name}\` may not go to the ${use.as} at ${place}${bare}`
+  if (isKept) {
+    const why = `the vault keeps it for ${grants === null ? 'no host' : 'other hosts'}`
+    const todo = `Set it again for this one: \`sluice secret set ${name} --for "${wanted}"\`.`
+    return new SluiceError('config', `${what}: ${why}. ${todo}`)
+  }
   const todo =
     grants === null
       ? `it has no grant. To let it go there, set ${variable}="${wanted}"`

@@ -30,7 +30,7 @@ const requestsSearch = textsOf(
 )
 const auditSearch = textsOf('by', 'name')
 const rowSearch = textsOf('key')
-const secretsSearch = textsOf('set')
+const secretsSearch = textsOf('set', 'for')
 const editSearch = textsOf('step', 'view')
 
 const RESOURCE_KINDS = ['source', 'model', 'destination', 'sync', 'alert'] as const

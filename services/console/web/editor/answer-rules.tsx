@@ -3,6 +3,7 @@ import type { ReactElement, ReactNode } from 'react'
 import { isMap } from '../ui/fields-of.ts'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
 import { ChoiceField, TextField } from './fields.tsx'
+import { takesEveryItem } from './row-rules.ts'
 import { ModeField, SelectField } from './select-field.tsx'
 import type { Editing } from './use-editing.ts'
 
@@ -61,7 +62,7 @@ export function RowRules({ editing, columns }: RulesProps): ReactElement {
           />
           <RowField editing={editing} path={[...path, 'row']} columns={columns} />
           <Meaning editing={editing} path={path} label="The row is" />
-          <Found editing={editing} path={path} where="the item" />
+          <Found {...{ editing, path }} where="the item" hint={takesEveryItem(valueAt(editing.text, path))} />
         </>
       )}
     </Rules>
@@ -142,7 +143,12 @@ function Meaning({ editing, path, label }: PartProps & { readonly label: string 
 }
 
 /** The fields for what the rule looks for, and for the place of the reason. */
-function Found({ editing, path, where }: PartProps & { readonly where: string }): ReactElement {
+function Found({
+  editing,
+  path,
+  where,
+  hint,
+}: PartProps & { readonly where: string; readonly hint?: string | undefined }): ReactElement {
   const as = textAt(editing.text, [...path, 'as'])
   return (
     <>
@@ -152,6 +158,7 @@ function Found({ editing, path, where }: PartProps & { readonly where: string })
         path={[...path, 'json']}
         label={`If ${where} has a value at`}
         placeholder="$.error"
+        hint={hint}
       />
       <TextField editing={editing} path={[...path, 'error']} label="Reason at" placeholder="$.message" />
       {as === 'rejected' || as === 'unknown' ? (

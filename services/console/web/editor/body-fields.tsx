@@ -1,10 +1,11 @@
 /** The body of a trigger's requests: a template, a map of fields, a form, or a column. */
-import { useState, type ReactElement } from 'react'
+import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { textAt, valueAt, withValue } from './draft.ts'
 import { FieldMapper } from './field-mapper.tsx'
 import { ChoiceField, PairsField, problemAt, TextField } from './fields.tsx'
+import { allColumns } from './mapped-values.ts'
 import { placeIn } from './mistakes.ts'
 import { SelectField } from './select-field.tsx'
 import { columnIn, jsonOf, repeated } from './starting-requests.ts'
@@ -63,7 +64,16 @@ export function BodyFields({ editing, path, columns }: BodyProps): ReactElement 
   const isBatch = valueAt(text, [...path, 'batch']) !== undefined
   // A body of another kind comes back when the user chooses that kind again.
   const [left, setLeft] = useState<{ readonly [kind: string]: unknown }>({})
+  // A map that was chosen before the rows were read gets their columns.
+  const waits = useRef(false)
+  const filled = kind === 'fields' ? allColumns(valueAt(text, [...at, 'fields']), columns) : null
+  useEffect(() => {
+    if (columns.length === 0) return
+    if (waits.current && filled !== null) change(withValue(text, [...at, 'fields'], filled))
+    waits.current = false
+  }, [columns])
   const choose = (chosen: string): void => {
+    waits.current = columns.length === 0
     const next = BODIES.find(([name]) => name === chosen)?.[0] ?? 'none'
     setLeft({ ...left, [kind]: value })
     change(withValue(text, at, next in left ? left[next] : startOf(next, columns, isBatch)))

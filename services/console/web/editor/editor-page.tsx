@@ -118,7 +118,7 @@ function Editor(props: EditorProps): ReactElement {
   const stored = useStoredAt(draft, props, pins)
   const own = [...unchosen(draft, passedBefore(step.id)), ...takenName(draft, resources)]
   const problems = syntax.length > 0 ? syntax : [...own, ...previewed.problems]
-  const rights = useRights(draft, stored, resources)
+  const rights = useRights(state, stored, resources)
   const { readOnly, taken, take } = rights
   const editings = useEditings(state, { problems, readOnly, stored })
   const inForms = useShownInForms(draft, editings)

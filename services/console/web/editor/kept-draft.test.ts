@@ -4,7 +4,10 @@ import { startBehind } from './reused.ts'
 import { parseKept, pinned, pinOf, restored, writtenDraft, type Kept } from './use-editing.ts'
 
 const start = { draft: STARTING_DRAFT, versions: { destination: 3, sync: 5 } }
-const mine: Kept = { draft: { ...STARTING_DRAFT, destination: 'name: mine\n' }, from: start }
+const mine: Kept = {
+  draft: { ...STARTING_DRAFT, destination: 'name: mine\n' },
+  ...{ from: start, allowed: [] },
+}
 const theirs = {
   draft: { ...STARTING_DRAFT, destination: 'name: theirs\n', sync: 'name: theirs\n' },
   versions: { destination: 4, sync: 6 },
@@ -14,6 +17,12 @@ describe('a draft that was kept', () => {
   it('is the same once it is read again', () => {
     expect(parseKept(writtenDraft(mine))).toEqual(mine)
     expect(parseKept(writtenDraft({ ...mine, from: null }))).toEqual({ ...mine, from: null })
+  })
+
+  it('keeps which resources the user has said to change for all', () => {
+    const kept = { ...mine, allowed: ['destination/mine', 'source/files'] }
+    expect(parseKept(writtenDraft(kept))).toEqual(kept)
+    expect(parseKept(JSON.stringify({ ...mine.draft, allowed: 'destination/mine' }))?.allowed).toEqual([])
   })
 
   it('stays as it was typed if nobody else has saved', () => {
@@ -29,7 +38,7 @@ describe('a draft that was kept', () => {
 
   it('from an earlier version of Sluice stays as it is', () => {
     const kept = parseKept(JSON.stringify(mine.draft))
-    expect(kept).toEqual({ draft: mine.draft, from: null })
+    expect(kept).toEqual({ draft: mine.draft, from: null, allowed: [] })
     expect(restored(kept ?? mine, theirs)).toEqual({ draft: mine.draft, versions: theirs.versions })
   })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  allColumns,
   columnOf,
   kindOfValue,
   mappingOf,
@@ -50,5 +51,20 @@ describe('a value of a mapped body', () => {
   it('becomes any other kind', () => {
     for (const kind of VALUE_KINDS) expect(kindOfValue(valueAs(kind, 'email', ['id']))).toBe(kind)
     expect(valueAs('template', 'email', [])).toEqual({ template: '{{ row.email }}' })
+  })
+})
+
+describe('the map of a body that was chosen before rows were read', () => {
+  it('has all columns once they are known, if nobody has touched it', () => {
+    expect(allColumns({}, ['id', 'name'])).toEqual({ id: 'id', name: 'name' })
+  })
+
+  it.each([
+    [{}, []],
+    [{ id: 'id' }, ['id', 'name']],
+    [undefined, ['id']],
+    ['id', ['id']],
+  ])('stays %j with the columns %j', (fields, columns) => {
+    expect(allColumns(fields, columns)).toBeNull()
   })
 })

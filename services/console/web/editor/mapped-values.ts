@@ -70,3 +70,12 @@ export function freeName(mapping: Mapping): string {
     if (!mapping.some(([taken]) => taken === name)) return name
   }
 }
+
+/**
+ * The map of all columns, in the place of one that was made before the columns were known. Null for any other
+ * map.
+ */
+export function allColumns(fields: unknown, columns: readonly string[]): unknown {
+  if (!isMap(fields) || Object.keys(fields).length > 0 || columns.length === 0) return null
+  return Object.fromEntries(columns.map(column => [column, column]))
+}

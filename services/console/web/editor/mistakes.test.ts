@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { STARTING_DRAFT, withValue } from './draft.ts'
-import { mistakeInWords, placeIn, placeInWords } from './mistakes.ts'
+import { mistakeInWords, placeIn, placeInWords, rowErrorInWords } from './mistakes.ts'
 
 describe('a mistake in the words of a form', () => {
   it.each([
@@ -28,5 +28,22 @@ describe('a mistake in the words of a form', () => {
     const header = { file: 'destination.yaml', field: 'headers.X Y', message: 'm' }
     expect(placeInWords(header, texts)).toEqual({ kind: 'destination', where: 'Header X Y' })
     expect(placeInWords({ message: 'm' }, texts)).toEqual({ kind: null, where: '' })
+  })
+})
+
+describe('the error of a row in the words of a form', () => {
+  it.each([
+    [
+      'body.json: the rendered text is no JSON (line 3, column 7 of the template)',
+      'Body, line 3: The rendered text is no JSON.',
+    ],
+    ['body.fields: the body has no value', 'Body: The body has no value.'],
+    ['path: the text is empty (line 1, column 1 of the template)', 'Path: The text is empty.'],
+    ['headers.X-Id: the text has a line break', 'Header X-Id: The text has a line break.'],
+    ['query.page: the text is empty', 'Query parameter page: The text is empty.'],
+    ['the row has no key', 'The row has no key.'],
+    ['https://a.example.com: it does not answer', 'https://a.example.com: it does not answer'],
+  ])('%s', (error, words) => {
+    expect(rowErrorInWords(error)).toBe(words)
   })
 })

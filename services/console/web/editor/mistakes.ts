@@ -61,6 +61,28 @@ const PARTS: readonly (readonly [field: RegExp, words: string])[] = [
   [/^labels\b/, 'Labels'],
 ]
 
+/** The fields of a trigger, as errors of rows name them, and those of a destination. */
+const FIELD_OF_ROW = /^((?:body|headers|query|path|method|capture)\b[^\s:]*): /
+const LINE_OF_ROW = / \(line (\d+), column \d+ of the template\)/
+
+/** Returns the error of a row that could not be rendered, for example `Body, line 3: …`. */
+export function rowErrorInWords(error: string): string {
+  const [start = '', field] = FIELD_OF_ROW.exec(error) ?? []
+  const line = LINE_OF_ROW.exec(error)?.[1]
+  const own = error.slice(start.length).replace(LINE_OF_ROW, '')
+  if (field === undefined) return /^[a-z]+:/.test(own) ? own : sentence(own)
+  const part = partAt(`triggers.added.${field}`) || partAt(field)
+  // Most paths and headers have one line.
+  const isLong = part === 'Body' && line !== undefined
+  return `${part || field}${isLong ? `, line ${line}` : ''}: ${sentence(own)}`
+}
+
+/** The part of a form that a field belongs to. Empty if none does. */
+function partAt(field: string): string {
+  const [pattern, words = ''] = PARTS.find(([each]) => each.test(field)) ?? []
+  return words.replace('$1', pattern?.exec(field)?.[1] ?? '')
+}
+
 const KIND_NAMES: { readonly [kind in Kind]: string } = {
   ...{ source: 'Source', model: 'Model', destination: 'Destination', sync: 'Sync' },
 }
@@ -75,8 +97,7 @@ export interface MistakePlace {
 export function placeInWords(detail: Detail, texts: { readonly [kind in Kind]: string }): MistakePlace {
   const kind = kindOf(detail)
   const { field = '' } = detail
-  const [pattern, words = field] = PARTS.find(([each]) => each.test(field)) ?? []
-  const part = words.replace('$1', pattern?.exec(field)?.[1] ?? '') || (kind === null ? '' : KIND_NAMES[kind])
+  const part = partAt(field) || field || (kind === null ? '' : KIND_NAMES[kind])
   const trigger = /^triggers\.(\w+)/.exec(field)?.[1]
   const line = kind === null || field === '' ? detail.line : placeIn(texts[kind], detail)?.line
   const parts = [

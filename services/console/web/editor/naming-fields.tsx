@@ -1,7 +1,8 @@
 /** The title of a resource, for people, and its name, which is made from the title. */
 import { useState, type ReactElement } from 'react'
-import { nameFrom, nameIn, textAt, withValue } from './draft.ts'
+import { nameFrom, nameIn, textAt } from './draft.ts'
 import { Labelled, NAME_HINT, TextField } from './fields.tsx'
+import { titled } from './naming.ts'
 import type { Editing } from './use-editing.ts'
 
 /** The name of a new resource follows its title, until somebody writes a name of their own. */
@@ -15,10 +16,11 @@ export function NamingFields({
   const { text, change, readOnly, isNew = false } = editing
   const title = textAt(text, ['title'])
   const [isOwn, setOwn] = useState(() => title !== '' && nameFrom(title) !== nameIn(text))
+  const [given, setGiven] = useState<string | null>(null)
   const write = (typed: string): void => {
-    const titled = withValue(text, ['title'], typed === '' ? undefined : typed)
-    const name = nameFrom(typed)
-    change(isNew && !isOwn && name !== '' ? withValue(titled, ['name'], name) : titled)
+    const next = titled(text, typed, { isNew, isOwn, given })
+    setGiven(next.given)
+    change(next.text)
   }
   return (
     <div className="columns">

@@ -10,7 +10,7 @@ import { Loading } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
 import { hasNoRowsYet } from './model-rows.ts'
-import { placeInWords } from './mistakes.ts'
+import { placeInWords, rowErrorInWords } from './mistakes.ts'
 import { Mistakes, type MistakesProps } from './mistakes-list.tsx'
 import { isShownAtField, type StepId } from './steps.ts'
 import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
@@ -147,7 +147,7 @@ export function PreviewPane(props: PreviewProps): ReactElement {
         {rejected.map((request, index) => (
           <article key={index} className="preview-request">
             <h3 className="bad">Row {request.keys.join(', ')} cannot be sent</h3>
-            <p className="group-error">{request.error}</p>
+            <p className="group-error">{rowErrorInWords(request.error)}</p>
           </article>
         ))}
         {preview !== undefined && requests.length === 0 && rejected.length === 0 && error === null ? (

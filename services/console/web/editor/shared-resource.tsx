@@ -6,6 +6,7 @@ import { resourcesQuery } from '../api/queries.ts'
 import { many } from '../ui/format.ts'
 import { KINDS, nameIn, textOf, type Draft, type Kind } from './draft.ts'
 import { isShared, syncsThatUse, withCopy, type SharedKind, type Stored } from './reused.ts'
+import type { DraftState } from './use-editing.ts'
 
 const NO_RESOURCES: readonly ResourceView[] = []
 
@@ -22,9 +23,10 @@ interface Rights {
  * A resource from a folder in Git is read only until the user takes it over. A resource that other syncs use
  * is read only until the user has confirmed that the change is for these syncs, too.
  */
-export function useRights(draft: Draft, stored: Stored, resources: readonly ResourceView[]): Rights {
+export function useRights(state: DraftState, stored: Stored, resources: readonly ResourceView[]): Rights {
+  const { draft } = state
   const [taken, setTaken] = useState<readonly Kind[]>([])
-  const shared = useShared(draft, stored, resources)
+  const shared = useShared(state, stored, resources)
   const readOnly = useMemo(
     () =>
       Object.values(stored).flatMap(resource => {
@@ -48,9 +50,9 @@ interface Shared {
   readonly resources: readonly ResourceView[]
 }
 
-function useShared(draft: Draft, stored: Stored, given: readonly ResourceView[]): Shared {
+function useShared(state: DraftState, stored: Stored, given: readonly ResourceView[]): Shared {
+  const { draft, allowed } = state
   const { data } = useQuery(resourcesQuery)
-  const [allowed, setAllowed] = useState<readonly string[]>([])
   const resources = given.length > 0 ? given : (data?.resources ?? NO_RESOURCES)
   const own = nameIn(draft.sync)
   const usersOf = (kind: SharedKind): readonly string[] =>
@@ -66,7 +68,7 @@ function useShared(draft: Draft, stored: Stored, given: readonly ResourceView[])
   )
   const key = waiting.join()
   const waits = useMemo(() => KINDS.filter(kind => key.split(',').includes(kind)), [key])
-  const allow = (kind: Kind): void => setAllowed(known => [...known, placeOf(kind)])
+  const allow = (kind: Kind): void => state.allow(placeOf(kind))
   return { waits, usersOf, allow, resources }
 }
 

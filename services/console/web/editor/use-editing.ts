@@ -48,6 +48,9 @@ export interface DraftState {
   readonly replaceWith: (draft: Draft) => void
   /** Removes the copy that the browser keeps. */
   readonly forget: () => void
+  /** The shared resources that the user has said to change for all syncs, such as `destination/api`. */
+  readonly allowed: readonly string[]
+  readonly allow: (resource: string) => void
   /** True if the draft comes from the browser: an earlier editor was closed without saving. */
   readonly wasKept: boolean
 }
@@ -71,6 +74,8 @@ export interface Start {
 export interface Kept {
   readonly draft: Draft
   readonly from: Start | null
+  /** The shared resources that the user has said to change for all syncs. */
+  readonly allowed: readonly string[]
 }
 
 /**
@@ -78,7 +83,7 @@ export interface Kept {
  * edited or new text keeps the version that it started from, so that saving it shows a conflict if others
  * have saved meanwhile.
  */
-export function restored({ draft, from }: Kept, start: Start): Start {
+export function restored({ draft, from }: Pick<Kept, 'draft' | 'from'>, start: Start): Start {
   if (from === null) return { draft, versions: start.versions }
   const own = KINDS.filter(kind => draft[kind] !== from.draft[kind] || from.versions[kind] === 0)
   const texts = { ...start.draft }
@@ -105,13 +110,15 @@ export function parseKept(text: string | null): Kept | null {
   return {
     draft,
     from: start === null ? null : { draft: start, versions: versionsIn(fieldOf(from, 'versions')) },
+    allowed: textsIn(fieldOf(kept, 'allowed')),
   }
 }
 
 /** Writes a kept draft as text. */
-export function writtenDraft({ draft, from }: Kept): string {
+export function writtenDraft({ draft, from, allowed }: Kept): string {
   return JSON.stringify({
     ...draft,
+    ...(allowed.length === 0 ? {} : { allowed }),
     ...(from === null ? {} : { from: { ...from.draft, versions: from.versions } }),
   })
 }
@@ -126,6 +133,10 @@ function draftIn(value: unknown): Draft | null {
   if (typeof source !== 'string' || typeof model !== 'string') return null
   if (typeof destination !== 'string' || typeof sync !== 'string') return null
   return { source, model, destination, sync }
+}
+
+function textsIn(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter(each => typeof each === 'string') : []
 }
 
 function versionsIn(value: unknown): Versions {
@@ -170,15 +181,16 @@ export function useDraft(place: string, startDraft: Draft, startsFrom: StartOf):
     if (kept === null) return null
     const now = startOf(kept.draft)
     const { draft, versions } = restored(kept, now)
-    return { draft, pins: pinned({ draft, versions }, now) }
+    return { draft, pins: pinned({ draft, versions }, now), allowed: kept.allowed }
   })
+  const [allowed, setAllowed] = useState<readonly string[]>(begun?.allowed ?? [])
   const [draft, setDraft] = useState(begun?.draft ?? start)
   const [pins, setPins] = useState<Pins>(begun?.pins ?? {})
   const startText = JSON.stringify(start)
   useEffect(() => {
     const isStart = JSON.stringify(draft) === startText
-    storeText(place, isStart ? null : writtenDraft({ draft, from: atPins(startOf(draft), pins) }))
-  }, [draft, pins, place, startOf, startText])
+    storeText(place, isStart ? null : writtenDraft({ draft, from: atPins(startOf(draft), pins), allowed }))
+  }, [allowed, draft, pins, place, startOf, startText])
   const setText = useCallback(
     (kind: Kind, text: string, fixed: readonly Kind[]) =>
       setDraft(known => withText(known, kind, text, fixed)),
@@ -188,9 +200,10 @@ export function useDraft(place: string, startDraft: Draft, startsFrom: StartOf):
     setPins(known => Object.fromEntries(Object.entries(known).filter(([kind]) => isSame(kind, next, draft))))
     setDraft(next)
   }
+  const allow = useCallback((resource: string) => setAllowed(known => [...known, resource]), [])
   const forget = useCallback(() => storeText(place, null), [place])
   const wasKept = begun !== null && JSON.stringify(begun.draft) !== startText
-  return { draft, pins, replaceWith, setText, forget, wasKept }
+  return { draft, pins, replaceWith, setText, forget, allowed, allow, wasKept }
 }
 
 const isSame = (kind: string, one: Draft, other: Draft): boolean =>

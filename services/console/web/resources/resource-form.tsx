@@ -111,7 +111,8 @@ function ResourceForm(props: FormProps): ReactElement {
   const broken = unreadableIn(text)
   const readable = useRef(text)
   if (broken === null) readable.current = text
-  const editing: Editing = { kind, text, change: setText, problems, readOnly }
+  const isNew = stored === null && !namesOf(resources, kind).includes(nameIn(text))
+  const editing: Editing = { kind, text, change: setText, problems, readOnly, isNew }
   const inForm = broken === null ? editing : { ...editing, text: readable.current, readOnly: true }
   const isYaml = yaml.shown || broken !== null
   const onSave = (): void => {

@@ -13,6 +13,8 @@ interface EditSecretProps {
   readonly start?: string
   /** The suggested hosts for a new secret. */
   readonly hosts?: string
+  /** The hosts that the secret has to go to, also if it is kept for others. */
+  readonly grants?: string | undefined
   readonly onClose: () => void
   readonly onSet?: (name: string) => void
 }
@@ -21,7 +23,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
   const { onClose, onSet, hosts = '' } = props
   const [name, setName] = useState(props.name)
   const [value, setValue] = useState(props.start ?? '')
-  const [typed, setTyped] = useState<string | null>(null)
+  const [typed, setTyped] = useState<string | null>(props.grants ?? null)
   const { data } = useQuery(secretsQuery)
   const isNew = data?.secrets.every(secret => secret.name !== name) ?? false
   const grants = typed ?? (isNew ? hosts : '')

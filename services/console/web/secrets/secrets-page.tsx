@@ -17,11 +17,11 @@ type SecretView = SecretsView['secrets'][number]
 export function SecretsPage(): ReactElement {
   const { data, error, isPending } = useQuery(secretsQuery)
   const may = useMay('secrets')
-  // A message about a missing secret leads here with its name.
-  const { set: wanted } = useSearch({ from: '/secrets' })
+  // A message about a missing secret leads here with its name, and one about a host with the host, too.
+  const { set: wanted, for: wantedHosts } = useSearch({ from: '/secrets' })
   const navigate = useNavigate()
-  const [edited, setEdits] = useState<{ name: string } | null>(null)
-  const edits = edited ?? (wanted === undefined || !may ? null : { name: wanted })
+  const [edited, setEdits] = useState<{ name: string; grants?: string | undefined } | null>(null)
+  const edits = edited ?? (wanted === undefined || !may ? null : { name: wanted, grants: wantedHosts })
   const closeEdits = (): void => {
     setEdits(null)
     void navigate({ to: '/secrets', search: {}, replace: true })
@@ -57,7 +57,7 @@ export function SecretsPage(): ReactElement {
           />
         )}
       </Section>
-      {edits === null ? null : <EditSecret name={edits.name} onClose={closeEdits} />}
+      {edits === null ? null : <EditSecret {...edits} onClose={closeEdits} />}
       {removes === null ? null : (
         <Confirm
           title={`Remove the ${removes.kind} ${removes.name}?`}

@@ -19,6 +19,12 @@ describe('a command in a message', () => {
     ['sluice reset people', '/syncs/people', '“Reset” of people'],
     ['sluice auth crm', '/resources/destination/crm', '“Log in” of crm'],
     ['sluice secret set crm-key', '/secrets?set=crm-key', '“Set the secret crm-key”'],
+    [
+      'sluice secret set crm-key --for "b.example.com:443 destination"',
+      '/secrets?set=crm-key&for=b.example.com%3A443%20destination',
+      '“Set the secret crm-key”',
+    ],
+    ['sluice secret set crm --for b.test', '/secrets?set=crm&for=b.test', '“Set the secret crm”'],
     ['sluice secret set NAME', '/secrets', '“Set a secret”'],
     ['sluice row people --key 7', '/syncs/people/row?key=7', 'the row 7 of people'],
     ['sluice preview people', '/syncs/people/edit?step=review', 'the review of people'],

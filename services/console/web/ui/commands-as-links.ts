@@ -31,7 +31,7 @@ export function placeOfCommand(code: string): NamedPlace | null {
   if (command === 'attempts') return { href: '/requests', text: 'the page Requests' }
   if (command === 'doctor') return { href: '/system', text: 'the page System' }
   if (command === 'alerts') return { href: '/alerts', text: 'the page Alerts' }
-  if (command === 'secret') return placeOfSecrets(more)
+  if (command === 'secret') return placeOfSecrets(more, code)
   // A name in capitals is a placeholder, or the id of a run.
   if (object === undefined || object !== object.toLowerCase()) return placeOfRun(command, object)
   if (command === 'auth')
@@ -45,11 +45,14 @@ export function placeOfCommand(code: string): NamedPlace | null {
   return what === undefined ? null : { href: `/syncs/${at(object)}`, text: `${what} of ${object}` }
 }
 
-function placeOfSecrets([what, name]: readonly string[]): NamedPlace {
+function placeOfSecrets([what, name]: readonly string[], code: string): NamedPlace {
   if (what !== 'set') return { href: '/secrets', text: 'the page Secrets' }
   // A name in capitals is a placeholder.
   if (name === undefined || name !== name.toLowerCase()) return { href: '/secrets', text: '“Set a secret”' }
-  return { href: `/secrets?set=${at(name)}`, text: `“Set the secret ${name}”` }
+  const [, quoted, plain] = / --for (?:"([^"]+)"|(\S+))/.exec(code) ?? []
+  const hosts = quoted ?? plain
+  const grants = hosts === undefined ? '' : `&for=${at(hosts)}`
+  return { href: `/secrets?set=${at(name)}${grants}`, text: `“Set the secret ${name}”` }
 }
 
 function placeOfRow(sync: string, words: readonly string[]): NamedPlace | null {
