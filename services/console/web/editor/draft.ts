@@ -44,7 +44,9 @@ interface Read {
   readonly wrong: Unreadable | null
 }
 
-/** The texts that were read last: those of a draft, before and after a change. Each field asks for its own. */
+/**
+ * The texts that were read last: those of a draft, before and after a change. Each field asks for its own.
+ */
 const lastRead = new Map<string, Read>()
 const MAX_READ = 12
 

@@ -1,7 +1,9 @@
 /** The rules of a sync about the results of single rows, in words. */
 import { fieldIn, textIn } from './mapped-values.ts'
 
-/** Says that a rule without a condition takes every item for a row that failed. Undefined for any other rule. */
+/**
+ * Says that a rule without a condition takes every item for a row that failed. Undefined for any other rule.
+ */
 export function takesEveryItem(rule: unknown): string | undefined {
   const as = textIn(rule, 'as')
   const hasCondition = [fieldIn(rule, 'json'), fieldIn(rule, 'body')].some(each => (each ?? '') !== '')

@@ -20,8 +20,8 @@ export function EditSyncPage(): ReactElement {
 
 /**
  * The sync and the resources that it names, each with the version that an edit starts from. They stay if a
- * later request fails, since the editor holds typed text. One answer has them all, and a server with very many
- * resources is asked for each of those that it leaves out.
+ * later request fails, since the editor holds typed text. One answer has them all, and a server with very
+ * many resources is asked for each of those that it leaves out.
  */
 function useStored(name: string): { readonly stored: Stored | null; readonly error: unknown } {
   const sync = useStoredOne('sync', name)
