@@ -1,11 +1,18 @@
 /**
  * People at a console: two at once, keys alone, tokens, sessions that end, a server that restarts.
  */
+import { CLIENT_ID, CLIENT_SECRET, startOidcServer, type OidcServer } from '@sluice/testkit/oidc-server'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
+import {
+  expectAccessibleInAllColours,
+  servedConsole,
+  startBrowser,
+  type Looking,
+  type ServedConsole,
+} from './console-page.ts'
 import { editorOf, writeInto } from './console-suite.ts'
 
 const TOKEN = 'a-token-that-may-do-all'
@@ -271,6 +278,65 @@ describe('a server with tokens', () => {
     expect(await limit.inputValue()).toBe('77')
     await page.reload()
     expect(await limit.inputValue()).toBe('77')
+    await page.context().close()
+  })
+})
+
+describe('a server with an OpenID provider', () => {
+  let provider: OidcServer
+  let known: ServedConsole
+  beforeAll(async () => {
+    // Another name of this machine makes it another site, as providers are.
+    const claims = { email: 'ann@example.com', email_verified: true, groups: ['data'] }
+    const redirectUri = 'http://127.0.0.1/sign-in/callback'
+    provider = await startOidcServer({ host: 'localhost', claims, redirectUri })
+    const files = { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' }
+    const env = {
+      ...{ API_URL: api.url, SLUICE_TOKEN: TOKEN, SLUICE_OIDC_ISSUER: provider.url },
+      ...{ SLUICE_OIDC_CLIENT_ID: CLIENT_ID, SLUICE_OIDC_CLIENT_SECRET: CLIENT_SECRET },
+      SLUICE_OIDC_ROLES: 'data view,read,run',
+    }
+    known = await servedConsole({ files, env })
+  })
+  afterAll(async () => {
+    await known[Symbol.asyncDispose]()
+    await provider[Symbol.asyncDispose]()
+  })
+  const button = (page: Page) => page.getByRole('button', { name: /^Sign in with localhost/ })
+
+  it('signs a person in, brings them back to their page, and names them in the audit', async () => {
+    const page = await browser.open()
+    await page.goto(`${known.url}/runs?sync=people`)
+    await button(page).waitFor()
+    await page.getByLabel('Token', { exact: true }).waitFor()
+    await expectAccessibleInAllColours(page, 'a sign-in with a provider')
+    await button(page).click()
+    await page.getByRole('heading', { name: 'Runs', level: 1 }).waitFor()
+    expect(page.url()).toBe(`${known.url}/runs?sync=people`)
+    await page.getByRole('button', { name: 'Sign out ann@example.com' }).waitFor()
+    await page.goto(known.url)
+    await page.getByRole('button', { name: 'Run people now' }).click()
+    await page.getByText('success').first().waitFor()
+    await page.goto(`${known.url}/audit?by=${encodeURIComponent('ann@example.com')}`)
+    await page.getByText('ran the sync').waitFor()
+    expect(await page.getByRole('row', { name: 'ann@example.com' }).count()).toBe(1)
+    await page.getByRole('button', { name: 'Sign out ann@example.com' }).click()
+    await button(page).waitFor()
+    await page.context().close()
+  })
+
+  it('says why a person is not let in, and offers the sign-in again', async () => {
+    const page = await browser.open({ width: 375 })
+    await page.goto(known.url)
+    provider.alter(token => ({ ...token, claims: { ...token.claims, groups: ['others'] } }))
+    await button(page).click()
+    await page.getByRole('alert').getByText('ann@example.com').waitFor()
+    expect(page.url()).toBe(`${known.url}/sign-in/callback`)
+    await expectAccessibleInAllColours(page, 'a sign-in that was refused')
+    provider.alter(null)
+    await page.getByRole('link', { name: 'Back to the sign-in' }).click()
+    await button(page).click()
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
     await page.context().close()
   })
 })

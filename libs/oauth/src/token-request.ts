@@ -218,7 +218,7 @@ async function authenticate(
  * Encodes as RFC 6749 §2.3.1 requires, but only characters that need it: many servers do not decode, and most
  * ids have dashes.
  */
-function formEncoded(text: string): string {
+export function formEncoded(text: string): string {
   return encodeURIComponent(text).replaceAll('%20', '+')
 }
 

@@ -11,7 +11,7 @@ const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
 /** These variables may have several keys between commas. */
 const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
-const TOKENS = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_METRICS_TOKEN']
+const TOKENS = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_METRICS_TOKEN', 'SLUICE_OIDC_CLIENT_SECRET']
 /** These variables have pairs `name=value` between commas, with percent-encoded values. */
 const HEADERS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const OTHERS = /^SLUICE_SECRET_\w+$/

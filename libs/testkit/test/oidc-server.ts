@@ -3,7 +3,7 @@
  * tokens, and says whether a token counts. Its clock may be off, and its token endpoint may fail.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import {
   Provider,
   type Adapter,
@@ -35,9 +35,25 @@ export interface OidcServer extends AsyncDisposable {
   fail(fault: TokenFault): void
   /** Logs in and consents as a browser would. Gives the URL that the browser is sent back to. */
   logIn(authorizationUrl: string): Promise<string>
+  /** From now on it changes ID tokens so before it gives them; null: it gives them as they are. */
+  alter(change: IdTokenChange | null): void
+  /** From now on the person refuses to log in, or logs in again. */
+  refuse(refuses: boolean): void
 }
 
+/** An ID token, and the key that signs it. */
+export interface IdToken {
+  readonly header: { readonly [name: string]: unknown }
+  readonly claims: { readonly [name: string]: unknown }
+  readonly key: KeyObject
+}
+export type IdTokenChange = (token: IdToken) => IdToken
+
 export interface OidcServerOptions {
+  /** The name of its host; default `127.0.0.1`. With `localhost` it is another site than that address. */
+  readonly host?: string
+  /** What its ID tokens say of the person, beside the subject. */
+  readonly claims?: { readonly [name: string]: unknown }
   /** The time for which access tokens count, in seconds; default 3600. */
   readonly lifeSeconds?: number
   /** A further client that signs: its public keys. */
@@ -60,13 +76,15 @@ export async function startOidcServer(options: OidcServerOptions = {}): Promise<
   let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined
   const server = createServer((request, response) => handle(request, response))
   const listening = await listen(server)
-  const url = `http://127.0.0.1:${listening.port}`
+  const url = `http://${options.host ?? '127.0.0.1'}:${listening.port}`
+  let change: IdTokenChange | null = null
+  let refuses = false
   const provider = new Provider(url, configurationOf({ lifeSeconds, clientAuthentication, rotates, options }))
   registerPasswords(provider)
   const tokenRequests: URLSearchParams[] = []
   provider.use(async (context, next) => {
     if (context.path.startsWith('/interaction/')) {
-      await interact(provider, context)
+      await interact(provider, context, refuses)
       return
     }
     if (context.path !== '/token') {
@@ -80,6 +98,7 @@ export async function startOidcServer(options: OidcServerOptions = {}): Promise<
       context.body = fault.body ?? 'out of order'
     }
     const { oidc } = context as { readonly oidc?: { readonly body?: object } }
+    if (change !== null) alterIdToken(context, change)
     const request = new URLSearchParams()
     for (const [name, value] of Object.entries(oidc?.body ?? {})) request.set(name, String(value))
     tokenRequests.push(request)
@@ -96,7 +115,9 @@ export async function startOidcServer(options: OidcServerOptions = {}): Promise<
     isValid: async token => (await find(token))?.isValid === true,
     revoke: async token => await (await find(token))?.destroy(),
     fail: next => (fault = next),
-    logIn: from => browse(from),
+    logIn: from => browse(from, url),
+    alter: next => (change = next),
+    refuse: next => (refuses = next),
     [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   }
 }
@@ -125,7 +146,7 @@ function configurationOf(of: {
         application_type: 'native',
       },
     ],
-    scopes: ['openid', 'offline_access', 'rows'],
+    scopes: ['openid', 'offline_access', 'rows', 'profile', 'email'],
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -146,7 +167,13 @@ function configurationOf(of: {
     },
     rotateRefreshToken: rotates,
     issueRefreshToken: () => Promise.resolve(true),
-    findAccount: (_context, id) => ({ accountId: id, claims: () => Promise.resolve({ sub: id }) }),
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => Promise.resolve({ sub: id, ...options.claims }),
+    }),
+    claims: { profile: Object.keys(options.claims ?? {}) },
+    // Many providers put all claims into the ID token.
+    conformIdTokenClaims: false,
     interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: { keys: ['for the tests alone'] },
     clockTolerance: 15,
@@ -157,10 +184,14 @@ function configurationOf(of: {
 async function interact(
   provider: Provider,
   context: Pick<KoaContextWithOIDC, 'req' | 'res' | 'respond'>,
+  refuses: boolean,
 ): Promise<void> {
   const { req, res } = context
   const { prompt, params, session, grantId } = await provider.interactionDetails(req, res)
-  if (prompt.name === 'login') {
+  if (refuses) {
+    const result = { error: 'access_denied', error_description: 'End-User aborted interaction' }
+    await provider.interactionFinished(req, res, result)
+  } else if (prompt.name === 'login') {
     await provider.interactionFinished(req, res, { login: { accountId: ACCOUNT.username } })
   } else {
     const clientId = String(params['client_id'])
@@ -213,7 +244,7 @@ function registerPasswords(provider: Provider): void {
 }
 
 /** Follows redirects with cookies, up to the client's own address. */
-async function browse(from: string): Promise<string> {
+async function browse(from: string, server: string): Promise<string> {
   const cookies = new Map<string, string>()
   let url = from
   for (let hops = 0; hops < 10; hops += 1) {
@@ -227,13 +258,26 @@ async function browse(from: string): Promise<string> {
     const location = response.headers.get('location')
     if (location === null) throw new Error(`${url} answers ${response.status}: ${await response.text()}`)
     url = new URL(location, url).href
-    if (url.startsWith(REDIRECT_URI)) return url
+    if (!url.startsWith(`${server}/`)) return url
   }
   throw new Error('too many redirects')
 }
 
-const SIGNING_KEY = {
-  ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const SIGNING_KEY = { ...privateKey.export({ format: 'jwk' }) }
+
+/** Signs another ID token in place of the one that the server has made. */
+function alterIdToken(context: { body: unknown }, change: IdTokenChange): void {
+  const { body } = context
+  if (typeof body !== 'object' || body === null || !('id_token' in body)) return
+  const [header = '', payload = ''] = String(body.id_token).split('.')
+  const read = (part: string): IdToken['claims'] =>
+    JSON.parse(Buffer.from(part, 'base64url').toString()) as IdToken['claims']
+  const altered = change({ header: read(header), claims: read(payload), key: privateKey })
+  const write = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const signed = `${write(altered.header)}.${write(altered.claims)}`
+  const signature = sign('sha256', Buffer.from(signed), altered.key).toString('base64url')
+  context.body = { ...body, id_token: `${signed}.${signature}` }
 }
 
 interface Kept {

@@ -21,6 +21,7 @@ import type * as backups from '@sluice/embedded/backup/compose'
 import type { UpgradeCheck } from '@sluice/control/health/upgrade-checks'
 import type { FoundFolder } from '@sluice/embedded/upgrade/compose'
 import type { LoggingIn } from '@sluice/embedded/log-in'
+import type { HttpSender } from '@sluice/http-sender/port'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import { secretNames } from '@sluice/contracts/secret-references'
@@ -252,13 +253,14 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     openPipeline: metrics => openEmbedded({ ...opening, newRunId: newUlid, mask, metrics }),
     projectHost: folderHost(opening, { isAtWork: true }),
     logIn: login => logInWith(opening, login),
+    openSender: async () => await senderOf(env),
     checks: async () =>
       (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
   })
 }
 
 function hasTokens(env: Environment): boolean {
-  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS'].some(
+  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS', 'SLUICE_OIDC_ISSUER'].some(
     name => secretOf(env, name) !== undefined,
   )
 }
@@ -380,6 +382,12 @@ export async function logIn(
   const login = opening.use(await logInWith(options, { destination, redirectUri, vault }))
   const opened = opening.move()
   return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** Opens a sender to a server that the operator has named. */
+async function senderOf(env: Environment): Promise<HttpSender> {
+  const { createUndiciSender } = await import('@sluice/http-sender/adapters/undici')
+  return createUndiciSender({ connections: 2, proxy: proxySettings(env) })
 }
 
 async function logInWith(

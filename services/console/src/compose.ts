@@ -38,6 +38,7 @@ import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import manifest from '../package.json' with { type: 'json' }
 import { MadeTokens } from './access/made-tokens.ts'
+import { SignIns } from './access/sign-ins.ts'
 import { createApi } from './api/create-api.ts'
 import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
@@ -95,7 +96,8 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
     await createApi({
-      ...{ logins, access, madeTokens: vault === null ? null : new MadeTokens(vault) },
+      ...{ logins, access, ...opening.use(signInsOf(config, logger)) },
+      madeTokens: vault === null ? null : new MadeTokens(vault),
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
       ...{ logger, metrics },
@@ -205,8 +207,20 @@ function noticeSenders(
 function warnOfAuthors(env: ConsoleConfig['env'], logger: StartContext['logger']): void {
   if (!letsEdit(env) || env['SLUICE_DESTINATION_PRIVATE_NETWORKS'] !== undefined) return
   logger.warn(
-    'SLUICE_TOKENS lets others write resources: set SLUICE_SOURCE_PRIVATE_NETWORKS and SLUICE_DESTINATION_PRIVATE_NETWORKS to `refused` or `never` for change-detector, delivery and console',
+    'SLUICE_TOKENS or SLUICE_OIDC_ROLES lets others write resources: set SLUICE_SOURCE_PRIVATE_NETWORKS and SLUICE_DESTINATION_PRIVATE_NETWORKS to `refused` or `never` for change-detector, delivery and console',
   )
+}
+
+/** The operator has named the OpenID provider, so it may be in a private network. */
+function signInsOf(
+  { access, env }: ConsoleConfig,
+  logger: StartContext['logger'],
+): { readonly signIns: SignIns | null } & AsyncDisposable {
+  const settings = access.kind === 'tokens' ? (access.openId ?? null) : null
+  if (settings === null) return { signIns: null, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const sender = createUndiciSender({ connections: 2, proxy: proxySettings(env) })
+  const signIns = new SignIns({ settings, sender, logger })
+  return { signIns, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
 /** The proxy of requests of this process, and whether they may go to private networks. */

@@ -57,6 +57,19 @@ const auditEntry = z.object({
 /** Changes of resources and of the vault, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
 
+/** The ways to sign in to a server. */
+export const signInView = z.object({
+  /** True if a token lets somebody in. */
+  token: z.boolean(),
+  /** The host of the OpenID provider. Null without one. */
+  provider: z.string().nullable(),
+})
+export type SignInView = z.output<typeof signInView>
+/** The address at which the person signs in. */
+export const signInBegunView = z.object({ url: z.string() })
+/** The new session, and the path of the page to go to. */
+export const signedInView = sessionView.extend({ to: z.string() })
+
 /** The tokens of the server by name. The list has no token itself. */
 export const tokensView = z.object({
   tokens: z.array(

@@ -51,6 +51,8 @@ const MAX_RECENT = 50
 /** The key of a row has up to 8 KB, and so has a cursor that holds one. */
 const MAX_TEXT = 16_384
 const MAX_NAME = 200
+/** A cookie keeps the path while somebody signs in. */
+const MAX_PATH = 1_000
 /** The most keys in the filter of a replay. */
 const MAX_KEYS = 1000
 const MAX_SEARCHED = 500
@@ -200,6 +202,20 @@ export const SHAPES = {
     answer: sessionView,
   },
   logOut: { summary: 'Log out', answer: sessionEndedView },
+  getSignIn: { summary: 'The ways to sign in to this server', answer: operating.signInView },
+  beginSignIn: {
+    summary:
+      'Begin a sign-in with the OpenID provider: the answer has the address for the person, and sets a cookie',
+    body: z.strictObject({
+      to: z.string().max(MAX_PATH).optional().describe('The page to go to afterwards: its path.'),
+    }),
+    answer: operating.signInBegunView,
+  },
+  finishSignIn: {
+    summary: 'Finish a sign-in with the address that the browser was sent back to: the answer sets a cookie',
+    body: z.strictObject({ redirected: z.url({ protocol: /^https?$/ }).max(MAX_TEXT) }),
+    answer: operating.signedInView,
+  },
 
   listSyncs: {
     summary: 'All syncs and their states, by name',

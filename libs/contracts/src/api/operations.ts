@@ -44,6 +44,9 @@ export const OPERATIONS = {
   getSession: { ...serve, role: null, path: '/session' },
   logIn: { ...serve, role: null, isOpen: true, method: 'POST', path: '/session' },
   logOut: { ...serve, role: null, isOpen: true, method: 'DELETE', path: '/session' },
+  getSignIn: { ...serve, role: null, isOpen: true, path: '/sign-in' },
+  beginSignIn: { ...serve, role: null, isOpen: true, method: 'POST', path: '/sign-in' },
+  finishSignIn: { ...serve, role: null, isOpen: true, method: 'POST', path: '/sign-in/finish' },
 
   listSyncs: { ...read, role: 'view', path: '/syncs' },
   getSync: { ...read, role: 'view', path: '/syncs/:name' },

@@ -52,6 +52,8 @@ it.each([
   ['the token of an author is a comment', { SLUICE_TOKENS: `# ed edit ${ED}` }, false],
   ['somebody has a token to edit', { SLUICE_TOKENS: `bob view ${ED};\n  ed  view,edit  ${ED}x` }, true],
   ['somebody has a token for all', { SLUICE_TOKENS: `ed all ${ED}` }, true],
+  ['people of a provider look', { SLUICE_OIDC_ROLES: 'edit view; # all\nthe all view,read' }, false],
+  ['people of a provider write', { SLUICE_OIDC_ROLES: 'others view; data team view,edit' }, true],
   ['topics are shared', { SLUICE_KAFKA_BROKERS: 'kafka:9092' }, true],
 ])('others may write resources or not, where %s', (_, env, expected) => {
   expect(hasOtherAuthors(env)).toBe(expected)

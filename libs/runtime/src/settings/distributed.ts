@@ -113,15 +113,18 @@ export function hasOtherAuthors(env: Environment): boolean {
 }
 
 /**
- * True if a token lets somebody else write resources. Each entry of `SLUICE_TOKENS` is a name, its roles with
- * commas between them, and its token.
+ * True if a token, or the OpenID provider, lets somebody else write resources. Each entry of `SLUICE_TOKENS`
+ * is a name, its roles with commas between them, and its token. Roles end an entry of `SLUICE_OIDC_ROLES`.
  */
 export function letsEdit(env: Environment): boolean {
-  const tokens = secretOf(env, 'SLUICE_TOKENS') ?? ''
-  const entries = tokens.split(/[\n;]/).map(entry => entry.trim().split(/\s+/))
-  return entries.some(
-    ([name = '', roles = '']) => !name.startsWith('#') && /(^|,)(edit|all)(,|$)/.test(roles),
-  )
+  const tokens = entriesIn(secretOf(env, 'SLUICE_TOKENS')).map(([, roles = '']) => roles)
+  const people = entriesIn(env['SLUICE_OIDC_ROLES']).map(words => words.at(-1) ?? '')
+  return [...tokens, ...people].some(roles => /(^|,)(edit|all)(,|$)/.test(roles))
+}
+
+function entriesIn(text = ''): readonly (readonly string[])[] {
+  const entries = text.split(/[\n;]/).map(entry => entry.trim())
+  return entries.filter(entry => !entry.startsWith('#')).map(entry => entry.split(/\s+/))
 }
 
 /** Returns the settings from checked variables. Throws `config` for an incomplete login. */

@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { MadeTokens } from '@sluice/console/access/made-tokens'
 import { readAccess } from '@sluice/console/access/read-access'
+import { SignIns } from '@sluice/console/access/sign-ins'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'
@@ -23,6 +24,7 @@ import { leftText } from '@sluice/control/resources/resource-plan'
 import { ProjectControl, type FolderHost } from '@sluice/control/project-control'
 import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
+import type { HttpSender } from '@sluice/http-sender/port'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
 import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/environment'
@@ -66,6 +68,8 @@ export interface ServeFolderOptions {
     readonly redirectUri: string
     readonly vault: Vault
   }) => Promise<BegunLogin>
+  /** Opens a sender to a server that the operator has named. */
+  readonly openSender: () => Promise<HttpSender>
   /** The checks of `sluice doctor` for the folder. */
   readonly checks: () => Promise<readonly Check[]>
 }
@@ -121,8 +125,15 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const ownUrl = (): string => `http://${ownName(host)}:${listening}`
   const logins = opening.use(loginsOf(options, { catalog, vault: pipeline.vault }))
   const pages = await WebPages.read()
+  const openId = access.kind === 'tokens' ? (access.openId ?? null) : null
+  const signIns =
+    openId === null
+      ? null
+      : new SignIns({ settings: openId, sender: opening.use(await options.openSender()), logger })
   const madeTokens = pipeline.vault === null ? null : new MadeTokens(pipeline.vault)
-  const api = opening.use(await createApi({ ...serving, metrics, access, madeTokens, ownUrl, logins, pages }))
+  const api = opening.use(
+    await createApi({ ...serving, metrics, access, madeTokens, signIns, ownUrl, logins, pages }),
+  )
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))

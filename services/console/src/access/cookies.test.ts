@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { cookieName, sentSessions, setCookie } from './cookies.ts'
+import { cookieName, sentCookies, setCookie } from './cookies.ts'
 
 it('a cookie is for the server alone, for requests of this site, and over TLS for TLS alone', () => {
   expect(setCookie({ name: cookieName('localhost:4747', false), value: 'x' }, 60_500)).toBe(
@@ -16,13 +16,13 @@ it('the cookies of two servers on one machine have two names', () => {
 
 it("only a few cookies of each of this server's names are read, those over TLS first", () => {
   const header = `a=1; sluice-session-80=p;__Host-sluice-session=s; sluice-session-4747=o; ${'sluice-session-80=t; '.repeat(9)}`
-  expect(sentSessions(header, 'example.com', false).map(({ value }) => value)).toEqual([
+  expect(sentCookies(header, 'example.com', false).map(({ value }) => value)).toEqual([
     's',
     'p',
     't',
     't',
     't',
   ])
-  expect(sentSessions(header, 'example.com', true).map(({ value }) => value)).toEqual(['s'])
-  expect(sentSessions(undefined, undefined, false)).toEqual([])
+  expect(sentCookies(header, 'example.com', true).map(({ value }) => value)).toEqual(['s'])
+  expect(sentCookies(undefined, undefined, false)).toEqual([])
 })

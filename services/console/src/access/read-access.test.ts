@@ -48,6 +48,46 @@ describe('the tokens of a server', () => {
   })
 })
 
+describe('the OpenID provider of a server', () => {
+  const WHOLE = {
+    SLUICE_OIDC_ISSUER: 'https://login.example.com/realms/x',
+    SLUICE_OIDC_CLIENT_ID: 'sluice',
+    SLUICE_OIDC_CLIENT_SECRET: 'a-secret-of-the-client',
+    SLUICE_OIDC_ROLES: '# people\nthe data team view,read\n\nleads all',
+  }
+
+  it('is enough without a token, and gives roles to values of a claim', () => {
+    const access = readAccess(WHOLE, '0.0.0.0')
+    const openId = access.kind === 'tokens' ? access.openId : null
+    expect(openId).toMatchObject({ rolesClaim: 'groups', scope: 'openid profile email' })
+    expect([...(openId?.rolesOf ?? [])].map(([value, roles]) => [value, roles.size])).toEqual([
+      ['the data team', 2],
+      ['leads', 7],
+    ])
+  })
+
+  it('is asked for an ID token, whatever else it is asked for', () => {
+    const access = readAccess({ ...WHOLE, SLUICE_OIDC_SCOPES: 'groups' }, '0.0.0.0')
+    expect(access).toMatchObject({ openId: { scope: 'openid groups' } })
+  })
+
+  it.each([
+    ['no client', { SLUICE_OIDC_CLIENT_ID: '' }, 'also wants SLUICE_OIDC_CLIENT_ID'],
+    ['no secret', { SLUICE_OIDC_CLIENT_SECRET: '' }, 'also wants SLUICE_OIDC_CLIENT_SECRET'],
+    ['no roles for anybody', { SLUICE_OIDC_ROLES: '' }, 'also wants SLUICE_OIDC_ROLES'],
+    ['an unknown role', { SLUICE_OIDC_ROLES: 'leads view,admin' }, 'expected a value of the claim'],
+    ['a value without roles', { SLUICE_OIDC_ROLES: 'leads' }, 'expected a value of the claim'],
+    ['a value twice', { SLUICE_OIDC_ROLES: 'a view; a all' }, 'named twice'],
+    ['an issuer without TLS', { SLUICE_OIDC_ISSUER: 'http://login.example.com' }, 'with https'],
+    ['an issuer with a query', { SLUICE_OIDC_ISSUER: 'https://x.example/?a' }, 'without a query'],
+    ['a short secret', { SLUICE_OIDC_CLIENT_SECRET: 'short' }, 'at least 16 characters'],
+  ])('is refused with %s', (_what, wrong, why) => {
+    const message = refusalOf({ ...WHOLE, ...wrong })
+    expect(message).toContain(why)
+    expect(message).not.toMatch(/a-secret-of|short/)
+  })
+})
+
 describe('the address that browsers use', () => {
   it('is kept as an origin, and opens nothing without a token', () => {
     const env = { SLUICE_TOKEN: WRITE, SLUICE_PUBLIC_URL: 'https://Sluice.Example.com/below/' }

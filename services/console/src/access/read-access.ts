@@ -1,10 +1,14 @@
-/** Reads from the environment the tokens of the API, and decides whether it may go without. */
+/**
+ * Reads from the environment the tokens of the API and the provider of sign-ins, and decides whether it may
+ * go without.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 import { ALL_ROLES, isRole, type Role } from '@sluice/control/roles'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { isLoopback } from '@sluice/contracts/specs/http-texts'
 import { z } from 'zod'
 import type { Access } from '../api/access.ts'
+import { readOpenId } from './open-id-settings.ts'
 import { letsEdit } from '@sluice/runtime/settings/distributed'
 import { TOKEN_NAME } from './made-tokens.ts'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'
@@ -86,9 +90,10 @@ export function readAccess(env: Environment, host: string): Access {
       'SLUICE_READ_TOKEN has to differ from SLUICE_TOKEN, which may do everything.',
     )
   assertDistinct(named, [write, read])
-  if (write !== null || read !== null || named.length > 0)
+  const openId = readOpenId(env)
+  if (write !== null || read !== null || named.length > 0 || openId !== null)
     return {
-      ...{ kind: 'tokens', tokens: { write, read, named }, hasAuthors: letsEdit(env) },
+      ...{ kind: 'tokens', tokens: { write, read, named }, hasAuthors: letsEdit(env), openId },
       ...(publicOrigin === undefined ? {} : { publicOrigin }),
     }
   if (isLoopback(host)) return { kind: 'loopback', host }

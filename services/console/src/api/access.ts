@@ -3,17 +3,19 @@
  * token. A server without tokens lets only this machine ask, and no foreign page in one of its browsers: a
  * page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
  */
-import type { TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
-import { SluiceError, WrongState } from '@sluice/contracts/errors'
+import type { SignInView, TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
+import { isSluiceError, SluiceError, WrongState } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
 import type { Role } from '@sluice/control/roles'
 import { isOwnName } from '@sluice/runtime/health-server'
-import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/cookies.ts'
+import { cookieName, sentCookies, setCookie, type CookieKind, type SentCookie } from '../access/cookies.ts'
 import { networkOf } from '../access/networks.ts'
+import type { OpenIdSettings } from '../access/open-id-settings.ts'
 import { LOCAL, NOBODY, userOfSocket, type Principal } from '../access/principal.ts'
 import type { MadeTokens } from '../access/made-tokens.ts'
 import { Sessions, type Holder, type Session } from '../access/sessions.ts'
+import { SIGN_IN_LIFE_MS, type SignIns } from '../access/sign-ins.ts'
 import { allTokens, tokenOf, type KnownToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
 
@@ -29,6 +31,8 @@ export type Access =
       readonly publicOrigin?: string
       /** True if the settings let others than the operator write resources. Default: false. */
       readonly hasAuthors?: boolean
+      /** The OpenID provider with which people sign in. Null or absent without one. */
+      readonly openId?: OpenIdSettings | null
     }
 
 /** The head of a request, as far as access depends on it. */
@@ -59,7 +63,7 @@ const MAX_USED = 1_000
 const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /** The reasons for refusals. They are the values of a label of the metrics. */
-export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'role'] as const
+export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'sign-in', 'role'] as const
 type Refused = (typeof REFUSALS)[number]
 
 const STATUS = {
@@ -67,6 +71,7 @@ const STATUS = {
   'wrong-token': 401,
   'too-many-tokens': 429,
   page: 403,
+  'sign-in': 403,
 } as const
 
 /** A refusal, with its status in HTTP. */
@@ -86,6 +91,8 @@ export interface GateOptions {
   readonly now?: () => number
   /** Null or absent on a server that has no key of the vault. */
   readonly madeTokens?: MadeTokens | null
+  /** Null or absent on a server where people sign in with tokens alone. */
+  readonly signIns?: SignIns | null
 }
 
 interface Asking {
@@ -99,6 +106,7 @@ export class Gate {
   /** The tokens of the environment. */
   readonly #given: readonly KnownToken[]
   readonly #made: MadeTokens | null
+  readonly #signIns: SignIns | null
   readonly #sessions: Sessions
   /** The number of wrong tokens in the last moment, by network. */
   readonly #wrong = new RecentMap<string, number>({ limit: MAX_NETWORKS })
@@ -109,13 +117,17 @@ export class Gate {
   /** The last use of each token here, by its hash. */
   readonly #used = new RecentMap<string, number>({ limit: MAX_USED })
 
-  constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now, madeTokens }: GateOptions = {}) {
+  constructor(
+    access: Access,
+    { badLoginMs = BAD_LOGIN_MS, now = Date.now, madeTokens, signIns }: GateOptions = {},
+  ) {
     this.#access = access
     this.#badLoginMs = badLoginMs
     this.#now = now
     this.#since = now()
     this.#given = access.kind === 'tokens' ? allTokens(access.tokens) : []
     this.#made = access.kind === 'tokens' ? (madeTokens ?? null) : null
+    this.#signIns = access.kind === 'tokens' ? (signIns ?? null) : null
     this.#sessions = new Sessions({ holderOf: subject => this.#holderOf(subject), now })
   }
 
@@ -198,7 +210,7 @@ export class Gate {
   #whyNotGiven(role: Role, { roles }: Pick<Principal, 'roles'>): string | null {
     if (!roles.has(role)) return `You may give only roles that you have, and lack \`${role}\`.`
     if (role !== 'edit' || (this.#access.kind === 'tokens' && this.#access.hasAuthors === true)) return null
-    return 'The settings of this server know one author: it gives secrets to hosts without a grant, and reaches private networks. Give somebody the role `edit` in SLUICE_TOKENS first, and start it again.'
+    return 'The settings of this server know one author: it gives secrets to hosts without a grant, and reaches private networks. Give somebody the role `edit` in SLUICE_TOKENS or SLUICE_OIDC_ROLES first, and start it again.'
   }
 
   /** The tokens that count now. A name of the environment hides one that was made. */
@@ -211,7 +223,8 @@ export class Gate {
   }
 
   #holderOf(subject: string): Holder | null {
-    return this.#tokens().find(token => token.subject === subject) ?? null
+    const person = this.#signIns?.holderOf(subject) ?? null
+    return person ?? this.#tokens().find(token => token.subject === subject) ?? null
   }
 
   /** The origin at which the browser of this request reaches the server, without a slash at its end. */
@@ -243,24 +256,75 @@ export class Gate {
   /** Opens a session for the holder of this token. Throws like `admit`. */
   async logIn(caller: Caller, token: string, options: Asking): Promise<Principal> {
     if (this.#access.kind !== 'tokens') return LOCAL
-    const session = await this.#sessions.open(await this.#tokenOf(caller, token, options))
-    // The origin of a browser shows TLS up to a proxy, even if the operator has not named it.
-    const name = cookieName(caller.host, this.isOverTls || isHttps(caller.origin))
-    return this.#principal(session, { name, value: session.renewed })
+    return await this.#opened(caller, await this.#tokenOf(caller, token, options))
+  }
+
+  /** The ways to sign in. */
+  get waysIn(): SignInView {
+    const wantsToken = this.#access.kind === 'tokens'
+    return {
+      token: wantsToken && (this.#given.length > 0 || (this.#made?.all() ?? []).length > 0),
+      provider: this.#signIns?.host ?? null,
+    }
+  }
+
+  /** Begins a sign-in with the OpenID provider. Returns its address, and the header for the browser. */
+  async beginSignIn(
+    caller: Caller,
+    to: string,
+  ): Promise<{ readonly url: string; readonly setCookie: string }> {
+    const { url, sealed } = await this.#signInsHere().begin({ origin: this.originFor(caller), to })
+    const name = this.#cookieName(caller, 'sign-in')
+    return { url, setCookie: setCookie({ name, value: sealed }, SIGN_IN_LIFE_MS) }
+  }
+
+  /**
+   * Finishes a sign-in, and opens a new session. Returns the page to go to, and the headers that end the
+   * sign-in. Throws a `Refusal` if the provider names nobody, or somebody without a role.
+   */
+  async finishSignIn(
+    caller: Caller,
+    redirected: URL,
+    { signal }: Asking,
+  ): Promise<{ readonly principal: Principal; readonly to: string; readonly cookies: readonly string[] }> {
+    const sent = sentCookies(caller.cookie, caller.host, this.isOverTls, 'sign-in')
+    const values = sent.map(({ value }) => value)
+    try {
+      const { holder, to } = await this.#signInsHere().finish(redirected, values, signal)
+      return { principal: await this.#opened(caller, holder), to, cookies: removed(sent) }
+    } catch (error) {
+      throw isSluiceError(error, 'forbidden') ? new Refusal('sign-in', error.message) : error
+    }
+  }
+
+  #signInsHere(): SignIns {
+    if (this.#signIns !== null) return this.#signIns
+    throw new WrongState('People sign in to this server with a token: it has no SLUICE_OIDC_ISSUER.')
+  }
+
+  /** Opens a new session, with an id that nobody has seen before. */
+  async #opened(caller: Caller, holder: Holder): Promise<Principal> {
+    const session = await this.#sessions.open(holder)
+    return this.#principal(session, { name: this.#cookieName(caller, 'session'), value: session.renewed })
+  }
+
+  /** The origin of a browser shows TLS up to a proxy, even if the operator has not named it. */
+  #cookieName({ host, origin }: Caller, kind: CookieKind): string {
+    return cookieName(host, this.isOverTls || isHttps(origin), kind)
   }
 
   /** Ends the sessions of the request. Returns the headers that remove their cookies. */
   async logOut({ cookie, host }: Caller): Promise<readonly string[]> {
-    const sent = sentSessions(cookie, host, this.isOverTls)
+    const sent = sentCookies(cookie, host, this.isOverTls)
     for (const { value } of sent) {
       const session = await this.#sessions.find(value)
       if (session !== null) this.#sessions.end(session)
     }
-    return [...new Set(sent.map(({ name }) => name))].map(name => setCookie({ name, value: '' }, 0))
+    return removed(sent)
   }
 
   async #bySession(caller: Caller): Promise<Principal> {
-    for (const { name, value } of sentSessions(caller.cookie, caller.host, this.isOverTls)) {
+    for (const { name, value } of sentCookies(caller.cookie, caller.host, this.isOverTls)) {
       const session = await this.#sessions.find(value)
       if (session === null) continue
       if (WRITING.has(caller.method)) this.#assertOwnPage(caller)
@@ -341,6 +405,11 @@ export class Gate {
     const own = this.#access.kind === 'tokens' ? this.#access.publicOrigin : undefined
     return origin.toLowerCase() === own || originHost(origin) === (host ?? '').toLowerCase()
   }
+}
+
+/** The headers that remove these cookies. */
+function removed(sent: readonly SentCookie[]): readonly string[] {
+  return [...new Set(sent.map(({ name }) => name))].map(name => setCookie({ name, value: '' }, 0))
 }
 
 function timeOf(at: number | null | undefined): string | null {

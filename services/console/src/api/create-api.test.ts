@@ -327,7 +327,7 @@ describe('a token', () => {
     // run of a replay, change nothing.
     const others = answers.filter(([, , status]) => status !== 403).map(([, path]) => path)
     expect(new Set(others.map(path => path.split('/').slice(3).join('/').replaceAll('/x', '')))).toEqual(
-      new Set(['session', 'sample/receiver/customers', 'diff']),
+      new Set(['session', 'sign-in', 'sign-in/finish', 'sample/receiver/customers', 'diff']),
     )
   })
 

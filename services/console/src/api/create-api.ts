@@ -21,6 +21,7 @@ import { headersOf } from './headers.ts'
 import { openApiDocument } from './open-api.ts'
 import { Busy, RequestLimit, Turns } from '../access/request-limits.ts'
 import { Refusals } from '../access/refusals.ts'
+import type { SignIns } from '../access/sign-ins.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Answer, RawInput, Route, RouteContext } from './route.ts'
@@ -62,6 +63,8 @@ export interface ApiOptions {
   readonly logins?: PendingLogins
   /** The tokens that people make. Null on a server that has no key of the vault. */
   readonly madeTokens?: MadeTokens | null
+  /** Null on a server where people sign in with tokens alone. */
+  readonly signIns?: SignIns | null
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
 }
@@ -169,14 +172,6 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const signal = signalOf(route, principal, { gone: gone.signal, ending, gate })
       const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
-      const sessions = {
-        logIn: async (token: string) => {
-          const loggedIn = await gate.logIn(caller, token, { signal })
-          principals.set(request, loggedIn)
-          return loggedIn
-        },
-        logOut: () => gate.logOut(caller),
-      }
       const { params, query, body } = request
       const lastEventId = textOf(request.headers['last-event-id'])
       const ifMatch = request.headers['if-match']
@@ -185,12 +180,9 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         ...{ ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress },
         ...{ origin: gate.originFor(caller), logins: serving.logins ?? null },
       }
-      const tokens: RouteContext['tokens'] = {
-        list: () => gate.tokensFor(principal),
-        make: token => gate.makeToken(token, principal, { signal }),
-        revoke: name => gate.revokeToken(name, principal, { signal }),
-      }
-      const context = { control, principal, sessions, tokens, asked, signal, ifMatch, ...place }
+      const become = (loggedIn: Principal): void => void principals.set(request, loggedIn)
+      const access = accessOf(gate, { caller, principal, become, signal })
+      const context = { control, principal, ...access, asked, signal, ifMatch, ...place }
       const { answer, text } = await answered(route, { params, query, body, lastEventId }, context, turns)
       reply.code(route.status)
       if (answer.kind === 'events') {
@@ -204,6 +196,45 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       return reply.type('application/json; charset=utf-8').send(text)
     },
   })
+}
+
+/** What a request may do about sessions and tokens. `become` is told of the caller who has signed in. */
+function accessOf(
+  gate: Gate,
+  {
+    caller,
+    principal,
+    become,
+    signal,
+  }: {
+    readonly caller: Caller
+    readonly principal: Principal
+    readonly become: (loggedIn: Principal) => void
+    readonly signal: AbortSignal
+  },
+): Pick<RouteContext, 'sessions' | 'tokens'> {
+  return {
+    sessions: {
+      logIn: async token => {
+        const loggedIn = await gate.logIn(caller, token, { signal })
+        become(loggedIn)
+        return loggedIn
+      },
+      logOut: () => gate.logOut(caller),
+      waysIn: () => gate.waysIn,
+      beginSignIn: to => gate.beginSignIn(caller, to),
+      finishSignIn: async redirected => {
+        const signedIn = await gate.finishSignIn(caller, redirected, { signal })
+        become(signedIn.principal)
+        return signedIn
+      },
+    },
+    tokens: {
+      list: () => gate.tokensFor(principal),
+      make: token => gate.makeToken(token, principal, { signal }),
+      revoke: name => gate.revokeToken(name, principal, { signal }),
+    },
+  }
 }
 
 /** Carries the operation out. A document is also turned into text within the turn, since that takes time. */

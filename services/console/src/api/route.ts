@@ -1,6 +1,6 @@
 /** The shape of a route of the API. */
 import type { OperationName } from '@sluice/contracts/api/operations'
-import type { TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
+import type { SignInView, TokenMadeView, TokensView } from '@sluice/contracts/api/operating'
 import type { Control } from '@sluice/control/port'
 import type { Role } from '@sluice/control/roles'
 import type { z } from 'zod'
@@ -31,6 +31,15 @@ export interface RouteContext {
     readonly logIn: (token: string) => Promise<Principal>
     /** Resolves with the cookies that end the sessions. */
     readonly logOut: () => Promise<readonly string[]>
+    readonly waysIn: () => SignInView
+    /** Throws `conflict` without a provider. */
+    readonly beginSignIn: (to: string) => Promise<{ readonly url: string; readonly setCookie: string }>
+    /** Throws a `Refusal` if the provider names nobody, or somebody without a role. */
+    readonly finishSignIn: (redirected: URL) => Promise<{
+      readonly principal: Principal
+      readonly to: string
+      readonly cookies: readonly string[]
+    }>
   }
   readonly asked: AskedRuns
   /** The tokens of the server, by their names. */

@@ -43,6 +43,8 @@ const RECEIVES = { atOnce: 20 }
 /** The operations that have other limits than most. */
 const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   logIn: { bodyBytes: 4 * KB },
+  beginSignIn: { bodyBytes: 4 * KB, atOnce: 20 },
+  finishSignIn: { bodyBytes: 20 * KB, atOnce: 20 },
   getRow: SEARCHES,
   getRunFigures: SEARCHES,
   listAttempts: SEARCHES,

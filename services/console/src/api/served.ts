@@ -28,6 +28,16 @@ export const SERVED: Served = {
     const cookies = await sessions.logOut()
     return { ...document({ ended: cookies.length > 0 }), cookies }
   },
+  getSignIn: async (_, { sessions }) => Promise.resolve(document(sessions.waysIn())),
+  beginSignIn: async ({ to = '/' }, { sessions }) => {
+    const { url, setCookie } = await sessions.beginSignIn(to)
+    return { ...document({ url }), cookies: [setCookie] }
+  },
+  finishSignIn: async ({ redirected }, { sessions }) => {
+    const { principal, to, cookies } = await sessions.finishSignIn(new URL(redirected))
+    const opened = principal.setCookie === null ? [] : [principal.setCookie]
+    return { ...document({ ...sessionOf(principal), to }), cookies: [...cookies, ...opened] }
+  },
   listTokens: async (_, { tokens }) => Promise.resolve(document(tokens.list())),
   makeToken: async ({ name, roles, endsAt }, { tokens }) => {
     const until = endsAt === undefined ? null : Date.parse(endsAt)

@@ -284,6 +284,7 @@ describe('the log and the metrics', () => {
       'sluice_api_refused_total{reason="wrong-token"} 2',
       'sluice_api_refused_total{reason="too-many-tokens"} 0',
       'sluice_api_refused_total{reason="page"} 0',
+      'sluice_api_refused_total{reason="sign-in"} 0',
       'sluice_api_refused_total{reason="role"} 2',
     ])
     const [first] = told('the API refused a request')

@@ -4,6 +4,9 @@ import { queryOptions, useQuery } from '@tanstack/react-query'
 import { ApiError, call } from './client.ts'
 import { CHECK_LIMIT_MS, missed } from './connection.ts'
 
+/** The server remembers no longer path. */
+const MAX_PATH = 1_000
+
 export type Role = SessionView['roles'][number]
 
 /** The frame of all pages asks for it again and again, and so notices a server that is gone. */
@@ -23,6 +26,13 @@ export const sessionQuery = queryOptions({
 
 export async function signIn(token: string): Promise<void> {
   await call('logIn', { token })
+}
+
+/** Leaves the page for the OpenID provider, which sends the browser back to it. */
+export async function beginSignIn(): Promise<void> {
+  const path = `${location.pathname}${location.search}`
+  const { url } = await call('beginSignIn', { to: path.length > MAX_PATH ? '/' : path })
+  location.assign(url)
 }
 
 export async function signOut(): Promise<void> {

@@ -6,7 +6,7 @@ import { ApiError, call, noAnswer } from '../api/client.ts'
 import { CHECK_LIMIT_MS } from '../api/connection.ts'
 import { Overview } from '../overview/overview.tsx'
 import { ButtonLink } from '../ui/button.tsx'
-import { Empty, Page } from '../ui/parts.tsx'
+import { Empty, Loading, Page } from '../ui/parts.tsx'
 import { PageError } from './page-error.tsx'
 import { Shell } from './shell.tsx'
 
@@ -156,6 +156,8 @@ const routes = [
     ...{ ...at, path: '/login/callback' },
     component: loaded(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
   }),
+  // The frame shows this page by itself, since nobody is signed in yet.
+  createRoute({ ...at, path: '/sign-in/callback', component: Loading }),
   createRoute({
     ...{ ...at, path: '/audit', validateSearch: auditSearch },
     component: loaded(() => import('../audit/audit-page.tsx'), 'AuditPage'),

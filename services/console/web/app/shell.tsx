@@ -1,7 +1,7 @@
 /** The frame around each page: the menu, the keys, and the banner of the connection. */
 import type { SessionView } from '@sluice/contracts/api'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { useEffect, useId, useState, type ReactElement } from 'react'
+import { lazy, Suspense, useEffect, useId, useState, type ReactElement } from 'react'
 import { AlertBell } from '../alerts/alert-bell.tsx'
 import { ApiError, noAnswer, whenSignedOut } from '../api/client.ts'
 import { useLostSince } from '../api/connection.ts'
@@ -15,7 +15,23 @@ import { AT_HAND, GROUPS, type Place } from './places.ts'
 import { SignIn, SignOut } from './sign-in.tsx'
 import { ThemeSwitch } from './theme.tsx'
 
+const SignInCallback = lazy(async () => ({
+  default: (await import('../login/sign-in-callback.tsx')).SignInCallback,
+}))
+
 export function Shell(): ReactElement {
+  const path = useRouterState({ select: ({ location }) => location.pathname })
+  // Nobody is signed in before this page has ended.
+  if (path !== '/sign-in/callback') return <Within />
+  return (
+    <Suspense fallback={<Loading />}>
+      <SignInCallback />
+    </Suspense>
+  )
+}
+
+/** The pages for somebody who is signed in, and the form for all others. */
+function Within(): ReactElement {
   const session = useHeartbeat()
   const isLost = useLostSince() !== null
   const [ended, setEnded] = useState(false)

@@ -1,9 +1,12 @@
-/** Signing in with a token, and out. If a session ends during work, the form covers the page. */
-import { useQueryClient } from '@tanstack/react-query'
+/**
+ * Signing in with a token or the OpenID provider, and out. If a session ends during work, the form covers the
+ * page.
+ */
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import type { SessionView } from '@sluice/contracts/api'
-import { ApiError } from '../api/client.ts'
-import { signIn, signOut } from '../api/session.ts'
+import { ApiError, call } from '../api/client.ts'
+import { beginSignIn, signIn, signOut } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
 
 interface SignInProps {
@@ -16,15 +19,28 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
   const [token, setToken] = useState('')
   const [error, setError] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
-  const input = useRef<HTMLInputElement>(null)
-  useEffect(() => input.current?.focus(), [])
+  const form = useRef<HTMLFormElement>(null)
+  const { data: ways } = useQuery({
+    queryKey: ['sign-in'],
+    queryFn: ({ signal }) => call('getSignIn', {}, { signal }),
+  })
+  const provider = ways?.provider ?? null
+  useEffect(() => {
+    // Somebody may type a token before the server has said how people sign in.
+    if (token === '') form.current?.querySelector<HTMLElement>('input, button')?.focus()
+  }, [provider])
   const submit = async (): Promise<void> => {
-    setBusy(true)
-    setError(null)
-    try {
+    await trying(async () => {
       await signIn(token)
       setToken('')
       onDone()
+    })
+  }
+  const trying = async (work: () => Promise<void>): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try {
+      await work()
     } catch (failure) {
       setError(failure instanceof ApiError ? failure.message : 'The server does not answer.')
     } finally {
@@ -34,6 +50,7 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
   return (
     <div className={over ? 'sign-in over' : 'sign-in'}>
       <form
+        ref={form}
         className="card"
         onSubmit={event => {
           event.preventDefault()
@@ -45,27 +62,41 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
         <p className="quiet">
           {over
             ? 'Sign in again. What you typed is still on the page behind this.'
-            : 'With a token of this server: its operator has set SLUICE_TOKEN, SLUICE_READ_TOKEN or another.'}
+            : provider === null
+              ? 'With a token of this server: its operator has set SLUICE_TOKEN, SLUICE_READ_TOKEN or another.'
+              : `With your account at ${provider}${ways?.token === false ? '' : ', or with a token of this server'}.`}
         </p>
-        <label className="field">
-          <span>Token</span>
-          <input
-            ref={input}
-            type="password"
-            autoComplete="current-password"
-            value={token}
-            aria-invalid={error !== null}
-            onChange={event => setToken(event.target.value)}
-          />
-        </label>
+        {provider === null ? null : (
+          <button type="button" className="primary" disabled={busy} onClick={() => void trying(beginSignIn)}>
+            Sign in with {provider}
+          </button>
+        )}
+        {ways?.token === false ? null : (
+          <label className="field">
+            <span>Token</span>
+            <input
+              type="password"
+              autoComplete="current-password"
+              value={token}
+              aria-invalid={error !== null}
+              onChange={event => setToken(event.target.value)}
+            />
+          </label>
+        )}
         {error === null ? null : (
           <p className="field-error" role="alert">
             {error}
           </p>
         )}
-        <button type="submit" className="primary" disabled={busy || token === ''}>
-          Sign in
-        </button>
+        {ways?.token === false ? null : (
+          <button
+            type="submit"
+            className={provider === null ? 'primary' : ''}
+            disabled={busy || token === ''}
+          >
+            Sign in
+          </button>
+        )}
       </form>
     </div>
   )
