@@ -59,7 +59,7 @@ export function feed(
       if ((state.get(change.key)?.run ?? -1) > change.run) continue
       const outcome = isLost(change, partition) ? 'unknown' : outcomeOf(change, retry.get(change.key))
       const isUndecided = change.op !== 'settled' && outcome === 'unknown'
-      state.set(change.key, { ...afterChange(change, outcome), partition, run: change.run, isUndecided })
+      state.set(change.key, { ...stateAfter(change, outcome), partition, run: change.run, isUndecided })
     }
   }
   for (const [key, { kind, muted, partition }] of state) {
@@ -74,11 +74,13 @@ export function feed(
   }
 }
 
-function outcomeOf({ run, seq }: Change, entry: UnownedEntry | undefined): Outcome {
+/** The outcome of a change, which the run's partition has reported. */
+export function outcomeOf({ run, seq }: Change, entry: UnownedEntry | undefined): Outcome {
   return entry?.run === run && entry.seq === seq ? entry.outcome : 'delivered'
 }
 
-function afterChange(change: Change, outcome: Outcome): Pick<Known, 'kind' | 'row' | 'muted'> {
+/** The state of its key after a change. */
+export function stateAfter(change: Change, outcome: Outcome): Pick<Known, 'kind' | 'row' | 'muted'> {
   const { op, before, beforeState, after, settledState, muted } = change
   if (op === 'settled') {
     const kind = settledState ?? 'absent'

@@ -1,0 +1,26 @@
+/** Random histories of streams, and the mistakes that they have to notice. */
+import { randomInt } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { MISTAKES } from './mistakes.ts'
+import { playStream } from './play-stream.ts'
+
+const HISTORIES = 1_500
+const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
+
+describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
+  it('end with what the table has, let no row go back, and send nothing that is not needed', () => {
+    let requests = 0
+    for (let index = 0; index < HISTORIES; index += 1) requests += playStream(SEED + index)
+    expect(requests).toBeGreaterThan(10 * HISTORIES)
+  }, 120_000)
+
+  it.each(MISTAKES)(
+    'notice a detector or a delivery that %s',
+    mistake => {
+      expect(() => {
+        for (let index = 0; index < HISTORIES; index += 1) playStream(SEED + index, mistake)
+      }).toThrow('seed')
+    },
+    120_000,
+  )
+})
