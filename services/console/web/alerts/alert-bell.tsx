@@ -3,29 +3,30 @@
  * open.
  */
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
-import { useEffect, useRef, useState, type ReactElement } from 'react'
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useCallback, useEffect, useRef, useState, type ReactElement } from 'react'
 import { alertsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { many } from '../ui/format.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { toast } from '../ui/toast.tsx'
-import { firingIn, MAX_NOTICES, noticesBetween, type PageNotice } from './alert-notices.ts'
+import { toast, type ToastLink } from '../ui/toast.tsx'
+import { firingIn, MAX_NOTICES, noticesBetween, textsOf, untold, type PageNotice } from './alert-notices.ts'
 
 export function AlertBell(): ReactElement | null {
   const may = useMay('read')
   const { data } = useQuery({ ...alertsQuery, enabled: may })
-  const notices = useNotices(data?.alerts)
+  const { notices, unread, read } = useNotices(data?.alerts)
   const panel = useRef<HTMLDetailsElement>(null)
   if (data === undefined || data.alerts.length === 0) return null
   const firing = firingIn(data.alerts)
   const over = notices.filter(({ state }) => state === 'recovered')
-  const name =
+  const holds =
     firing.length === 0
       ? 'No alert fires'
-      : `${many(firing.length, 'condition', 'conditions')} of alerts hold`
+      : many(firing.length, 'condition of an alert holds', 'conditions of alerts hold')
+  const name = unread === 0 ? holds : `${holds}, ${many(unread, 'new notice', 'new notices')}`
   const close = (): void => {
     if (panel.current !== null) panel.current.open = false
   }
@@ -33,6 +34,9 @@ export function AlertBell(): ReactElement | null {
     <details
       ref={panel}
       className="bell"
+      onToggle={({ currentTarget }) => {
+        if (currentTarget.open) read()
+      }}
       onKeyDown={({ key }) => {
         if (key === 'Escape') close()
       }}
@@ -43,6 +47,7 @@ export function AlertBell(): ReactElement | null {
       <summary aria-label={name} title={name} data-firing={firing.length > 0}>
         <Icon name="alerts" />
         {firing.length === 0 ? null : firing.length}
+        {unread === 0 ? null : <span className="unread">{unread} new</span>}
       </summary>
       <div className="bell-panel">
         <Notices title="Now" notices={firing} empty="No alert fires." />
@@ -83,20 +88,48 @@ function Notices({ title, notices, empty }: NoticesProps): ReactElement {
   )
 }
 
-/** The notices since the page was opened, the newest first. Each is also shown at the edge of the page. */
-function useNotices(alerts: Parameters<typeof firingIn>[0] | undefined): readonly PageNotice[] {
+interface Noticed {
+  /** The notices since the page was opened, the newest first. */
+  readonly notices: readonly PageNotice[]
+  /** The number of them that came since the bell was last opened. */
+  readonly unread: number
+  readonly read: () => void
+}
+
+/**
+ * Each notice is also shown at the edge of the page, once. What held before the page was opened is no news.
+ */
+function useNotices(alerts: Parameters<typeof firingIn>[0] | undefined): Noticed {
   const [notices, setNotices] = useState<readonly PageNotice[]>([])
+  const [unread, setUnread] = useState(0)
   const before = useRef<readonly PageNotice[] | null>(null)
+  const told = useRef(new Set<string>())
+  const navigate = useNavigate()
   useEffect(() => {
     if (alerts === undefined) return
     const now = firingIn(alerts)
-    const due = before.current === null ? [] : noticesBetween(before.current, now, new Date().toISOString())
+    const since = before.current
     before.current = now
+    if (since === null) {
+      untold(told.current, now)
+      return
+    }
+    const due = untold(told.current, noticesBetween(since, now, new Date().toISOString()))
     if (due.length === 0) return
     setNotices(known => [...due, ...known].slice(0, MAX_NOTICES))
-    for (const { state, alert, sync, text } of due)
-      if (state === 'firing') toast('failed', `${alert}: ${sync}: ${text}`)
-      else toast('done', `${alert}: ${sync}: this is over.`)
-  }, [alerts])
-  return notices
+    setUnread(count => count + due.length)
+    for (const { text, sync } of textsOf(due)) toast('notice', text, linkTo(sync, navigate))
+  }, [alerts, navigate])
+  const read = useCallback(() => setUnread(0), [])
+  return { notices, unread, read }
+}
+
+/** Null leads to all alerts. */
+function linkTo(sync: string | null, navigate: ReturnType<typeof useNavigate>): ToastLink {
+  return sync === null
+    ? { text: 'Show the alerts', href: '/alerts', follow: () => navigate({ to: '/alerts' }) }
+    : {
+        ...{ text: `Show ${sync}`, href: `/syncs/${encodeURIComponent(sync)}` },
+        follow: () => navigate({ to: '/syncs/$name', params: { name: sync } }),
+      }
 }

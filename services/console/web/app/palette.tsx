@@ -1,40 +1,39 @@
-/** The dialog that finds pages, resources and actions by a few letters. */
+/** The dialog that finds pages, resources and actions by a few letters, or by a word of their state. */
+import type { SyncView } from '@sluice/contracts/api'
+import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
+import { DESTINATION_STATES } from '@sluice/contracts/views/destination-states'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useId, useMemo, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
-import { resourcesQuery, syncsQuery } from '../api/queries.ts'
+import { destinationsQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
+import { HealthBadge } from '../resources/destination-health.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
+import { isBad } from '../runs/run-state.tsx'
+import { stateOf, SyncState } from '../syncs/sync-state.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
+import { findChoices } from './find-choices.ts'
 import { PLACES } from './places.ts'
 
 interface Choice {
   readonly name: string
   readonly what: string
+  /** The words of its state that find it. */
+  readonly state?: string
+  readonly badge?: ReactElement
   readonly choose: () => unknown
 }
 
 const MAX_CHOICES = 12
-
-/** True if the name has the letters in this order. */
-export function matches(name: string, letters: string): boolean {
-  let from = 0
-  const text = name.toLowerCase()
-  for (const letter of letters.toLowerCase().replaceAll(' ', '')) {
-    from = text.indexOf(letter, from) + 1
-    if (from === 0) return false
-  }
-  return true
-}
 
 export function Palette({ onClose }: { readonly onClose: () => void }): ReactElement {
   const [letters, setLetters] = useState('')
   const [at, setAt] = useState(0)
   const list = useId()
   const all = useChoices()
-  const choices = all.filter(({ name, what }) => matches(`${what} ${name}`, letters)).slice(0, MAX_CHOICES)
+  const choices = findChoices(all, letters, MAX_CHOICES)
   const choose = (choice: Choice | undefined): void => {
     if (choice === undefined) return
     onClose()
@@ -73,7 +72,9 @@ export function Palette({ onClose }: { readonly onClose: () => void }): ReactEle
             onClick={() => choose(choice)}
           >
             <span>{choice.name}</span>
-            <small>{choice.what}</small>
+            <span className="choice-what">
+              {choice.badge} <small>{choice.what}</small>
+            </span>
           </li>
         ))}
       </ul>
@@ -82,15 +83,28 @@ export function Palette({ onClose }: { readonly onClose: () => void }): ReactEle
   )
 }
 
+/** The word of its badge; and `failing`, as the overview counts it, whatever the badge says. */
+function wordsOf(sync: SyncView): string {
+  const isFailing = sync.lastRun !== null && isBad(sync.lastRun)
+  return `${stateOf(sync)}${isFailing ? ' failing' : ''}`
+}
+
+function stateOfDestination(health: DestinationHealth | undefined): Pick<Choice, 'state' | 'badge'> {
+  if (health === undefined) return {}
+  return { state: DESTINATION_STATES[health.state].text, badge: <HealthBadge health={health} /> }
+}
+
 function useChoices(): readonly Choice[] {
   const navigate = useNavigate()
   const follow = useGoToRun()
   const { data } = useQuery(syncsQuery)
   const { data: stored } = useQuery(resourcesQuery)
+  const { data: used } = useQuery(destinationsQuery)
   const [mayEdit, mayRun] = [useMay('edit'), useMay('run')]
   return useMemo(() => {
     const syncs = data?.syncs ?? []
     const others = stored?.resources.filter(({ kind }) => kind !== 'sync') ?? []
+    const health = new Map(used?.destinations.map(each => [each.name, each.health]))
     const [runnable, editable] = [mayRun ? syncs : [], mayEdit ? syncs : []]
     return [
       ...PLACES.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
@@ -99,12 +113,14 @@ function useChoices(): readonly Choice[] {
         ...{ name: `New ${kind}`, what: 'page' },
         choose: () => navigate({ to: '/new/$kind', params: { kind } }),
       })),
-      ...syncs.map(({ name, title }) => ({
-        ...{ name, what: title === undefined ? 'sync' : `sync · ${title}` },
-        choose: () => navigate({ to: '/syncs/$name', params: { name } }),
+      ...syncs.map(sync => ({
+        ...{ name: sync.name, what: sync.title === undefined ? 'sync' : `sync · ${sync.title}` },
+        ...{ state: wordsOf(sync), badge: <SyncState sync={sync} /> },
+        choose: () => navigate({ to: '/syncs/$name', params: { name: sync.name } }),
       })),
       ...others.map(({ kind, name }) => ({
         ...{ name, what: kind },
+        ...(kind === 'destination' ? stateOfDestination(health.get(name)) : {}),
         choose: () => navigate({ to: '/resources/$kind/$name', params: { kind, name } }),
       })),
       ...runnable.map(({ name }) => ({
@@ -117,5 +133,5 @@ function useChoices(): readonly Choice[] {
         choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
       })),
     ]
-  }, [data, follow, mayEdit, mayRun, navigate, stored])
+  }, [data, follow, mayEdit, mayRun, navigate, stored, used])
 }

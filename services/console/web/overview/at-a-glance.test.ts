@@ -1,7 +1,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
-import { needOf } from './needs-attention.tsx'
+import { needsIn } from './needs.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 const counts = (fields: object) => ({
@@ -55,6 +55,8 @@ describe('the figures of all syncs', () => {
   })
 })
 
+const needIn = (of: SyncView): string | null => needsIn([of])[0]?.need ?? null
+
 describe('a sync needs attention', () => {
   const left = { added: counts({ detected: 9, delivered: 2, unsent: 7 }) }
   const firstError = { outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: '1', count: 9 } as const
@@ -87,12 +89,21 @@ describe('a sync needs attention', () => {
       'Nothing was delivered',
     ],
   ])('%s', (_, of, words) => {
-    expect(needOf(sync('s', of))).toContain(words)
+    expect(needIn(sync('s', of))).toContain(words)
   })
 
   it('but not one that was cancelled without rows left, or that ran since it was refused', () => {
-    expect(needOf(sync('s', { lastRun: run({ status: 'cancelled' }) }))).toBeNull()
+    expect(needIn(sync('s', { lastRun: run({ status: 'cancelled' }) }))).toBeNull()
     const refused = { at: '2025-12-31T00:00:00.000Z', by: null, error: 'no secret' }
-    expect(needOf(sync('s', { refused, lastRun: run() }))).toBeNull()
+    expect(needIn(sync('s', { refused, lastRun: run() }))).toBeNull()
   })
+})
+
+it('failing syncs come before those that need attention for another reason', () => {
+  const failed = run({ status: 'failed', error: 'The source is gone.' })
+  const all = [sync('a', { lastRun: run({ status: 'warning' }) }), sync('b', { lastRun: failed }), sync('c')]
+  expect(needsIn(all).map(({ sync: { name }, isBad }) => [name, isBad])).toEqual([
+    ['b', true],
+    ['a', false],
+  ])
 })

@@ -1,6 +1,6 @@
 /** The figures that say at a glance whether anything is wrong, what moves now, and what comes next. */
 import { Link } from '@tanstack/react-router'
-import type { ReactElement, ReactNode } from 'react'
+import { useMemo, type ReactElement, type ReactNode } from 'react'
 import { nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
@@ -8,6 +8,7 @@ import { RunState } from '../runs/run-state.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
+import { needsIn } from './needs.ts'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
 
 /** The lag is shown in whole units, so it changes rarely. */
@@ -16,16 +17,18 @@ const LAG_MS = 5_000
 export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
   const now = useNow(LAG_MS)
   const { deliveredToday, isWhole, failing, behind, deliveredPerSecond, failedPerSecond } = glanceOf(syncs)
+  const others = useMemo(() => needsIn(syncs).filter(({ isBad }) => !isBad).length, [syncs])
   const speed = speedInWords(
     deliveredPerSecond === null ? {} : { throughput: { deliveredPerSecond, failedPerSecond } },
   )
   return (
     <dl className="headline" aria-label="At a glance">
       <Figure name="Rows delivered today" value={`${isWhole ? '' : 'at least '}${count(deliveredToday)}`}>
-        {speed === null ? 'none moves now' : `now ${speed}`}
+        {speed === null ? 'no run sends now' : `now ${speed}`}
       </Figure>
       <Figure name="Failing syncs" value={count(failing.length)} isBad={failing.length > 0}>
         of {many(syncs.length, 'sync', 'syncs')}
+        {others === 0 ? '' : `; ${count(others)} more ${others === 1 ? 'needs' : 'need'} attention`}
       </Figure>
       <Figure name="Lag" value={behind === null ? 'none' : roughly(now - behind.since)}>
         {behind === null ? (

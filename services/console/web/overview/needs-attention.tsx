@@ -1,18 +1,18 @@
 /** The syncs that need a person's attention, above all others. */
-import type { RunView, SyncsPage } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
-import { memo, type ReactElement } from 'react'
-import { causeText } from '../runs/first-cause.tsx'
+import { memo, useMemo, useState, type ReactElement } from 'react'
 import { RunState } from '../runs/run-state.tsx'
-import { totalsOf } from '../runs/totals.ts'
-import { count, rows, waitInWords } from '../ui/format.ts'
+import { count } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Named } from '../ui/named.tsx'
 import { Section } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
+import type { SyncView } from './at-a-glance.ts'
+import { needsIn } from './needs.ts'
 
-type SyncView = SyncsPage['syncs'][number]
+/** The more of them stand behind a button, so that what moves now and comes next stays in sight. */
+const MAX_NEEDS = 5
 
 /**
  * Lists held and failed runs, runs of which nothing arrives, cancelled runs that left rows, requests for runs
@@ -23,14 +23,22 @@ export const NeedsAttention = memo(function NeedsAttention({
 }: {
   readonly syncs: readonly SyncView[]
 }): ReactElement | null {
-  const needs = syncs.flatMap(sync => {
-    const need = needOf(sync)
-    return need === null ? [] : [{ sync, need, run: sync.lastRun }]
-  })
+  const needs = useMemo(() => needsIn(syncs), [syncs])
+  const [isWhole, setWhole] = useState(false)
   if (needs.length === 0) return null
+  const shown = isWhole ? needs : needs.slice(0, MAX_NEEDS)
   return (
-    <Section title="Needs attention">
-      <LongList label="Needs attention" items={needs} height={62} className="needs">
+    <Section
+      title="Needs attention"
+      aside={
+        needs.length <= MAX_NEEDS ? null : (
+          <button type="button" className="small" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
+            {isWhole ? 'Show fewer' : `Show all ${count(needs.length)}`}
+          </button>
+        )
+      }
+    >
+      <LongList label="Needs attention" items={shown} height={62} className="needs">
         {({ sync, need, run }) => (
           <li key={sync.name}>
             {sync.refused !== undefined || run === null ? (
@@ -61,48 +69,3 @@ export const NeedsAttention = memo(function NeedsAttention({
     </Section>
   )
 })
-
-/** Waits that do not end by themselves. */
-const NEED_PEOPLE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
-
-/** Why a sync needs attention. Null if it does not. */
-export function needOf(sync: SyncView): string | null {
-  const { lastRun, refused } = sync
-  if (refused !== undefined && !isOlder(refused.at, lastRun))
-    return `A run ${refused.by === null ? '' : `of ${refused.by} `}was refused: ${refused.error}`
-  if (lastRun === null) return null
-  const need = needOfRun(sync, lastRun)
-  const { firstError } = lastRun
-  return need === null || firstError === undefined || need.includes(causeText(firstError))
-    ? need
-    : `${need} First cause: ${causeText(firstError)}`
-}
-
-/** True if somebody started a run later. */
-function isOlder(at: string, lastRun: RunView | null): boolean {
-  return lastRun !== null && (lastRun.startedAt ?? '') > at
-}
-
-function needOfRun({ waiting, rows: open }: SyncView, run: RunView): string | null {
-  const { status, held, error, failing = false } = run
-  const wait = waiting.find(({ kind }) => NEED_PEOPLE.has(kind))
-  if (wait !== undefined) return `${waitInWords(wait)}.`
-  if (status === 'held')
-    return held === undefined
-      ? 'A run waits for approval.'
-      : held.destination !== undefined
-        ? `${rows(held.rows)} went to another destination, and a run waits for approval: ${held.destination.why}.`
-        : `A run would remove ${count(held.removed)} of ${rows(held.rows)}, and waits for approval.`
-  if (status === 'failed') return error ?? 'The last run failed.'
-  const { failed } = totalsOf(run)
-  if (status === 'running') return failing ? `Nothing of a run arrives: ${rows(failed)} failed so far.` : null
-  if (status === 'cancelled' && failed > 0)
-    return `A run was cancelled, and ${rows(failed)} ${failed === 1 ? 'was' : 'were'} not delivered.`
-  if (status === 'warning')
-    return failed === 0
-      ? 'Rows of the model are invalid.'
-      : `${failing ? 'Nothing was delivered: ' : ''}${rows(failed)} ${failed === 1 ? 'was' : 'were'} not delivered.`
-  if (open.heldBack > 0)
-    return `${rows(open.heldBack)} ${open.heldBack === 1 ? 'waits' : 'wait'} for somebody to decide.`
-  return null
-}

@@ -13,6 +13,7 @@ import { Destinations } from './destinations.tsx'
 import { ComesNext, Headline, MovesNow } from './headline.tsx'
 import { NeedsAttention } from './needs-attention.tsx'
 import { RemoveSample } from './sample-project.tsx'
+import { FirstSteps } from './steps-list.tsx'
 import { Welcome } from './welcome.tsx'
 
 export function Overview(): ReactElement {
@@ -45,6 +46,7 @@ export function Overview(): ReactElement {
         </ForRole>
       }
     >
+      <FirstSteps syncs={data.syncs} />
       <Headline syncs={data.syncs} />
       <NeedsAttention syncs={data.syncs} />
       <div className="now-and-next">

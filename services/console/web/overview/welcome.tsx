@@ -4,24 +4,15 @@ import type { ReactElement } from 'react'
 import { ForRole } from '../ui/for-role.tsx'
 import { Empty, Section } from '../ui/parts.tsx'
 import { OfferSample } from './sample-project.tsx'
+import { HideSteps, StepsList, useFirstSteps } from './steps-list.tsx'
 
 export function Welcome(): ReactElement {
+  const [isShown, hide] = useFirstSteps([])
   return (
     <>
-      <Section title="Set up your first sync">
+      <Section title="Set up your first sync" aside={isShown ? <HideSteps onHide={hide} /> : null}>
         <Empty title="A sync sends what changes in your data to an API, one request for each row or batch.">
-          <ol className="steps-list">
-            <li>
-              <strong>Source and model</strong>: where the rows are, and the SQL that gives them.
-            </li>
-            <li>
-              <strong>Destination</strong>: the API, how to sign in there, and how fast it may be called.
-            </li>
-            <li>
-              <strong>Triggers</strong>: the request for added, changed and removed rows, shown live on your
-              own rows.
-            </li>
-          </ol>
+          {isShown ? <StepsList syncs={[]} /> : null}
           <p>
             <ForRole role="edit" label="Set up a sync" className="primary">
               <Link to="/new" className="button primary">

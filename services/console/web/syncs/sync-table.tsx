@@ -9,7 +9,6 @@ import { useDeferredValue, useMemo, useState, type ReactElement, type ReactNode 
 import { resourcesQuery } from '../api/queries.ts'
 import { RunBars } from '../overview/run-bars.tsx'
 import { RunButton } from '../runs/run-button.tsx'
-import { RunState, stateInWords } from '../runs/run-state.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
@@ -18,8 +17,8 @@ import { count, rows } from '../ui/format.ts'
 import { Labels } from '../ui/labels.tsx'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
-import { Badge } from '../ui/status.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
+import { isOfRun, stateOf, SyncState } from './sync-state.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
 
@@ -38,13 +37,6 @@ const STATES = [
   'parked',
   'set aside',
 ]
-
-/** The sync's state, or the status of its last run if that says more. */
-function stateOf({ state, lastRun }: SyncView): string {
-  if (state === 'parked') return 'parked'
-  if (state === 'set-aside') return 'set aside'
-  return lastRun === null ? 'never ran' : stateInWords(lastRun)
-}
 
 export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
   const { state, label, source, destination, sort } = useSearch({ from: '/' })
@@ -176,16 +168,13 @@ function Name({
 
 function State({ sync }: { readonly sync: SyncView }): ReactElement {
   const { lastRun, waiting } = sync
-  const state = stateOf(sync)
   return (
     <>
-      {state === 'parked' || state === 'set aside' ? (
-        <Badge tone="bad" sign="✕" text={state} />
-      ) : lastRun === null ? (
-        <span className="quiet">never ran</span>
+      {lastRun === null || !isOfRun(sync) ? (
+        <SyncState sync={sync} />
       ) : (
         <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
-          <RunState run={lastRun} />
+          <SyncState sync={sync} />
         </Link>
       )}
       {waiting.map(wait => (

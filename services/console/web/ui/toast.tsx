@@ -6,11 +6,21 @@ import { ServerMessage } from './server-message.tsx'
 
 interface Toast {
   readonly id: number
-  readonly kind: 'done' | 'failed'
+  readonly kind: 'done' | 'failed' | 'notice'
   readonly text: string
+  readonly link?: ToastLink | undefined
+}
+
+/** A link to a page. `follow` opens it without loading the application again. */
+export interface ToastLink {
+  readonly text: string
+  readonly href: string
+  readonly follow: () => unknown
 }
 
 const SHOWN_MS = 6_000
+/** A notice comes while somebody does something else. */
+const NOTICE_MS = 15_000
 const MAX_TOASTS = 4
 
 let toasts: readonly Toast[] = []
@@ -22,9 +32,9 @@ function change(next: readonly Toast[]): void {
   for (const listener of listeners) listener()
 }
 
-export function toast(kind: Toast['kind'], text: string): void {
+export function toast(kind: Toast['kind'], text: string, link?: ToastLink): void {
   lastId += 1
-  change([...toasts.slice(1 - MAX_TOASTS), { id: lastId, kind, text }])
+  change([...toasts.slice(1 - MAX_TOASTS), { id: lastId, kind, text, link }])
 }
 
 /** Shows the error of something that the user asked for. */
@@ -51,11 +61,11 @@ export function Toasts(): ReactElement {
   )
 }
 
-function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): ReactElement {
+function ToastItem({ toast: { id, kind, text, link } }: { readonly toast: Toast }): ReactElement {
   useEffect(() => {
     // An error stays until the user closes it.
     if (kind === 'failed') return undefined
-    const timer = setTimeout(() => dismiss(id), SHOWN_MS)
+    const timer = setTimeout(() => dismiss(id), kind === 'notice' ? NOTICE_MS : SHOWN_MS)
     return () => clearTimeout(timer)
   }, [id, kind])
   return (
@@ -67,6 +77,32 @@ function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): Re
       closeButtonProps={{ 'aria-label': 'Close this message' }}
     >
       <ServerMessage text={text} />
+      {link === undefined ? null : <LinkOf link={link} onFollow={() => dismiss(id)} />}
     </Notification>
+  )
+}
+
+function LinkOf({
+  link,
+  onFollow,
+}: {
+  readonly link: ToastLink
+  readonly onFollow: () => void
+}): ReactElement {
+  return (
+    <>
+      {' '}
+      <a
+        href={link.href}
+        onClick={event => {
+          if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+          event.preventDefault()
+          link.follow()
+          onFollow()
+        }}
+      >
+        {link.text}
+      </a>
+    </>
   )
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { matches } from '../app/palette.tsx'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { scheduleInWords } from '../syncs/schedule-in-words.ts'
 import { duration, fromNow, pathOf } from './format.ts'
@@ -45,10 +44,5 @@ describe('words of the console', () => {
   it('show the path of an address', () => {
     expect(pathOf('https://api.example.com/customers/1?x=2')).toBe('/customers/1?x=2')
     expect(pathOf('https://api.example.com')).toBe('/')
-  })
-
-  it('find names by letters in their order', () => {
-    expect(matches('algolia-synonyms', 'asyn')).toBe(true)
-    expect(matches('algolia-synonyms', 'syna')).toBe(false)
   })
 })
