@@ -13,7 +13,7 @@ name: team
 title: Data team
 syncs: all
 when: [run-failed]
-to: { webhook: { url: '\${API_URL}/hook' } }
+to: { webhook: { url: '\${API_URL}/hook', secret: '\${secret:hook}' } }
 allowPrivateNetwork: true
 `
 
@@ -22,6 +22,7 @@ const suite = consoleSuite({
     'project.yaml': `${peopleYaml()}${failing('before')}${failing('orders')}${ALERT}`,
     'people.csv': peopleCsv('1,Ann'),
   },
+  env: { SLUICE_SECRET_HOOK: 'notices-are-signed' },
 })
 const SOON = { timeout: 60_000, interval: 100 }
 

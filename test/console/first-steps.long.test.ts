@@ -83,7 +83,7 @@ it('goes away once the first row is delivered', async () => {
   await steps().first().waitFor()
   await post('/syncs/customers/runs', {})
   await steps().first().waitFor({ state: 'detached' })
-  await suite.page.getByText('1 delivered').waitFor()
+  await suite.page.getByText('1 delivered', { exact: true }).waitFor()
 })
 
 it('has met no script error', () => {
