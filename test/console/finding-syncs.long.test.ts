@@ -58,7 +58,10 @@ it('by a label that somebody writes into the form', async () => {
     .waitFor()
   await field.fill('shop, nightly')
   await page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name: 'Review' }).click()
-  await page.getByText(/labels: \[ ?shop, nightly ?\]/).first().waitFor()
+  await page
+    .getByText(/labels: \[ ?shop, nightly ?\]/)
+    .first()
+    .waitFor()
 })
 
 it('by a word of their state in the palette, and destinations by their health', async () => {
