@@ -48,7 +48,7 @@ it('say nothing of an alert that fired before the page was opened', { timeout: 1
   await run('before')
   await expect.poll(firing, SOON).toEqual(['before'])
   await suite.page.goto(suite.served.url)
-  await expect.poll(() => bell().getAttribute('aria-label'), SOON).toBe('1 condition of an alert holds')
+  await expect.poll(() => bell().innerText(), SOON).toMatch(/^1\s*condition of an alert holds$/)
   expect(await toasts().count()).toBe(0)
 })
 
@@ -58,8 +58,7 @@ it('tell of a new one once, in a polite region, and at the bell', { timeout: 120
   await notice.waitFor({ timeout: 60_000 })
   expect(await notice.innerText()).toContain('Data team: orders: ')
   expect(await toasts().count()).toBe(1)
-  expect(await bell().getAttribute('aria-label')).toBe('2 conditions of alerts hold, 1 new notice')
-  expect(await bell().innerText()).toContain('1 new')
+  expect(await bell().innerText()).toMatch(/^2\s*conditions of alerts hold\s*1 new$/)
   await expectAccessibleInAllColours(suite.page, 'a notice of an alert')
 
   // Its link opens the sync without loading the pages again.
@@ -74,12 +73,13 @@ it('come back with no later answer, even after one that lacks the alert', { time
   let answered = 0
   await suite.page.route('**/api/v1/alerts', async route => {
     answered += 1
-    if (answered > 1) await route.continue()
-    else await route.fulfill({ json: { alerts: [] } })
+    if (answered > 1) return await route.continue()
+    const { alerts } = (await (await route.fetch()).json()) as { readonly alerts: readonly object[] }
+    await route.fulfill({ json: { alerts: alerts.map(alert => ({ ...alert, firing: [] })) } })
   })
   await toasts().filter({ hasText: 'this is over' }).first().waitFor({ timeout: 60_000 })
   await expect.poll(() => answered, SOON).toBeGreaterThan(2)
-  expect(await bell().getAttribute('aria-label')).toMatch(/^2 conditions of alerts hold, 3 new notices$/)
+  expect(await bell().innerText()).toMatch(/^2\s*conditions of alerts hold\s*3 new$/)
   expect((await toasts().allInnerTexts()).filter(text => !text.includes('over'))).toEqual([])
   await suite.page.unroute('**/api/v1/alerts')
 })
@@ -87,8 +87,7 @@ it('come back with no later answer, even after one that lacks the alert', { time
 it('are read once somebody opens the bell', async () => {
   await bell().click()
   await suite.page.getByText('All alerts').waitFor()
-  expect(await bell().innerText()).not.toContain('new')
-  expect(await bell().getAttribute('aria-label')).toBe('2 conditions of alerts hold')
+  expect(await bell().innerText()).toMatch(/^2\s*conditions of alerts hold$/)
 })
 
 it('has met no script error', () => {

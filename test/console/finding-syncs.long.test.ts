@@ -58,10 +58,10 @@ it('by a label that somebody writes into the form', async () => {
     .waitFor()
   await field.fill('shop, nightly')
   await page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name: 'Review' }).click()
-  await page
-    .getByText(/labels: \[ ?shop, nightly ?\]/)
-    .first()
-    .waitFor()
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  await page.getByText('stock is saved').waitFor()
+  const stored = await fetch(`${served.url}/api/v1/resources/sync/stock`)
+  expect(await stored.json()).toMatchObject({ spec: { labels: ['shop', 'nightly'] } })
 })
 
 it('by a word of their state in the palette, and destinations by their health', async () => {

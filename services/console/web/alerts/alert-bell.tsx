@@ -7,7 +7,6 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useRef, useState, type ReactElement } from 'react'
 import { alertsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
-import { many } from '../ui/format.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
@@ -22,11 +21,7 @@ export function AlertBell(): ReactElement | null {
   if (data === undefined || data.alerts.length === 0) return null
   const firing = firingIn(data.alerts)
   const over = notices.filter(({ state }) => state === 'recovered')
-  const holds =
-    firing.length === 0
-      ? 'No alert fires'
-      : many(firing.length, 'condition of an alert holds', 'conditions of alerts hold')
-  const name = unread === 0 ? holds : `${holds}, ${many(unread, 'new notice', 'new notices')}`
+  const holds = firing.length === 1 ? 'condition of an alert holds' : 'conditions of alerts hold'
   const close = (): void => {
     if (panel.current !== null) panel.current.open = false
   }
@@ -44,9 +39,16 @@ export function AlertBell(): ReactElement | null {
         if (!currentTarget.contains(relatedTarget)) close()
       }}
     >
-      <summary aria-label={name} title={name} data-firing={firing.length > 0}>
+      <summary title="Alerts" data-firing={firing.length > 0}>
         <Icon name="alerts" />
-        {firing.length === 0 ? null : firing.length}
+        {firing.length === 0 ? (
+          <span className="hidden">No alert fires</span>
+        ) : (
+          <span>
+            {firing.length}
+            <span className="hidden"> {holds}</span>
+          </span>
+        )}
         {unread === 0 ? null : <span className="unread">{unread} new</span>}
       </summary>
       <div className="bell-panel">
