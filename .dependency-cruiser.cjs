@@ -62,7 +62,7 @@ module.exports = {
       name: 'domain-imports-only-contracts',
       severity: 'error',
       from: { path: '^libs/domain/src/', pathNot: TEST },
-      to: { pathNot: ['^libs/domain/src/', '^libs/contracts/src/'] },
+      to: { pathNot: ['^libs/domain/src/', '^libs/contracts/src/', '^(node:)?crypto$'] },
     },
     {
       name: 'the-machine-of-runs-is-pure',

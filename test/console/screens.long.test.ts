@@ -52,6 +52,7 @@ let browser: Looking
 let empty: ServedConsole
 let full: ServedConsole
 let guarded: ServedConsole
+let earlier = ''
 let run = ''
 let held = ''
 beforeAll(async () => {
@@ -71,6 +72,8 @@ beforeAll(async () => {
   guarded = await servedConsole({ files: EMPTY, env: { SLUICE_TOKEN: 'a-token-that-may-do-all' } })
   const { project } = full
   await project.sluiceWith('a-secret', 'secret', 'set', 'api-key', '--for', 'api.example.com')
+  await project.sluice('run', 'people')
+  earlier = (await project.runs())[0]?.id ?? ''
   await project.sluice('run', 'people')
   run = (await project.runs())[0]?.id ?? ''
   await project.sluice('run', 'staff')
@@ -117,6 +120,18 @@ const fullScreens = (): readonly Screen[] => [
     },
   },
   { name: 'retrying', path: '/syncs/people', act: press('Retry all…') },
+  { name: 'discarding a group', path: `/runs/${run}`, act: press(/^Discard these…/) },
+  {
+    name: 'runs to compare',
+    path: '/runs?sync=people',
+    act: async page => {
+      for (const id of [earlier, run]) await page.getByRole('checkbox', { name: `Compare run ${id}` }).check()
+      await page.getByRole('link', { name: 'Compare these two runs' }).waitFor()
+    },
+  },
+  { name: 'two runs', path: `/runs/compare?before=${earlier}&after=${run}` },
+  { name: 'a model', path: '/resources/model/people' },
+  { name: 'a source', path: '/resources/source/files' },
   { name: 'resetting', path: '/syncs/people', act: press('Reset…') },
   { name: 'setting a secret', path: '/secrets', act: press('Set a secret') },
   { name: 'a destination', path: '/resources/destination/api' },
@@ -145,6 +160,7 @@ const screens = (which: 'empty' | 'full'): readonly Screen[] => [
     '/audit',
     '/system',
     '/new',
+    '/runs/compare',
   ].map(path => ({ name: path, path })),
   { name: 'a run', path: `/runs/${run}` },
   { name: 'a sync', path: '/syncs/people' },

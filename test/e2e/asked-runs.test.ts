@@ -3,7 +3,11 @@
  * asks for them on the command line; what it does there, that of at-most-once does every day.
  */
 import { afterEach, describe, expect, it } from 'vitest'
+import { readFailedRows } from '@sluice/control/history/read-failed-rows'
+import { SYNC } from '@sluice/testkit/sample-records'
 import { OneProcess } from './one-process.ts'
+
+const { signal } = new AbortController()
 
 describe('a run asked for, in one process,', () => {
   let world: OneProcess
@@ -117,6 +121,30 @@ describe('a run asked for, in one process,', () => {
     expect(await retry('1', 422)).toEqual({ sent: [1], detected: 1 })
     expect(await world.run()).toMatchObject({ status: 'success', counts: { added: { delivered: 3 } } })
     expect([...world.api.ids].sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
+  })
+
+  it('to discard a group of errors leaves rows of other reasons, and rows that failed later', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1, 2, 3])
+    world.api.statusOf = request => (request.url.endsWith('/3') ? 500 : 422)
+    world.start()
+    const { incarnation } = await world.run()
+    const all = { run: null, key: null, status: null, group: null, limit: 100, after: null }
+    const failed = () =>
+      readFailedRows(world.log, { sync: SYNC, incarnation, partitions: 2, ...all }, { signal })
+    const seen = await failed()
+    const group = seen.groups.find(({ status }) => status === 422)?.id ?? ''
+    await world.setRows([1, 2, 3, 4])
+    await world.run()
+    const decide = async (id: string) => {
+      const scope = { as: null, key: null, status: 0, group: id }
+      await world.ended(await world.command({ cause: 'discard', scope }))
+      return (await failed()).rows.map(({ row }) => row.key)
+    }
+    // The run after the list has tried all rows again, so none is as it was seen.
+    expect(await decide(group)).toEqual(['1', '2', '3', '4'])
+    const now = (await failed()).groups.find(({ status }) => status === 422)?.id ?? ''
+    expect(await decide(now)).toEqual(['3'])
   })
 
   it('to discard does not count as a first run: the next run still skips existing rows', async () => {

@@ -40,6 +40,11 @@ const errorGroup = z.object({
   retried: count.optional(),
   /** The time of the first such failure, if it is known. */
   since: timestamp.optional(),
+  /**
+   * Names the group of these rows, for a list, a retry or a discard. Rows that fail later are not of it.
+   * Absent while the run is under way.
+   */
+  id: z.string().optional(),
 })
 
 /** One run. `triggers` has only the triggers that the sync has. */
@@ -198,6 +203,10 @@ export const failedRow = z.object({
   /** The number of runs that tried it. */
   runs: count,
   since: timestamp,
+  /**
+   * The columns of the row as its request had them, if they were asked for. Null if they are no longer held.
+   */
+  row: z.record(z.string(), z.unknown()).nullable().optional(),
 })
 export const failedPage = z.object({
   rows: z.array(failedRow),

@@ -43,6 +43,8 @@ const runScope = recordOf('RunScope', 'What a run is asked to do that is no ordi
   /** 5 stands for all 5xx. Null means any status. */
   status: field('Of a discard or a retry: the status of the answers that are meant.', nullable(int)),
   replay: optional('Of a replay: the recorded requests that are meant.', replayScope),
+  /** With it, `status` is 0, so that a detector of an earlier version takes no row for meant. */
+  group: optional('Of a discard or a retry: the group of failed rows that is meant.', text),
 })
 export type RunScope = ValueOf<typeof runScope>
 

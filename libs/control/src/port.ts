@@ -15,7 +15,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
-import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
+import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
 
@@ -65,6 +65,10 @@ export interface FailedQuery extends Paging {
   readonly run?: string | undefined
   readonly key?: string | undefined
   readonly status?: number | undefined
+  /** The id of a group. */
+  readonly group?: string | undefined
+  /** True to add the columns of each row. Then a page may be shorter than its limit. */
+  readonly columns?: boolean | undefined
 }
 
 /** The number of last runs that a sync is shown with. */
@@ -137,6 +141,8 @@ export interface RunHistory {
   row(row: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
   /** Counts the attempts of a run over time, in at most `limit` buckets (2 or more). */
   figures(run: string, limit: number, signal: AbortSignal): Promise<RunFigures>
+  /** Counts the attempts of a run by status, and the failed ones by reason. */
+  answers(run: string, signal: AbortSignal): Promise<RunAnswers>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
   past(sync: string, wanted: PastWanted, signal: AbortSignal): Promise<SyncPast>

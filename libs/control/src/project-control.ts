@@ -5,6 +5,7 @@ import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/opera
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import type { RunScope } from '@sluice/contracts/records'
 import type { ReplayScope } from '@sluice/contracts/state'
 import { sleep } from '@sluice/flow/sleep'
 import type { LimitUsage } from '@sluice/rate-limit/port'
@@ -201,6 +202,7 @@ export class ProjectControl implements Control {
       await (await this.#opened(signal)).request(requestId, signal),
     getRow: async ({ name: sync, key }, { signal }) =>
       await (await this.#opened(signal)).row({ sync, key }, signal),
+    getRunAnswers: async ({ id }, { signal }) => await (await this.#opened(signal)).answers(id, signal),
     getRunFigures: async ({ id, buckets }, { signal }) =>
       await (await this.#opened(signal)).figures(id, buckets, signal),
     listFailedRows: async ({ name: sync, ...query }, { signal }) => {
@@ -344,14 +346,12 @@ export class ProjectControl implements Control {
 
   readonly #asks: Asks = {
     run: ({ name }, following) => this.#askForNew(name, {}, following),
-    retry: ({ name, key = null, status = null }, following) => {
-      const scope = key === null && status === null ? null : { as: null, key, status }
-      return this.#askForNew(name, { cause: 'retry', scope }, following)
-    },
+    retry: ({ name, ...rows }, following) =>
+      this.#askForNew(name, { cause: 'retry', scope: failedScope(rows) }, following),
     resync: ({ name, as = 'added' }, following) =>
       this.#askForNew(name, { cause: 'resync', scope: { as, key: null, status: null } }, following),
-    discard: ({ name, key = null, status = null }, following) =>
-      this.#askForNew(name, { cause: 'discard', scope: { as: null, key, status } }, following),
+    discard: ({ name, ...rows }, following) =>
+      this.#askForNew(name, { cause: 'discard', scope: failedScope(rows) ?? ALL_FAILED }, following),
     replay: ({ name, ...asked }, following) => {
       const scope = { as: null, key: null, status: null, replay: replayScope(asked) }
       return this.#askForNew(name, { cause: 'replay', scope }, following)
@@ -620,6 +620,22 @@ export class ProjectControl implements Control {
 function withoutKey(error: unknown): null {
   if (isSluiceError(error, 'config')) return null
   throw error
+}
+
+/** A status that no answer has. A detector of an earlier version, which knows no groups, finds no row by it. */
+const OF_GROUP = 0
+const ALL_FAILED = { as: null, key: null, status: null } as const
+
+/** The scope of a retry or a discard. Null if it is about all rows that wait. */
+function failedScope(rows: Omit<InputOf<'discard'>, 'name'>): RunScope | null {
+  const { key = null, status = null, group } = rows
+  if (group === undefined) return key === null && status === null ? null : { as: null, key, status }
+  if (status !== null)
+    throw new SluiceError(
+      'usage',
+      'The rows of a group have one status: leave out either the group or the status.',
+    )
+  return { as: null, key, status: OF_GROUP, group }
 }
 
 type ReplayInput = Omit<InputOf<'replay'>, 'name' | 'dryRun'>

@@ -17,6 +17,7 @@ import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
 import type { Column, ColumnType, Row } from '@sluice/contracts/values'
+import type { FailedGroup } from '@sluice/domain/answers/failed-group'
 
 /** Next offsets per partition; index = partition. */
 export interface StatePositions {
@@ -147,18 +148,22 @@ export type RunPurpose =
    * as added. With `changed`, only its content is uncertain, so it is sent as changed.
    */
   | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
-  /** Looks only at rows that failed, and mutes them. A null key or status matches every row; 5 is 5xx. */
-  | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
-  /**
-   * Looks only at rows that failed, sends what they need, and gives none up. A null matches every row, as
-   * above.
-   */
-  | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
+  /** Looks only at rows that failed, and mutes them. */
+  | ({ readonly kind: 'discard' } & MeantRows)
+  /** Looks only at rows that failed, sends what they need, and gives none up. */
+  | ({ readonly kind: 'retry' } & MeantRows)
   /**
    * Looks only at the rows that `takeReplayed` took in, and settles each as uncertain. Of the model, only the
    * columns count. Muted keys do not stay muted, and undecided keys do not stay undecided.
    */
   | { readonly kind: 'replay' }
+
+/** Chooses rows that failed. A null matches every row; the status 5 is 5xx. */
+export interface MeantRows {
+  readonly key: string | null
+  readonly status: number | null
+  readonly group?: FailedGroup | null
+}
 
 /** A row of a recorded request that is to be sent again. */
 export interface ReplayedRow {

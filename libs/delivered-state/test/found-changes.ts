@@ -1,6 +1,7 @@
 /** A run finds these changes, for rows good and bad. */
 import { describe, expect, it } from 'vitest'
 import type { Op } from '@sluice/contracts/state'
+import { reasonHash, type FailedGroup } from '@sluice/domain/answers/failed-group'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
 import { brief, entryOf, ONE, Played } from './played.ts'
 
@@ -204,6 +205,25 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
         expect((await played.diff(two, { purpose: other })).changes).toEqual([])
       const gone = await played.diff(`${ONE} LIMIT 0`, asked)
       expect(gone.changes).toMatchObject([{ op: 'settled', key: '1', muted: null }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('is meant by its group: the reason, and the runs that tried it last', async () => {
+      const played = await Played.open(harness())
+      const two = `${ONE} UNION ALL SELECT '2', 20`
+      await played.run(ONE, 'rejected')
+      await played.run(two, 'rejected')
+      const reason = reasonHash(entryOf('added', 'rejected', { run: 2, seq: 0 }))
+      const keysOf = async (kind: 'retry' | 'discard', group: FailedGroup) => {
+        const purpose = { kind, key: null, status: null, group }
+        return (await played.diff(two, { purpose })).changes.map(({ key }) => key)
+      }
+      for (const kind of ['retry', 'discard'] as const) {
+        expect(await keysOf(kind, { reason, fromRun: 1, toRun: 2 })).toEqual(['1', '2'])
+        expect(await keysOf(kind, { reason, fromRun: 1, toRun: 1 })).toEqual([])
+        expect(await keysOf(kind, { reason, fromRun: 3, toRun: 9 })).toEqual([])
+        expect(await keysOf(kind, { reason: '000000000000', fromRun: 1, toRun: 2 })).toEqual([])
+      }
       await played.state[Symbol.asyncDispose]()
     })
 

@@ -141,6 +141,14 @@ export interface AttemptCount {
   readonly count: number
 }
 
+/** The number of attempts of a run that ended alike. */
+export interface AnswerCount {
+  readonly outcome: Attempt['outcome']
+  readonly status: number | null
+  readonly error: string | null
+  readonly count: number
+}
+
 /** The size of the index. */
 export interface IndexSize {
   readonly attempts: number
@@ -172,6 +180,14 @@ export interface HistoryReader {
    * second, outcome and bin. An index that an earlier version wrote counts attempt 0, too.
    */
   counts(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly AttemptCount[]>
+  /**
+   * Counts at most `limit` attempts of a run by status and error. Attempt 0 counts, since rows that could not be
+   * rendered have only that one.
+   */
+  answers(
+    run: RunPlace & { readonly limit: number },
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly AnswerCount[]>
 }
 
 export interface HistoryIndex extends HistoryReader, AsyncDisposable {

@@ -13,6 +13,7 @@ import { matches, matchesRequest } from './attempt-filter.ts'
 import { attemptDetails, keysOf, wholeBody } from './attempt-rows.ts'
 import { latencyBin } from './latency-bins.ts'
 import type {
+  AnswerCount,
   AttemptSearch,
   AttemptCount,
   FollowedTopic,
@@ -139,6 +140,27 @@ export class TopicsReader implements HistoryReader {
           rows.push({ second: Math.floor(startedAt / 1_000), outcome, bin: latencyBin(durationMs), count: 1 })
         }
     return rows
+  }
+
+  async answers(
+    { run, limit, ...life }: RunPlace & { readonly limit: number },
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly AnswerCount[]> {
+    const found = new Map<string, AnswerCount>()
+    let left = limit
+    for (const place of await this.#partitionsOf([life], signal))
+      for await (const { attempts } of this.#backwards(place, { run, size: MAX_CHUNK }, signal)) {
+        for (const { attempt } of attempts) {
+          const { runId, outcome, status, error } = attempt
+          if (runId !== run.id || left === 0) continue
+          left -= 1
+          const alike = JSON.stringify([outcome, status, error])
+          const count = (found.get(alike)?.count ?? 0) + 1
+          found.set(alike, { outcome, status, error, count })
+        }
+        if (left === 0) break
+      }
+    return [...found.values()]
   }
 
   /** Compares keys as bytes, and decodes nothing. */

@@ -2,6 +2,7 @@
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/specs/plain-values'
+import { parseGroup } from '@sluice/domain/answers/failed-group'
 import { statusRange } from '@sluice/domain/answers/status-filter'
 import {
   numberOption,
@@ -81,9 +82,21 @@ export function statusNumber(args: CommandArgs): number | undefined {
   return text === undefined ? undefined : Number.parseInt(text, 10)
 }
 
-/** The rows of a sync that `--key` and `--status` choose. Without these options it chooses all. */
+export const GROUP_OPTION: OptionSpec = {
+  type: 'text',
+  value: 'ID',
+  help: 'only the rows of this group: rows that failed for one reason, as `sluice failed` lists them',
+}
+
+/** The rows of a sync that `--key`, `--status` and `--group` choose. Without these options it chooses all. */
 export function failedRows(args: CommandArgs): InputOf<'discard'> {
-  return { name: args.positionals[0] ?? '', key: keyOption(args), status: statusNumber(args) }
+  const group = textOption(args, 'group')
+  if (group !== undefined && parseGroup(group) === null)
+    throw new SluiceError(
+      'usage',
+      `\`--group\` wants the id of a group, as \`sluice failed\` lists it, found \`${group}\`.`,
+    )
+  return { name: args.positionals[0] ?? '', key: keyOption(args), status: statusNumber(args), group }
 }
 
 const DEFAULT_LIMIT = 50

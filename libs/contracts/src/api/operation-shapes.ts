@@ -27,7 +27,7 @@ import {
   syncView,
 } from '../api.ts'
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
-import { rowLifeView, runFiguresView } from '../views/history-views.ts'
+import { rowLifeView, runAnswersView, runFiguresView } from '../views/history-views.ts'
 import { op } from '../views/run-parts.ts'
 import type { OperationName } from './operations.ts'
 import * as operating from './operating.ts'
@@ -102,6 +102,12 @@ const aResource = z.strictObject({
   name,
 })
 
+const group = z
+  .string()
+  .regex(/^[0-9a-f]{12}\.\d{1,15}-\d{1,15}$/, 'expected the `id` of a group of failed rows')
+  .optional()
+  .describe('Only rows of the group with this `id`.')
+
 /** Chooses rows that were not delivered; without fields, all of them. */
 const failedRows = z.strictObject({
   key: key.optional(),
@@ -109,6 +115,7 @@ const failedRows = z.strictObject({
     .union([z.int().min(100).max(599), z.int().min(1).max(5)])
     .describe(STATUS_OR_CLASS)
     .optional(),
+  group,
 })
 
 /** Chooses recorded requests. A request is chosen if one of its attempts fits all fields. */
@@ -120,6 +127,17 @@ const replayed = z.strictObject({
   status: failedRows.shape.status,
   outcome: attemptOutcome.optional(),
   trigger: trigger.optional(),
+})
+
+/** Chooses rows of a list of failed rows. */
+const listedRows = z.strictObject({
+  run: name.optional().describe('Only rows that this run tried last.'),
+  key: key.optional(),
+  status: z
+    .union([wholeNumber(100, 599), wholeNumber(1, 5)])
+    .describe(STATUS_OR_CLASS)
+    .optional(),
+  group,
 })
 
 const preview = z.strictObject({
@@ -239,16 +257,21 @@ export const SHAPES = {
   listFailedRows: {
     summary: 'The failed rows of a sync, by key',
     params: named,
-    query: z.strictObject({
-      run: name.optional().describe('Only rows that this run tried last.'),
-      key: key.optional(),
-      status: z
-        .union([wholeNumber(100, 599), wholeNumber(1, 5)])
-        .describe(STATUS_OR_CLASS)
-        .optional(),
+    query: listedRows.extend({
+      columns: yesOrNo
+        .optional()
+        .describe(
+          '`true`: with the columns of each row. A page with wide rows may be shorter than its limit.',
+        ),
       ...paging,
     }),
     answer: failedPage,
+  },
+  exportFailedRows: {
+    summary: 'The failed rows of a sync as a file, with the columns of each row',
+    params: named,
+    query: listedRows.extend({ format: z.enum(['csv', 'json']) }),
+    answer: z.string(),
   },
   listRuns: {
     summary: 'The runs, the newest first',
@@ -279,6 +302,11 @@ export const SHAPES = {
         .describe('Maximum number of buckets in the answer.'),
     }),
     answer: runFiguresView,
+  },
+  getRunAnswers: {
+    summary: 'The answers to the requests of a run, by status and by reason',
+    params: aRun,
+    answer: runAnswersView,
   },
   getRun: { summary: 'One run', params: aRun, answer: runView },
   followRun: {
@@ -335,7 +363,7 @@ export const SHAPES = {
     answer: runView,
   },
   retry: {
-    summary: 'Ask for a run that tries rows again; without a key or status, an ordinary run',
+    summary: 'Ask for a run that tries rows again; without a key, status or group, an ordinary run',
     params: named,
     body: failedRows,
     answer: runView,

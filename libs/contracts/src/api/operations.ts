@@ -25,6 +25,8 @@ export interface Operation {
   readonly within?: string
   /** Set if the whole body is one field of the input, `document`. */
   readonly takesDocument?: true
+  /** Set if the answer is a file, written while the caller reads it. */
+  readonly isFile?: true
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /**
    * The path below `/api/v1`. `:name` stands for a parameter. All other input goes into the query of `GET`
@@ -51,9 +53,12 @@ export const OPERATIONS = {
   listSyncs: { ...read, role: 'view', path: '/syncs' },
   getSync: { ...read, role: 'view', path: '/syncs/:name' },
   listFailedRows: { ...read, role: 'read', path: '/syncs/:name/failed' },
+  exportFailedRows: { ...serve, role: 'read', path: '/syncs/:name/failed/export', isFile: true },
   listRuns: { ...read, role: 'view', path: '/runs' },
   getRow: { ...read, role: 'read', path: '/syncs/:name/rows' },
   getRunFigures: { ...read, role: 'view', path: '/runs/:id/figures' },
+  // The answer quotes errors of rows.
+  getRunAnswers: { ...read, role: 'read', path: '/runs/:id/answers' },
   getRun: { ...read, role: 'view', path: '/runs/:id' },
   followRun: { does: 'follow', role: 'view', method: 'GET', path: '/runs/:id/events' },
   listAttempts: { ...read, role: 'read', path: '/attempts' },

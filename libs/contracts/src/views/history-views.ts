@@ -74,6 +74,26 @@ export const runFiguresView = z.object({
   buckets: z.array(figuresBucket),
 })
 
+/** The answers to the requests of a run, by status and by reason. */
+export const runAnswersView = z.object({
+  run: z.string(),
+  sync: z.string(),
+  /** By status; null for attempts without an answer. */
+  statuses: z.array(z.object({ status: z.int().nullable(), attempts: count })),
+  /** Attempts that failed for one reason, the most frequent first. Numbers in a message do not count. */
+  errors: z.array(
+    z.object({
+      outcome: attemptOutcome,
+      status: z.int().nullable(),
+      error: z.string().nullable(),
+      attempts: count,
+    }),
+  ),
+  /** False if the run has more attempts than were counted. */
+  isWhole: z.boolean(),
+})
+
+export type RunAnswers = z.output<typeof runAnswersView>
 export type RowLife = z.output<typeof rowLifeView>
 export type FiguresBucket = z.output<typeof figuresBucket>
 export type RunFigures = z.output<typeof runFiguresView>

@@ -7,7 +7,7 @@ import type {
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
-import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
+import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type {
   AttemptsQuery,
   FailedQuery,
@@ -57,6 +57,10 @@ export class EmptyHistory implements RunHistory {
   }
 
   figures(run: string): Promise<RunFigures> {
+    return Promise.reject(unknownRun(run))
+  }
+
+  answers(run: string): Promise<RunAnswers> {
     return Promise.reject(unknownRun(run))
   }
 

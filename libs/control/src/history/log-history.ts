@@ -10,21 +10,24 @@ import type {
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
-import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
+import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import type { HistoryReader, RunPlace, SyncLife } from '@sluice/history/port'
 import { TopicsReader } from '@sluice/history/topics-reader'
+import { parseGroup } from '@sluice/domain/answers/failed-group'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { emptyPast, EmptyHistory } from './empty-history.ts'
-import { keptFailedRows, readFailedRows } from './read-failed-rows.ts'
+import { readFailedColumns } from './read-failed-columns.ts'
+import { failedPageOf, keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
 import { readRequest } from './read-request.ts'
 import { readMentions } from './row/read-mentions.ts'
 import { rowLife } from './row/row-life.ts'
+import { runAnswers } from './run-answers.ts'
 import { runFigures } from './run-figures.ts'
 import { isoTime } from '@sluice/domain/iso-time'
 import { runSums, runView } from './run-views.ts'
@@ -54,6 +57,8 @@ import type { UntakenRuns } from '../waits/untaken-runs.ts'
 
 /** Attempts that are shown with a row. */
 const MAX_ATTEMPTS_OF_ROW = 100
+/** Attempts of a run that are counted by their answers. More would keep other requests waiting. */
+const MAX_ANSWERS = 200_000
 /** A query waits for the index at most this long. Then it reads the topics. */
 const CAUGHT_UP_WITHIN_MS = 3_000
 
@@ -226,6 +231,16 @@ export class LogHistory implements RunHistory {
     return runFigures({ run: found.id, sync: found.sync, limit }, rows)
   }
 
+  async answers(id: string, signal: AbortSignal): Promise<RunAnswers> {
+    const found = this.#numberedRun(id)
+    if (found === null) throw unknownRun(id)
+    const run = this.#begunRun(id)
+    const reader = run === null ? null : await this.#readerFor({}, [run], signal)
+    const limit = MAX_ANSWERS + 1
+    const counts = run === null ? [] : ((await reader?.answers({ ...run, limit }, { signal })) ?? [])
+    return runAnswers({ run: found.id, sync: found.sync, most: MAX_ANSWERS }, counts)
+  }
+
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     const { sync, limit, after, key, status } = query
     const runs = await this.#runsOf(sync, signal)
@@ -233,9 +248,17 @@ export class LogHistory implements RunHistory {
     if (runs === null || partitions === 0) return { rows: [], next: null, groups: [] }
     const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
     const { incarnation } = runs
-    const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
+    const group = query.group === undefined ? null : parseGroup(query.group)
+    const filter = { run, key: key ?? null, status: status ?? null, group, limit, after: after ?? null }
     const all = { sync, incarnation, partitions, ...filter }
-    return readFailedRows(this.#pipeline, all, { signal, kept: this.#keptFailedRows })
+    const found = await readFailedRows(this.#pipeline, all, { signal, kept: this.#keptFailedRows })
+    if (query.columns !== true)
+      return failedPageOf(
+        found.rows.map(({ row }) => row),
+        found,
+      )
+    const rows = await readFailedColumns(this.#pipeline, { sync, incarnation, rows: found.rows }, signal)
+    return failedPageOf(rows, { ...found, hasMore: found.hasMore || rows.length < found.rows.length })
   }
 
   /**

@@ -1,5 +1,5 @@
 /** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
-import type { FailedRow } from '@sluice/contracts/api'
+import type { FailedPage, FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { TopicsDeps } from '@sluice/history/read-records'
@@ -7,7 +7,7 @@ import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, isText, parseCursor } from './cursor.ts'
 import { isAmong } from '@sluice/domain/answers/status-filter'
-import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
+import { failedGroups, isInGroup, type FailedGroup } from '@sluice/domain/answers/failed-group'
 
 export interface FailedRowsQuery {
   readonly sync: string
@@ -17,16 +17,25 @@ export interface FailedRowsQuery {
   readonly run: number | null
   readonly key: string | null
   readonly status: number | null
+  readonly group: FailedGroup | null
   readonly limit: number
   /** The `next` of the page before. */
   readonly after: string | null
+}
+
+/** A row with the place of the change that was not delivered. */
+export interface KeptRow {
+  readonly row: FailedRow
+  readonly run: number
+  readonly partition: number
+  readonly seq: number
 }
 
 /** The rows of a sync, as its topic held them up to the offsets in `readTo`. */
 interface KeptRows {
   readonly readTo: string
   /** By key. */
-  readonly rows: readonly { readonly row: FailedRow; readonly run: number }[]
+  readonly rows: readonly KeptRow[]
   readonly characters: number
 }
 
@@ -41,26 +50,38 @@ export function keptFailedRows(): KeptFailedRows {
 }
 
 /**
- * Gives a page of rows, sorted by key. Its `next` is the `after` of the next page. Throws `usage` for an
- * `after` that is not a cursor. It takes the rows from `kept` if the topic has not changed since. Otherwise
+ * Gives some rows, sorted by key. Throws `usage` for an `after` that is not a cursor. It takes the rows from `kept` if the topic has not changed since. Otherwise
  * it reads the whole topic, which is compacted to the rows that fail now.
  */
 export async function readFailedRows(
   deps: TopicsDeps,
   query: FailedRowsQuery,
   { signal, kept }: { readonly signal: AbortSignal; readonly kept?: KeptFailedRows | undefined },
-): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
+): Promise<FoundRows> {
   const after = query.after === null ? null : parseCursor(query.after, isText)
   const all = await rowsOf(deps, query, { signal, kept })
-  const matching = all.filter(({ row, run }) => matches(query, row, run)).map(({ row }) => row)
-  const found = matching.filter(({ key }) => after === null || key > after)
-  const page = found.slice(0, query.limit)
-  const last = page.at(-1)
+  const matching = all.filter(({ row, run }) => matches(query, row, run))
+  const found = matching.filter(({ row }) => after === null || row.key > after)
   return {
-    rows: page,
-    next: last !== undefined && found.length > page.length ? formatCursor(last.key) : null,
-    groups: [...errorGroups(matching)],
+    rows: found.slice(0, query.limit),
+    hasMore: found.length > query.limit,
+    groups: [...failedGroups(matching)],
   }
+}
+
+interface FoundRows {
+  readonly rows: readonly KeptRow[]
+  readonly hasMore: boolean
+  readonly groups: NonNullable<FailedPage['groups']>
+}
+
+/** The page of these rows. Its `next` is the `after` of the page after it. */
+export function failedPageOf(
+  rows: readonly FailedRow[],
+  { hasMore, groups }: Omit<FoundRows, 'rows'>,
+): FailedPage {
+  const last = rows.at(-1)
+  return { rows: [...rows], next: last !== undefined && hasMore ? formatCursor(last.key) : null, groups }
 }
 
 async function rowsOf(
@@ -75,16 +96,19 @@ async function rowsOf(
   const readTo = [incarnation, ...ends].join(' ')
   const known = kept?.get(sync)
   if (known?.readTo === readTo) return known.rows
-  const all: [string, RetryEntry][] = []
+  const all: [string, RetryEntry, number][] = []
   for (let partition = 0; partition < partitions; partition += 1) {
     // A tombstone ends the entry in its own partition only. The key may have come back in another partition.
     const entries = new Map<string, RetryEntry>()
     await readPartition(deps, query, { partition, entries, signal })
-    for (const entry of entries) all.push(entry)
+    for (const [key, entry] of entries) all.push([key, entry, partition])
   }
   const rows = all
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, entry]) => ({ row: { key, ...entryView(entry) }, run: entry.run }))
+    .map(([key, entry, partition]) => {
+      const { run, seq } = entry
+      return { row: { key, ...entryView(entry) }, run, partition, seq }
+    })
   const characters = rows.reduce((sum, { row }) => sum + row.key.length + (row.error?.length ?? 0) + 100, 0)
   // A list that is larger than the limit of all kept lists would drive out the others.
   if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
@@ -116,7 +140,9 @@ async function readPartition(
   }
 }
 
-function matches(query: FailedRowsQuery, { key, status }: FailedRow, run: number): boolean {
+function matches(query: FailedRowsQuery, row: FailedRow, run: number): boolean {
+  const { key, status } = row
+  if (query.group !== null && !isInGroup(query.group, row, run)) return false
   if (query.key !== null && key !== query.key) return false
   if (query.status !== null && !isAmong(query.status, status)) return false
   return query.run === null || run === query.run

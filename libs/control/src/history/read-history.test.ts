@@ -1,14 +1,17 @@
 /** Failed rows and attempts, read from topics that hold other records too. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AttemptView } from '@sluice/contracts/api'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { TopicsReader } from '@sluice/history/topics-reader'
 import type { AttemptsQuery } from '../port.ts'
-import type { Attempt, RetryEntry } from '@sluice/contracts/records'
+import type { Attempt, Change, RetryEntry } from '@sluice/contracts/records'
+import { parseGroup } from '@sluice/domain/answers/failed-group'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
 import {
   INCARNATION,
   sampleAttempt,
+  sampleChange,
   sampleEntry,
   sampleRequest,
   sampleRow,
@@ -17,7 +20,8 @@ import {
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { readRequest } from './read-request.ts'
 import { filterOf, searchAttempts } from './search-attempts.ts'
-import { keptFailedRows, readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
+import { readFailedColumns } from './read-failed-columns.ts'
+import { failedPageOf, keptFailedRows, readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
 
 const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)
@@ -39,10 +43,14 @@ describe('the failed rows of a sync', () => {
     await world.append(at(topics.retry, partition), [{ key: textKey(key), value }])
   }
   async function read(query: Partial<FailedRowsQuery> = {}) {
-    const all = { run: null, key: null, status: null, limit: 100, after: null }
+    const all = { run: null, key: null, status: null, group: null, limit: 100, after: null }
     const of = { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, ...all, ...query }
-    const { rows, next } = await readFailedRows(world, of, { signal })
-    return { keys: rows.map(({ key }) => key), rows, next }
+    const found = await readFailedRows(world, of, { signal })
+    const { rows, next } = failedPageOf(
+      found.rows.map(({ row }) => row),
+      found,
+    )
+    return { keys: rows.map(({ key }) => key), rows, next, found }
   }
 
   it('are those of all partitions, by key, each with its last entry', async () => {
@@ -91,14 +99,52 @@ describe('the failed rows of a sync', () => {
     expect((await read({ run: 2, status: 422 })).keys).toEqual(['b'])
   })
 
+  it('are named by their reason and their runs, so that a group has no row that fails later', async () => {
+    await fail(0, 'a', { run: 1, error: 'row 1 is wrong' })
+    await fail(1, 'b', { run: 2, error: 'row 2 is wrong' })
+    await fail(0, 'c', { run: 2, error: 'gone' })
+    const [wrong] = (await read()).found.groups
+    const group = parseGroup(wrong?.id ?? '')
+    expect([wrong?.count, group?.fromRun, group?.toRun]).toEqual([2, 1, 2])
+    await fail(1, 'd', { run: 3, error: 'row 4 is wrong' })
+    expect((await read({ group })).keys).toEqual(['a', 'b'])
+  })
+
+  it('have the columns of the change that failed, not of an earlier one', async () => {
+    const schema = changeSchema([{ name: 'name', type: { kind: 'text' } }])
+    const of = { sync: SYNC, incarnation: INCARNATION, schema }
+    const encoder = await world.io.changeEncoder(of, { signal })
+    const change = (key: string, fields: Partial<Change>) =>
+      world.append(at(topics.changes, 0), [
+        { key: textKey(key), value: encoder.encode(sampleChange({ key, ...fields })) },
+      ])
+    await change('a', { run: 1, seq: 1, op: 'added', after: { name: 'old' } })
+    await change('b', { run: 2, seq: 1, op: 'removed', before: { name: 'left' }, after: null })
+    await change('a', { run: 2, seq: 2, op: 'changed', after: { name: 'new' } })
+    await fail(0, 'a', { run: 2, seq: 2 })
+    await fail(0, 'b', { run: 2, seq: 1, op: 'removed' })
+    await fail(0, 'c', { run: 2, seq: 3 })
+    const { rows } = (await read()).found
+    const page = await readFailedColumns(world, { sync: SYNC, incarnation: INCARNATION, rows }, signal)
+    expect(page.map(({ key, row }) => [key, row])).toEqual([
+      ['a', { name: 'new' }],
+      ['b', { name: 'left' }],
+      ['c', null],
+    ])
+  })
+
   it('are read from the topic once for all pages, and anew once it has changed', async () => {
     for (const key of ['a', 'b', 'c']) await fail(0, key)
     const reads = vi.spyOn(world.log, 'read')
     const kept = keptFailedRows()
     const page = async (after: string | null, of: Partial<FailedRowsQuery> = {}) => {
-      const all = { run: null, key: null, status: null, limit: 2, after, incarnation: INCARNATION }
-      const query = { sync: SYNC, partitions: PARTITIONS, ...all, ...of }
-      const { rows, next } = await readFailedRows(world, query, { signal, kept })
+      const all = { run: null, key: null, status: null, group: null, limit: 2, after }
+      const query = { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, ...all, ...of }
+      const found = await readFailedRows(world, query, { signal, kept })
+      const { rows, next } = failedPageOf(
+        found.rows.map(({ row }) => row),
+        found,
+      )
       return { keys: rows.map(({ key }) => key), next }
     }
     const { keys, next } = await page(null)

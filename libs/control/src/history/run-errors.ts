@@ -23,7 +23,7 @@ export async function runErrors(
   const partitions = (await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })) ?? 0
   if (known === undefined || number === null || partitions === 0) return []
   const { incarnation } = known
-  const filter = { run: number, key: null, status: null, limit: MAX_ROWS, after: null }
+  const filter = { run: number, key: null, status: null, group: null, limit: MAX_ROWS, after: null }
   const { rows } = await readFailedRows(deps, { sync, incarnation, partitions, ...filter }, { signal })
-  return errorGroups(rows)
+  return errorGroups(rows.map(({ row }) => row))
 }

@@ -14,6 +14,11 @@ export function reasonId({
   status,
   error,
 }: Pick<ErrorGroup, 'outcome' | 'status' | 'error'>): string {
+  return reasonOf(outcome, status, error)
+}
+
+/** The same for the outcome of an attempt, which may be another than those of rows. */
+export function reasonOf(outcome: string, status: number | null, error: string | null): string {
   return JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
 }
 

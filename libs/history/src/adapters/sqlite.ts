@@ -1,5 +1,6 @@
 /** The index of history in a SQLite file. */
 import type {
+  AnswerCount,
   AttemptsBatch,
   AttemptSearch,
   AttemptCount,
@@ -132,6 +133,29 @@ class SqliteIndex implements HistoryIndex {
       bin: numberOf(row, 'bin'),
       count: numberOf(row, 'count'),
     }))
+    return await Promise.resolve(counts)
+  }
+
+  async answers({ run, limit }: RunPlace & { readonly limit: number }): Promise<readonly AnswerCount[]> {
+    const rows = this.#file.use(() =>
+      this.#file.all(
+        `SELECT k.outcome, k.status, e.text AS error, count(*) AS count
+          FROM (SELECT kind, error FROM attempt WHERE run = (SELECT id FROM run WHERE run_id = ?) LIMIT ?) a
+          JOIN kind k ON k.id = a.kind LEFT JOIN error e ON e.id = a.error
+          GROUP BY k.outcome, k.status, e.text`,
+        run.id,
+        limit,
+      ),
+    )
+    const counts = rows.map(row => {
+      const status = numberOf(row, 'status')
+      return {
+        outcome: textOf(row, 'outcome') as AnswerCount['outcome'],
+        status: status === 0 ? null : status,
+        error: row['error'] === null ? null : textOf(row, 'error'),
+        count: numberOf(row, 'count'),
+      }
+    })
     return await Promise.resolve(counts)
   }
 

@@ -23,6 +23,14 @@ describe('a run that is asked for while others are queued', () => {
     expect(joinQueued([asked('discard'), first], asked(cause))).toBe(first)
   })
 
+  it('that is about another group of failed rows waits beside the first', () => {
+    const group = (id: string) => ({ ...asked('discard'), scope: { as: null, key: null, status: 0, group: id } })
+    const queued = { ...group('3f2a91c07b1e.2-4'), upTo: 4 }
+    expect(joinQueued([queued], { ...group('3f2a91c07b1e.2-4'), upTo: 4 })).toBe(queued)
+    expect(joinQueued([queued], { ...group('0c07b1e3f2a9.2-4'), upTo: 4 })).toBeNull()
+    expect(joinQueued([queued], { ...asked('discard'), upTo: 4 })).toBeNull()
+  })
+
   it('that decides the same as another is one with it, about what the later one is about', () => {
     for (const same of [asked('retry'), retryOf('5', 422), asked('discard'), asked('resync', 'changed')]) {
       const queued = { ...same, upTo: 4 }

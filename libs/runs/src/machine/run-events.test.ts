@@ -266,6 +266,18 @@ describe('a run in the place of an interrupted one', () => {
     expect(hasSeenModel({ ...interrupted, scope: null })).toBe(true)
   })
 
+  it('that tried a group of rows again tries these, and none if it cannot read which', () => {
+    const retry = { ...running, cause: 'retry' } as const
+    const scope = { as: null, key: null, status: 0 } as const
+    const group = { reason: '3f2a91c07b1e', fromRun: 2, toRun: 4 }
+    expect(purposeOf({ ...retry, scope: { ...scope, group: '3f2a91c07b1e.2-4' } })).toEqual({
+      ...{ kind: 'retry', key: null, status: null, group },
+    })
+    expect(purposeOf({ ...retry, scope: { ...scope, group: 'of a later version' } })).toEqual({
+      ...{ kind: 'retry', key: null, status: 0 },
+    })
+  })
+
   it('is known by the command of that one, if there was any', () => {
     expect(isReplacementOf(replacementOf(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
     expect(isReplacementOf(running, running)).toBe(false)

@@ -13,6 +13,7 @@ import type {
 } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
+import { parseGroup } from '@sluice/domain/answers/failed-group'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
 import { certificateNotices, firstToEnd } from './shown-certificates.ts'
@@ -239,7 +240,9 @@ export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'
 export function purposeOf(run: RunState): RunPurpose | undefined {
   const { cause, scope } = run
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
-  const meant = { key: scope?.key ?? null, status: scope?.status ?? null }
+  const group = parseGroup(scope?.group ?? '')
+  const key = scope?.key ?? null
+  const meant = group === null ? { key, status: scope?.status ?? null } : { key, status: null, group }
   if (cause === 'discard') return { kind: 'discard', ...meant }
   if (cause === 'replay') return { kind: 'replay' }
   if (isRetryOfSome(run)) return { kind: 'retry', ...meant }

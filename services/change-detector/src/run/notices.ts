@@ -2,7 +2,7 @@
 import type { Definition } from '@sluice/contracts/resources'
 import { detectedRows } from '@sluice/domain/counts'
 import type { ColumnType } from '@sluice/contracts/values'
-import type { Diff, RetypedColumn, RunPurpose } from '@sluice/delivered-state/port'
+import type { Diff, MeantRows, RetypedColumn, RunPurpose } from '@sluice/delivered-state/port'
 
 /** Returns one sentence for each notice, to follow `note:`. */
 export function noticesOf(
@@ -52,8 +52,8 @@ export function undecidedNotice(sync: string, rows: number): string {
   )
 }
 
-function noneIsMeant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
-  return key === null && status === null ? 'none waits for a retry' : 'none that waits is as asked for'
+function noneIsMeant({ key, status, group = null }: MeantRows): string {
+  return key === null && status === null && group === null ? 'none waits for a retry' : 'none that waits is as asked for'
 }
 
 function counted(rows: number): string {

@@ -6,7 +6,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { askAndShow } from '../ask-and-show.ts'
 import { booleanOption, textOption, type Command } from '../command.ts'
 import { EXITS_OF_ASKING, EXITS_OF_RUNS } from '../exit-codes.ts'
-import { KEY_OPTION, STATUS_OPTION, failedRows } from '../history-options.ts'
+import { GROUP_OPTION, KEY_OPTION, STATUS_OPTION, failedRows } from '../history-options.ts'
 
 export const approveCommand: Command = {
   description:
@@ -75,9 +75,9 @@ export const cancelCommand: Command = {
 export const retryCommand: Command = {
   description:
     'Retries rows that were not delivered. Without options it is an ordinary run, like `sluice run`: it sends these rows as they are now, and all other rows that have changed. For a row that no longer differs from what was delivered, it sends nothing.\n' +
-    'With `--key` or `--status` it sends only the waiting rows that fit, and leaves the other rows to the next run. With both options it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
+    'With `--key`, `--status` or `--group` it sends only the waiting rows that fit, and leaves the other rows to the next run. With `--key` and another option it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are retried' }],
-  options: { key: KEY_OPTION, status: STATUS_OPTION },
+  options: { key: KEY_OPTION, status: STATUS_OPTION, group: GROUP_OPTION },
   exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice retry customers', does: 'retries all rows that wait, with progress and a summary' },
@@ -90,9 +90,9 @@ export const retryCommand: Command = {
 export const discardCommand: Command = {
   description:
     'Discards rows that were not delivered. They are not sent again until they change, or until `sluice resync`. Nothing is sent, and nothing is taken back at the API. `sluice failed SYNC` lists the rows that wait.\n' +
-    'Without options it discards all rows that wait. With both options it discards the rows that fit both.',
+    'Without options it discards all rows that wait. With `--key` and another option it discards the rows that fit both.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are discarded' }],
-  options: { key: KEY_OPTION, status: STATUS_OPTION },
+  options: { key: KEY_OPTION, status: STATUS_OPTION, group: GROUP_OPTION },
   exits: { ...EXITS_OF_RUNS, 0: 'the rows are discarded', 3: 'a row is invalid' },
   examples: [
     { command: 'sluice discard customers --status 422', does: 'discards the rows that the API called wrong' },

@@ -1,7 +1,10 @@
 /** `sluice failed`. */
-import type { Command } from '../command.ts'
+import { SluiceError } from '@sluice/contracts/errors'
+import { failedParts } from '@sluice/control/history/export-failed-rows'
+import { textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
 import {
+  GROUP_OPTION,
   KEY_OPTION,
   failedRows,
   GROUPED_ROWS,
@@ -17,19 +20,40 @@ export const command: Command = {
   description:
     'Lists the rows of a sync that were not delivered, each with the reason, and says whether the next run tries them again.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
-  options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
+  options: {
+    ...{ key: KEY_OPTION, status: STATUS_OPTION, group: GROUP_OPTION },
+    run: { type: 'text', value: 'RUN', help: 'only rows that this run tried last' },
+    export: {
+      type: 'text',
+      value: 'FORMAT',
+      choices: ['csv', 'json'],
+      help: 'writes all matching rows to stdout with their columns: csv or json',
+    },
+    ...PAGING_OPTIONS,
+  },
   exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice failed customers', does: 'all rows that wait for a retry' },
     { command: 'sluice failed customers --status 422', does: 'the rows that the API called wrong' },
+    {
+      command: 'sluice failed customers --export csv > failed.csv',
+      does: 'all rows with their columns, for a spreadsheet',
+    },
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
-    const query = failedRows(args)
+    const query = { ...failedRows(args), run: textOption(args, 'run') }
     await using control = await openControl(context)
+    const format = textOption(args, 'export')
+    if (format === 'csv' && json)
+      throw new SluiceError('usage', '`--json` and `--export csv` are two forms: leave out one of them.')
+    if (format === 'csv' || format === 'json') {
+      for await (const part of failedParts(control, { ...query, format }, signal)) stdout.write(part)
+      return EXIT.success
+    }
     const paging = pagingOf(args)
     const page = await control.call('listFailedRows', { ...query, ...paging }, { signal })
-    const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
+    const filtered = [query.key, query.status, query.group, query.run, paging.after].some(value => value !== undefined)
     if (json) {
       stdout.write(`${JSON.stringify(page)}\n`)
       return EXIT.success

@@ -1,6 +1,6 @@
 /** Rows that were not delivered: their errors in groups, and the table of `sluice failed`. */
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
-import { errorGroups } from '@sluice/domain/answers/error-groups'
+import { errorGroups, reasonId } from '@sluice/domain/answers/error-groups'
 import { asTyped } from './called.ts'
 import { fit, painter, safe, shownKey, wrap, type Paint } from './paint.ts'
 import { table } from './table.ts'
@@ -23,7 +23,8 @@ export function failedText(
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for a retry.\n`
   }
   const { rows: grouped, next: uncounted } = options.grouped ?? page
-  const lines = grouped.length === 1 ? [] : [...errorGroupLines(grouped, options, paint), '']
+  const { groups = [] } = page
+  const lines = grouped.length === 1 ? [] : [...errorGroupLines(grouped, { ...options, groups }, paint), '']
   if (uncounted !== null) lines.unshift(paint('dim', `of the first ${counted(grouped.length, 'row')}:`))
   lines.push(...failedTable(page.rows, options))
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
@@ -96,15 +97,18 @@ const MAX_LINES = 4
 /** The text shows this many groups. `sluice failed` lists each row. */
 const MAX_GROUPS = 5
 
-/** Returns two or more lines for each group: the number of rows with one key, and the message. */
+/** Returns lines for each group: the number of rows with one key, the message, and the id where it is known. */
 export function errorGroupLines(
   rows: readonly FailedRow[],
-  { columns }: OutputOptions,
+  { columns, groups: named = [] }: OutputOptions & Pick<FailedPage, 'groups'>,
   paint: Paint,
 ): string[] {
   const groups = errorGroups(rows)
+  const ids = new Map(named.map(group => [reasonId(group), group.id]))
   const width = Math.max((columns ?? 110) - 4, 20)
-  const lines = groups.slice(0, MAX_GROUPS).flatMap(({ count, outcome, status, error, key }) => {
+  const lines = groups.slice(0, MAX_GROUPS).flatMap(group => {
+    const { count, outcome, status, error, key } = group
+    const id = ids.get(reasonId(group))
     const what = status === null ? outcome : `${outcome}, status ${status}`
     const which = count === 1 ? `key ${shownKey(key)}` : `such as key ${shownKey(key)}`
     const head = wrap(`${counted(count, 'row')} ${what}, ${which}:`, width + 2).map(
@@ -113,7 +117,7 @@ export function errorGroupLines(
     const all = wrap(safe(error ?? 'no reason is known'), width)
     const shown = all.length > MAX_LINES ? [...all.slice(0, MAX_LINES - 1), '…'] : all
     const message = shown.map(line => `    ${paint('red', fit(line, width))}`)
-    return [...head, ...message]
+    return [...head, ...message, ...(id === undefined ? [] : [`    ${paint('dim', `--group ${id}`)}`])]
   })
   const more = groups.length - MAX_GROUPS
   return more > 0 ? [...lines, `  … and ${counted(more, 'other error')}`] : lines

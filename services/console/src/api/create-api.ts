@@ -190,6 +190,11 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         const events = request.method === 'HEAD' ? '' : Readable.from(answer.events, { highWaterMark: 1 })
         return reply.type('text/event-stream; charset=utf-8').send(events)
       }
+      if (answer.kind === 'file') {
+        reply.header('content-disposition', `attachment; filename="${answer.fileName}"`).type(answer.type)
+        if (request.method === 'HEAD') return reply.send('')
+        return reply.send(Readable.from(answer.text, { highWaterMark: 1 }))
+      }
       if (answer.location !== undefined) reply.header('location', answer.location)
       if (answer.etag !== undefined) reply.header('etag', answer.etag)
       for (const cookie of answer.cookies ?? []) reply.header('set-cookie', cookie)
@@ -244,7 +249,7 @@ async function answered(
   context: RouteContext,
   turns: Turns,
 ): Promise<{ readonly answer: Answer; readonly text: string }> {
-  const isRead = route.scope === 'read' && !route.streams
+  const isRead = route.scope === 'read' && !route.streams && !route.isFile
   using _turn = isRead ? await turns.take(context.principal.name, context.signal) : null
   const answer = await route.handle(input, context)
   return { answer, text: answer.kind === 'document' ? `${await jsonOf(answer.value)}\n` : '' }

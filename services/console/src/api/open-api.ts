@@ -36,8 +36,11 @@ export function openApiDocument(routes: readonly Route[]): unknown {
   }
 }
 
+/** A list of any rows: the file says more than the document of the API. */
+const FILE = { schema: { type: 'array' } }
+
 function operationOf(route: Route): unknown {
-  const { id, summary, scope, params, query, body, status, answer, streams } = route
+  const { id, summary, scope, params, query, body, status, answer, streams, isFile } = route
   const document = { schema: jsonSchema(answer, 'output') }
   const events = { schema: { type: 'string', description: 'Events `run`; the data of each is a run.' } }
   const refused = {
@@ -64,7 +67,11 @@ function operationOf(route: Route): unknown {
         ...(status === 202
           ? { headers: { Location: { description: 'The run', schema: { type: 'string' } } } }
           : {}),
-        content: streams ? { 'text/event-stream': events } : { 'application/json': document },
+        content: isFile
+          ? { 'text/csv': document, 'application/json': FILE }
+          : streams
+            ? { 'text/event-stream': events }
+            : { 'application/json': document },
       },
       ...Object.fromEntries(PROBLEM_STATUSES.map(refusal => [refusal, refused])),
     },

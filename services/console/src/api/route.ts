@@ -76,6 +76,7 @@ export type Answer =
       readonly cookies?: readonly string[]
     }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
+  | { readonly kind: 'file'; readonly type: string; readonly fileName: string; readonly text: AsyncIterable<string> }
 
 /** Answers with a document. The version of a resource is its ETag. */
 export function document(value: object): Answer & { readonly kind: 'document' } {
@@ -109,6 +110,8 @@ export interface Route extends Limits {
   readonly answer: z.ZodType
   /** True if the answer is a stream of server-sent events, each of which carries a document. */
   readonly streams: boolean
+  /** True if the answer is a file, which is sent while it is written. */
+  readonly isFile: boolean
   /** Throws `usage` for input that does not fit the schemas. */
   handle(input: RawInput, context: RouteContext): Promise<Answer>
 }

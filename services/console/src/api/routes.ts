@@ -46,11 +46,13 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   beginSignIn: { bodyBytes: 4 * KB, atOnce: 20 },
   finishSignIn: { bodyBytes: 20 * KB, atOnce: 20 },
   getRow: SEARCHES,
+  getRunAnswers: { ...SEARCHES, ...LOOKS },
   getRunFigures: SEARCHES,
   listAttempts: SEARCHES,
   getRequest: SEARCHES,
   // Callers who may only read may ask for dry runs.
   replay: { ...SEARCHES, atOnce: 20, atOncePerCaller: 4 },
+  exportFailedRows: { timeoutMs: 60 * MINUTE_MS, atOnce: 8, atOncePerCaller: 2 },
   // Each stream keeps a connection.
   followRun: { atOnce: 200, atOncePerCaller: 100 },
   preview: PREVIEWS,
@@ -269,7 +271,7 @@ function versionIn(ifMatch: string): number | undefined {
 function madeRoute<Name extends OperationName>(name: Name, handle: Handling<Name>): Route {
   const operation: Operation = OPERATIONS[name]
   const shape: Shape = SHAPES[name]
-  const { does, isOpen = false, method, path, takesDocument } = operation
+  const { does, isOpen = false, isFile = false, method, path, takesDocument } = operation
   const { params = nothing, query = nothing, summary, answer } = shape
   const body = method === 'POST' || method === 'PUT' ? (shape.document ?? shape.body ?? nothing) : null
   const inputOf = (raw: RawInput): InputOf<Name> => {
@@ -284,6 +286,7 @@ function madeRoute<Name extends OperationName>(name: Name, handle: Handling<Name
     scope: isOpen ? 'anyone' : method === 'GET' ? 'read' : 'write',
     status: does === 'ask' ? 202 : 200,
     streams: does === 'follow',
+    isFile,
     handle: async (raw, context) => await handle(inputOf(raw), context, raw.lastEventId),
   }
 }

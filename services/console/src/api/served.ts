@@ -6,6 +6,7 @@ import type { SessionView } from '@sluice/contracts/api'
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { API_BASE, type ServeName } from '@sluice/contracts/api/operations'
 import { SluiceError, WrongState } from '@sluice/contracts/errors'
+import { failedParts } from '@sluice/control/history/export-failed-rows'
 import type { Principal } from '../access/principal.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import { RECEIVER_PATH, sampleDocuments } from '../sample/sample-project.ts'
@@ -48,6 +49,17 @@ export const SERVED: Served = {
     return document({ revoked: name })
   },
 
+  exportFailedRows: async (asked, { control, signal }) => {
+    const parts = failedParts(control, asked, signal)
+    // A sync that does not exist is a problem, and no file that breaks off.
+    const first = await parts.next()
+    const text = async function* (): AsyncGenerator<string> {
+      if (first.done !== true) yield first.value
+      yield* parts
+    }
+    return { kind: 'file', ...fileOf(asked), text: text() }
+  },
+
   nextTimes: async asked => Promise.resolve(document(timesOf(asked, Date.now()))),
   checkCertificate: async (files, { signal }) => document(await checkedInTurn(files, signal)),
 
@@ -68,6 +80,14 @@ export const SERVED: Served = {
     const caller = { holder: holderOf(context), by: context.principal.name }
     return document(await loginsOf(context).finish(new URL(redirected), caller, context.signal))
   },
+}
+
+const FILE_TYPES = { csv: 'text/csv; charset=utf-8', json: 'application/json; charset=utf-8' } as const
+
+/** The name says what is in the file. Its parts have no character that a header or a file system minds. */
+function fileOf({ name, run, group, format }: InputOf<'exportFailedRows'>): { type: string; fileName: string } {
+  const parts = [name, 'failed', run, group].flatMap(part => part?.replaceAll(/[^\w.-]/g, '_') ?? [])
+  return { type: FILE_TYPES[format], fileName: `${parts.join('-')}.${format}` }
 }
 
 function sessionOf({ name, by, roles, session }: Principal): SessionView {

@@ -8,6 +8,8 @@ import { queryClient } from './query-client.ts'
 export interface RowChoice {
   readonly key?: string
   readonly status?: number
+  /** The id of a group of failed rows. */
+  readonly group?: string
 }
 
 /** Sends a command to a sync or a run. Resolves with the first state of the run. */

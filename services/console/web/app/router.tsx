@@ -24,6 +24,7 @@ function textsOf<Name extends string>(...names: readonly Name[]) {
 
 const overviewSearch = textsOf('state', 'label', 'source', 'destination', 'sort')
 const runsSearch = textsOf('sync', 'status', 'cause')
+const compareSearch = textsOf('before', 'after')
 const resourcesSearch = textsOf('kind', 'sort')
 const requestsSearch = textsOf(
   ...(['run', 'sync', 'key', 'status', 'since', 'until', 'outcome', 'trigger', 'search', 'open'] as const),
@@ -99,6 +100,10 @@ const routes = [
   createRoute({
     ...{ ...at, path: '/runs', validateSearch: runsSearch },
     component: loaded(() => import('../runs/runs-page.tsx'), 'RunsPage'),
+  }),
+  createRoute({
+    ...{ ...at, path: '/runs/compare', validateSearch: compareSearch },
+    component: loaded(() => import('../runs/compare-page.tsx'), 'ComparePage'),
   }),
   createRoute({
     ...{ ...at, path: '/runs/$id' },

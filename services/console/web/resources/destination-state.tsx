@@ -1,18 +1,13 @@
-/**
- * The top of a destination's page: its health, how it answered lately, its limits, and the syncs that use it.
- */
+/** The top of a destination's page: its health, how it answered lately, and its limits. */
 import type { ResourceView } from '@sluice/contracts/api'
 import type { DestinationHour } from '@sluice/contracts/views/destination-health'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
-import { destinationsQuery, syncsQuery } from '../api/queries.ts'
+import { destinationsQuery } from '../api/queries.ts'
 import { slotsInWords } from '../overview/slots-in-use.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { count, duration } from '../ui/format.ts'
-import { Named } from '../ui/named.tsx'
 import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
-import { RunStatus } from '../ui/status.tsx'
 import { HealthBadge, HealthFix, HealthReason } from './destination-health.tsx'
 
 export function DestinationState({
@@ -53,7 +48,6 @@ export function DestinationState({
           </>
         )}
       </Section>
-      <UsedBy name={name} />
     </>
   )
 }
@@ -90,35 +84,5 @@ function LastHour({ hour }: { readonly hour: DestinationHour }): ReactElement {
         </ul>
       )}
     </>
-  )
-}
-
-function UsedBy({ name }: { readonly name: string }): ReactElement {
-  const { data } = useQuery(syncsQuery)
-  const syncs = data?.syncs.filter(({ destination }) => destination === name) ?? []
-  return (
-    <Section title="Used by">
-      {data !== undefined && syncs.length === 0 ? <p className="pad quiet">No sync uses it.</p> : null}
-      <ul className="groups">
-        {syncs.map(sync => (
-          <li key={sync.name} className="group-head">
-            <Link to="/syncs/$name" params={{ name: sync.name }}>
-              <Named name={sync.name} title={sync.title} />
-            </Link>{' '}
-            {sync.lastRun === null ? (
-              <small>never ran</small>
-            ) : (
-              <Link
-                to="/runs/$id"
-                params={{ id: sync.lastRun.id }}
-                aria-label={`The last run of ${sync.name}: ${sync.lastRun.status}`}
-              >
-                <RunStatus status={sync.lastRun.status} />
-              </Link>
-            )}
-          </li>
-        ))}
-      </ul>
-    </Section>
   )
 }

@@ -20,6 +20,7 @@ import { titleIn } from '../ui/named.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { DestinationState } from './destination-state.tsx'
+import { Lineage } from './lineage.tsx'
 
 type Version = ResourceHistoryView['versions'][number]
 
@@ -90,6 +91,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
       }
     >
       {kind === 'destination' ? <DestinationState resource={resource} /> : null}
+      {kind === 'alert' ? null : <Lineage of={{ kind, name }} />}
       {wantsLogin(resource) ? <DestinationLogin name={name} /> : null}
       <EditYaml resource={resource} />
       <History resource={resource} />

@@ -1,5 +1,6 @@
 /** The rows that a run did not deliver, grouped by error, with a link to each. */
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
+import { requestOf } from '@sluice/contracts/api/operations'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -21,6 +22,8 @@ export interface ErrorGroup {
   readonly outcome: FailedRow['outcome']
   readonly count: number
   readonly key: string
+  /** The id of the group at the server. Absent while the run is under way. */
+  readonly id?: string | undefined
 }
 
 /** The rows by error, status and outcome, the most frequent first. */
@@ -39,8 +42,8 @@ export function groupsOf(failed: readonly FailedRow[]): readonly ErrorGroup[] {
 
 type CountedGroup = NonNullable<FailedPage['groups']>[number]
 
-const groupOf = ({ error, status, outcome, count, key }: CountedGroup): ErrorGroup => ({
-  ...{ error: error ?? 'No reason is known.', status, outcome, count, key },
+const groupOf = ({ error, status, outcome, count, key, id }: CountedGroup): ErrorGroup => ({
+  ...{ error: error ?? 'No reason is known.', status, outcome, count, key, id },
 })
 
 export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
@@ -76,10 +79,9 @@ interface FailedRowsProps {
 
 export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
-  const follow = useGoToRun()
   const mayRun = useMay('run')
   const mayOperate = useMay('operate')
-  const [asks, setAsks] = useState<{ what: 'retry' | 'discard'; rows: RowChoice } | null>(null)
+  const [asks, setAsks] = useState<Decision | null>(null)
   if (isPending)
     return (
       <Section title={title}>
@@ -113,7 +115,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             type="button"
             className="small"
             disabled={!mayRun}
-            onClick={() => setAsks({ what: 'retry', rows: {} })}
+            onClick={() => setAsks({ what: 'retry', group: null })}
           >
             Retry all…
           </button>
@@ -121,7 +123,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             type="button"
             className="small"
             disabled={!mayOperate}
-            onClick={() => setAsks({ what: 'discard', rows: {} })}
+            onClick={() => setAsks({ what: 'discard', group: null })}
           >
             Discard all…
           </button>
@@ -134,6 +136,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             key={`${group.outcome} ${group.status ?? ''} ${group.error}`}
             {...{ group, sync, run }}
             isWhole={isAll || !hasNextPage}
+            onDecide={what => setAsks({ what, group })}
           />
         ))}
       </ul>
@@ -144,26 +147,53 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
           </button>
         </div>
       ) : null}
-      {asks === null ? null : (
-        <Confirm
-          title={asks.what === 'retry' ? 'Retry these rows?' : 'Discard these rows?'}
-          action={asks.what === 'retry' ? 'Retry' : 'Discard'}
-          dangerous={asks.what === 'discard'}
-          onConfirm={() =>
-            asks.what === 'retry'
-              ? follow(ask('retry', { name: sync, ...asks.rows }))
-              : ask('discard', { name: sync, ...asks.rows })
-          }
-          onClose={() => setAsks(null)}
-        >
-          <p>
-            {asks.what === 'retry'
-              ? 'A run starts now and sends them with their values of now.'
-              : 'They are not sent again until they change, or until a resync.'}
-          </p>
-        </Confirm>
-      )}
+      {asks === null ? null : <AskFirst sync={sync} decision={asks} onClose={() => setAsks(null)} />}
     </Section>
+  )
+}
+
+interface Decision {
+  readonly what: 'retry' | 'discard'
+  /** Null for all rows of the sync that wait. */
+  readonly group: ErrorGroup | null
+}
+
+interface AskFirstProps {
+  readonly sync: string
+  readonly decision: Decision
+  readonly onClose: () => void
+}
+
+/** Asks before rows are retried or discarded. A group's decision is about the rows that the page showed. */
+function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): ReactElement {
+  const follow = useGoToRun()
+  const chosen: RowChoice = group?.id === undefined ? {} : { group: group.id }
+  const these = group === null ? 'all rows that wait' : rows(group.count)
+  if (what === 'retry')
+    return (
+      <Confirm
+        title={`Retry ${these}?`}
+        action="Retry"
+        onConfirm={() => follow(ask('retry', { name: sync, ...chosen }))}
+        onClose={onClose}
+      >
+        <p>A run starts now and sends them with their values of now.</p>
+      </Confirm>
+    )
+  return (
+    <Confirm
+      title={`Discard ${these}?`}
+      action="Discard"
+      dangerous
+      onConfirm={() => ask('discard', { name: sync, ...chosen })}
+      onClose={onClose}
+    >
+      <p>
+        {group?.count === 1
+          ? 'It will not be sent unless it changes, or until a resync.'
+          : 'They will not be sent unless they change, or until a resync.'}
+      </p>
+    </Confirm>
   )
 }
 
@@ -181,9 +211,10 @@ interface GroupProps {
   readonly isWhole: boolean
   /** The rows that the run will send again. */
   readonly retried?: number
+  readonly onDecide?: (what: Decision['what']) => void
 }
 
-function Group({ group, sync, run, isWhole, retried = 0 }: GroupProps): ReactElement {
+function Group({ group, sync, run, isWhole, retried = 0, onDecide }: GroupProps): ReactElement {
   return (
     <li>
       <div className="group-head">
@@ -205,6 +236,41 @@ function Group({ group, sync, run, isWhole, retried = 0 }: GroupProps): ReactEle
           its requests
         </Link>
       </p>
+      {group.id === undefined || onDecide === undefined ? null : (
+        <GroupActions {...{ sync, run, onDecide }} group={group.id} of={group.error} />
+      )}
     </li>
+  )
+}
+
+interface GroupActionsProps {
+  readonly sync: string
+  readonly run: string | undefined
+  /** The id of the group. */
+  readonly group: string
+  /** Its error, which tells the buttons of several groups apart for a screen reader. */
+  readonly of: string
+  readonly onDecide: (what: Decision['what']) => void
+}
+
+function GroupActions({ sync, run, group, of, onDecide }: GroupActionsProps): ReactElement {
+  const may = { retry: useMay('run'), discard: useMay('operate') }
+  const file = (format: 'csv' | 'json'): string =>
+    requestOf('exportFailedRows', { name: sync, run, group, format }).url
+  return (
+    <div className="actions">
+      <button type="button" className="small" disabled={!may.retry} onClick={() => onDecide('retry')}>
+        Retry these… <span className="hidden">{of}</span>
+      </button>
+      <button type="button" className="small" disabled={!may.discard} onClick={() => onDecide('discard')}>
+        Discard these… <span className="hidden">{of}</span>
+      </button>
+      <a className="button small" href={file('csv')} download>
+        Export as CSV <span className="hidden">{of}</span>
+      </a>
+      <a className="button small" href={file('json')} download>
+        Export as JSON <span className="hidden">{of}</span>
+      </a>
+    </div>
   )
 }

@@ -15,6 +15,7 @@ import { ServerMessage } from '../ui/server-message.tsx'
 import { placeOf } from '../ui/places.ts'
 import { FirstCause } from './first-cause.tsx'
 import { Held } from './held-run.tsx'
+import { CompareWithBefore } from './run-before.tsx'
 import { RunButton } from './run-button.tsx'
 import { RunErrors } from './run-errors.tsx'
 import { RunFigures } from './run-figures.tsx'
@@ -109,6 +110,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
       <Link to="/requests" search={{ run: run.id }} className="button">
         Requests
       </Link>
+      {hasEnded(run) ? <CompareWithBefore run={run} /> : null}
       {hasEnded(run) ? (
         <RunButton sync={run.sync} lastRun={run} />
       ) : (

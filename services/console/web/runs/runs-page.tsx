@@ -2,7 +2,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import type { ReactElement } from 'react'
+import { useMemo, useState, type ReactElement } from 'react'
 import { runsQuery, syncsQuery, type RunsFilter } from '../api/queries.ts'
 import { ButtonLink } from '../ui/button.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
@@ -65,6 +65,12 @@ export function RunsTable({
 }): ReactElement {
   const query = useInfiniteQuery(runsQuery(filter))
   const { data, error, isPending } = query
+  const [ticked, setTicked] = useState<readonly string[]>([])
+  const columns = useMemo(() => {
+    const tick = (id: string): void =>
+      setTicked(known => (known.includes(id) ? known.filter(each => each !== id) : [...known, id]))
+    return [...(ofOneSync ? OF_ONE_SYNC : COLUMNS), tickColumn(ticked, tick)]
+  }, [ofOneSync, ticked])
   if (isPending) return <Loading lines={ofOneSync ? 2 : 6} />
   if (data === undefined) return <Trouble error={error} />
   const runs = data.pages.flatMap(page => page.runs)
@@ -82,15 +88,50 @@ export function RunsTable({
     )
   return (
     <>
-      <DataTable
-        label="List of runs"
-        items={runs}
-        columns={ofOneSync ? OF_ONE_SYNC : COLUMNS}
-        idOf={({ id }) => id}
-      />
+      <CompareTicked ticked={runs.filter(({ id }) => ticked.includes(id))} />
+      <DataTable label="List of runs" items={runs} columns={columns} idOf={({ id }) => id} />
       <More query={query}>Older runs</More>
     </>
   )
+}
+
+/** Leads to the comparison once two runs of one sync are ticked. */
+function CompareTicked({ ticked }: { readonly ticked: readonly RunView[] }): ReactElement | null {
+  const [after, before] = ticked
+  if (after === undefined) return null
+  return (
+    <p className="actions" role="status">
+      {before === undefined ? (
+        <span className="quiet">Tick another run of {after.sync} to compare both.</span>
+      ) : before.sync === after.sync ? (
+        <Link to="/runs/compare" search={{ before: before.id, after: after.id }} className="button">
+          Compare these two runs
+        </Link>
+      ) : (
+        <span className="quiet">Two runs of one sync can be compared. These are of two syncs.</span>
+      )}
+    </p>
+  )
+}
+
+/** Two runs can be ticked. */
+const MOST_TICKED = 2
+
+function tickColumn(ticked: readonly string[], tick: (id: string) => void): DataColumn<RunView> {
+  return {
+    name: 'Compare',
+    cell: ({ id, startedAt }) => (
+      <label className="tick">
+        <input
+          type="checkbox"
+          checked={ticked.includes(id)}
+          disabled={startedAt === null || (!ticked.includes(id) && ticked.length >= MOST_TICKED)}
+          onChange={() => tick(id)}
+        />
+        <span className="hidden">Compare run {id}</span>
+      </label>
+    ),
+  }
 }
 
 /** The server sends the newest runs first, page by page, so no column sorts. */

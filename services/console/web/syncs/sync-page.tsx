@@ -7,6 +7,7 @@ import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay, whyOff } from '../api/session.ts'
+import { Lineage } from '../resources/lineage.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
@@ -81,6 +82,7 @@ export function SyncPage(): ReactElement {
           ))}
         </div>
       )}
+      <Lineage of={{ kind: 'sync', name }} />
       <Section title="Runs" aside={<NextRun at={sync.nextRunAt} paused={sync.paused} />}>
         <RunsTable filter={{ sync: name }} ofOneSync />
       </Section>

@@ -3,12 +3,13 @@ import type { AttemptView } from '@sluice/contracts/api'
 import type { RowLife } from '@sluice/contracts/views/history-views'
 import type { RetryEntry, Change } from '@sluice/contracts/records'
 import type { KeyStateKind } from '@sluice/contracts/state'
-import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import type { Row } from '@sluice/contracts/values'
 import { transition } from '@sluice/domain/key-state'
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { entryView } from '../read-failed-rows.ts'
 import type { MentionedRecords, PlacedRecord } from './read-mentions.ts'
+import { shownRow } from './shown-row.ts'
 
 /** A change, with its entry in `retry` if it was not delivered. */
 interface ChangeWithEntry extends PlacedRecord<Change> {
@@ -98,26 +99,6 @@ function changeView(
     muted: muted !== null,
     failed: entry === null ? null : entryView(entry),
   }
-}
-
-/** A row as JSON. A number that readers of JSON would round is a text. */
-function shownRow(row: Row | null): { [column: string]: unknown } | null {
-  if (row === null) return null
-  return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, shownValue(value)]))
-}
-
-function shownValue(value: Value): unknown {
-  if (typeof value === 'bigint') return value.toString()
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
-  if (value === null || typeof value !== 'object') return value
-  if (value instanceof Decimal || value instanceof JsonText) return value.text
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  if (isList(value)) return value.map(shownValue)
-  return shownRow(value)
-}
-
-function isList(value: readonly Value[] | { readonly [name: string]: Value }): value is readonly Value[] {
-  return Array.isArray(value)
 }
 
 function parsedObject(text: string): { [name: string]: unknown } | null {

@@ -7,7 +7,7 @@ import type { InvalidSample } from '@sluice/contracts/records'
 import type { CountsByOp, Op, OpCounts } from '@sluice/contracts/state'
 import { type Column, WHY_INVALID } from '@sluice/contracts/values'
 import { statusesOf } from '@sluice/domain/answers/status-filter'
-import type { DiffRequest, RunPurpose } from '../../port.ts'
+import type { DiffRequest, MeantRows, RunPurpose } from '../../port.ts'
 import {
   ABSENT,
   ADDED,
@@ -290,7 +290,7 @@ export async function findChanges(
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
-      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome,
+      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome, r.reason, r.run AS entry_run,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
         FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND NOT ${isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND NOT ${isResync} AS mutes FROM entered),
@@ -371,7 +371,7 @@ function wantedSql(purpose: RunPurpose | undefined, isUpTo: string): string {
 
 /** Returns SQL that is true for the failed rows which the run is about. */
 function meantSql(
-  { key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>,
+  { key, status, group = null }: MeantRows,
   isUpTo: string,
 ): string {
   const conditions = [isUpTo]
@@ -380,6 +380,10 @@ function meantSql(
     const { from, to } = statusesOf(status)
     conditions.push(`coalesce(status BETWEEN ${from} AND ${to}, false)`)
   }
+  if (group !== null)
+    conditions.push(
+      `coalesce(reason = ${quoteText(group.reason)} AND entry_run BETWEEN ${group.fromRun} AND ${group.toRun}, false)`,
+    )
   return conditions.join(' AND ')
 }
 

@@ -206,7 +206,7 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
  * An entry in `doubts` stays until the next change of its key in the same partition, whatever `retry` says.
  */
 async function replaceEntries(connection: DuckDBConnection): Promise<void> {
-  const columns = 'partition, key, run, seq, outcome, runs, status, entry'
+  const columns = 'partition, key, run, seq, outcome, runs, status, reason, entry'
   const isRecord = 'run IS NOT NULL'
   await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
   await removeKeys(connection, 'doubts', `SELECT partition, key FROM stage_changes WHERE ${IS_CHANGE}`)

@@ -9,6 +9,7 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
+import { reasonHash } from '@sluice/domain/answers/failed-group'
 import type { Keyed, PlacedChange, PlacedTombstone, ReplayedRow } from '../../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES, type Shapes } from '../state/shapes.ts'
 import { ENTRY_COLUMNS } from '../state/stored-rows.ts'
@@ -50,7 +51,7 @@ const INSERT_PADS = 'INSERT INTO stage_changes (partition) SELECT NULL FROM rang
 /** SQL for tombstones. A tombstone ends the changes of its key that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
 const insertEntries = (table: string) => `INSERT INTO ${table}
-  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
+  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)}, ${field(8)} FROM ${FIELDS}`
 const INSERT_RETRY = insertEntries('stage_retry')
 const INSERT_DOUBTS = insertEntries('stage_doubts')
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
@@ -124,10 +125,11 @@ export class FeedStaging {
     await this.#insert({ sql, partition }, records, ({ key, value }, parts) => {
       const entry = value === null ? null : retriedJson(value)
       parts.push(textOf(key), '\t')
-      if (value === null || entry === null) parts.push('\t\t\t\t\t')
+      if (value === null || entry === null) parts.push('\t\t\t\t\t\t')
       else {
         const { run, seq, outcome, runs, status } = value
-        parts.push(`${run}\t${seq}\t${OUTCOMES.indexOf(outcome)}\t${runs}\t${status ?? ''}\t`, entry)
+        const fields = [run, seq, OUTCOMES.indexOf(outcome), runs, status ?? '', reasonHash(value)]
+        parts.push(`${fields.join('\t')}\t`, entry)
       }
       return key.length + (entry?.length ?? 0)
     })

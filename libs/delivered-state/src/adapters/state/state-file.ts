@@ -14,7 +14,7 @@ import { quoteText } from '../sql/sql-types.ts'
 import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
 
 /** The version of the tables and of the codes in them. */
-export const STATE_FORMAT = '8'
+export const STATE_FORMAT = '9'
 
 export interface StateFileOptions {
   readonly file: string

@@ -113,7 +113,7 @@ export const STATE_COLUMNS =
   'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER'
 
 export const ENTRY_COLUMNS =
-  'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR'
+  'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, reason VARCHAR, entry VARCHAR'
 
 /**
  * Returns the number of rows of a row group. DuckDB keeps some KB for each column of a row group, which its
