@@ -160,6 +160,27 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect(await index.counts(runPlace('R9'), { signal })).toEqual([])
     })
 
+    it('counts the attempts of a run by status and error, as many as are asked for', async () => {
+      const failed = { outcome: 'rejected', status: 422, error: 'no e-mail' } as const
+      addAttempts(index, [
+        sampleFacts(1),
+        sampleFacts(1, failed),
+        sampleFacts(2, failed),
+        sampleFacts(2, { ...failed, runId: 'R2' }),
+        sampleFacts(3, { outcome: 'unknown', status: null, error: 'time-out' }),
+      ])
+      const answers = async (limit: number) =>
+        (await index.answers({ ...runPlace('R1'), limit }, { signal }))
+          .map(({ outcome, status, error, count }) => [outcome, status, error, count].join(' '))
+          .toSorted()
+      expect(await answers(100)).toEqual([
+        `delivered ${sampleFacts(1).status}  1`,
+        'rejected 422 no e-mail 2',
+        'unknown  time-out 1',
+      ])
+      expect((await answers(2)).length).toBeLessThanOrEqual(2)
+    })
+
     it('forgets what is too old, with all that led there, and keeps the last mention of a key', async () => {
       const failed = { error: 'HTTP 500: dead', outcome: 'unknown' } as const
       addAttempts(index, [sampleFacts(1, { ...failed, runId: 'OLD' }), sampleFacts(9, failed)])

@@ -162,6 +162,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
         ...{ keys: ['1', '["a","b"]'], run: '01JD', since: 1_700_000_000_000, until: null },
         ...{ status: 503, outcome: 'throttled', trigger: 'removed' },
       },
+      group: '3f2a91c07b1e.2-4',
     },
     marker: -1,
     command: 5,

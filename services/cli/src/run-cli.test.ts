@@ -155,6 +155,10 @@ describe('wrong usage', () => {
       /`--status` wants an HTTP status such as 422, or a class such as 4xx, found `6xx`/,
     ],
     [
+      ['discard', 's', '--group', '3f2a91c07b1e'],
+      /`--group` wants the id of a group, as `sluice failed` lists it, found `3f2a91c07b1e`/,
+    ],
+    [
       ['failed', 's', '--key', 'a', '--key', 'b'],
       /`--key` is given twice; call the command once for each row.*`--key '\["a", 1\]'`/,
     ],

@@ -324,6 +324,20 @@ describe('the attempts of a sync', () => {
     expect(await readRequest(world, await reader.ofRequest({ ...of, seq: 5 }, { signal }), signal)).toBeNull()
   })
 
+  it('are counted by status and error, as many as are asked for', async () => {
+    const failed = { outcome: 'rejected', status: 422, error: 'no' } as const
+    for (const partition of [0, 1]) await send(partition, { key: 'a', ...failed })
+    await send(0, { key: 'b', status: 200 })
+    const of = { sync: SYNC, incarnation: INCARNATION, run: { id: 'RUN1', number: 1 } }
+    const answers = async (limit: number) =>
+      await new TopicsReader(world).answers({ ...of, limit }, { signal })
+    expect((await answers(9)).map(({ status, error, count }) => [status, error, count]).toSorted()).toEqual([
+      [200, null, 1],
+      [422, 'no', 2],
+    ])
+    expect((await answers(1)).map(({ count }) => count)).toEqual([1])
+  })
+
   it('are none of a partition that the sync does not have', async () => {
     const place = { sync: SYNC, incarnation: INCARNATION, run: { id: 'RUN1', number: 1 }, seq: 3 }
     const reader = new TopicsReader(world)
