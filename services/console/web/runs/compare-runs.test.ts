@@ -34,7 +34,7 @@ it('compares the whole run, each phase, and the rows per second', () => {
   expect(told(comparedTimes({ before, after }))).toEqual([
     'Whole run | 10.0 s | 20.0 s | +10.0 s',
     'Sending requests | 8.0 s | 8.0 s | ',
-    'Rows delivered per second | 10 | 5 | −5',
+    'Rows delivered per second | 10 | 5.0 | −5.0',
   ])
   expect(told(comparedTimes({ before, after: { ...after, endedAt: null } }))[0]).toBe(
     'Whole run | 10.0 s | not known | ',

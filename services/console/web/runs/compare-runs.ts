@@ -62,7 +62,7 @@ export function comparedTimes(runs: Two<RunView>): readonly ComparedLine[] {
   return [
     line('Whole run', both(runs, tookMs), duration),
     ...phases,
-    line('Rows delivered per second', both(runs, deliveredPerSecond), count),
+    line('Rows delivered per second', both(runs, deliveredPerSecond), inTenths),
   ]
 }
 
@@ -130,9 +130,11 @@ function phaseMs({ phases = [] }: RunView, name: string): number | null {
   return Date.parse(found.endedAt) - Date.parse(found.startedAt)
 }
 
+/** A slow run delivers less than a row a second. */
+const inTenths: InWords = value => (value < 10 ? value.toFixed(1) : count(Math.round(value)))
 const SECOND_MS = 1_000
 
 function deliveredPerSecond(run: RunView): number | null {
   const took = tookMs(run)
-  return took === null || took === 0 ? null : Math.round((totalsOf(run).delivered * SECOND_MS) / took)
+  return took === null || took === 0 ? null : (totalsOf(run).delivered * SECOND_MS) / took
 }
