@@ -99,12 +99,8 @@ function LastRun({ sync: { lastRun } }: { readonly sync: SyncView }): ReactNode 
   const at = lastRun.endedAt ?? lastRun.startedAt
   return (
     <span className="lineage-state">
-      <Link
-        to="/runs/$id"
-        params={{ id: lastRun.id }}
-        className="bare"
-        aria-label={`Last run: ${lastRun.status}`}
-      >
+      <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
+        <span className="hidden">Last run: </span>
         <RunState run={lastRun} />
       </Link>
       {at === null ? null : (
