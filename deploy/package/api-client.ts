@@ -42,14 +42,15 @@ export function connect(connection: Connection): { readonly [operation: string]:
   for (const name of OPERATION_NAMES.filter(known => isOfClients(OPERATIONS[known]))) {
     const ask = (input: object = {}, { signal }: CallOptions = {}): Promise<Response> =>
       send(connection, requestOf(name, input), signal)
+    const operation: Operation = OPERATIONS[name]
     client[name] =
-      OPERATIONS[name].does === 'follow'
+      operation.does === 'follow'
         ? async function* (input?: object, options?: CallOptions): AsyncGenerator<unknown> {
             yield* eventsIn(await ask(input, options))
           }
         : async (input?: object, options?: CallOptions): Promise<unknown> => {
             const response = await ask(input, options)
-            return await response.json()
+            return operation.isFile === true ? await response.text() : await response.json()
           }
   }
   return client

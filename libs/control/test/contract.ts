@@ -104,6 +104,21 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
       const figures = await control.call('getRunFigures', { id: view.id, buckets: 10 }, calling)
       expect(figures).toMatchObject({ run: view.id, attempts: 2, outcomes: { delivered: 1, rejected: 1 } })
+      const answers = await control.call('getRunAnswers', { id: view.id }, calling)
+      expect(answers).toMatchObject({
+        ...{ run: view.id, isWhole: true, errors: [{ status: 422, attempts: 1 }] },
+        statuses: [{ attempts: 1 }, { status: 422, attempts: 1 }],
+      })
+      const columns = { ...PEOPLE, ...ALL, columns: true }
+      const { rows, groups = [] } = await control.call('listFailedRows', columns, calling)
+      expect(rows).toMatchObject([{ key: '2', row: { id: 2 } }])
+      const [group] = groups
+      const inGroup = async (id: string | undefined) =>
+        (await control.call('listFailedRows', { ...PEOPLE, ...ALL, group: id }, calling)).rows.map(
+          ({ key }) => key,
+        )
+      expect(await inGroup(group?.id)).toEqual(['2'])
+      expect(await inGroup('000000000000.1-9')).toEqual([])
       const since = Date.parse(view.startedAt ?? '') + 60_000
       for (const none of [
         { status: 'held' },
