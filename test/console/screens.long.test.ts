@@ -108,7 +108,7 @@ const fullScreens = (): readonly Screen[] => [
     act: async page => {
       await press(/422/)(page)
       await press('Replay…')(page)
-      await page.getByText('would go out as it was recorded').waitFor()
+      await page.getByText(/would go out as (it was|they were) recorded/).waitFor()
     },
   },
   {
@@ -116,7 +116,7 @@ const fullScreens = (): readonly Screen[] => [
     path: '/syncs/people/row?key=2',
     act: async page => {
       await press('Replay…')(page)
-      await page.getByText('would go out as it was recorded').waitFor()
+      await page.getByText(/would go out as (it was|they were) recorded/).waitFor()
     },
   },
   { name: 'retrying', path: '/syncs/people', act: press('Retry all…') },

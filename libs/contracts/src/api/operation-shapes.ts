@@ -106,7 +106,9 @@ const group = z
   .string()
   .regex(/^[0-9a-f]{12}\.\d{1,15}-\d{1,15}$/, 'expected the `id` of a group of failed rows')
   .optional()
-  .describe('Only rows of the group with this `id`.')
+  .describe(
+    'Only rows of the group with this `id`. It has one status, so a decision takes no `status` beside it.',
+  )
 
 /** Chooses rows that were not delivered; without fields, all of them. */
 const failedRows = z.strictObject({
