@@ -622,7 +622,7 @@ function withoutKey(error: unknown): null {
   throw error
 }
 
-/** A status that no answer has. A detector of an earlier version, which knows no groups, finds no row by it. */
+/** No answer has this status. A detector of an earlier version, which knows no groups, finds no row by it. */
 const OF_GROUP = 0
 const ALL_FAILED = { as: null, key: null, status: null } as const
 

@@ -181,8 +181,8 @@ export interface HistoryReader {
    */
   counts(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly AttemptCount[]>
   /**
-   * Counts at most `limit` attempts of a run by status and error. Attempt 0 counts, since rows that could not be
-   * rendered have only that one.
+   * Counts at most `limit` attempts of a run by status and error. Attempt 0 counts, since rows that could not
+   * be rendered have only that one.
    */
   answers(
     run: RunPlace & { readonly limit: number },

@@ -174,7 +174,7 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
           .map(({ outcome, status, error, count }) => [outcome, status, error, count].join(' '))
           .toSorted()
       expect(await answers(100)).toEqual([
-        `delivered ${sampleFacts(1).status}  1`,
+        `delivered ${sampleFacts(1).status ?? ''}  1`,
         'rejected 422 no e-mail 2',
         'unknown  time-out 1',
       ])

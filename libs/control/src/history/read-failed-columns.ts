@@ -1,6 +1,6 @@
 /**
- * The columns of failed rows: the row of the change that was not delivered, from the topic `changes`. The topic
- * is read backwards, since most rows failed in one of the last runs.
+ * The columns of failed rows: the row of the change that was not delivered, from the topic `changes`. The
+ * topic is read backwards, since most rows failed in one of the last runs.
  */
 import type { FailedRow } from '@sluice/contracts/api'
 import type { Change } from '@sluice/contracts/records'
@@ -15,8 +15,8 @@ import { shownRow } from './row/shown-row.ts'
 const MAX_BYTES = 8_000_000
 
 /**
- * Returns the first of these rows with their columns, as many as fit, and at least one. A row whose change is no
- * longer held has null. The rows come sorted by key. Rejects as the log does.
+ * Returns the first of these rows with their columns, as many as fit, and at least one. A row whose change is
+ * no longer held has null. The rows come sorted by key. Rejects as the log does.
  */
 export async function readFailedColumns(
   deps: TopicsDeps,

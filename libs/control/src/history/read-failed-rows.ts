@@ -50,8 +50,9 @@ export function keptFailedRows(): KeptFailedRows {
 }
 
 /**
- * Gives some rows, sorted by key. Throws `usage` for an `after` that is not a cursor. It takes the rows from `kept` if the topic has not changed since. Otherwise
- * it reads the whole topic, which is compacted to the rows that fail now.
+ * Gives some rows, sorted by key. Throws `usage` for an `after` that is not a cursor. It takes the rows from
+ * `kept` if the topic has not changed since. Otherwise it reads the whole topic, which is compacted to the
+ * rows that fail now.
  */
 export async function readFailedRows(
   deps: TopicsDeps,

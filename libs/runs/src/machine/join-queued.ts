@@ -42,5 +42,6 @@ function isOrdinary({ cause }: Pick<RunState, 'cause'>): boolean {
 }
 
 function meansTheSame(a: RunScope | null, b: RunScope | null): boolean {
-  return a?.as === b?.as && a?.key === b?.key && a?.status === b?.status && (a?.group ?? null) === (b?.group ?? null)
+  const isSameGroup = (a?.group ?? null) === (b?.group ?? null)
+  return a?.as === b?.as && a?.key === b?.key && a?.status === b?.status && isSameGroup
 }

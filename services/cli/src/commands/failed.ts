@@ -53,7 +53,8 @@ export const command: Command = {
     }
     const paging = pagingOf(args)
     const page = await control.call('listFailedRows', { ...query, ...paging }, { signal })
-    const filtered = [query.key, query.status, query.group, query.run, paging.after].some(value => value !== undefined)
+    const { key, status, group, run } = query
+    const filtered = [key, status, group, run, paging.after].some(value => value !== undefined)
     if (json) {
       stdout.write(`${JSON.stringify(page)}\n`)
       return EXIT.success

@@ -97,7 +97,7 @@ const MAX_LINES = 4
 /** The text shows this many groups. `sluice failed` lists each row. */
 const MAX_GROUPS = 5
 
-/** Returns lines for each group: the number of rows with one key, the message, and the id where it is known. */
+/** Returns lines for each group: the number of rows with one key, the message, and the id if it is known. */
 export function errorGroupLines(
   rows: readonly FailedRow[],
   { columns, groups: named = [] }: OutputOptions & Pick<FailedPage, 'groups'>,
