@@ -331,8 +331,10 @@ describe('the attempts of a sync', () => {
     const of = { sync: SYNC, incarnation: INCARNATION, run: { id: 'RUN1', number: 1 } }
     const answers = async (limit: number) =>
       await new TopicsReader(world).answers({ ...of, limit }, { signal })
-    const counts = (await answers(9)).map(({ status, error, count }) => `${status} ${error} ${count}`)
-    expect(counts.toSorted()).toEqual(['200 null 1', '422 no 2'])
+    const counts = (await answers(9)).map(({ status, error, count }) =>
+      JSON.stringify([status, error, count]),
+    )
+    expect(counts.toSorted()).toEqual(['[200,null,1]', '[422,"no",2]'])
     expect((await answers(1)).map(({ count }) => count)).toEqual([1])
   })
 
