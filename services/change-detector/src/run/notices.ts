@@ -53,7 +53,9 @@ export function undecidedNotice(sync: string, rows: number): string {
 }
 
 function noneIsMeant({ key, status, group = null }: MeantRows): string {
-  return key === null && status === null && group === null ? 'none waits for a retry' : 'none that waits is as asked for'
+  return key === null && status === null && group === null
+    ? 'none waits for a retry'
+    : 'none that waits is as asked for'
 }
 
 function counted(rows: number): string {

@@ -76,7 +76,12 @@ export type Answer =
       readonly cookies?: readonly string[]
     }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
-  | { readonly kind: 'file'; readonly type: string; readonly fileName: string; readonly text: AsyncIterable<string> }
+  | {
+      readonly kind: 'file'
+      readonly type: string
+      readonly fileName: string
+      readonly text: AsyncIterable<string>
+    }
 
 /** Answers with a document. The version of a resource is its ETag. */
 export function document(value: object): Answer & { readonly kind: 'document' } {

@@ -85,7 +85,10 @@ export const SERVED: Served = {
 const FILE_TYPES = { csv: 'text/csv; charset=utf-8', json: 'application/json; charset=utf-8' } as const
 
 /** The name says what is in the file. Its parts have no character that a header or a file system minds. */
-function fileOf({ name, run, group, format }: InputOf<'exportFailedRows'>): { type: string; fileName: string } {
+function fileOf({ name, run, group, format }: InputOf<'exportFailedRows'>): {
+  type: string
+  fileName: string
+} {
   const parts = [name, 'failed', run, group].flatMap(part => part?.replaceAll(/[^\w.-]/g, '_') ?? [])
   return { type: FILE_TYPES[format], fileName: `${parts.join('-')}.${format}` }
 }

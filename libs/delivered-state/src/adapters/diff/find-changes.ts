@@ -370,10 +370,7 @@ function wantedSql(purpose: RunPurpose | undefined, isUpTo: string): string {
 }
 
 /** Returns SQL that is true for the failed rows which the run is about. */
-function meantSql(
-  { key, status, group = null }: MeantRows,
-  isUpTo: string,
-): string {
+function meantSql({ key, status, group = null }: MeantRows, isUpTo: string): string {
   const conditions = [isUpTo]
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
   if (status !== null) {
