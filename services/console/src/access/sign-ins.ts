@@ -4,7 +4,7 @@
  * gone, once each.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isRole, type Role } from '@sluice/control/roles'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -103,8 +103,11 @@ export class SignIns {
       )
     this.#finished.set(state, true)
     const client = await this.#opened()
-    const claims = await client.finish(redirected.searchParams, begun, signal)
     const { settings, logger } = this.#options
+    const claims = await client.finish(redirected.searchParams, begun, signal).catch((error: unknown) => {
+      logger.warn({ why: messageOf(error) }, 'a sign-in failed')
+      throw error
+    })
     const name = nameIn(claims, settings)
     const roles = rolesIn(claims, settings)
     if (roles.size === 0) {

@@ -233,6 +233,8 @@ describe('an ID token', () => {
     const browser = await serve()
     provider.alter(change)
     await expectRefused(browser, await browser.signIn(), words)
+    expect(logged.join('')).toContain('a sign-in failed')
+    expect(logged.join('')).not.toContain('eyJ')
   })
 })
 

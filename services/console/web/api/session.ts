@@ -26,6 +26,8 @@ export const sessionQuery = queryOptions({
 
 export async function signIn(token: string): Promise<void> {
   await call('logIn', { token })
+  // What was asked before was refused.
+  window.sluiceAsked?.clear()
 }
 
 /** Leaves the page for the OpenID provider, which sends the browser back to it. */
