@@ -1,3 +1,5 @@
+import { docsPages } from './docs-pages.mjs'
+
 /** The pages whose scripts are loaded together with the first one (public/first.js). */
 const PAGES = {
   edit: 'syncs/edit-sync-page.tsx',
@@ -31,7 +33,7 @@ function scriptsOfPages() {
  */
 export default {
   base: '/',
-  plugins: [scriptsOfPages()],
+  plugins: [scriptsOfPages(), docsPages()],
   publicDir: 'public',
   build: {
     target: 'es2022',

@@ -2,7 +2,8 @@
 import type { ReactElement, ReactNode } from 'react'
 import { isMap } from '../ui/fields-of.ts'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
-import { ChoiceField, TextField } from './fields.tsx'
+import { docsOf } from './field-docs.ts'
+import { ChoiceField, DocsLink, TextField } from './fields.tsx'
 import { takesEveryItem } from './row-rules.ts'
 import { ModeField, SelectField } from './select-field.tsx'
 import type { Editing } from './use-editing.ts'
@@ -88,7 +89,10 @@ function Rules({ editing, path, legend, hint, start, action, children }: ListPro
   return (
     <fieldset>
       <legend>{legend}</legend>
-      <small>{hint}</small>
+      <div className="label-line">
+        <small>{hint}</small>
+        <DocsLink docs={docsOf(editing, path)} of={legend} />
+      </div>
       {rules.map((_, index) => (
         <div key={index} className="columns rule" role="group" aria-label={`Rule ${index + 1}`}>
           {children([...path, index])}

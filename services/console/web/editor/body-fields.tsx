@@ -4,7 +4,8 @@ import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { textAt, valueAt, withValue } from './draft.ts'
 import { FieldMapper } from './field-mapper.tsx'
-import { ChoiceField, PairsField, problemAt, TextField } from './fields.tsx'
+import { docsOf } from './field-docs.ts'
+import { ChoiceField, DocsLink, PairsField, problemAt, TextField } from './fields.tsx'
 import { allColumns } from './mapped-values.ts'
 import { placeIn } from './mistakes.ts'
 import { SelectField } from './select-field.tsx'
@@ -82,7 +83,14 @@ export function BodyFields({ editing, path, columns }: BodyProps): ReactElement 
   const shared = { editing, words, columns, isBatch }
   return (
     <>
-      <SelectField label="Body" value={kind} readOnly={readOnly} options={BODIES} onChoose={choose} />
+      <SelectField
+        label="Body"
+        docs={docsOf(editing, at)}
+        value={kind}
+        readOnly={readOnly}
+        options={BODIES}
+        onChoose={choose}
+      />
       {kind === 'json' ? (
         <Template {...shared} path={[...at, 'json']} language="json" label="JSON template" />
       ) : null}
@@ -164,7 +172,10 @@ function Template({ editing, path, label, language, words, columns, isBatch }: T
   const isOfOneRow = isBatch && template.trim() !== '' && !/\brows\b/.test(template)
   return (
     <div className="field">
-      <span className="field-label">{label}</span>
+      <div className="label-line">
+        <span className="field-label">{label}</span>
+        <DocsLink docs={docsOf(editing, path)} of={label} />
+      </div>
       <LazyCodeEditor
         label={label}
         language={language}

@@ -2,6 +2,7 @@
 import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { nameFrom, textAt, valueAt, withValue, type Path } from './draft.ts'
+import { docsOf } from './field-docs.ts'
 import { mistakeInWords } from './mistakes.ts'
 import { fieldsOf } from '../ui/fields-of.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
@@ -24,19 +25,40 @@ export function problemAt({ problems }: Editing, path: Path): string | undefined
   return found === undefined ? undefined : mistakeInWords(found)
 }
 
+/** The link to the section of the reference about a field. */
+export function DocsLink({
+  docs,
+  of,
+}: {
+  readonly docs: string | undefined
+  readonly of: string
+}): ReactElement | null {
+  if (docs === undefined) return null
+  return (
+    <a className="docs-link" href={docs} target="_blank" rel="noreferrer">
+      Docs<span className="hidden"> of {of}</span>
+    </a>
+  )
+}
+
 /** A field with its label, its mistake and its hint. */
 export function Labelled(props: {
   readonly label: string
   readonly hint?: ReactNode
   readonly problem?: string | undefined
+  /** The address of the section of the reference about the field. */
+  readonly docs?: string | undefined
   readonly children: (ids: { readonly id: string; readonly describedBy: string | undefined }) => ReactNode
 }): ReactElement {
-  const { label, hint, problem, children } = props
+  const { label, hint, problem, docs, children } = props
   const id = useId()
   const has = hint !== undefined || problem !== undefined
   return (
     <div className="field">
-      <label htmlFor={id}>{label}</label>
+      <div className="label-line">
+        <label htmlFor={id}>{label}</label>
+        <DocsLink docs={docs} of={label} />
+      </div>
       {children({ id, describedBy: has ? `${id}-more` : undefined })}
       {has ? (
         <div id={`${id}-more`} className="field-more">
@@ -102,7 +124,7 @@ export function TextField({
   }
   const problem = problemAt(editing, path)
   return (
-    <Labelled label={label} hint={hint} problem={problem}>
+    <Labelled label={label} hint={hint} problem={problem} docs={docsOf(editing, path)}>
       {({ id, describedBy }) => (
         <input
           id={id}
@@ -134,7 +156,7 @@ export function ChoiceField(props: ChoiceFieldProps): ReactElement {
   const value = textAt(text, path) || (first?.[0] ?? '')
   const known = choices.some(([choice]) => choice === value) ? choices : [...choices, [value, value] as const]
   return (
-    <Labelled label={label} hint={hint} problem={problemAt(editing, path)}>
+    <Labelled label={label} hint={hint} problem={problemAt(editing, path)} docs={docsOf(editing, path)}>
       {({ id, describedBy }) => (
         <select
           id={id}
@@ -186,6 +208,7 @@ export function SwitchField({
         {label}
         {hint === undefined ? null : <small>{hint}</small>}
       </label>
+      <DocsLink docs={docsOf(editing, path)} of={label} />
     </div>
   )
 }
@@ -220,7 +243,7 @@ export function SecretField({
   const problem = problemAt(editing, path)
   return (
     <>
-      <Labelled label={label} hint={hint} problem={problem}>
+      <Labelled label={label} hint={hint} problem={problem} docs={docsOf(editing, path)}>
         {({ id, describedBy }) => (
           <div className="with-button">
             <input
@@ -280,7 +303,10 @@ export function PairsField({
   return (
     <fieldset className="pairs">
       <legend>{label}</legend>
-      {hint === undefined ? null : <small>{hint}</small>}
+      <div className="label-line">
+        {hint === undefined ? null : <small>{hint}</small>}
+        <DocsLink docs={docsOf(editing, path)} of={label} />
+      </div>
       {names.map(name => (
         <div key={name} className="pair">
           {suggested === undefined ? (

@@ -1,6 +1,7 @@
 /** The labels of a sync as one text, separated by commas. */
 import { useState, type ReactElement } from 'react'
 import { textAt, valueAt, withValue } from './draft.ts'
+import { docsOf } from './field-docs.ts'
 import { Labelled } from './fields.tsx'
 import { mistakeInWords } from './mistakes.ts'
 import type { Editing } from './use-editing.ts'
@@ -25,6 +26,7 @@ export function LabelsField({ editing }: { readonly editing: Editing }): ReactEl
   return (
     <Labelled
       label="Labels"
+      docs={docsOf(editing, ['labels'])}
       hint="Separated by commas, such as crm, nightly. Lists of syncs are filtered by them."
       problem={problem === undefined ? undefined : mistakeInWords(problem)}
     >

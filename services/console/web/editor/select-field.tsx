@@ -1,12 +1,14 @@
 /** A choice among forms of a setting, each of which may have fields of its own below. */
 import type { ReactElement, ReactNode } from 'react'
 import { valueAt, withValue } from './draft.ts'
+import { docsOf } from './field-docs.ts'
 import { Labelled, problemAt, type FieldProps } from './fields.tsx'
 
 interface SelectProps {
   readonly label: string
   readonly hint?: ReactNode
   readonly problem?: string | undefined
+  readonly docs?: string | undefined
   readonly value: string
   readonly readOnly: boolean
   readonly options: readonly (readonly [value: string, name: string])[]
@@ -14,9 +16,9 @@ interface SelectProps {
 }
 
 export function SelectField(props: SelectProps): ReactElement {
-  const { label, hint, problem, value, readOnly, options, onChoose } = props
+  const { label, hint, problem, docs, value, readOnly, options, onChoose } = props
   return (
-    <Labelled label={label} hint={hint} problem={problem}>
+    <Labelled label={label} hint={hint} problem={problem} docs={docs}>
       {({ id, describedBy }) => (
         <select
           id={id}
@@ -60,6 +62,7 @@ export function ModeField({ editing, path, label, hint, modes, children }: ModeP
       <SelectField
         {...{ label, hint, readOnly }}
         problem={problemAt(editing, path)}
+        docs={docsOf(editing, path)}
         value={mode?.id ?? ''}
         options={modes.map(({ id, name }) => [id, name])}
         onChoose={id => change(withValue(text, path, modes.find(each => each.id === id)?.start))}

@@ -1,6 +1,7 @@
 /** Fields for numbers with a unit: durations, sizes and shares. The unit is chosen, and never typed. */
 import { useId, useState, type ReactElement } from 'react'
 import { textAt } from './draft.ts'
+import { docsOf } from './field-docs.ts'
 import { Labelled, problemAt, useWriting, type FieldProps } from './fields.tsx'
 
 interface Unit {
@@ -48,7 +49,7 @@ function UnitField(
   const known = units.some(each => each.unit === unit) ? units : [...units, { unit, name: unit }]
   const problem = problemAt(editing, path)
   return (
-    <Labelled label={label} hint={hint} problem={problem}>
+    <Labelled label={label} hint={hint} problem={problem} docs={docsOf(editing, path)}>
       {({ id, describedBy }) => (
         <div className="with-unit">
           <input
@@ -102,7 +103,7 @@ export function PercentField(props: PercentProps): ReactElement {
   const shown = isNumber(text) ? String(exact(Number(text) * 100)) : text
   const problem = problemAt(editing, path)
   return (
-    <Labelled label={label} hint={hint} problem={problem}>
+    <Labelled label={label} hint={hint} problem={problem} docs={docsOf(editing, path)}>
       {({ id, describedBy }) => (
         <div className="with-unit">
           <input

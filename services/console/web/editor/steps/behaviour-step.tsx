@@ -2,6 +2,7 @@
 import type { ReactElement } from 'react'
 import { AnswerRules, RowRules } from '../answer-rules.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
+import { docsOf } from '../field-docs.ts'
 import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { LabelsField } from '../labels-field.tsx'
 import { LimitsFields } from '../limits-fields.tsx'
@@ -248,6 +249,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
       <legend>When it runs</legend>
       <SelectField
         label="Schedule"
+        docs={docsOf(editing, ['schedule'])}
         value={kind}
         readOnly={readOnly}
         options={[

@@ -2,6 +2,7 @@
 import { useState, type ReactElement } from 'react'
 import { fieldsOf, isMap } from '../../ui/fields-of.ts'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import { docsOf } from '../field-docs.ts'
 import { PairsField, SecretField, SwitchField, TextField } from '../fields.tsx'
 import { LimitsFields } from '../limits-fields.tsx'
 import { NamingFields } from '../naming-fields.tsx'
@@ -152,6 +153,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
       <legend>Authentication</legend>
       <SelectField
         label="Kind"
+        docs={docsOf(editing, ['auth'])}
         value={kind}
         readOnly={readOnly}
         options={[

@@ -4,6 +4,7 @@ import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
 import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import { docsOf } from '../field-docs.ts'
 import { ChoiceField, Labelled, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import {
   DEFAULT_PORTS,
@@ -203,7 +204,12 @@ function PartFields({ editing, type, parts }: PartsProps): ReactElement {
             ? problem
             : undefined
     return (
-      <Labelled label={label} hint={more.hint} problem={own}>
+      <Labelled
+        label={label}
+        hint={more.hint}
+        problem={own}
+        docs={part === 'host' ? docsOf(editing, ['url']) : undefined}
+      >
         {({ id, describedBy }) => (
           <input
             id={id}

@@ -2,6 +2,7 @@
 import { useState, type ReactElement } from 'react'
 import { BodyFields, type PartProps } from '../body-fields.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
+import { docsOf } from '../field-docs.ts'
 import { ChoiceField, PairsField, SwitchField, TextField } from '../fields.tsx'
 import { SelectField } from '../select-field.tsx'
 import { jsonOf, pathOfOne, rewritten } from '../starting-requests.ts'
@@ -93,6 +94,7 @@ function OneTrigger(props: OneTriggerProps): ReactElement {
     <>
       <SelectField
         label={`For ${WHAT[trigger]}`}
+        docs={docsOf(editing, path)}
         value={mode}
         readOnly={editing.readOnly}
         options={[
