@@ -415,9 +415,28 @@ const secretView = z.object({
   /** The id of the key that it is encrypted with. */
   key: z.string(),
 })
-export const secretsView = z.object({ secrets: z.array(secretView) })
-/** A secret that was set; `replaced` is true if the vault had one of that name. */
-export const secretSetView = z.object({ name: z.string(), for: z.string().nullable(), replaced: z.boolean() })
+/** A secret that a resource names. Processes look it up in their environment first, and then in the vault. */
+const namedSecretView = z.object({
+  name: z.string(),
+  /** `missing` if the server knows that it is not set, and `unknown` if only other processes may have it. */
+  from: z.enum(['environment', 'vault', 'missing', 'unknown']),
+  /** The variable of the server's environment that sets it. Null if none does. */
+  variable: z.string().nullable(),
+  usedBy: z.array(z.object({ kind: z.enum(['source', 'destination', 'alert']), name: z.string() })),
+})
+export const secretsView = z.object({
+  secrets: z.array(secretView),
+  /** The secrets that resources name, by name. Absent from a server of an earlier version, or if the project is wrong. */
+  named: z.array(namedSecretView).optional(),
+})
+/**
+ * A secret that was set; `replaced` is true if the vault had one of that name. `variable` is the variable of
+ * the server's environment that goes before the vault, if there is one.
+ */
+export const secretSetView = z.object({
+  ...{ name: z.string(), for: z.string().nullable(), replaced: z.boolean() },
+  variable: z.string().optional(),
+})
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 

@@ -53,6 +53,7 @@ import { Publication, type OnPublished } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { viewOf, writtenDocument } from './resources/written-resource.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
+import { namedSecrets } from './resources/named-secrets.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
@@ -95,6 +96,11 @@ export interface ProjectHost {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** The secrets of the vault and of the processes that send. Absent in a command that does not know them. */
   readonly destinationSecrets?: (vault: Vault | null) => KnownMeans
+  /**
+   * Returns the variable of this environment that sets a secret, before the vault; null if none does. Absent
+   * in a process without secrets. Throws `config` for a name that no secret can have.
+   */
+  readonly variableOf?: (name: string) => string | null
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
   /** Works on documents in other threads. Absent in a process of one user, which uses its main thread. */
@@ -119,6 +125,7 @@ export type FolderHost = Pick<
   | 'openNextRun'
   | 'openNoticeSenders'
   | 'samples'
+  | 'variableOf'
 >
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
@@ -311,13 +318,16 @@ export class ProjectControl implements Control {
     },
 
     listSecrets: async (_, { signal }) => {
-      if (!this.#host.hasHistory) return { secrets: [] }
-      const vault = await this.#vault()
-      await vault.caughtUp({ signal })
-      const secrets = vault.list().map(({ kind, name, grants, since, sealedBy, by }) => {
+      const vault = this.#host.hasHistory ? await this.#vault() : null
+      await vault?.caughtUp({ signal })
+      const kept = vault?.list() ?? []
+      const secrets = kept.map(({ kind, name, grants, since, sealedBy, by }) => {
         return { kind, name, for: grants, since: new Date(since).toISOString(), by, key: sealedBy }
       })
-      return { secrets }
+      const specs = await this.#catalog.resources(signal).catch(withoutProject)
+      const { variableOf = () => null, destinationSecrets } = this.#host
+      const means = { kept, variableOf, knowsAll: destinationSecrets?.(vault).knowsAll ?? false }
+      return { secrets, ...(specs === null ? {} : { named: namedSecrets(specs, means) }) }
     },
     setSecret: async ({ name, value, for: grants }, { signal, by = this.#host.by ?? null }) => {
       const kept = keptName(name)
@@ -325,7 +335,13 @@ export class ProjectControl implements Control {
       const vault = await this.#vault()
       const granted = grants === undefined ? secret : { ...secret, grants }
       const set = await lastCounts(() => vault.set(granted, { signal }))
-      return { name: kept, for: set.grants, replaced: set.replaced }
+      const variable = this.#host.variableOf?.(kept) ?? null
+      return {
+        name: kept,
+        for: set.grants,
+        replaced: set.replaced,
+        ...(variable === null ? {} : { variable }),
+      }
     },
     removeSecret: async ({ kind = 'secret', name }, { signal, by = this.#host.by ?? null }) => {
       const kept = kind === 'secret' ? keptName(name) : name
@@ -636,6 +652,12 @@ function failedScope(rows: Omit<InputOf<'discard'>, 'name'>): RunScope | null {
       'The rows of a group have one status: leave out either the group or the status.',
     )
   return { as: null, key, status: OF_GROUP, group }
+}
+
+/** A wrong project hides no secret of the vault. */
+function withoutProject(error: unknown): null {
+  if (isSluiceError(error, 'config')) return null
+  throw error
 }
 
 type ReplayInput = Omit<InputOf<'replay'>, 'name' | 'dryRun'>

@@ -296,7 +296,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
 
     it('keeps secrets, and gives no value', async () => {
       const { control } = harness
-      expect(await control.call('listSecrets', {}, calling)).toEqual({ secrets: [] })
+      expect(await control.call('listSecrets', {}, calling)).toEqual({ secrets: [], named: [] })
       const to = { name: 'CRM_key', value: 'the-first-value', for: 'api.example.com' }
       const view = { name: 'crm-key', for: to.for }
       expect(await control.call('setSecret', to, calling)).toEqual({ ...view, replaced: false })

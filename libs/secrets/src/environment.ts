@@ -33,8 +33,16 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
 
 /** True if the environment has a secret of that name, valid or not. */
 export function isInEnvironment(env: { readonly [name: string]: string | undefined }, name: string): boolean {
+  return variableIn(env, name) !== null
+}
+
+/** Returns the variable of the environment that sets the secret, or names its file; null if none does. */
+export function variableIn(
+  env: { readonly [name: string]: string | undefined },
+  name: string,
+): string | null {
   const variable = secretVariable(name)
-  return env[variable] !== undefined || env[`${variable}_FILE`] !== undefined
+  return [variable, `${variable}_FILE`].find(each => env[each] !== undefined) ?? null
 }
 
 /** Returns the variable of a secret. Throws `config` for a name that no secret can have. */

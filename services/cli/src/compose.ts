@@ -45,7 +45,7 @@ import {
   type KeptSecrets,
 } from '@sluice/secrets/bound-secrets'
 import { secretChecks } from '@sluice/secrets/bound-secrets'
-import { isInEnvironment } from '@sluice/secrets/environment'
+import { isInEnvironment, variableIn } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { withFirstRun, ownedIn, publishedIn } from './folder/folder-owner.ts'
 import type { Up } from './folder/serve-folder.ts'
@@ -149,6 +149,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     const host = {
       ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
       assertSecrets: () => Promise.resolve(),
+      variableOf: (name: string) => variableIn(env, name),
       destinationSecrets: (vault: Vault | null) => {
         return { secretFor: secretChecks(env, 'refused', vault ?? undefined), knowsAll: false, vault }
       },
@@ -187,6 +188,7 @@ function folderHost(options: ProjectOptions, { isAtWork }: { readonly isAtWork: 
   const { env } = options
   return {
     by: userName(),
+    variableOf: name => variableIn(env, name),
     destinationSecrets: vault => {
       const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
       const secretFor = secretChecks(env, ungranted, vault ?? undefined)

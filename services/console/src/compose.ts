@@ -34,6 +34,7 @@ import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, secretChecks, watchedSecrets } from '@sluice/secrets/bound-secrets'
+import { variableIn } from '@sluice/secrets/environment'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import manifest from '../package.json' with { type: 'json' }
@@ -76,6 +77,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
+    variableOf: name => variableIn(env, name),
     destinationSecrets: kept => meansOf(env, kept),
     documents: documentsApart(),
     openNoticeSenders: kept => Promise.resolve(openNoticeSenders(kept)),

@@ -39,11 +39,15 @@ export const setCommand: Command = {
     const paint = painter(color)
     const where =
       view.for === null ? 'It has no grant: --for says where it may go.' : `It may go to ${view.for}.`
-    const text = `${paint('green', '✓')} ${view.replaced ? 'replaced' : 'kept'} ${name}. ${safe(where)}\n`
+    const done = `${paint('green', '✓')} ${view.replaced ? 'replaced' : 'kept'} ${name}. ${safe(where)}\n`
+    const text = view.variable === undefined ? done : `${done}${safe(before(view.variable))}\n`
     stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success
   },
 }
+
+const before = (variable: string): string =>
+  `${variable} of the environment goes before the vault, so runs go on with its value. Change it there, or unset it.`
 
 export const listCommand: Command = {
   description:
@@ -55,9 +59,9 @@ export const listCommand: Command = {
   examples: [{ command: 'sluice secret list', does: 'what is in the vault' }],
   async run(context) {
     const { stdout, signal, json, color } = context
-    const { secrets } = await withSecrets(context, control => control.call('listSecrets', {}, { signal }))
-    if (json) stdout.write(`${JSON.stringify({ secrets })}\n`)
-    else stdout.write(secretsText(secrets, { color, columns: terminalColumns(stdout) }))
+    const view = await withSecrets(context, control => control.call('listSecrets', {}, { signal }))
+    if (json) stdout.write(`${JSON.stringify(view)}\n`)
+    else stdout.write(secretsText(view.secrets, { color, columns: terminalColumns(stdout) }))
     return EXIT.success
   },
 }

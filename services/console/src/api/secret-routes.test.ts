@@ -1,6 +1,7 @@
 /** The routes of the vault over real HTTP, with a real vault behind them. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { problem, secretsView } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
 import { ProjectControl } from '@sluice/control/project-control'
 import { endOf } from '@sluice/flow/ends'
@@ -19,7 +20,7 @@ const { signal } = new AbortController()
 const logger = createLogger({ name: 'test', level: 'silent' })
 
 /** The project is wrong, which does not matter to the vault. */
-const wrong = (): Promise<never> => Promise.reject(new Error('the project is wrong'))
+const wrong = (): Promise<never> => Promise.reject(new SluiceError('config', 'the project is wrong'))
 const catalog: Catalog = { syncs: wrong, definition: wrong, resources: wrong, publish: wrong }
 
 let opened: AsyncDisposableStack
@@ -51,6 +52,7 @@ beforeAll(async () => {
       assertSecrets: () => Promise.resolve(),
       openNextRun: wrong,
       openNoticeSenders: wrong,
+      variableOf: (name: string) => (name === 'of-the-server' ? 'SLUICE_SECRET_OF_THE_SERVER' : null),
     },
   })
   const access = { kind: 'tokens', tokens: TOKENS } as const
@@ -93,6 +95,17 @@ it('keep a secret whose value is in no answer and is masked from then on', async
   expect((await ask('DELETE', '/secrets/crm-key?kind=login')).status).toBe(404)
   expect((await ask('POST', '/vault/reseal')).text).toBe('{"resealed":0}\n')
   expect(set.text + list.text).not.toContain(VALUE)
+})
+
+it('name the variable of the environment that goes before the secret', async () => {
+  const set = async (name: string): Promise<unknown> =>
+    JSON.parse((await put(name, { value: VALUE, for: 'api.example.com' })).text)
+  expect(await set('Of_the_server')).toEqual({
+    ...{ name: 'of-the-server', for: 'api.example.com', replaced: false },
+    variable: 'SLUICE_SECRET_OF_THE_SERVER',
+  })
+  expect(await set('another')).not.toHaveProperty('variable')
+  for (const name of ['of-the-server', 'another']) await ask('DELETE', `/secrets/${name}`)
 })
 
 it('let the token for reading see, and change nothing', async () => {
