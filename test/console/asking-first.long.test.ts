@@ -99,7 +99,7 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ what: 'approving removals', path: runNamed(() => held), prepare: runThatIsHeld },
-    ...{ open: 'Approve the removals', yes: 'Remove', sends: () => `POST /runs/${held}/approve` },
+    ...{ open: /^Remove \d+ rows?…$/, yes: 'Remove', sends: () => `POST /runs/${held}/approve` },
   },
   {
     ...{ what: 'a resync', path: () => '/syncs/people' },
@@ -126,7 +126,7 @@ describe('what goes only after a question', () => {
     const dialog = page.getByRole('dialog')
     await page.getByRole('button', { name: open }).first().click()
     await expectAccessible(page, `the question before ${what}`)
-    await dialog.getByRole('button', { name: 'Leave it' }).click()
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('button', { name: open }).first().click()
     await page.keyboard.press('Escape')
     await expect.poll(() => dialog.count()).toBe(0)
@@ -164,7 +164,7 @@ describe('a draft', () => {
   it('is still there for whoever does not discard it', async () => {
     const question = page.getByRole('dialog', { name: 'Discard what you have changed?' })
     await expectAccessible(page, 'the question before a draft goes')
-    await question.getByRole('button', { name: 'Leave it' }).click()
+    await question.getByRole('button', { name: 'Cancel' }).click()
     expect(await back()).toBe('77')
     await page.getByText('What you had typed here before is back.').waitFor()
   })

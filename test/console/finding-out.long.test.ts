@@ -39,7 +39,7 @@ describe('a request', () => {
     const answer = request().locator('.message').last()
     // The kept part ends in the middle of a text, and is laid out all the same.
     expect(await answer.locator('pre').textContent()).toMatch(/^\{\n {2}"said": "x+/)
-    await answer.getByRole('button', { name: 'As sent' }).click()
+    await answer.getByRole('button', { name: 'As received' }).click()
     expect(await answer.locator('pre').textContent()).toMatch(/^\{"said":"x+/)
     await told.waitFor()
     await expectAccessible(suite.page, 'an answer of which the beginning is kept')

@@ -2,6 +2,7 @@
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
+import { expectAccessibleInAllColours } from './console-page.ts'
 import { consoleSuite } from './console-suite.ts'
 
 const TOKEN = 'a-token-that-may-do-all'
@@ -16,9 +17,11 @@ const suite = consoleSuite({
       triggers: `
   added: { method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name }}}' } }`,
     }).replace('kind: sync\n', `kind: sync\ntitle: ${TITLE}\n`),
+    'crm.yaml': `kind: destination\nname: crm\nbaseUrl: \${API_URL}\nauth: { bearer: '\${secret:crm-token}' }
+---\nkind: destination\nname: mail\nbaseUrl: \${API_URL}\nauth: { bearer: '\${secret:never-set}' }\n`,
     'people.csv': 'id,name\n1,Ann\n',
   },
-  env: { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN },
+  env: { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN, SLUICE_SECRET_CRM_TOKEN: 'of-the-server' },
   prepare: async ({ page, served }) => {
     await page.goto(served.url)
     await signIn(page, TOKEN)
@@ -46,6 +49,30 @@ describe('a secret that is missing', () => {
     await dialog.waitFor({ state: 'detached' })
     await page.getByRole('link', { name: 'Audit' }).click()
     await page.getByRole('row', { name: /operator.* set the secret api-key/ }).waitFor()
+  })
+})
+
+describe('the page of secrets', () => {
+  it('lists what the environment sets, and says so before the vault takes another value', async () => {
+    const { page, served } = suite
+    await page.goto(`${served.url}/secrets`)
+    const line = page.getByRole('row').filter({ hasText: 'crm-token' })
+    await line.getByText('SLUICE_SECRET_CRM_TOKEN').waitFor()
+    await line.getByRole('link', { name: 'crm' }).waitFor()
+    await page.getByRole('row').filter({ hasText: 'api-key' }).getByText('the vault').waitFor()
+    await page.getByRole('row').filter({ hasText: 'never-set' }).getByText('not set').waitFor()
+    await expectAccessibleInAllColours(page, 'secrets of the vault and of the server')
+    const said = 'SLUICE_SECRET_CRM_TOKEN of the server goes before the vault. Change it there.'
+    await page.goto(`${served.url}/secrets?set=crm-token`)
+    const dialog = page.getByRole('dialog', { name: 'Set a secret' })
+    await dialog.getByText(said).waitFor()
+    await expect
+      .poll(() => dialog.getByLabel('Value').evaluate(field => field === field.ownerDocument.activeElement))
+      .toBe(true)
+    await dialog.getByLabel('Value').fill('a-value-that-nobody-uses')
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    await page.locator('.toast', { hasText: said }).waitFor()
   })
 })
 

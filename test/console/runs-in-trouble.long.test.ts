@@ -145,7 +145,13 @@ describe('a destination that refuses connections', () => {
     await page.goto(`${served.url}/requests?sync=closed&outcome=unsent`)
     await page.locator('.request-line').first().click()
     const request = section(page, 'The request')
-    await request.getByText('never sent').first().waitFor()
+    await request.getByText('not sent', { exact: true }).waitFor()
+    const line = page
+      .getByRole('row')
+      .filter({ has: page.locator('.request-line') })
+      .first()
+    await line.getByText('not sent', { exact: true }).waitFor()
+    expect(await line.getByText(/no answer|ago/).count()).toBe(0)
     expect(await request.getByText('As sent').count()).toBe(0)
   })
 })
@@ -204,6 +210,20 @@ describe('what stands under “Needs attention”', () => {
     await page.goto(served.url)
     await need(page, 'rejected').locator('.badge', { hasText: 'failing' }).waitFor()
     await page.locator('.headline').getByText('Failing syncs').waitFor()
+    await page.goto(`${served.url}/resources/destination/api`)
+    await page
+      .locator('.lineage-box', { hasText: 'rejected' })
+      .locator('.badge', { hasText: 'failing' })
+      .waitFor()
+    await page.goto(`${served.url}/syncs/rejected`)
+    await section(page, 'Failed rows').getByText('no e-mail').waitFor()
+    // The status stands beside the message, which does not repeat it.
+    expect(await section(page, 'Failed rows').getByText('HTTP 422').count()).toBe(0)
+    const cards = await page.locator('section.card h2').allInnerTexts()
+    expect(cards.indexOf('Failed rows')).toBeLessThan(cards.indexOf('Runs'))
+    await section(page, 'Failed rows').getByRole('button', { name: 'Retry all…' }).click()
+    await page.getByRole('dialog', { name: 'Retry all rows that wait?' }).waitFor()
+    await page.keyboard.press('Escape')
     await page.goto(`${served.url}/runs?sync=rejected`)
     await page.getByRole('row').locator('.badge', { hasText: 'failing' }).first().waitFor()
   })
@@ -228,6 +248,8 @@ describe('the phases of a run', () => {
     const { id } = await ended(await started('mistaken'))
     await page.goto(`${served.url}/runs/${id}`)
     await headOf(page).getByText('failed').waitFor()
+    // The error is told once.
+    expect(await page.getByRole('alert').getByText(/nmae/).count()).toBe(1)
     expect(await phase(page, 'Comparing rows').getAttribute('data-state')).toBe('failed')
   })
 
@@ -245,6 +267,25 @@ describe('the phases of a run', () => {
     expect(await compared.innerText()).toBe(before)
     expect(await phase(page, 'Comparing rows').getAttribute('data-state')).toBe('over')
     await expectAccessibleInAllColours(page, 'a run that waits for approval')
+    const card = section(page, 'Held for approval')
+    await card.getByText(/^The model returned 1 row; 3 rows are at the destination/).waitFor()
+    // The first thing to press opens the model, and the rows that would go come after both.
+    expect(await card.getByRole('button').or(card.getByRole('link')).first().innerText()).toBe(
+      'Look at the model',
+    )
+    await card.getByRole('button', { name: 'Remove 2 rows…' }).click()
+    await page
+      .getByRole('dialog')
+      .getByText('If more than 2 rows would go by then, the run is held again.')
+      .waitFor()
+    await page.keyboard.press('Escape')
+    await card.getByRole('link', { name: 'Look at the model' }).click()
+    await page
+      .getByRole('heading', { name: 'Model', exact: true })
+      .or(page.getByLabel('SQL'))
+      .first()
+      .waitFor()
+    expect(new URL(page.url()).searchParams.get('step')).toBe('model')
   })
 })
 

@@ -100,7 +100,7 @@ const press = (name: string | RegExp) => (page: Page) => page.getByRole('button'
 /** Screens of a server that has run something. */
 const fullScreens = (): readonly Screen[] => [
   { name: 'a held run', path: `/runs/${held}` },
-  { name: 'approving', path: `/runs/${held}`, act: press('Approve the removals') },
+  { name: 'approving', path: `/runs/${held}`, act: press(/^Remove \d+ rows?…$/) },
   { name: 'a request', path: '/requests?status=422', act: press(/422/) },
   {
     name: 'replaying',

@@ -313,7 +313,7 @@ describe('a new sync that is being written', () => {
     await address.fill('http://shop.internal')
     await page.getByRole('button', { name: 'Make it a secret' }).click()
     await offered('')
-    await dialog.getByRole('button', { name: 'Leave it' }).click()
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
     await address.fill('https://api.shop.test/v1')
     await page.getByRole('button', { name: 'Make it a secret' }).click()
     await offered('api.shop.test')

@@ -86,7 +86,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
                 <Link to="/syncs/$name" params={{ name: sync }}>
                   {sync}
                 </Link>
-                : <ServerMessage text={text} quotes /> <Time at={since} />
+                : <ServerMessage text={text} quotes /> · since <Time at={since} />
                 {run === null ? null : (
                   <>
                     {' '}

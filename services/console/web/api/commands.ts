@@ -28,9 +28,10 @@ async function secretsChanged(): Promise<void> {
   await Promise.all(['secrets', 'audit'].map(key => queryClient.invalidateQueries({ queryKey: [key] })))
 }
 
-export async function setSecret(secret: AskedOf<'setSecret'>): Promise<void> {
-  await call('setSecret', secret)
+export async function setSecret(secret: AskedOf<'setSecret'>): Promise<AnswerOf<'setSecret'>> {
+  const set = await call('setSecret', secret)
   await secretsChanged()
+  return set
 }
 
 export async function removeSecret(secret: AskedOf<'removeSecret'>): Promise<void> {

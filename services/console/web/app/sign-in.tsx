@@ -112,7 +112,7 @@ export function SignOut({ session }: { readonly session: SessionView }): ReactEl
   }
   return (
     <button type="button" className="plain wide-button" onClick={() => void leave().catch(toastError)}>
-      Sign out {session.name}
+      Sign out ({session.name})
     </button>
   )
 }

@@ -133,7 +133,7 @@ export function PreviewPane(props: PreviewProps): ReactElement {
                 </div>
               ))}
             </dl>
-            <BodyView body={request.body} />
+            <BodyView body={request.body} asItIs="As rendered" />
             {request.keys.length > 0 && error === null ? (
               <SendOne
                 sync={nameIn(draft.sync)}

@@ -14,8 +14,8 @@ interface BodyProps {
   readonly body: string | null
   /** The bytes that a truncated body had as a whole. Null if they are unknown. */
   readonly wholeBytes?: number | null | undefined
-  /** False for a body that was rendered and never sent. */
-  readonly wasSent?: boolean
+  /** The name of the text as it is, without layout: `As sent`, `As rendered` or `As received`. */
+  readonly asItIs: string
 }
 
 export function BodyView(props: BodyProps): ReactElement {
@@ -28,7 +28,7 @@ interface TextProps extends BodyProps {
   readonly body: string
 }
 
-function Body({ body, wholeBytes, wasSent = true }: TextProps): ReactElement {
+function Body({ body, wholeBytes, asItIs }: TextProps): ReactElement {
   const [raw, setRaw] = useState(false)
   const [whole, setWhole] = useState(false)
   const isCut = wholeBytes !== undefined
@@ -48,7 +48,7 @@ function Body({ body, wholeBytes, wasSent = true }: TextProps): ReactElement {
         </span>
         {laidOut === null || laidOut === body ? null : (
           <button type="button" className="small" aria-pressed={raw} onClick={() => setRaw(!raw)}>
-            {wasSent ? 'As sent' : 'As rendered'}
+            {asItIs}
           </button>
         )}
         <CopyButton text={body} />

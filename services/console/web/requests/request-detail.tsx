@@ -79,9 +79,14 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           ✕
         </button>
       </header>
+      {error === null ? null : (
+        <p className="group-error" role="note">
+          <ServerMessage text={error} quotes={status !== null} />
+        </p>
+      )}
       <Facts
         facts={[
-          ['Answer', <HttpStatus key="status" status={status} />],
+          ['Answer', wasSent(attempt) ? <HttpStatus key="status" status={status} /> : 'not sent'],
           ['Outcome', <Outcome key="outcome" outcome={outcome} />],
           [
             'Sync',
@@ -99,17 +104,12 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           ...timingOf(attempt),
         ]}
       />
-      {error === null ? null : (
-        <p className="group-error" role="note">
-          <ServerMessage text={error} quotes />
-        </p>
-      )}
       <Attempts attempt={attempt} others={others} />
       <Keys sync={sync} keys={attempt.keys} />
       <div className="side-by-side">
         <Message
-          title={wasSent(attempt) ? 'Request' : 'Request, never sent'}
-          wasSent={wasSent(attempt)}
+          title={wasSent(attempt) ? 'Request' : 'Request, not sent'}
+          asItIs={wasSent(attempt) ? 'As sent' : 'As rendered'}
           headers={attempt.requestHeaders}
           body={attempt.requestBody}
           wholeBytes={attempt.requestBodyBytes}
@@ -129,6 +129,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
         </Message>
         <Message
           title="Answer"
+          asItIs="As received"
           headers={attempt.responseHeaders}
           body={attempt.responseBody}
           wholeBytes={attempt.responseBodyBytes}
@@ -146,7 +147,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
 const wasSent = ({ attempt }: Pick<Attempt, 'attempt'>): boolean => attempt > 0
 
 function timingOf(attempt: Attempt): readonly (readonly [string, ReactNode])[] {
-  if (!wasSent(attempt)) return [['Sent', 'never sent']]
+  if (!wasSent(attempt)) return []
   const { startedAt, durationMs, timing } = attempt
   const parts = [
     ['Waited in the queue', timing.queuedMs],
@@ -212,18 +213,10 @@ function Keys({ sync, keys }: { readonly sync: string; readonly keys: readonly s
 interface MessageProps extends ComponentProps<typeof BodyView> {
   readonly title: string
   readonly headers: AttemptView['requestHeaders']
-  readonly wasSent?: boolean
   readonly children?: ReactElement
 }
 
-function Message({
-  title,
-  headers,
-  body,
-  wholeBytes,
-  wasSent: isSent = true,
-  children,
-}: MessageProps): ReactElement {
+function Message({ title, headers, body, wholeBytes, asItIs, children }: MessageProps): ReactElement {
   const names = Object.entries(headers)
   return (
     <div className="message">
@@ -243,7 +236,7 @@ function Message({
           ))}
         </dl>
       )}
-      <BodyView body={body} wholeBytes={wholeBytes} wasSent={isSent} />
+      <BodyView body={body} wholeBytes={wholeBytes} asItIs={asItIs} />
     </div>
   )
 }

@@ -41,8 +41,19 @@ export function isFiltered(filter: AttemptsFilter): boolean {
 export function RequestFilters({ filter, onChange }: FiltersProps): ReactElement {
   const { data } = useQuery(syncsQuery)
   const [isBetween, setBetween] = useState(false)
+  // A narrow screen shows the filters once somebody asks for them.
+  const [isOpen, setOpen] = useState(false)
+  const chosen = Object.values(filter).filter(value => value !== undefined).length
   return (
-    <form className="filters request-filters" role="search" onSubmit={event => event.preventDefault()}>
+    <form
+      className="filters request-filters"
+      role="search"
+      data-open={isOpen}
+      onSubmit={event => event.preventDefault()}
+    >
+      <button type="button" className="narrow-only" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        {chosen === 0 ? 'Filters' : `Filters (${chosen})`}
+      </button>
       <TypedFilter label="Key" value={filter.key} onChange={key => onChange({ key })} isSearch />
       <ChosenFilter
         label="Sync"

@@ -69,28 +69,33 @@ function Found({ filter, open }: FoundProps): ReactElement {
 /** The server sends the newest requests first, page by page, so no column sorts. */
 const COLUMNS: readonly DataColumn<AttemptView>[] = [
   { name: 'Request', looks: 'request-what', cell: attempt => <OpenButton attempt={attempt} /> },
-  { name: 'Status', cell: ({ status }) => <HttpStatus status={status} /> },
+  {
+    name: 'Status',
+    cell: ({ status, attempt }) =>
+      attempt === 0 ? <span className="quiet">not sent</span> : <HttpStatus status={status} />,
+  },
   { name: 'Outcome', looks: 'request-more', cell: ({ outcome }) => <Outcome outcome={outcome} /> },
   { name: 'Sync', looks: 'request-more', cell: ({ sync }) => sync },
   {
-    name: 'Rows',
+    name: 'Key',
     looks: 'request-more',
     cell: ({ keys }) => (keys.length === 1 ? keys[0] : `${count(keys.length)} rows`),
   },
   {
     name: 'Took',
     looks: 'request-more number',
-    cell: ({ attempt, durationMs }) => (attempt === 0 ? 'never sent' : duration(durationMs)),
+    cell: ({ attempt, durationMs }) => (attempt === 0 ? null : duration(durationMs)),
   },
   {
     name: 'Sent',
     looks: 'request-more',
-    cell: ({ startedAt, attempt }) => (
-      <>
-        <Time at={startedAt} />
-        {attempt > 1 ? <small> attempt {attempt}</small> : null}
-      </>
-    ),
+    cell: ({ startedAt, attempt }) =>
+      attempt === 0 ? null : (
+        <>
+          <Time at={startedAt} />
+          {attempt > 1 ? <small> attempt {attempt}</small> : null}
+        </>
+      ),
   },
 ]
 
@@ -99,6 +104,7 @@ function OpenButton({ attempt }: { readonly attempt: AttemptView }): ReactElemen
   const navigate = useNavigate()
   const { open } = useSearch({ from: '/requests' })
   const { method, url, status, outcome } = attempt
+  const answer = attempt.attempt === 0 ? 'not sent' : (status ?? 'no answer')
   const isOpen = idOf(attempt) === open
   return (
     <button
@@ -106,7 +112,7 @@ function OpenButton({ attempt }: { readonly attempt: AttemptView }): ReactElemen
       id={lineId(attempt)}
       className="request-line"
       aria-pressed={isOpen}
-      aria-label={`${method} ${pathOf(url)}, ${status ?? 'no answer'}, ${outcome}`}
+      aria-label={`${method} ${pathOf(url)}, ${answer}, ${outcome}`}
       onClick={() =>
         void navigate({
           to: '/requests',

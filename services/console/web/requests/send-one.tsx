@@ -43,7 +43,7 @@ export function SendOne({ sync, rowKey, trigger, documents }: SendOneProps): Rea
             Row {rowKey}: <HttpStatus status={answer.status} /> <Outcome outcome={answer.outcome} />{' '}
             {answer.error}
           </p>
-          <BodyView body={answer.responseBody} wholeBytes={answer.responseBodyBytes} />
+          <BodyView body={answer.responseBody} wholeBytes={answer.responseBodyBytes} asItIs="As received" />
         </div>
       )}
       {asks ? (

@@ -117,6 +117,10 @@ const STATES: { readonly [state in NonNullable<RowLife['state']>['is']]: string 
   'under-way': 'being sent',
 }
 
+/** A row that waits for a retry is there as it was before. */
+const stateInWords = ({ is }: NonNullable<RowLife['state']>, waits: boolean): string =>
+  is === 'present' && waits ? 'delivered, as it was before' : STATES[is]
+
 function Life({ life }: { readonly life: RowLife }): ReactElement {
   const { state, retry, muted, captured, changes, attempts, more, sync, key } = life
   if (state === null && changes.length === 0 && attempts.length === 0)
@@ -132,17 +136,10 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
       <Section title="At the destination">
         <Facts
           facts={[
-            ['State', state === null ? 'unknown' : STATES[state.is]],
-            [
-              'Certain',
-              state === null ? (
-                'no'
-              ) : state.certain ? (
-                <Badge key="c" tone="good" text="yes" />
-              ) : (
-                <Badge key="c" tone="warn" text="no" />
-              ),
-            ],
+            ['State', state === null ? 'unknown' : stateInWords(state, retry !== null)],
+            ...(state?.certain === false
+              ? ([['Certain', <Badge key="c" tone="warn" text="no" />]] as const)
+              : []),
             ...(state === null ? [] : ([['Since', <Time key="since" at={state.since} exact />]] as const)),
             [
               'Waits for a retry',
@@ -189,7 +186,7 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
         <p className="pad quiet">No change of it is held any more.</p>
       ) : (
         <ol className="groups">
-          {changes.map((change, index) => (
+          {withoutRepeats(changes).map(({ change, again }, index) => (
             <li key={index}>
               <div className="group-head">
                 <Badge
@@ -205,6 +202,12 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
                   </Link>
                 )}
                 {change.muted ? <small>discarded</small> : null}
+                {again.length === 0 ? null : (
+                  <small>
+                    tried since <Time at={again.at(-1)?.at ?? change.at} />, in{' '}
+                    {many(again.length + 1, 'run', 'runs')}
+                  </small>
+                )}
               </div>
               {change.before === null && change.after === null ? null : (
                 <LinesThatDiffer
@@ -225,6 +228,27 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
     </Section>
   )
 }
+
+type ChangeOfRow = RowLife['changes'][number]
+
+/** Puts a change that runs tried again in one place, with its earlier tries. The newest stays first. */
+function withoutRepeats(
+  changes: readonly ChangeOfRow[],
+): readonly { readonly change: ChangeOfRow; readonly again: readonly ChangeOfRow[] }[] {
+  const found: { readonly change: ChangeOfRow; readonly again: ChangeOfRow[] }[] = []
+  for (const change of changes) {
+    const last = found.at(-1)
+    if (last !== undefined && isSameChange(last.change, change)) last.again.push(change)
+    else found.push({ change, again: [] })
+  }
+  return found
+}
+
+const isSameChange = (one: ChangeOfRow, other: ChangeOfRow): boolean =>
+  [one, other].every(({ op, muted }) => op !== 'settled' && !muted) &&
+  one.op === other.op &&
+  textOf(one.before) === textOf(other.before) &&
+  textOf(one.after) === textOf(other.after)
 
 const textOf = (row: RowLife['changes'][number]['before']): string =>
   row === null

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { rows } from '../ui/format.ts'
 import { Time } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus } from '../ui/status.tsx'
 
 type FirstError = NonNullable<RunView['firstError']>
@@ -11,6 +12,13 @@ type FirstError = NonNullable<RunView['firstError']>
 /** The message, or the status where there is none. */
 export function causeText({ error, status }: Pick<FirstError, 'error' | 'status'>): string {
   return error ?? (status === null ? 'No reason is known.' : `HTTP ${status}`)
+}
+
+/** The message without the status at its start, for a place where the status stands beside it. */
+export function withoutStatus({ error, status }: Pick<FirstError, 'error' | 'status'>): string {
+  const start = `HTTP ${status}`
+  const text = causeText({ error, status })
+  return status !== null && text.startsWith(`${start}: `) ? text.slice(start.length + 2) : text
 }
 
 export function FirstCause({ run }: { readonly run: RunView }): ReactElement | null {
@@ -25,7 +33,9 @@ export function FirstCause({ run }: { readonly run: RunView }): ReactElement | n
     >
       <p>
         <strong>First cause</strong> <HttpStatus status={status} />{' '}
-        <span className="group-error">{causeText(firstError)}</span>
+        <span className="group-error">
+          <ServerMessage text={withoutStatus(firstError)} quotes={status !== null} />
+        </span>
       </p>
       <p className="quiet">
         {rows(count)}

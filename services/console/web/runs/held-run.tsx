@@ -27,10 +27,23 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
     <Section title="Held for approval">
       <div className="pad">
         <p>
-          This run would remove <strong>{count(held.removed)}</strong> of {rows(held.rows)} at the
-          destination. {run.rowsRead === run.rowsInvalid ? 'The model has no usable row. ' : ''}That is more
-          than the removal guard lets through.
+          {modelInWords(run)}; {rows(held.rows)} are at the destination. This run would remove{' '}
+          <strong>{count(held.removed)}</strong> of them, more than the removal guard lets through. If that is
+          a mistake, mend the model and run again: nothing is removed.
         </p>
+        <div className="actions">
+          <Link
+            to="/syncs/$name/edit"
+            params={{ name: run.sync }}
+            search={{ step: 'model' }}
+            className="button primary"
+          >
+            Look at the model
+          </Link>
+          <button type="button" className="danger" disabled={!may} onClick={() => setAsks(true)}>
+            Remove {rows(held.removed)}…
+          </button>
+        </div>
         <p>
           {held.samples.length < held.removed
             ? 'Some of these rows, as they are known:'
@@ -41,14 +54,6 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
             <HeldRow key={key} sync={run.sync} rowKey={key} />
           ))}
         </ul>
-        <div className="actions">
-          <button type="button" className="primary" disabled={!may} onClick={() => setAsks(true)}>
-            Approve the removals
-          </button>
-          <Link to="/syncs/$name/edit" params={{ name: run.sync }} className="button">
-            Look at the model
-          </Link>
-        </div>
       </div>
       {asks ? (
         <Confirm
@@ -58,12 +63,20 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
           onConfirm={() => ask('approve', { id: run.id })}
           onClose={() => setAsks(false)}
         >
-          <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
+          <p>
+            The run reads the model again. If more than {rows(held.removed)} would go by then, the run is held
+            again.
+          </p>
         </Confirm>
       ) : null}
     </Section>
   )
 }
+
+const modelInWords = ({ rowsRead, rowsInvalid }: RunView): string =>
+  rowsRead > 0 && rowsRead === rowsInvalid
+    ? `The model returned ${rows(rowsRead)}, none of them usable`
+    : `The model returned ${rows(rowsRead)}`
 
 type Held = NonNullable<RunView['held']>
 

@@ -13,6 +13,7 @@ import { count, rows } from '../ui/format.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
+import { withoutStatus } from './first-cause.tsx'
 import { useGoToRun } from './go-to-run.ts'
 import { totalsOf } from './totals.ts'
 
@@ -224,7 +225,7 @@ function Group({ group, sync, run, isWhole, retried = 0, onDecide }: GroupProps)
         {retried === 0 ? null : <span className="quiet">{retriedInWords(retried, group.count)}</span>}
       </div>
       <p className="group-error">
-        <ServerMessage text={group.error} quotes />
+        <ServerMessage text={withoutStatus(group)} quotes={group.status !== null} />
       </p>
       <p className="quiet">
         for example{' '}

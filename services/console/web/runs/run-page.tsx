@@ -23,7 +23,7 @@ import { RunNow } from './run-now.tsx'
 import { RunState } from './run-state.tsx'
 import { RunTimeline } from './run-timeline.tsx'
 import { Throughput } from './throughput.tsx'
-import { totalsOf, triggersOf } from './totals.ts'
+import { totalsOf, triggersWithRows } from './totals.ts'
 
 export function RunPage(): ReactElement {
   const { id } = useParams({ from: '/runs/$id' })
@@ -53,7 +53,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
         <>
           <RunState run={run} />{' '}
           <Link to="/syncs/$name" params={{ name: run.sync }}>
-            {run.sync}
+            The sync
           </Link>{' '}
           · <code>{run.id}</code> · {causeOf(run)}
           {events === 'lost' ? ' · the connection is lost, this page tries again' : ''}
@@ -67,13 +67,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
           <p>
             <ServerMessage text={run.error} />
           </p>
-          {run.errorDetails === undefined || run.errorDetails.length === 0 ? null : (
-            <ul>
-              {run.errorDetails.map((detail, index) => (
-                <li key={index}>{[placeOf(detail), detail.message].filter(Boolean).join(': ')}</li>
-              ))}
-            </ul>
-          )}
+          <ErrorDetails run={run} />
         </div>
       )}
       <RunNow run={run} />
@@ -87,13 +81,36 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
   )
 }
 
+/** The places of the error. A message that the error itself has is not shown again. */
+function ErrorDetails({ run: { error, errorDetails = [] } }: { readonly run: RunView }): ReactElement | null {
+  const details = errorDetails
+    .map(detail => [placeOf(detail), isIn(error, detail.message) ? '' : detail.message])
+    .map(parts => parts.filter(part => part !== '').join(': '))
+    .filter(text => text !== '')
+  if (details.length === 0) return null
+  return (
+    <ul>
+      {details.map((text, index) => (
+        <li key={index}>{text}</li>
+      ))}
+    </ul>
+  )
+}
+
+const isIn = (error: string | null, message: string): boolean => error?.includes(message) === true
+
+/** A run that started this long after its time shows both times. */
+const LATE_MS = 5_000
+
 /** The cause of the run, and the person who asked for it. */
-function causeOf({ cause, by, dueAt }: RunView): ReactElement {
+function causeOf({ cause, by, dueAt, startedAt }: RunView): ReactElement {
+  const isPrompt =
+    dueAt === undefined || (startedAt !== null && Date.parse(startedAt) - Date.parse(dueAt) <= LATE_MS)
   return (
     <>
       {cause}
       {by === undefined ? '' : `, by ${by}`}
-      {dueAt === undefined ? null : (
+      {isPrompt ? null : (
         <>
           , due <Time at={dueAt} exact />
         </>
@@ -122,6 +139,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
         <Confirm
           title="Cancel this run?"
           action="Cancel the run"
+          leave="Let it go on"
           dangerous
           onConfirm={() => ask('cancel', { id: run.id })}
           onClose={() => setAsks(false)}
@@ -159,7 +177,7 @@ function Progress({ run, events }: { readonly run: RunView; readonly events: Eve
       <ListTable
         label="By trigger"
         className="triggers"
-        items={triggersOf(run)}
+        items={triggersWithRows(run)}
         columns={['Trigger', 'How far', ...TRIGGER_COUNTS, ['Requests', 'number']]}
       >
         {([trigger, counts]) => (

@@ -5,7 +5,6 @@ import { hasEnded } from '../api/follow-run.ts'
 import { Chart } from '../ui/chart.tsx'
 import { count } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
-import { speedInWords } from './now-in-words.ts'
 
 type Speed = NonNullable<RunView['throughput']>
 
@@ -27,7 +26,7 @@ export function Throughput({ run }: { readonly run: RunView }): ReactElement | n
   if (hasEnded(run) || throughput === undefined || points.length < 2) return null
   const { deliveredPerSecond: now, failedPerSecond: fail } = throughput
   return (
-    <Section title="Throughput" aside={<strong>{speedInWords(run)}</strong>}>
+    <Section title="Throughput">
       <Chart
         label={`${perSecond(now)} rows a second now, ${perSecond(fail)} fail, over the last 10 seconds`}
         times={times}

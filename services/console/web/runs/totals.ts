@@ -26,6 +26,13 @@ export function totalsOf({ triggers }: Pick<RunView, 'triggers'>): Totals {
 
 type Counts = NonNullable<RunView['triggers']['added']>
 
+/** The triggers that have rows in the run; all of its triggers while none has. */
+export function triggersWithRows(run: Pick<RunView, 'triggers'>): ReturnType<typeof triggersOf> {
+  const all = triggersOf(run)
+  const some = all.filter(([, { detected }]) => detected > 0)
+  return some.length === 0 ? all : some
+}
+
 /** The triggers that a run has, in the order in which it sends them. */
 export function triggersOf({ triggers }: Pick<RunView, 'triggers'>): readonly (readonly [string, Counts])[] {
   const { removed, changed, added } = triggers

@@ -19,6 +19,10 @@ interface EditSecretProps {
   readonly onSet?: (name: string) => void
 }
 
+/** Runs look a secret up in the environment first. */
+const goesBefore = (variable: string): string =>
+  `${variable} of the server goes before the vault. Change it there.`
+
 export function EditSecret(props: EditSecretProps): ReactElement {
   const { onClose, onSet, hosts = '' } = props
   const [name, setName] = useState(props.name)
@@ -28,10 +32,12 @@ export function EditSecret(props: EditSecretProps): ReactElement {
   const isNew = data?.secrets.every(secret => secret.name !== name) ?? false
   const grants = typed ?? (isNew ? hosts : '')
   const save = async (): Promise<void> => {
-    await setSecret({ name, value, for: grants.trim() === '' ? undefined : grants.trim() })
-    toast('done', `The secret ${name} is set.`)
+    const set = await setSecret({ name, value, for: grants.trim() === '' ? undefined : grants.trim() })
+    if (set.variable === undefined) toast('done', `The secret ${name} is set.`)
+    else toast('failed', `The vault has ${name}, but nothing uses it. ${goesBefore(set.variable)}`)
     onSet?.(name)
   }
+  const variable = data?.named?.find(secret => secret.name === name)?.variable ?? null
   return (
     <Confirm title="Set a secret" action="Keep it in the vault" onConfirm={save} onClose={onClose}>
       <label className="field">
@@ -44,12 +50,18 @@ export function EditSecret(props: EditSecretProps): ReactElement {
           onChange={({ target }) => setName(target.value)}
         />
       </label>
+      {variable === null ? null : (
+        <p className="cut" role="note">
+          {goesBefore(variable)}
+        </p>
+      )}
       <label className="field">
         <span>Value</span>
         <input
           type="password"
           autoComplete="new-password"
           required
+          data-first={props.name === '' ? undefined : true}
           value={value}
           onChange={({ target }) => setValue(target.value)}
         />

@@ -1,7 +1,7 @@
-/** The secrets of the vault, and the hosts that they may go to. No page ever shows a value. */
+/** All secrets: those of the vault, and those that resources name. No page ever shows a value. */
 import type { SecretsView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
@@ -10,7 +10,9 @@ import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
 import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { Badge } from '../ui/status.tsx'
 import { EditSecret } from './edit-secret.tsx'
+import { shownSecrets, type ShownSecret } from './shown-secrets.ts'
 
 type SecretView = SecretsView['secrets'][number]
 
@@ -27,6 +29,7 @@ export function SecretsPage(): ReactElement {
     void navigate({ to: '/secrets', search: {}, replace: true })
   }
   const [removes, setRemoves] = useState<SecretView | null>(null)
+  const shown = data === undefined ? [] : shownSecrets(data)
   return (
     <Page
       title="Secrets"
@@ -37,24 +40,17 @@ export function SecretsPage(): ReactElement {
         </RoleButton>
       }
     >
-      <Section title="In the vault">
+      <Section title="All secrets">
         {isPending ? (
           <Loading />
         ) : data === undefined ? (
           <Trouble error={error} />
-        ) : data.secrets.length === 0 ? (
+        ) : shown.length === 0 ? (
           <Empty title="The vault is empty.">
-            <p>
-              Keep API keys and passwords here instead of in files. Secrets of the environment are not listed.
-            </p>
+            <p>No resource names a secret. Keep API keys and passwords here instead of in files.</p>
           </Empty>
         ) : (
-          <SecretTable
-            secrets={data.secrets}
-
-            onEdit={name => setEdits({ name })}
-            onRemove={setRemoves}
-          />
+          <SecretTable secrets={shown} onEdit={name => setEdits({ name })} onRemove={setRemoves} />
         )}
       </Section>
       {edits === null ? null : <EditSecret {...edits} onClose={closeEdits} />}
@@ -74,7 +70,7 @@ export function SecretsPage(): ReactElement {
 }
 
 interface TableProps {
-  readonly secrets: readonly SecretView[]
+  readonly secrets: readonly ShownSecret[]
   readonly onEdit: (name: string) => void
   readonly onRemove: (secret: SecretView) => void
 }
@@ -82,9 +78,9 @@ interface TableProps {
 function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
   return (
     <ListTable
-      label="In the vault"
+      label="All secrets"
       items={secrets}
-      columns={['Name', 'May go to', 'Since', ['Actions', 'hidden']]}
+      columns={['Name', 'Comes from', 'Used by', 'May go to', 'Since', ['Actions', 'hidden']]}
     >
       {secret => (
         <tr key={`${secret.kind} ${secret.name}`}>
@@ -92,27 +88,86 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
             <code>{secret.name}</code>
             {secret.kind === 'login' ? <small> login of a destination</small> : null}
           </td>
-          <td>{secret.for ?? <span className="quiet">not said</span>}</td>
           <td>
-            <Time at={secret.since} />
+            <Origin secret={secret} />
           </td>
+          <td>
+            <Users of={secret.usedBy} />
+          </td>
+          <td>
+            {secret.kept === null ? null : (secret.kept.for ?? <span className="quiet">not said</span>)}
+          </td>
+          <td>{secret.kept === null ? null : <Time at={secret.kept.since} />}</td>
           <td className="row-actions">
-            {secret.kind === 'secret' ? (
-              <RoleButton role="secrets" className="small" onClick={() => onEdit(secret.name)}>
-                Set again
-              </RoleButton>
-            ) : null}{' '}
-            <RoleButton
-              role="secrets"
-              className="small"
-              aria-label={`Remove ${secret.name}`}
-              onClick={() => onRemove(secret)}
-            >
-              Remove
-            </RoleButton>
+            <SecretActions secret={secret} onEdit={onEdit} onRemove={onRemove} />
           </td>
         </tr>
       )}
     </ListTable>
+  )
+}
+
+function SecretActions({
+  secret,
+  onEdit,
+  onRemove,
+}: Pick<TableProps, 'onEdit' | 'onRemove'> & { readonly secret: ShownSecret }): ReactElement {
+  const { kept } = secret
+  const isOfEnvironment = secret.from === 'environment'
+  return (
+    <>
+      {secret.kind === 'secret' && !isOfEnvironment ? (
+        <RoleButton
+          role="secrets"
+          className="small"
+          aria-label={`${kept === null ? 'Set' : 'Set again'} ${secret.name}`}
+          onClick={() => onEdit(secret.name)}
+        >
+          {kept === null ? 'Set it' : 'Set again'}
+        </RoleButton>
+      ) : null}{' '}
+      {kept === null ? null : (
+        <RoleButton
+          role="secrets"
+          className="small"
+          aria-label={`Remove ${secret.name}`}
+          onClick={() => onRemove(kept)}
+        >
+          Remove
+        </RoleButton>
+      )}
+    </>
+  )
+}
+
+function Origin({ secret: { from, variable, kept } }: { readonly secret: ShownSecret }): ReactElement {
+  if (from === 'environment')
+    return (
+      <>
+        the server: <code>{variable}</code>
+        {kept === null ? '' : ', which goes before the vault'}
+      </>
+    )
+  if (from === 'missing') return <Badge tone="bad" sign="✕" text="not set" />
+  return <>{from === 'vault' ? 'the vault' : 'not the vault; perhaps the environment of the services'}</>
+}
+
+function Users({ of }: { readonly of: ShownSecret['usedBy'] }): ReactElement {
+  if (of.length === 0) return <span className="quiet">no resource</span>
+  return (
+    <>
+      {of.map(({ kind, name }, index) => (
+        <span key={`${kind} ${name}`}>
+          {index === 0 ? '' : ', '}
+          {kind === 'alert' ? (
+            <Link to="/alerts">{name}</Link>
+          ) : (
+            <Link to="/resources/$kind/$name" params={{ kind, name }}>
+              {name}
+            </Link>
+          )}
+        </span>
+      ))}
+    </>
   )
 }

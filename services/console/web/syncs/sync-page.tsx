@@ -43,6 +43,9 @@ export function SyncPage(): ReactElement {
         <Trouble error={new ApiError(404, `There is no sync \`${name}\`.`)} />
       </Page>
     )
+  const failedRows = <FailedRows sync={name} title="Failed rows" />
+  // Rows that were not delivered come first, with their cause. If there are none, the runs do.
+  const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
   return (
     <Page
       title={sync.title ?? name}
@@ -82,11 +85,12 @@ export function SyncPage(): ReactElement {
           ))}
         </div>
       )}
+      {lacksRows ? failedRows : null}
       <Lineage of={{ kind: 'sync', name }} />
       <Section title="Runs" aside={<NextRun at={sync.nextRunAt} paused={sync.paused} />}>
         <RunsTable filter={{ sync: name }} ofOneSync />
       </Section>
-      <FailedRows sync={name} title="Failed rows" />
+      {lacksRows ? null : failedRows}
       <Definition name={name} />
       <FindRow name={name} />
       <Grave name={name} />

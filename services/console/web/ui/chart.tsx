@@ -33,6 +33,8 @@ const TIMES_HEIGHT = 28
 const RIGHT_EDGE = 28
 /** The least distance of two times on the axis, in pixels. */
 const TIME_SPACE = 90
+/** The steps between two times of the axis, in seconds. Its times have no fractions of seconds. */
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400]
 const FILL_SHARE = 0.14
 const BAR_SHARE = 0.85
 const MAX_BAR_WIDTH = 40
@@ -146,7 +148,7 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
     },
     axes: [
       {
-        ...{ ...axis, grid: { show: false }, space: TIME_SPACE, size: TIMES_HEIGHT },
+        ...{ ...axis, grid: { show: false }, space: TIME_SPACE, size: TIMES_HEIGHT, incrs: STEPS_S },
         values: (_plot, splits) => splits.map(seconds => clockOf(seconds * 1_000)),
       },
       {

@@ -43,6 +43,8 @@ interface ConfirmProps {
   /** The text of the button, such as `Reset this sync`. */
   readonly action: string
   readonly dangerous?: boolean
+  /** The text of the button that does nothing. Default: `Cancel`. */
+  readonly leave?: string
   /** A text that the user has to type before an action that cannot be undone. */
   readonly typed?: string
   /** False while the data of the question is loading. Default: true. */
@@ -55,6 +57,7 @@ interface ConfirmProps {
 /** A question before an action. */
 export function Confirm(props: ConfirmProps): ReactElement {
   const { title, children, action, dangerous = false, typed, isReady = true, onConfirm, onClose } = props
+  const { leave = 'Cancel' } = props
   const [busy, setBusy] = useState(false)
   const [text, setText] = useState('')
   const [error, setError] = useState<string | null>(null)
@@ -93,7 +96,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
           </p>
         )}
         <footer className="dialog-actions">
-          <Button onClick={onClose}>Leave it</Button>
+          <Button onClick={onClose}>{leave}</Button>
           <Button
             type="submit"
             variant={dangerous ? 'outline' : 'filled'}

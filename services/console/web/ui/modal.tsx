@@ -37,9 +37,11 @@ export function Modal({ title, onClose, children, wide }: ModalProps): ReactElem
   )
 }
 
-/** Focuses a field, else the button that cancels. The library would choose the button that closes. */
+/** Focuses the field that is marked as the first one, else a field, else the button that cancels. The library would choose the button that closes. */
 function focusFirst(body: HTMLElement | null): void {
-  const field = body?.querySelector<HTMLElement>('input:not([type=file], :disabled), textarea, select')
+  const field =
+    body?.querySelector<HTMLElement>('[data-first]') ??
+    body?.querySelector<HTMLElement>('input:not([type=file], :disabled), textarea, select')
   const first = field ?? body?.querySelector<HTMLElement>('.dialog-actions button')
   first?.setAttribute('data-autofocus', '')
   first?.focus()

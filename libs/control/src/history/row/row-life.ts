@@ -1,4 +1,5 @@
 /** The life of one row: all that happened to it, as far as the topics and the index hold it. */
+import { isDeepStrictEqual } from 'node:util'
 import type { AttemptView } from '@sluice/contracts/api'
 import type { RowLife } from '@sluice/contracts/views/history-views'
 import type { RetryEntry, Change } from '@sluice/contracts/records'
@@ -34,7 +35,7 @@ export function rowLife(row: RowRecords): RowLife | null {
   if (changes.length === 0 && attempts.length === 0 && !records.isForgotten) return null
   const runIds = new Map([...runs.events.values()].map(({ run, runId }) => [run, runId]))
   const [last] = changes
-  const state = last === undefined ? null : stateAfter(last, runs)
+  const state = last === undefined ? null : withItsTime(stateAfter(last, runs), changes)
   const captured = records.captured.at(-1)?.value.values ?? last?.value.captured ?? null
   const open = [...records.retry.values()].at(-1)?.value ?? null
   return {
@@ -79,6 +80,17 @@ function stateAfter({ value, entry, at, partition }: ChangeWithEntry, runs: Sync
   if (replayed !== null) return stateOf(beforeState, before)
   const { state, row } = transition(beforeState, op, entry?.outcome ?? 'delivered')
   return stateOf(state, row === 'after' ? after : row === 'before' ? before : null)
+}
+
+/** A change that was not delivered leads to no other state, so the time is that of an earlier change. */
+function withItsTime(state: RowLife['state'], changes: readonly ChangeWithEntry[]): RowLife['state'] {
+  if (state === null || state.is === 'under-way') return state
+  const led = changes.find(
+    ({ value: { beforeState, before } }) =>
+      beforeState !== state.is || !isDeepStrictEqual(shownRow(before), state.row),
+  )
+  const { at } = led ?? changes.at(-1) ?? {}
+  return at === undefined ? state : { ...state, since: new Date(at).toISOString() }
 }
 
 function changeView(
