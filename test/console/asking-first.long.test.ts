@@ -40,7 +40,9 @@ const runNamed = (id: () => string) => (): string => `/runs/${id()}`
 interface Case {
   readonly what: string
   readonly path: () => string
-  readonly open: string
+  readonly open: string | RegExp
+  /** The button that leaves it; default: `Cancel`. */
+  readonly leave?: string
   readonly yes: string
   readonly typed?: string
   readonly sends: () => string
@@ -94,7 +96,12 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ what: 'cancelling a run', path: runNamed(() => running), prepare: runThatHangs },
-    ...{ open: 'Cancel this run', yes: 'Cancel the run', sends: () => `POST /runs/${running}/cancel` },
+    ...{
+      open: 'Cancel this run',
+      leave: 'Let it go on',
+      yes: 'Cancel the run',
+      sends: () => `POST /runs/${running}/cancel`,
+    },
     after: () => hanging.resolve({}),
   },
   {
@@ -120,29 +127,32 @@ const CASES: readonly Case[] = [
 ]
 
 describe('what goes only after a question', () => {
-  it.each(CASES)('$what', async ({ what, path, open, yes, typed, sends, prepare, after }) => {
-    await prepare?.()
-    await page.goto(`${suite.served.url}${path()}`)
-    const dialog = page.getByRole('dialog')
-    await page.getByRole('button', { name: open }).first().click()
-    await expectAccessible(page, `the question before ${what}`)
-    await dialog.getByRole('button', { name: 'Cancel' }).click()
-    await page.getByRole('button', { name: open }).first().click()
-    await page.keyboard.press('Escape')
-    await expect.poll(() => dialog.count()).toBe(0)
-    expect(asked).toEqual([])
-    await page.getByRole('button', { name: open }).first().click()
-    const confirm = dialog.getByRole('button', { name: yes })
-    if (typed !== undefined) {
-      expect(await confirm.isDisabled()).toBe(true)
-      await dialog.getByRole('textbox').fill(typed)
-    }
-    await confirm.click()
-    await expect.poll(() => asked, SOON).toEqual([sends()])
-    // It stays, and says why, if the server refuses.
-    await expect.poll(() => dialog.allTextContents(), SOON).toEqual([])
-    after?.()
-  })
+  it.each(CASES)(
+    '$what',
+    async ({ what, path, open, leave = 'Cancel', yes, typed, sends, prepare, after }) => {
+      await prepare?.()
+      await page.goto(`${suite.served.url}${path()}`)
+      const dialog = page.getByRole('dialog')
+      await page.getByRole('button', { name: open }).first().click()
+      await expectAccessible(page, `the question before ${what}`)
+      await dialog.getByRole('button', { name: leave }).click()
+      await page.getByRole('button', { name: open }).first().click()
+      await page.keyboard.press('Escape')
+      await expect.poll(() => dialog.count()).toBe(0)
+      expect(asked).toEqual([])
+      await page.getByRole('button', { name: open }).first().click()
+      const confirm = dialog.getByRole('button', { name: yes })
+      if (typed !== undefined) {
+        expect(await confirm.isDisabled()).toBe(true)
+        await dialog.getByRole('textbox').fill(typed)
+      }
+      await confirm.click()
+      await expect.poll(() => asked, SOON).toEqual([sends()])
+      // It stays, and says why, if the server refuses.
+      await expect.poll(() => dialog.allTextContents(), SOON).toEqual([])
+      after?.()
+    },
+  )
 })
 
 describe('a draft', () => {

@@ -165,7 +165,7 @@ describe('a run', () => {
   it('leads to its sync', async () => {
     const { page, served } = suite
     await page.goto(`${served.url}/runs/${run}`)
-    await page.locator('main').getByRole('link', { name: 'people', exact: true }).click()
+    await page.locator('main').getByRole('link', { name: 'The sync', exact: true }).click()
     await page.waitForURL('**/syncs/people')
     await page.getByRole('heading', { name: 'What happened to a row?' }).waitFor()
   })

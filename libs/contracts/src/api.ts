@@ -426,7 +426,7 @@ const namedSecretView = z.object({
 })
 export const secretsView = z.object({
   secrets: z.array(secretView),
-  /** The secrets that resources name, by name. Absent from a server of an earlier version, or if the project is wrong. */
+  /** The secrets that resources name. Absent from a server of an earlier version, or if the project is wrong. */
   named: z.array(namedSecretView).optional(),
 })
 /**

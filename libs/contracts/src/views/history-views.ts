@@ -22,7 +22,7 @@ export const rowLifeView = z.object({
       is: z.enum([...keyState.symbols, 'under-way']),
       certain: z.boolean(),
       row: shownRow,
-      /** The time at which the change was published that led to this state. A change that failed leads to none. */
+      /** The time of the change that led to this state. A change that failed leads to none. */
       since: timestamp,
     })
     .nullable(),

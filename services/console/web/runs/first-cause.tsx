@@ -16,7 +16,7 @@ export function causeText({ error, status }: Pick<FirstError, 'error' | 'status'
 
 /** The message without the status at its start, for a place where the status stands beside it. */
 export function withoutStatus({ error, status }: Pick<FirstError, 'error' | 'status'>): string {
-  const start = `HTTP ${status}`
+  const start = `HTTP ${status ?? ''}`
   const text = causeText({ error, status })
   return status !== null && text.startsWith(`${start}: `) ? text.slice(start.length + 2) : text
 }

@@ -123,7 +123,7 @@ function SecretActions({
           aria-label={`${kept === null ? 'Set' : 'Set again'} ${secret.name}`}
           onClick={() => onEdit(secret.name)}
         >
-          {kept === null ? 'Set it' : 'Set again'}
+          {kept === null ? 'Set' : 'Set again'}
         </RoleButton>
       ) : null}{' '}
       {kept === null ? null : (

@@ -37,7 +37,10 @@ export function Modal({ title, onClose, children, wide }: ModalProps): ReactElem
   )
 }
 
-/** Focuses the field that is marked as the first one, else a field, else the button that cancels. The library would choose the button that closes. */
+/**
+ * Focuses the field that is marked as the first one, else a field, else the button that cancels. The library
+ * would choose the button that closes.
+ */
 function focusFirst(body: HTMLElement | null): void {
   const field =
     body?.querySelector<HTMLElement>('[data-first]') ??
