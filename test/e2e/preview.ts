@@ -168,7 +168,7 @@ export function previewSuite(profile: Profile): void {
       expect(first.requests[0]?.headers).toEqual({
         authorization: '***',
         'content-type': 'application/json',
-        'user-agent': 'sluice/0.1.0',
+        'user-agent': 'sluice/0.2.0',
         'x-plain': '4',
       })
       expect(first.requests[0]?.body).toContain('"amount":0.50000000000000000000')

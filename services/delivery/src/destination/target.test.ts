@@ -6,7 +6,7 @@ import { redactText } from '@sluice/secrets/redact'
 import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
 
-const AGENT = { 'user-agent': 'sluice/0.1.0' }
+const AGENT = { 'user-agent': 'sluice/0.2.0' }
 const SECRETS: { readonly [name: string]: string } = { token: 'tok en', key: 'k&y' }
 
 function lookUp(name: string): string {
