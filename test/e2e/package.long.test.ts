@@ -9,7 +9,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -27,11 +27,20 @@ const MEANT = [
   /^dist\/pages\/(index\.html|assets\/[\w.-]+\.(js|css|woff2|svg)|[\w-]+\.(js|svg))$/,
 ]
 const MAX_OWN_BYTES = 15_000_000
+/** With the packages that it needs. */
+const MAX_INSTALLED_BYTES = 110_000_000
+const MAX_FIRST_ROW_MS = 60_000
+const MAX_VERSION_MS = 150
+/** The promises in seconds hold for an idle machine: other work stretches them. */
+const slowdown = (): number => Math.max(1, (loadavg()[0] ?? 0) / availableParallelism())
+/** npm runs these scripts of a package when it is installed. */
+const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall']
 const manifestOf = z.object({ version: z.string(), dependencies: z.record(z.string(), z.string()) })
 
 let root = ''
 let folder = ''
 let tarball = ''
+let installingMs = 0
 let installed: Ended = { code: null, out: '', err: '' }
 let api: Awaited<ReturnType<typeof receivingApi>>
 beforeAll(async () => {
@@ -42,7 +51,9 @@ beforeAll(async () => {
   expect(built).toMatchObject({ code: 0 })
   const [name = ''] = (await readdir(root)).filter(file => file.endsWith('.tgz'))
   tarball = join(root, name)
+  const installingAt = performance.now()
   installed = await ended('npm', ['install', tarball, '--prefer-offline'])
+  installingMs = performance.now() - installingAt
 })
 afterAll(async () => {
   await api[Symbol.asyncDispose]()
@@ -80,9 +91,11 @@ const sluice = (...args: readonly string[]): Promise<Ended> =>
 /** An API that takes every request, and keeps the bodies. */
 async function receivingApi() {
   const bodies: string[] = []
+  let firstAt: number | null = null
   const server = createServer((request, response) => {
     void text(request).then(body => {
       bodies.push(body)
+      firstAt ??= performance.now()
       response.end('{}')
     })
   })
@@ -91,6 +104,10 @@ async function receivingApi() {
   const { port } = server.address() as AddressInfo
   return {
     ...{ url: `http://127.0.0.1:${port}`, bodies },
+    /** When the first request had come whole, by `performance.now`. */
+    get firstAt() {
+      return firstAt
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()
@@ -132,6 +149,24 @@ describe('the package', () => {
     for (const version of Object.values(dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+/)
   })
 
+  it('comes with packages that run nothing when they are installed, and take little room', async () => {
+    const packages = join(folder, 'node_modules')
+    const files = await readdir(packages, { recursive: true, withFileTypes: true })
+    const paths = files.filter(file => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+    const sizes = await Promise.all(paths.map(async path => (await stat(path)).size))
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    process.stderr.write(`installed: ${(bytes / 1e6).toFixed(1)} MB\n`)
+    expect(bytes).toBeLessThan(MAX_INSTALLED_BYTES)
+    const manifests = paths.filter(path => /node_modules\/(@[^/]+\/)?[^/]+\/package\.json$/.test(path))
+    expect(manifests.length).toBeGreaterThan(4)
+    const scripts = z.object({ scripts: z.record(z.string(), z.string()).default({}) })
+    for (const path of manifests) {
+      const { scripts: found } = scripts.parse(JSON.parse(await readFile(path, 'utf8')))
+      const run = INSTALL_SCRIPTS.filter(name => found[name] !== undefined)
+      expect([path, run]).toEqual([path, []])
+    }
+  })
+
   it('says which Node it needs', async context => {
     const node = olderNode()
     const version = node === null ? null : await ended(node, ['-p', 'process.versions.node'])
@@ -143,16 +178,31 @@ describe('the package', () => {
     )
   })
 
-  it('delivers the rows of a new project', async () => {
+  it('delivers the first row of a new project within a minute of its installation', async () => {
     const { version } = manifestOf.parse(
       JSON.parse(await readFile(join(root, 'sluice/package.json'), 'utf8')),
     )
     expect((await sluice('version')).out).toContain(`sluice ${version} (Node 24.`)
+    const beginningAt = performance.now()
     expect(await ended('npx', ['sluice', 'init', 'demo'])).toMatchObject({ code: 0, err: '' })
     const { out } = await sluice('--dir', 'demo', 'run', 'customers', '--json')
     expect(JSON.parse(out)).toMatchObject({ status: 'success', triggers: { added: { delivered: 4 } } })
     expect(api.bodies).toHaveLength(1)
+    const tookMs = installingMs + (api.firstAt ?? Infinity) - beginningAt
+    process.stderr.write(`npm install to the first row: ${Math.round(tookMs)} ms\n`)
+    expect(tookMs).toBeLessThan(MAX_FIRST_ROW_MS * slowdown())
     expect((await sluice('--dir', 'demo', 'doctor')).out).toContain('Nothing stands in the way.')
+  })
+
+  it('says its version at once', async () => {
+    const took: number[] = []
+    for (let call = 0; call < 10; call += 1) {
+      const startedAt = performance.now()
+      expect((await sluice('version')).code).toBe(0)
+      took.push(performance.now() - startedAt)
+    }
+    process.stderr.write(`sluice version: ${took.map(Math.round).join(', ')} ms\n`)
+    expect(Math.min(...took)).toBeLessThan(MAX_VERSION_MS * slowdown())
   })
 
   it('starts a service, which says what it needs', async () => {
