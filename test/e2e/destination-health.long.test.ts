@@ -151,7 +151,7 @@ function healthSuite(profile: Profile): void {
 
         await run({ fault: 'reset-after-reading' })
         expect((await until('breaker-open')).reason).toMatch(
-          /^The breaker is open since .*Z, after \d+ failures/,
+          /^`.+` breaks .* \d+ requests in a row failed, and Sluice stopped sending at .*Z[.]$/,
         )
         await run({ status: 200 })
         await until('healthy')

@@ -84,6 +84,32 @@ export function kindOfFailure(status: number | null, error: string | null): stri
   return /certificate|\bTLS\b|\bSSL\b/i.test(error ?? '') ? 'TLS' : 'no answer'
 }
 
+/**
+ * Says in words what a destination does that fails so, as in `refuses connections (ECONNREFUSED 10.0.0.1:443)`.
+ * It quotes no answer.
+ */
+export function failureInWords(status: number | null, error: string | null): string {
+  if (status !== null) return `answers HTTP ${status}`
+  const kind = kindOfFailure(status, error)
+  const [place] = new RegExp(`\\b${kind} [\\w.:[\\]-]+`).exec(error ?? '') ?? [kind]
+  switch (kind) {
+    case 'time-out':
+      return 'does not answer in time'
+    case 'TLS':
+      return 'cannot be reached over TLS'
+    case 'no answer':
+      return 'breaks the connection without an answer'
+    case 'ECONNREFUSED':
+      return `refuses connections (${place})`
+    case 'ENOTFOUND':
+      return `has no address (${place})`
+    case 'ECONNRESET':
+      return `breaks connections (${place})`
+    default:
+      return `cannot be reached (${place})`
+  }
+}
+
 /** `now` is in ms since 1970. */
 export function destinationHealthOf(facts: DestinationFacts, now: number): DestinationHealth {
   const lastAttemptAt = isoTime(facts.lastAttemptAt)
@@ -109,7 +135,7 @@ function verdict(facts: DestinationFacts, now: number): Verdict {
   if (means !== undefined) return { state: 'unusable', ...unusableBy(means.detail) }
   const throttled = waitFor('throttled')
   if (throttled !== undefined)
-    return { state: 'paused', reason: 'The API asked for a pause.', until: throttled.until }
+    return { state: 'paused', reason: sentence(throttled.detail), until: throttled.until }
   if (stopped?.by === 'unusable') return { state: 'unusable', ...unusableBy(stopped.detail) }
   if (stopped?.by === 'breaker' && now - stopped.at < BREAKER_MS)
     return { state: 'breaker-open', reason: sentence(stopped.detail) }

@@ -153,7 +153,7 @@ describe('a request that waits for a retry', () => {
     expect(await lives.entries()).toMatchObject([{ outcome: 'rejected', attempts: 1 }])
   })
 
-  it('ends with its run, and says of a row that was throttled that the API had asked for a pause', async () => {
+  it('ends with its run, and says of a row that was throttled for how long the API had asked to wait', async () => {
     await lives.begin(['a'], { sync: { maxDuration: '1s' } })
     lives.api.script = always({ status: 429, retryAfter: 60 })
     await lives.finish()
@@ -161,7 +161,7 @@ describe('a request that waits for a retry', () => {
       {
         outcome: 'unsent',
         error:
-          'the run lasted for longer than its maxDuration: the API asked for a pause, and took no request since',
+          'the run lasted for longer than its maxDuration: `d` answers HTTP 429, and asked for a pause of 60 s',
       },
     ])
   })

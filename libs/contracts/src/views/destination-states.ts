@@ -16,7 +16,7 @@ export const DESTINATION_STATES = {
   'breaker-open': {
     text: 'breaker open',
     tone: 'bad',
-    meaning: 'It failed so often in a row that only probes are sent.',
+    meaning: 'It failed so often in a row that Sluice stopped sending, and tries again after each pause.',
   },
   unusable: {
     text: 'cannot be used',

@@ -160,6 +160,7 @@ export async function openRun(
         target,
         owner,
         shared,
+        answers: deps.throttles.answers,
         onError: deps.onError,
         mayAct,
         onUnreachable,

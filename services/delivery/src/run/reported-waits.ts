@@ -9,8 +9,6 @@ import type { DestinationGate } from '../send/destination-gate.ts'
 import type { ThrottleWindow } from '../send/throttles.ts'
 import type { WaitingRequests } from '../send/waiting-requests.ts'
 
-const THROTTLED = 'the API asked for a pause, and took no request since'
-
 /** Returns the wait of the requests of a run; null while requests are sent, or there are none. */
 export function queueWait({
   queued,
@@ -32,7 +30,7 @@ export function queueWait({
   const wait = queued === 0 ? null : gate.waitsFor(underWay)
   // Between two pauses a single request is on its way, which most likely is throttled, too.
   if (window.isThrottled && wait?.kind !== 'breaker')
-    return { kind: 'throttled', until: wait?.until ?? gate.restsUntil, detail: THROTTLED }
+    return { kind: 'throttled', until: wait?.until ?? gate.restsUntil, detail: gate.pauseText }
   return wait ?? (queued + underWay > 0 ? null : waiting.waitsFor)
 }
 

@@ -18,6 +18,7 @@ import type { Lease, LeaseQueue, LimitWait, OnBreaker } from '@sluice/rate-limit
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
+import { LastAnswers } from './last-answers.ts'
 import { Burst, Permit, type PermitEnd } from './permit.ts'
 
 /** The pause before the gate asks the group, or the limits store, again. */
@@ -36,7 +37,6 @@ export const MIN_SHOWN_WAIT_MS = 1_000
 const SHOWN_WAITS: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'kind' | 'detail'> } = {
   rate: { kind: 'limit', detail: 'the rate limit is used up' },
   concurrency: { kind: 'limit', detail: 'other requests use all of the concurrency limit' },
-  paused: { kind: 'throttled', detail: 'the API asked for a pause' },
   newcomer: {
     kind: 'limits-store',
     detail:
@@ -54,6 +54,7 @@ export class DestinationGate {
   readonly #target: Target
   readonly #owner: LeaseOwner
   readonly #shared: boolean
+  readonly #answers: LastAnswers
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
   readonly #onUnreachable: (error: unknown) => void
@@ -83,6 +84,8 @@ export class DestinationGate {
       readonly owner: LeaseOwner
       /** True if other syncs send to the destination, too. */
       readonly shared?: boolean
+      /** The last answers of destinations to this process. */
+      readonly answers?: LastAnswers
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
       readonly onUnreachable: (error: unknown) => void
@@ -92,6 +95,7 @@ export class DestinationGate {
     this.#target = options.target
     this.#owner = options.owner
     this.#shared = options.shared ?? false
+    this.#answers = options.answers ?? new LastAnswers()
     this.#onError = options.onError
     this.#mayAct = options.mayAct
     this.#onUnreachable = options.onUnreachable
@@ -127,11 +131,22 @@ export class DestinationGate {
     const wait = this.#queue.waitOf({ scopes, line })
     if (wait === null || wait.leftMs < MIN_SHOWN_WAIT_MS) return null
     const until = Date.now() + wait.leftMs
-    if (wait.broken !== null) return { kind: 'breaker', until, detail: brokenText(wait.broken) }
+    if (wait.broken !== null) return { kind: 'breaker', until, detail: this.brokenText(wait.broken) }
+    if (wait.reason === 'paused') return { kind: 'throttled', until, detail: this.pauseText }
     // A run that uses up the concurrency limit itself is sending.
     if (wait.reason === 'concurrency' && underWay > 0) return null
     const shown = SHOWN_WAITS[wait.reason]
     return shown === undefined ? null : { ...shown, until }
+  }
+
+  /** The reason for a pause, for people. */
+  get pauseText(): string {
+    return this.#answers.pauseText(this.#target.destination)
+  }
+
+  /** Returns the reason for an open breaker, for people. */
+  brokenText(broken: Broken): string {
+    return this.#answers.brokenText(this.#target.destination, broken)
   }
 
   /** The end of the pause that this process has asked for, in ms since 1970; null if there is none. */
@@ -231,14 +246,6 @@ export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number):
   return failedProbes >= MAX_FAILED_PROBES && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
 }
 
-/** Returns the error for people while the breaker is open. */
-export function brokenText({ openedAt, failures, failedProbes }: Broken): string {
-  const since = `${new Date(openedAt).toISOString().slice(0, 19)}Z`
-  const probes =
-    failedProbes === 0 ? '' : `, ${failedProbes === 1 ? 'a probe' : `${failedProbes} probes`} among them`
-  return `the breaker is open since ${since}, after ${failures} failures of the destination in a row${probes}`
-}
-
 /** Reports breakers that open and close to operators, in the log and as a metric. */
 export function reportBreakers({
   logger,
@@ -252,6 +259,10 @@ export function reportBreakers({
     stageMetrics?.breaker(destination, broken !== null)
     if (broken === null)
       logger.info({ destination }, 'the breaker is closed: requests go to the destination again')
-    else logger.warn({ destination, ...broken }, `nothing is sent but probes: ${brokenText(broken)}`)
+    else
+      logger.warn(
+        { destination, ...broken },
+        `nothing is sent to it but single requests after pauses: ${broken.failures} requests in a row failed`,
+      )
   }
 }

@@ -17,7 +17,7 @@ import { type Precautions, givenUpAfter } from '@sluice/partition/deaths/count-d
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import { type DestinationGate, brokenText, isDead } from './destination-gate.ts'
+import { type DestinationGate, isDead } from './destination-gate.ts'
 import type { UnrecordedRequests } from './unrecorded-requests.ts'
 import type { PartRenderer } from './render-part.ts'
 import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
@@ -326,7 +326,7 @@ export class SendQueue {
 
   async #attempt(ready: Ready, permit: Permit, onRecorded: () => void): Promise<void> {
     const { lateMs } = ready
-    const { target, sender, abort: signal } = this.#options
+    const { target, sender, throttles, abort: signal } = this.#options
     const needsIntent = target.atMostOnce || this.#isOneByOne
     if (needsIntent && ready.hasIntent !== true) await this.#recordIntent(ready)
     const hasIntent = needsIntent || ready.hasIntent === true
@@ -358,6 +358,7 @@ export class SendQueue {
       this.#sendAgain({ ...ready, hasIntent, lateMs: lateMs + Math.max(sent.lateMs, MIN_LATENESS_MS) })
       return
     }
+    if (sent?.health === 'failed') throttles.answers.failed(target.destination, sent.attempt)
     // The answer frees the slot. The request is unrecorded until its attempt is acknowledged.
     permit.end(sent?.health ?? 'unclear')
     if (sent === null) return
@@ -395,8 +396,9 @@ export class SendQueue {
     // The start of the run is by the clock of another machine, which may differ.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
     if (!isDead(broken, ageMs)) return
-    this.#options.recent.stop('breaker', brokenText(broken))
-    this.#giveUp(brokenText(broken))
+    const why = this.#options.gate.brokenText(broken)
+    this.#options.recent.stop('breaker', why)
+    this.#giveUp(why)
   }
 
   /** Puts a request at the head of the queue. */
@@ -501,6 +503,7 @@ export class SendQueue {
   /** Pauses the whole destination (R10). */
   #pause({ retryAfterMs }: Sent, attempt: UnownedAttempt, sentAtMs: number): void {
     const { gate, target, throttles } = this.#options
+    throttles.answers.throttled(target.destination, attempt.status, retryAfterMs)
     const throttled = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     if (hasArrived(attempt)) throttles.served(target.destination)
     gate.pause(throttles.pauseMs(target.destination, throttled))

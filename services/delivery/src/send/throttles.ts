@@ -5,6 +5,7 @@
  */
 import { doublingPause } from '@sluice/flow/retry'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
+import { LastAnswers } from './last-answers.ts'
 
 const MAX_THROTTLED_MS = 3_600_000
 
@@ -95,6 +96,8 @@ interface Throttled {
 
 /** The throttling of all destinations that one process sends to. Its partitions share it. */
 export class Throttles {
+  /** The last failures and throttlings of these destinations, in words. */
+  readonly answers = new LastAnswers()
   readonly #random: () => number
   readonly #firstPauseMs: number
   readonly #throttled = new Map<string, Throttled>()
