@@ -85,8 +85,8 @@ export function kindOfFailure(status: number | null, error: string | null): stri
 }
 
 /**
- * Says in words what a destination does that fails so, as in `refuses connections (ECONNREFUSED 10.0.0.1:443)`.
- * It quotes no answer.
+ * Says in words what a destination does that fails so, as in `refuses connections (ECONNREFUSED
+ * 10.0.0.1:443)`. It quotes no answer.
  */
 export function failureInWords(status: number | null, error: string | null): string {
   if (status !== null) return `answers HTTP ${status}`
