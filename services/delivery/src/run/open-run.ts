@@ -157,9 +157,7 @@ export async function openRun(
       stageMetrics: deps.stageMetrics ?? NO_STAGE_METRICS,
       traces: deps.traces,
       gate: new DestinationGate(deps.leases, {
-        target,
-        owner,
-        shared,
+        ...{ target, owner, shared },
         answers: deps.throttles.answers,
         onError: deps.onError,
         mayAct,
