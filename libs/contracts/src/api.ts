@@ -339,6 +339,21 @@ const runTotals = z.object({
 /** A run that a person asked for, and that was refused before it began. */
 const refusedRun = z.object({ at: timestamp, by: z.string().nullable(), error: z.string() })
 
+/** What is wrong with a sync. */
+const syncTrouble = z.object({
+  /** Sentences for people. Text in backticks is a name. */
+  text: z.string(),
+  /** True if nothing arrives. */
+  isFailing: z.boolean(),
+  /** The act of a person that mends it, if Sluice knows one. `name` is the secret, or the destination. */
+  fix: z.object({ act: z.enum(['set-secret', 'log-in']), name: z.string() }).nullable(),
+  /** The id of the run that shows it. Null for a run that was refused. */
+  run: z.string().nullable(),
+  /** The time since when rows are missing at the destination, and the runs that have ended since. */
+  since: timestamp.nullable(),
+  runs: count,
+})
+
 /** A sync and its state. */
 export const syncView = z.object({
   name: z.string(),
@@ -356,9 +371,16 @@ export const syncView = z.object({
   ]),
   paused: z.boolean(),
   state: z.enum(['running', 'parked', 'queued', 'held', 'set-aside', 'paused', 'idle']),
-  /** The newest run, be it queued, at work or ended. */
+  /** The run that is running or held. Without one, the newest run, be it queued or ended. */
   lastRun: runView.nullable(),
-  /** The next instant of its schedule. Null without one, while it is paused, and if no server runs it. */
+  /** The number of runs that are queued behind it. Absent if there are none. */
+  queuedRuns: count.optional(),
+  /** What is wrong with it. Absent if nothing is. */
+  trouble: syncTrouble.optional(),
+  /**
+   * The next instant of its schedule. Null without one, while it is paused, while a run is held, and if no
+   * server runs it.
+   */
   nextRunAt: timestamp.nullable(),
   /** The waits of its open run. Empty if it waits for nothing. */
   waiting: z.array(waitView),
@@ -481,6 +503,7 @@ export const problem = z.object({
 })
 
 export type RunView = z.output<typeof runView>
+export type SyncTrouble = z.output<typeof syncTrouble>
 export type RefusedRun = z.output<typeof refusedRun>
 export type RunsPage = z.output<typeof runsPage>
 export type AttemptView = z.output<typeof attemptView>

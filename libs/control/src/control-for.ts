@@ -3,7 +3,7 @@ import type { RunView, SyncView } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import type { Calling, Control, FollowedRun, Following, Preview, PreviewInput } from './port.ts'
-import { assertMayAsk, attemptShownTo, shownTo, type Role } from './roles.ts'
+import { assertMayAsk, attemptShownTo, shownTo, troubleShownTo, type Role } from './roles.ts'
 
 /** Hides the names and texts of rows in answers from a caller that may not see them. */
 const SHOWN: {
@@ -80,5 +80,10 @@ export class ControlFor implements Control {
 }
 
 function shownSync(roles: ReadonlySet<Role>, sync: SyncView): SyncView {
-  return { ...sync, lastRun: sync.lastRun === null ? null : shownTo(roles, sync.lastRun) }
+  const { lastRun, trouble } = sync
+  return {
+    ...sync,
+    lastRun: lastRun === null ? null : shownTo(roles, lastRun),
+    ...(trouble === undefined ? {} : { trouble: troubleShownTo(roles, trouble) }),
+  }
 }

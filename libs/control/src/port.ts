@@ -18,6 +18,7 @@ import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/opera
 import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
+import type { Behind } from './syncs/behind-since.ts'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -86,7 +87,10 @@ export type SyncsQuery = Paging &
 
 /** The part of a sync's view that history knows, beside its resource. */
 export interface SyncPast {
-  /** The last run and all open runs, the newest first. Refused runs are left out. */
+  /**
+   * The last run, the last one that ended and shows whether rows arrive, and all open runs, the newest first.
+   * Refused runs are left out.
+   */
   readonly runs: readonly RunView[]
   /** The counts of the last runs that began, as many as were asked for, the newest first. */
   readonly figures: NonNullable<SyncView['runs']>
@@ -98,8 +102,8 @@ export interface SyncPast {
    * processes died at work on the sync.
    */
   readonly pausedUntil: number | null
-  /** In ms since 1970. */
-  readonly behindSince: number | null
+  /** Null if all rows are at the destination. */
+  readonly behind: Behind | null
   /** Null if it was not asked for. */
   readonly delivered: SyncView['delivered'] | null
 }

@@ -599,7 +599,9 @@ export class ProjectControl implements Control {
         const waiting = await waits.of(event, runs, followedUntil)
         // Usually a detector takes the run up at once. Then its first event is the first state.
         if (event === untaken?.event && waiting.length === 0) return null
-        return runView(event, definition, runs.reports, waiting)
+        return runView(event, definition, runs.reports, {
+          ...{ elsewhere: waiting, events: runs.events.values() },
+        })
       }
       const cancelRun = (id: string): void => {
         const cancel = commandAbout({ sync, runId: id }, 'cancel', by)

@@ -6,7 +6,7 @@
  * Requests, answers, previews, and the keys and errors of rows are data of customers. They want `read`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { AttemptView, RunView } from '@sluice/contracts/api'
+import type { AttemptView, RunView, SyncTrouble } from '@sluice/contracts/api'
 import { OPERATIONS, type Operation, type OperationName, type Role } from '@sluice/contracts/api/operations'
 
 export type { Role } from '@sluice/contracts/api/operations'
@@ -55,6 +55,11 @@ export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
     error: error === null ? null : 'It failed. Why wants the role `read`.',
     ...(held === undefined ? {} : { held: { ...held, samples: [] } }),
   }
+}
+
+/** What is wrong with a sync, as these roles may see it. Its text may quote an error of a row. */
+export function troubleShownTo(roles: ReadonlySet<Role>, trouble: SyncTrouble): SyncTrouble {
+  return roles.has('read') ? trouble : { ...trouble, text: 'Something is wrong. What wants the role `read`.' }
 }
 
 /** A test as these roles may see it. Without `read`, it shows only the outcome. */

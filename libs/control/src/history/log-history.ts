@@ -50,7 +50,7 @@ import type {
   SyncPast,
 } from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
-import { behindSince } from '../syncs/behind-since.ts'
+import { behindOf, isTelling } from '../syncs/behind-since.ts'
 import { WaitingRows } from '../syncs/waiting-rows.ts'
 import type { RunWaits } from '../waits/run-waits.ts'
 import type { UntakenRuns } from '../waits/untaken-runs.ts'
@@ -183,7 +183,8 @@ export class LogHistory implements RunHistory {
     const events = newestFirst([runs])
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
-    const shown = events.filter((event, index) => index < 1 || !isEnded(event.status))
+    const telling = events.find(isTelling)
+    const shown = events.filter((event, index) => index < 1 || event === telling || !isEnded(event.status))
     const begun = events.filter(({ startedAt }) => isoTime(startedAt) !== null).slice(0, limit)
     const count = async (limit: number): Promise<number> => {
       const none = { run: undefined, key: undefined, status: undefined, after: undefined }
@@ -195,7 +196,7 @@ export class LogHistory implements RunHistory {
       rows: await this.#waitingRows.of(events, runs.reports, count),
       certificates: lastShown(runs.events.values()),
       pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
-      behindSince: behindSince(events),
+      behind: behindOf(events),
       delivered: deliveredSince === null ? null : this.#deliveredSince(sync, runs, deliveredSince),
     }
   }
@@ -303,7 +304,9 @@ export class LogHistory implements RunHistory {
   async #view({ event, runs }: SeenRun, signal: AbortSignal): Promise<RunView> {
     const found = await findDefinition(this.#pipeline, event.definition, signal)
     const waiting = await this.#waits.of(event, runs, signal)
-    const view = runView(event, found.definition, runs.reports, waiting)
+    const view = runView(event, found.definition, runs.reports, {
+      ...{ elsewhere: waiting, events: runs.events.values() },
+    })
     const idle = this.#pipeline.servicesElsewhere ? [] : idleNotices(event)
     const notices = [...idle, ...(found.why === null ? [] : [found.why])]
     return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }

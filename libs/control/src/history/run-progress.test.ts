@@ -79,6 +79,24 @@ describe('a run that delivers nothing', () => {
     expect(runView({ ...event, status: 'warning', counts: some }, null, reports()).failing).toBeUndefined()
   })
 
+  it('is not failing if it sent only rows again that were rejected while others arrived', () => {
+    const rejected = {
+      status: 'warning',
+      counts: { added: sampleCounts({ detected: 3, rejected: 3 }) },
+    } as const
+    const first = { ...event, ...rejected, run: 5 }
+    const some = { ...first, counts: { added: sampleCounts({ detected: 9, delivered: 6, rejected: 3 }) } }
+    const failures = (status: number) => reports({ failures: [{ ...refused, outcome: 'rejected', status }] })
+    const isFailing = (events: readonly RunEvent[], status = 422) =>
+      runView({ ...event, ...rejected }, null, failures(status), { events }).failing === true
+    expect(isFailing([some, { ...some, ...rejected, run: 6 }])).toBe(false)
+    expect(isFailing([first, { ...first, run: 6 }])).toBe(true)
+    expect(isFailing([some], 401)).toBe(true)
+    expect(isFailing([{ ...some, counts: { added: sampleCounts({ delivered: 6, rejected: 2 }) } }])).toBe(
+      true,
+    )
+  })
+
   it('names the phase in which it failed', () => {
     const phases = {
       publishingFrom: 1,

@@ -4,7 +4,7 @@ import type { FailedRows, PartitionReport, RunEvent } from '@sluice/contracts/re
 import type { CountsByOp } from '@sluice/contracts/state'
 import { reasonId } from '@sluice/domain/answers/error-groups'
 import { isoTime } from '@sluice/domain/iso-time'
-import { detectedRows, finishedRows, undeliveredRows } from '@sluice/domain/counts'
+import { detectedRows, finishedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 
 type Reports = ReadonlyMap<number, PartitionReport>
 type ErrorGroup = NonNullable<RunView['errors']>[number]
@@ -21,7 +21,17 @@ const MAX_REASONS = 20
 /** `counts` are the present counts of the run; `now` is in ms since 1970. */
 export function runProgress(
   event: RunEvent,
-  { counts, reports, now }: { readonly counts: CountsByOp; readonly reports: Reports; readonly now: number },
+  {
+    counts,
+    reports,
+    fails,
+    now,
+  }: {
+    readonly counts: CountsByOp
+    readonly reports: Reports
+    readonly fails: boolean
+    readonly now: number
+  },
 ): ShownProgress {
   const own = [...reports.values()].filter(({ run }) => event.run !== null && run === event.run)
   const groups = groupsOf(own)
@@ -32,7 +42,7 @@ export function runProgress(
   return {
     ...(errors.length === 0 ? {} : { errors }),
     ...(firstError === undefined ? {} : { firstError }),
-    ...(isFailing(event, counts) ? { failing: true } : {}),
+    ...(fails ? { failing: true } : {}),
     ...(progress === null ? {} : { progress }),
     ...(throughput === null ? {} : { throughput }),
   }
@@ -43,6 +53,33 @@ export function isFailing({ status }: Pick<RunEvent, 'status'>, counts: CountsBy
   if (status === 'cancelled' || status === 'held' || status === 'queued') return false
   const failed = undeliveredRows(counts)
   return failed > 0 && finishedRows(counts) === failed
+}
+
+/** An answer with one of these rejects no row, but the request as such. */
+const OF_REQUESTS: ReadonlySet<number | null> = new Set([null, 401, 403, 407])
+
+/**
+ * True if the run has only sent rows again that an earlier run had rejected while others arrived. Such a run
+ * delivers nothing, and yet the destination takes rows. `events` are the runs of the sync, the oldest first.
+ */
+export function isOfRejectedRows(
+  event: RunEvent,
+  {
+    counts,
+    reports,
+    events,
+  }: { readonly counts: CountsByOp; readonly reports: Reports; readonly events: Iterable<RunEvent> },
+): boolean {
+  const rejected = totalOf(counts, 'rejected')
+  if (rejected === 0 || rejected !== undeliveredRows(counts) || event.run === null) return false
+  const own = [...reports.values()].filter(({ run }) => run === event.run)
+  if (groupsOf(own).some(({ status }) => OF_REQUESTS.has(status))) return false
+  const earlier = [...events].filter(({ run }) => run !== null && run < (event.run ?? 0)).reverse()
+  for (const before of earlier) {
+    if (before.status !== 'warning' || totalOf(before.counts, 'rejected') < rejected) return false
+    if (totalOf(before.counts, 'delivered') > 0) return true
+  }
+  return false
 }
 
 /** The reasons of all partitions. Messages that differ only in numbers are one reason. */

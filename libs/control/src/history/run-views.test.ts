@@ -77,7 +77,7 @@ describe('the view of a run', () => {
 
   it('adds what it waits for elsewhere', () => {
     const wait = { kind: 'detector', since: 1_000, until: null, detail: 'none is at work' } as const
-    expect(runView(sampleEvent({ status: 'queued' }), null, NOBODY, [wait]).waiting).toEqual([
+    expect(runView(sampleEvent({ status: 'queued' }), null, NOBODY, { elsewhere: [wait] }).waiting).toEqual([
       { ...wait, since: '1970-01-01T00:00:01.000Z' },
     ])
   })

@@ -10,26 +10,30 @@ import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/definition'
 import { partitionTimes } from '@sluice/runs/machine/phase-times'
-import { isFailing, runProgress } from './run-progress.ts'
+import { isFailing, isOfRejectedRows, runProgress } from './run-progress.ts'
 
 /**
  * `definition` is the definition that the run is pinned to; null before the run is pinned. `reports` are the
  * latest reports of the sync's partitions, which give the counts of a run under way. `elsewhere` are the
- * waits that delivery does not report.
+ * waits that delivery does not report. `events` are the known runs of the sync, the oldest first.
  */
 export function runView(
   event: RunEvent,
   definition: Definition | null,
   reports: ReadonlyMap<number, PartitionReport>,
-  elsewhere: readonly Wait[] = [],
+  {
+    elsewhere = [],
+    events = [],
+  }: { readonly elsewhere?: readonly Wait[]; readonly events?: Iterable<RunEvent> } = {},
 ): RunView {
   const counts = countsByNow(event, reports)
+  const fails = isFailing(event, counts) && !isOfRejectedRows(event, { counts, reports, events })
   const ops =
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
   // Events of an earlier version have no such field.
   const restoring = event.restoring ?? null
   const waiting = waitsOf(event, reports, elsewhere)
-  const phases = phasesOf(event, { reports, counts })
+  const phases = phasesOf(event, { reports, counts, fails })
   return {
     id: event.runId,
     sync: event.sync,
@@ -54,7 +58,7 @@ export function runView(
     ...((event.undecided ?? 0) > 0 ? { rowsHeldBack: event.undecided ?? 0 } : {}),
     ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
-    ...runProgress(event, { counts, reports, now: Date.now() }),
+    ...runProgress(event, { counts, reports, fails, now: Date.now() }),
   }
 }
 
@@ -124,7 +128,12 @@ function phasesOf(
   {
     reports,
     counts,
-  }: { readonly reports: ReadonlyMap<number, PartitionReport>; readonly counts: CountsByOp },
+    fails,
+  }: {
+    readonly reports: ReadonlyMap<number, PartitionReport>
+    readonly counts: CountsByOp
+    readonly fails: boolean
+  },
 ): PhaseView[] {
   const { startedAt, phases, status, endedAt: over } = event
   if (startedAt === null || status === 'queued') return []
@@ -144,7 +153,7 @@ function phasesOf(
     const start = isoTime(from)
     return start === null ? [] : [{ phase, startedAt: start, to }]
   })
-  const failed = failedPhase(event, { begun, counts })
+  const failed = failedPhase(event, { begun, counts, fails })
   return begun.map(({ to, ...phase }) => {
     const isFailed = phase.phase === failed
     return { ...phase, endedAt: isoTime(to ?? over), ...(isFailed ? { failed: true } : {}) }
@@ -159,11 +168,15 @@ interface BegunPhase extends Pick<PhaseView, 'phase' | 'startedAt'> {
 /** The first phase that a failed run did not end, or the phase in which all rows failed. */
 function failedPhase(
   { status, endedAt }: RunEvent,
-  { begun, counts }: { readonly begun: readonly BegunPhase[]; readonly counts: CountsByOp },
+  {
+    begun,
+    counts,
+    fails,
+  }: { readonly begun: readonly BegunPhase[]; readonly counts: CountsByOp; readonly fails: boolean },
 ): PhaseView['phase'] | null {
   if (endedAt === null) return null
   if (status === 'failed') return (begun.find(({ to }) => to === null) ?? begun.at(-1))?.phase ?? null
-  if (!isFailing({ status }, counts)) return null
+  if (!fails) return null
   return totalOf(counts, 'attempts') + totalOf(counts, 'unsent') === 0 ? 'rendering' : 'sending'
 }
 

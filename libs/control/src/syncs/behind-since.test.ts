@@ -1,8 +1,9 @@
 import { sampleCounts, sampleEvent } from '@sluice/testkit/sample-records'
 import { expect, it } from 'vitest'
-import { behindSince } from './behind-since.ts'
+import { behindOf } from './behind-since.ts'
 
 const rows = { added: sampleCounts({ detected: 3 }) }
+const behindSince = (events: Parameters<typeof behindOf>[0]) => behindOf(events)?.since ?? null
 const at = (startedAt: number, fields: Parameters<typeof sampleEvent>[0] = {}) =>
   sampleEvent({ status: 'success', startedAt, queuedAt: startedAt, counts: rows, ...fields })
 
@@ -19,4 +20,14 @@ it('passes over runs that look at some rows, and those that were cancelled befor
   expect(behindSince([at(8, { cause: 'reset' }), at(5, { status: 'warning' }), at(3)])).toBe(5)
   expect(behindSince([at(8, { status: 'cancelled', counts: {} }), at(3)])).toBeNull()
   expect(behindSince([at(8, { status: 'cancelled' }), at(3)])).toBe(8)
+})
+
+it('counts the runs that have ended since', () => {
+  const events = [
+    at(9, { status: 'running' }),
+    at(7, { status: 'failed' }),
+    at(5, { status: 'warning' }),
+    at(3),
+  ]
+  expect(behindOf(events)).toEqual({ since: 5, runs: 2 })
 })

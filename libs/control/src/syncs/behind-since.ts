@@ -1,22 +1,36 @@
-/** Finds out since when the destination of a sync lacks rows of the model. */
+/** Finds out since when the destination of a sync lacks rows of the model, and how many runs ended since. */
 import type { RunEvent } from '@sluice/contracts/records'
 import { detectedRows } from '@sluice/domain/counts'
+import { isEnded } from '@sluice/domain/run-status'
 import { isOfSomeRows } from '@sluice/runs/machine/run-events'
 
+export interface Behind {
+  /** The start of the first run after the last run that delivered all rows, in ms since 1970. */
+  readonly since: number
+  /** The runs since then that have ended. */
+  readonly runs: number
+}
+
 /**
- * Returns the start of the first run after the last run that delivered all rows, in ms since 1970. Null if
- * the last run delivered all rows. `events` are the known runs of one incarnation, the newest first.
+ * Returns null if the last run delivered all rows. `events` are the known runs of one incarnation, the newest
+ * first.
  */
-export function behindSince(events: readonly RunEvent[]): number | null {
-  let since: number | null = null
+export function behindOf(events: readonly RunEvent[]): Behind | null {
+  let behind: Behind | null = null
   for (const event of events) {
     // A reset says nothing about the rows, and a run of some rows says nothing about the others.
     if (event.cause === 'reset' || isOfSomeRows(event)) continue
-    if (event.status === 'success') return since
+    if (event.status === 'success') return behind
     if (sawNothing(event)) continue
-    since = event.startedAt ?? event.queuedAt
+    const runs: number = (behind?.runs ?? 0) + (isEnded(event.status) ? 1 : 0)
+    behind = { since: event.startedAt ?? event.queuedAt, runs }
   }
-  return since
+  return behind
+}
+
+/** True for an ended run that shows whether rows arrive. */
+export function isTelling(event: RunEvent): boolean {
+  return isEnded(event.status) && event.cause !== 'reset' && event.cause !== 'discard' && !sawNothing(event)
 }
 
 /** True for a run that was cancelled before it knew of any row. */

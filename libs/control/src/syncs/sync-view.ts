@@ -6,6 +6,7 @@ import { instantsOf } from '@sluice/runs/schedule/instants'
 import { z } from 'zod'
 import { isoTime } from '@sluice/domain/iso-time'
 import type { SyncPast } from '../port.ts'
+import { troubleOf } from './trouble-of.ts'
 
 /** `at` is now, in ms since 1970. With `hasFigures`, the view has the counts of the last runs. */
 export function syncView(
@@ -26,20 +27,28 @@ export function syncView(
   const { name, title, labels = [], model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
   const { schedule, next } = scheduleOf(spec, at)
-  const nextAt = paused || !runsSchedules ? null : next
+  const isHeld = open.some(({ status }) => status === 'held')
+  const nextAt = paused || isHeld || !runsSchedules ? null : next
+  const lastRun = open.find(({ status }) => status === 'running' || status === 'held') ?? past.runs[0]
+  const queuedRuns = open.filter(run => run.status === 'queued' && run !== lastRun).length
+  const since = isoTime(past.behind?.since ?? null)
+  const behind = past.behind === null ? null : { since, runs: past.behind.runs }
+  const trouble = troubleOf({ runs: past.runs, rows: past.rows, refused, behind, at })
   const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
     ...{ name, ...(title === undefined ? {} : { title }), ...(labels.length === 0 ? {} : { labels }) },
     ...{ model, destination, paused, schedule },
     state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
-    lastRun: past.runs[0] ?? null,
+    lastRun: lastRun ?? null,
+    ...(queuedRuns === 0 ? {} : { queuedRuns }),
+    ...(trouble === null ? {} : { trouble }),
     nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),
     waiting: open.flatMap(({ waiting = [] }) => waiting),
     rows: past.rows,
     certificates: past.certificates.map(certificate => {
       return { ...certificate, expiresAt: new Date(certificate.expiresAt).toISOString() }
     }),
-    behindSince: isoTime(past.behindSince),
+    behindSince: since,
     ...(past.delivered === null ? {} : { delivered: past.delivered }),
     ...(refused === null ? {} : { refused }),
     ...(hasFigures ? { runs: [...past.figures] } : {}),

@@ -94,6 +94,8 @@ export const runsShowCommand: Command = {
   },
 }
 
+/** The word for a run that delivers nothing, as on the console's pages. */
+const FAILING = 'failing'
 const OPS = ['added', 'changed', 'removed'] as const
 
 /** The runs of a page, the newest first. If there are none, it says what to do. */
@@ -121,6 +123,7 @@ export function runsText(
         title: 'STATUS',
         style: (cell, text) => {
           const status = byStatus.get(text)
+          if (text === FAILING) return paint('red', cell)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },
@@ -138,7 +141,7 @@ export function runsText(
     page.runs.map(run => [
       safe(run.id),
       safe(run.sync),
-      run.status,
+      run.failing === true && run.status !== 'failed' ? FAILING : run.status,
       run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
       runDuration(run, options.now),
       number(run.rowsRead),

@@ -8,7 +8,14 @@ import { asTyped } from '../output/called.ts'
 import { showEnvironment } from '../output/notice.ts'
 import { painter, safe } from '../output/paint.ts'
 import { table } from '../output/table.ts'
-import { elapsedShort, number, paintStatus, waitText, type OutputOptions } from '../output/wording.ts'
+import {
+  counted,
+  elapsedShort,
+  number,
+  paintStatus,
+  waitText,
+  type OutputOptions,
+} from '../output/wording.ts'
 
 export const command: Command = {
   description:
@@ -58,6 +65,7 @@ function syncsText(
         title: 'LAST RUN',
         style: (cell, text) => {
           const status = statuses.get(text)
+          if (text === FAILING) return paint('red', cell)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },
@@ -74,7 +82,7 @@ function syncsText(
     page.syncs.map(sync => [
       safe(sync.name),
       sync.state,
-      sync.lastRun?.status ?? 'none',
+      statusText(sync),
       sync.lastRun === null ? '' : ago(sync.lastRun, now),
       sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
       number(sync.rows.failed + sync.rows.heldBack),
@@ -83,8 +91,12 @@ function syncsText(
     ]),
     { width: columns, paint },
   )
-  for (const { name, waiting } of page.syncs)
-    for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  for (const { name, waiting, trouble } of page.syncs) {
+    if (trouble !== undefined)
+      lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
+    // The trouble of a sync tells of its waits.
+    else for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  }
   if (page.syncs.some(isUnattended))
     lines.push(
       '',
@@ -97,9 +109,24 @@ function syncsText(
   return `${lines.join('\n')}\n`
 }
 
+const FAILING = 'failing'
+
+/** The status of the last run, or that nothing arrives. */
+function statusText({ trouble, lastRun }: SyncView): string {
+  if (trouble?.isFailing === true && lastRun?.status !== 'failed') return FAILING
+  return lastRun?.status ?? 'none'
+}
+
+/** For example `120 of 400 rows are rejected: HTTP 422. For 2 h, 6 runs.`. */
+function troubleText({ text, since, runs }: NonNullable<SyncView['trouble']>, now: number): string {
+  if (since === null) return safe(text)
+  const ended = runs === 0 ? '' : `, ${counted(runs, 'run')}`
+  return `${safe(text)} For ${elapsedShort(now - Date.parse(since))}${ended}.`
+}
+
 /** True for a sync with a schedule that no process runs. */
-export function isUnattended({ schedule, paused, nextRunAt }: SyncView): boolean {
-  return schedule !== 'manual' && !paused && nextRunAt === null
+export function isUnattended({ schedule, paused, nextRunAt, state }: SyncView): boolean {
+  return schedule !== 'manual' && !paused && state !== 'held' && nextRunAt === null
 }
 
 function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {

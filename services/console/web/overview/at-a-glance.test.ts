@@ -1,7 +1,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
-import { needsIn } from './needs.ts'
+import { needsIn, needsOf } from './needs.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 const counts = (fields: object) => ({
@@ -19,6 +19,8 @@ const sync = (name: string, changes: Partial<SyncView> = {}): SyncView => ({
   ...changes,
 })
 
+const trouble = { text: 'No.', isFailing: true, fix: null, run: 'R', since: AT, runs: 1 }
+
 describe('the figures of all syncs', () => {
   it('add up what was delivered today, and say whether all is known', () => {
     const syncs = [
@@ -32,9 +34,9 @@ describe('the figures of all syncs', () => {
   it('name the failing syncs, and the one that is the furthest behind', () => {
     const syncs = [
       sync('well', { lastRun: run(), behindSince: null }),
-      sync('down', { lastRun: run({ status: 'warning', failing: true }), behindSince: AT }),
+      sync('down', { trouble, lastRun: run({ status: 'queued' }), behindSince: AT }),
       sync('some', { lastRun: run({ status: 'warning' }), behindSince: '2025-12-31T00:00:00.000Z' }),
-      sync('broken', { lastRun: run({ status: 'failed' }) }),
+      sync('broken', { trouble, lastRun: run({ status: 'failed' }) }),
     ]
     expect(glanceOf(syncs)).toMatchObject({
       failing: ['down', 'broken'],
@@ -55,55 +57,28 @@ describe('the figures of all syncs', () => {
   })
 })
 
-const needIn = (of: SyncView): string | null => needsIn([of])[0]?.need ?? null
-
-describe('a sync needs attention', () => {
-  const left = { added: counts({ detected: 9, delivered: 2, unsent: 7 }) }
-  const firstError = { outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: '1', count: 9 } as const
-  it.each<readonly [what: string, of: Partial<SyncView>, words: string]>([
-    [
-      'whose run was cancelled with rows left',
-      { lastRun: run({ status: 'cancelled', triggers: left }) },
-      '7 rows were not delivered',
-    ],
-    [
-      'whose run was refused',
-      { refused: { at: AT, by: 'ann', error: 'no secret' } },
-      'A run of ann was refused: no secret',
-    ],
-    [
-      'of which nothing arrives',
-      {
-        lastRun: run({
-          status: 'running',
-          failing: true,
-          firstError,
-          triggers: { added: counts({ unknown: 9 }) },
-        }),
-      },
-      '9 rows failed so far. First cause: ECONNREFUSED',
-    ],
-    [
-      'whose rows all failed',
-      { lastRun: run({ status: 'warning', failing: true, triggers: left }) },
-      'Nothing was delivered',
-    ],
-  ])('%s', (_, of, words) => {
-    expect(needIn(sync('s', of))).toContain(words)
+describe('what needs attention', () => {
+  const lateMs = { p50: null, p90: null, p99: null }
+  const destination = (name: string, state: 'failing' | 'degraded') => ({
+    ...{ name, concurrency: { limit: 1, inUse: null } },
+    health: { state, reason: 'Why.', until: null, fix: null, lastAttemptAt: null },
+    hour: { attempts: 0, delivered: 0, throttled: 0, errors: [], latencyMs: lateMs },
   })
+  const destinations = [
+    destination('d', 'failing'),
+    destination('e', 'degraded'),
+    destination('f', 'failing'),
+  ]
 
-  it('but not one that was cancelled without rows left, or that ran since it was refused', () => {
-    expect(needIn(sync('s', { lastRun: run({ status: 'cancelled' }) }))).toBeNull()
-    const refused = { at: '2025-12-31T00:00:00.000Z', by: null, error: 'no secret' }
-    expect(needIn(sync('s', { refused, lastRun: run() }))).toBeNull()
+  it('are the syncs in trouble, and bad destinations of which no failing sync tells', () => {
+    const syncs = [sync('well'), sync('down', { trouble, lastRun: run({ status: 'queued' }) })]
+    expect(needsOf(syncs, destinations).map(({ name }) => name)).toEqual(['down', 'f'])
+    const some = [sync('some', { trouble: { ...trouble, isFailing: false } })]
+    expect(needsOf(some, destinations).map(({ name }) => name)).toEqual(['some', 'd', 'f'])
   })
 })
 
 it('failing syncs come before those that need attention for another reason', () => {
-  const failed = run({ status: 'failed', error: 'The source is gone.' })
-  const all = [sync('a', { lastRun: run({ status: 'warning' }) }), sync('b', { lastRun: failed }), sync('c')]
-  expect(needsIn(all).map(({ sync: { name }, isBad }) => [name, isBad])).toEqual([
-    ['b', true],
-    ['a', false],
-  ])
+  const all = [sync('a', { trouble: { ...trouble, isFailing: false } }), sync('b', { trouble }), sync('c')]
+  expect(needsIn(all).map(({ name }) => name)).toEqual(['b', 'a'])
 })

@@ -1,6 +1,5 @@
 /** The headline figures of all syncs. */
 import type { SyncsPage } from '@sluice/contracts/api'
-import { isBad } from '../runs/run-state.tsx'
 
 export type SyncView = SyncsPage['syncs'][number]
 
@@ -8,7 +7,7 @@ export interface Glance {
   readonly deliveredToday: number
   /** False if some of today's runs are unknown. */
   readonly isWhole: boolean
-  /** The syncs whose last run failed, or delivers nothing. */
+  /** The syncs of which nothing arrives. */
   readonly failing: readonly string[]
   /** The sync whose destination has lacked rows for the longest time, in ms since 1970. Null if none has. */
   readonly behind: { readonly sync: string; readonly since: number } | null
@@ -24,7 +23,7 @@ export function glanceOf(syncs: readonly SyncView[]): Glance {
   return {
     deliveredToday: syncs.reduce((sum, { delivered }) => sum + (delivered?.rows ?? 0), 0),
     isWhole: syncs.every(({ delivered }) => delivered?.isWhole !== false),
-    failing: syncs.flatMap(({ name, lastRun }) => (lastRun !== null && isBad(lastRun) ? [name] : [])),
+    failing: syncs.flatMap(({ name, trouble }) => (trouble?.isFailing === true ? [name] : [])),
     behind: mostBehind(syncs),
     deliveredPerSecond: speeds.length === 0 ? null : sumOf('deliveredPerSecond'),
     failedPerSecond: sumOf('failedPerSecond'),

@@ -1,10 +1,10 @@
 /** The figures that say at a glance whether anything is wrong, what moves now, and what comes next. */
 import { Link } from '@tanstack/react-router'
 import { useMemo, type ReactElement, type ReactNode } from 'react'
-import { nowInWords, speedInWords } from '../runs/now-in-words.ts'
+import { isStopped, nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
-import { RunState } from '../runs/run-state.tsx'
+import { RunState, statedOf } from '../runs/run-state.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
@@ -17,7 +17,7 @@ const LAG_MS = 5_000
 export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
   const now = useNow(LAG_MS)
   const { deliveredToday, isWhole, failing, behind, deliveredPerSecond, failedPerSecond } = glanceOf(syncs)
-  const others = useMemo(() => needsIn(syncs).filter(({ isBad }) => !isBad).length, [syncs])
+  const others = useMemo(() => needsIn(syncs).filter(({ trouble }) => !trouble.isFailing).length, [syncs])
   const speed = speedInWords(
     deliveredPerSecond === null ? {} : { throughput: { deliveredPerSecond, failedPerSecond } },
   )
@@ -93,20 +93,23 @@ export function MovesNow({ syncs }: { readonly syncs: readonly SyncView[] }): Re
   )
 }
 
-function Moving({ sync: { name, title, lastRun } }: { readonly sync: SyncView }): ReactElement | null {
+function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
+  const { name, title, lastRun, queuedRuns = 0 } = sync
   if (lastRun === null) return null
   const { firstError } = lastRun
   const speed = speedInWords(lastRun)
   return (
     <li>
       <div className="moving-head">
-        <RunState run={lastRun} />
+        <RunState run={statedOf(sync, lastRun)} />
         <Link to="/runs/$id" params={{ id: lastRun.id }}>
           <Named name={name} title={title} />
         </Link>
         {speed === null ? null : <small>{speed}</small>}
+        {queuedRuns === 0 ? null : <small>{count(queuedRuns)} more queued</small>}
       </div>
-      {lastRun.progress === undefined ? <small>{nowInWords(lastRun)}</small> : <RunProgress run={lastRun} />}
+      {lastRun.progress === undefined || isStopped(lastRun) ? <small>{nowInWords(lastRun)}</small> : null}
+      {lastRun.progress === undefined ? null : <RunProgress run={lastRun} />}
       {firstError === undefined ? null : <p className="group-error bad">{causeText(firstError)}</p>}
     </li>
   )

@@ -1,29 +1,29 @@
-/** The syncs that need a person's attention, above all others. */
+/** The syncs and destinations that need a person's attention, above all others. */
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useMemo, useState, type ReactElement } from 'react'
+import { destinationsQuery } from '../api/queries.ts'
+import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
 import { RunState } from '../runs/run-state.tsx'
-import { count } from '../ui/format.ts'
+import { clockTime, count, many } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Named } from '../ui/named.tsx'
 import { Section } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
 import type { SyncView } from './at-a-glance.ts'
-import { needsIn } from './needs.ts'
+import { type Health, needsOf, type Trouble } from './needs.ts'
 
 /** The more of them stand behind a button, so that what moves now and comes next stays in sight. */
 const MAX_NEEDS = 5
 
-/**
- * Lists held and failed runs, runs of which nothing arrives, cancelled runs that left rows, requests for runs
- * that were refused, runs that wait for a person, and rows that were not delivered.
- */
 export const NeedsAttention = memo(function NeedsAttention({
   syncs,
 }: {
   readonly syncs: readonly SyncView[]
 }): ReactElement | null {
-  const needs = useMemo(() => needsIn(syncs), [syncs])
+  const { data } = useQuery(destinationsQuery)
+  const needs = useMemo(() => needsOf(syncs, data?.destinations ?? []), [syncs, data])
   const [isWhole, setWhole] = useState(false)
   if (needs.length === 0) return null
   const shown = isWhole ? needs : needs.slice(0, MAX_NEEDS)
@@ -39,33 +39,82 @@ export const NeedsAttention = memo(function NeedsAttention({
       }
     >
       <LongList label="Needs attention" items={shown} height={62} className="needs">
-        {({ sync, need, run }) => (
-          <li key={sync.name}>
-            {sync.refused !== undefined || run === null ? (
-              <Badge tone="bad" sign="✕" text="refused" />
-            ) : (
-              <RunState run={run} />
-            )}
-            <span>
-              <Link to="/syncs/$name" params={{ name: sync.name }}>
-                <Named name={sync.name} title={sync.title} />
-              </Link>
-              <small>
-                <ServerMessage text={need} />
-              </small>
-            </span>
-            {sync.refused !== undefined || run === null ? (
-              <Link to="/syncs/$name" params={{ name: sync.name }} className="button small">
-                See why
-              </Link>
-            ) : (
-              <Link to="/runs/$id" params={{ id: run.id }} className="button small">
-                {run.status === 'held' ? 'Look and decide' : 'See why'}
-              </Link>
-            )}
+        {need => (
+          <li key={`${need.kind} ${need.name}`}>
+            {need.kind === 'sync' ? <SyncNeed {...need} /> : <DestinationNeed {...need} />}
           </li>
         )}
       </LongList>
     </Section>
   )
 })
+
+function SyncNeed({
+  sync: { name, title, destination, lastRun },
+  trouble: { text, isFailing, fix, run, since, runs },
+}: {
+  readonly sync: SyncView
+  readonly trouble: Trouble
+}): ReactElement {
+  const ended = runs === 0 ? '' : `, ${many(runs, 'run', 'runs')}`
+  return (
+    <>
+      {run === null ? (
+        <Badge tone="bad" sign="✕" text="refused" />
+      ) : isFailing ? (
+        <Badge tone="bad" sign="✕" text="failing" />
+      ) : lastRun?.status === 'success' || lastRun?.status === 'queued' || lastRun === null ? (
+        <RunState run={{ status: 'warning' }} />
+      ) : (
+        <RunState run={lastRun} />
+      )}
+      <span>
+        <Link to="/syncs/$name" params={{ name }}>
+          <Named name={name} title={title} />
+        </Link>
+        <small>
+          <ServerMessage text={text} />{' '}
+          <span className="quiet">
+            To{' '}
+            <Link to="/resources/$kind/$name" params={{ kind: 'destination', name: destination }}>
+              {destination}
+            </Link>
+            {since === null ? '' : ` · since ${clockTime(since)}${ended}`}
+          </span>
+        </small>
+      </span>
+      {fix === null ? null : <HealthFix health={{ fix }} />}
+      {run === null ? (
+        fix === null ? (
+          <Link to="/syncs/$name" params={{ name }} className="button small">
+            Open the sync
+          </Link>
+        ) : null
+      ) : (
+        <Link to="/runs/$id" params={{ id: run }} className="button small">
+          {lastRun?.status === 'held' ? 'Look and decide' : 'Open the run'}
+        </Link>
+      )}
+    </>
+  )
+}
+
+function DestinationNeed({ name, health }: { readonly name: string; readonly health: Health }): ReactElement {
+  return (
+    <>
+      <HealthBadge health={health} />
+      <span>
+        <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }}>
+          {name}
+        </Link>
+        <small>
+          <HealthReason health={health} />
+        </small>
+      </span>
+      <HealthFix health={health} />
+      <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }} className="button small">
+        Open the destination
+      </Link>
+    </>
+  )
+}

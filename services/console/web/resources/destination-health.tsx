@@ -27,7 +27,7 @@ export function HealthReason({ health }: { readonly health: DestinationHealth })
       {until === null ? null : (
         <>
           {' '}
-          It goes on at <Time at={until} exact /> at the latest.
+          Sluice tries again at <Time at={until} exact />.
         </>
       )}
     </>
@@ -35,7 +35,7 @@ export function HealthReason({ health }: { readonly health: DestinationHealth })
 }
 
 interface FixProps {
-  readonly health: DestinationHealth
+  readonly health: Pick<DestinationHealth, 'fix'>
   /** True on the page of the destination, which has the button for a login itself. */
   readonly isOnItsPage?: boolean
 }

@@ -25,6 +25,13 @@ describe('what a run does now', () => {
     ['renders requests: 50,000 rows', run({ ...found, phases: begun('publishing', 'rendering') })],
     ['sends requests: 50,000 rows', run({ ...found, phases: begun('publishing', 'rendering', 'sending') })],
     ['waits for approval', run({ status: 'held' })],
+    [
+      'Stopped: nothing is sent now. 50,000 rows wait.',
+      run({
+        ...{ ...found, phases: begun('publishing', 'rendering', 'sending') },
+        waiting: [{ kind: 'breaker', since: AT, until: null, detail: 'it refuses connections' }],
+      }),
+    ],
   ])('%s', (words, view) => {
     expect(nowInWords(view)).toContain(words)
   })

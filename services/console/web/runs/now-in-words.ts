@@ -14,6 +14,14 @@ export const PHASE_NAMES: { readonly [phase in Phase]: string } = {
   finishing: 'Finishing',
 }
 
+/** While a run waits for one of these, it sends nothing. */
+const STOPS: ReadonlySet<string> = new Set(['breaker', 'throttled', 'secret', 'token', 'limits-store'])
+
+/** True for a run that has rows to send, and sends none for the time being. */
+export function isStopped({ waiting = [] }: Pick<RunView, 'waiting'>): boolean {
+  return waiting.some(({ kind }) => STOPS.has(kind))
+}
+
 /** A sentence about the present work of a run that has not ended. */
 export function nowInWords(run: RunView): string {
   const { status, restoring, phases = [], rowsRead } = run
@@ -21,7 +29,7 @@ export function nowInWords(run: RunView): string {
   if (status === 'held') return 'It waits for approval. Nothing is sent.'
   if (restoring !== undefined)
     return `It ${restoring.why === null ? 'brings the delivered state up to date' : `rebuilds the delivered state (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
-  const { detected } = totalsOf(run)
+  const { detected, open } = totalsOf(run)
   if (detected === 0)
     return rowsRead === 0
       ? 'It reads the model’s rows, and compares them with what was delivered.'
@@ -29,6 +37,7 @@ export function nowInWords(run: RunView): string {
   const found = `${rows(detected)} ${detected === 1 ? 'is' : 'are'} to be sent.`
   const isUnderWay = (name: Phase): boolean =>
     phases.some(({ phase, endedAt }) => phase === name && endedAt === null)
+  if (isStopped(run)) return `Stopped: nothing is sent now. ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
   if (phases.some(({ phase }) => phase === 'sending')) return `It sends requests: ${found}`
   if (isUnderWay('rendering')) return `It renders requests: ${found}`
   return `It writes the changes down: ${found}`

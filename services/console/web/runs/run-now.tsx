@@ -5,7 +5,7 @@ import { hasEnded } from '../api/follow-run.ts'
 import { count } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
-import { leftInWords, nowInWords, speedInWords } from './now-in-words.ts'
+import { isStopped, leftInWords, nowInWords, speedInWords } from './now-in-words.ts'
 import { totalsOf } from './totals.ts'
 
 export function RunNow({ run }: { readonly run: RunView }): ReactElement | null {
@@ -42,7 +42,10 @@ export function RunProgress({ run }: { readonly run: RunView }): ReactElement | 
   if (progress === undefined) return null
   const { finished, of, percent, remainingSeconds } = progress
   const { delivered, failed } = totalsOf(run)
-  const left = remainingSeconds === null || finished === of ? '' : ` · ${leftInWords(remainingSeconds)}`
+  const left =
+    remainingSeconds === null || finished === of || isStopped(run)
+      ? ''
+      : ` · ${leftInWords(remainingSeconds)}`
   const some = failed === 0 ? '' : ` · ${count(failed)} failed`
   return (
     <div className="run-progress">

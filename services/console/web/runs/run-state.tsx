@@ -1,5 +1,5 @@
 /** The state of a run as people need it: a run of which nothing arrives is failing, whatever its status. */
-import type { RunView } from '@sluice/contracts/api'
+import type { RunView, SyncView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { Badge, RunStatus } from '../ui/status.tsx'
 
@@ -8,6 +8,15 @@ export type Stated = Pick<RunView, 'status' | 'failing'>
 /** True for a run that failed as a whole, or that delivers nothing. */
 export function isBad({ status, failing }: Stated): boolean {
   return status === 'failed' || failing === true
+}
+
+/** The last run of a sync as the sync is judged: it may be failing before its newest run shows anything. */
+export function statedOf(
+  { trouble }: Pick<SyncView, 'trouble'>,
+  { status, failing }: Stated,
+): { readonly status: RunView['status']; readonly failing?: true } {
+  const isFailing = failing === true || (trouble?.isFailing === true && status !== 'held')
+  return isFailing ? { status, failing: true } : { status }
 }
 
 /** The word of its badge. */

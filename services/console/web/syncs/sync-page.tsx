@@ -1,5 +1,5 @@
 /** The page of one sync: its runs, its failed rows, its definition, and its commands. */
-import type { ResourceView } from '@sluice/contracts/api'
+import type { ResourceView, SyncView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement, type ReactNode } from 'react'
@@ -16,6 +16,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
 import { Labels } from '../ui/labels.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { scheduleInWords } from './schedule-in-words.ts'
@@ -46,6 +47,8 @@ export function SyncPage(): ReactElement {
   const failedRows = <FailedRows sync={name} title="Failed rows" />
   // Rows that were not delivered come first, with their cause. If there are none, the runs do.
   const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
+  // The trouble tells of these waits.
+  const waits = sync.trouble === undefined ? sync.waiting : []
   return (
     <Page
       title={sync.title ?? name}
@@ -76,9 +79,16 @@ export function SyncPage(): ReactElement {
         </>
       }
     >
-      {sync.waiting.length === 0 ? null : (
+      {sync.trouble === undefined ? null : (
+        <div className="banner" role="status" data-tone={sync.trouble.isFailing ? 'bad' : 'warn'}>
+          <p>
+            <ServerMessage text={sync.trouble.text} />
+          </p>
+        </div>
+      )}
+      {waits.length === 0 ? null : (
         <div className="banner" role="status">
-          {sync.waiting.map(wait => (
+          {waits.map(wait => (
             <p key={`${wait.kind} ${wait.since}`}>
               <WaitLine wait={wait} />
             </p>
@@ -87,7 +97,7 @@ export function SyncPage(): ReactElement {
       )}
       {lacksRows ? failedRows : null}
       <Lineage of={{ kind: 'sync', name }} />
-      <Section title="Runs" aside={<NextRun at={sync.nextRunAt} paused={sync.paused} />}>
+      <Section title="Runs" aside={<NextRun sync={sync} />}>
         <RunsTable filter={{ sync: name }} ofOneSync />
       </Section>
       {lacksRows ? null : failedRows}
@@ -99,12 +109,12 @@ export function SyncPage(): ReactElement {
 }
 
 function NextRun({
-  at,
-  paused,
+  sync: { nextRunAt: at, paused, state, schedule },
 }: {
-  readonly at: string | null
-  readonly paused: boolean
+  readonly sync: SyncView
 }): ReactElement | null {
+  if (state === 'held' && schedule !== 'manual')
+    return <span className="quiet">The schedule waits for your decision.</span>
   if (paused) return <span className="quiet">The schedule is paused.</span>
   if (at === null) return null
   return (

@@ -209,8 +209,9 @@ function Undelivered({ sync }: { readonly sync: SyncView }): ReactNode {
   )
 }
 
-function nextOf({ nextRunAt, paused, schedule }: SyncView): ReactNode {
+function nextOf({ nextRunAt, paused, schedule, state }: SyncView): ReactNode {
   if (paused) return <span className="quiet">paused</span>
+  if (state === 'held') return <span className="quiet">waits for a decision</span>
   if (nextRunAt !== null) return <Time at={nextRunAt} />
   return <span className="quiet">{schedule === 'manual' ? 'when asked' : ''}</span>
 }

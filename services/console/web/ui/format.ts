@@ -3,6 +3,7 @@
 // The browser takes many ms to create a formatter, so each is created when a page first needs it.
 const number = once(() => new Intl.NumberFormat('en'))
 const dateTime = once(() => new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }))
+const clock = once(() => new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' }))
 const relative = once(() => new Intl.RelativeTimeFormat('en', { numeric: 'auto' }))
 
 function once<Made>(make: () => Made): () => Made {
@@ -29,6 +30,12 @@ export const many = (value: number, one: string, several: string): string =>
 /** The reason for a wait of a sync or a run, as a sentence without its full stop. */
 export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly detail: string }): string =>
   kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
+
+/** The time of day in the user's time zone, with the date if it is another day than today. */
+export function clockTime(iso: string): string {
+  const at = new Date(iso)
+  return at.toDateString() === new Date().toDateString() ? clock().format(at) : localTime(iso)
+}
 
 /** A time in the user's time zone. */
 export const localTime = (iso: string): string => dateTime().format(new Date(iso))

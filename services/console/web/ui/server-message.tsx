@@ -4,7 +4,7 @@
 import { useRouter } from '@tanstack/react-router'
 import type { MouseEvent, ReactElement, ReactNode } from 'react'
 import { placeOfCommand, type NamedPlace } from './commands-as-links.ts'
-import { localTime, utcTime } from './format.ts'
+import { clockTime, utcTime } from './format.ts'
 import { messageParts } from './message-parts.ts'
 
 interface MessageProps {
@@ -32,7 +32,7 @@ function MessageTime({ at, isQuoted }: { readonly at: string; readonly isQuoted:
   if (isQuoted) return at
   return (
     <time dateTime={at} title={utcTime(at)}>
-      {localTime(at)}
+      {clockTime(at)}
     </time>
   )
 }

@@ -1,25 +1,38 @@
-/** One wait of a sync or a run: the reason, since when, and when it ends. */
+/** One wait of a sync or a run: the reason, for how long, and when it ends. */
 import type { SyncView } from '@sluice/contracts/api'
+import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
-import { waitInWords } from './format.ts'
-import { Time } from './parts.tsx'
+import { clockTime, duration, waitInWords } from './format.ts'
+import { useNow } from './parts.tsx'
 import { ServerMessage } from './server-message.tsx'
 
 type Wait = SyncView['waiting'][number]
 
+/** As `queueWaits` writes it. */
+const BEHIND_RUN = /^run (\S+) of this sync is under way$/
+const UPDATED_MS = 5_000
+
 export function WaitLine({ wait: { kind, detail, since, until } }: { readonly wait: Wait }): ReactElement {
+  const now = useNow(UPDATED_MS)
   const text = waitInWords({ kind, detail })
+  const [, before] = BEHIND_RUN.exec(detail) ?? []
+  const forMs = Math.max(0, now - Date.parse(since))
   return (
     <>
-      <ServerMessage text={/[.!?…]$/.test(text) ? text : `${text}.`} />{' '}
+      {before === undefined ? (
+        <ServerMessage text={/[.!?…]$/.test(text) ? text : `${text}.`} />
+      ) : (
+        <>
+          Waits for{' '}
+          <Link to="/runs/$id" params={{ id: before }}>
+            the run before it
+          </Link>
+          .
+        </>
+      )}{' '}
       <small>
-        It began <Time at={since} />
-        {until === null ? null : (
-          <>
-            , and goes on <Time at={until} />
-          </>
-        )}
-        .
+        Waits for {forMs < 1_000 ? 'less than 1 s' : duration(forMs - (forMs % 1_000))}
+        {until === null ? '' : `, until ${clockTime(until)}`}.
       </small>
     </>
   )

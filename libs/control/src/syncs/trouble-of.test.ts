@@ -1,0 +1,112 @@
+import type { RunView } from '@sluice/contracts/api'
+import { describe, expect, it } from 'vitest'
+import { troubleOf, type SyncFacts } from './trouble-of.ts'
+
+const AT = '2026-01-01T00:00:00.000Z'
+const NOW = Date.parse('2026-01-01T00:06:00.000Z')
+const counts = (fields: object) => ({
+  ...{ detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 },
+  ...fields,
+})
+const run = (changes: Partial<RunView> = {}): RunView => ({
+  ...{ id: 'R', sync: 's', status: 'success', cause: 'manual', startedAt: AT, endedAt: AT },
+  ...{ rowsRead: 0, rowsInvalid: 0, error: null, triggers: {} },
+  ...changes,
+})
+const behind = { since: AT, runs: 4 }
+const judge = (...runs: readonly RunView[]) => judged({ runs })
+const judged = (facts: Partial<SyncFacts>) =>
+  troubleOf({ runs: [], rows: { failed: 0, heldBack: 0 }, refused: null, behind, at: NOW, ...facts })
+
+const rejection = {
+  outcome: 'rejected',
+  key: '1',
+  count: 120,
+  status: 422,
+  error: 'HTTP 422: phone',
+} as const
+const queued = run({ id: 'Q', status: 'queued', startedAt: null })
+const failed = run({ id: 'F', status: 'failed', error: 'no such table' })
+const starting = run({ id: 'S', status: 'running', endedAt: null })
+const throttled = (since: string, until: string) =>
+  run({
+    ...{ id: 'W', status: 'running', triggers: { added: counts({ detected: 145, delivered: 4 }) } },
+    waiting: [{ kind: 'throttled', since, until, detail: '`crm` answers HTTP 429' }],
+  })
+
+describe('what is wrong with a sync', () => {
+  it('is not hidden by a run that is queued, or that shows nothing yet', () => {
+    const told = { run: 'F', text: 'No such table.', isFailing: true, ...behind }
+    expect(judge(queued, failed)).toMatchObject(told)
+    expect(judge(starting, failed)).toMatchObject(told)
+    const delivering = { ...starting, triggers: { added: counts({ detected: 9, delivered: 1 }) } }
+    expect(judge(delivering, failed)).toBeNull()
+  })
+
+  it('is a long pause of the API, behind which another run is queued', () => {
+    expect(judge(queued, throttled(AT, '2026-01-01T00:15:00.000Z'))).toMatchObject({
+      ...{ run: 'W', isFailing: false },
+      text: '`crm` answers HTTP 429. 141 rows wait. Sluice tries again at 2026-01-01T00:15:00.000Z.',
+    })
+    expect(judge(throttled('2026-01-01T00:05:58.000Z', '2026-01-01T00:06:08.000Z'))).toBeNull()
+  })
+
+  it('is an open breaker, although rows were delivered before', () => {
+    const waiting = [
+      { kind: 'breaker', since: AT, until: null, detail: '`crm` refuses connections' },
+    ] as const
+    expect(judge({ ...throttled(AT, AT), waiting: [...waiting] })).toMatchObject({
+      ...{ isFailing: true, text: '`crm` refuses connections. 141 rows wait.' },
+    })
+  })
+
+  it('is some rows that are rejected, of all rows of the model', () => {
+    const triggers = { changed: counts({ detected: 120, rejected: 120 }) }
+    const rejected = run({ status: 'warning', rowsRead: 400, triggers, errors: [rejection] })
+    expect(judge(rejected)).toMatchObject({
+      ...{ isFailing: false, text: '120 of 400 rows are rejected: HTTP 422: phone.', runs: 4 },
+    })
+    expect(judge({ ...rejected, failing: true })).toMatchObject({
+      ...{ isFailing: true, text: 'Nothing arrives: 120 rows failed: HTTP 422: phone.' },
+    })
+  })
+
+  it('is a missing secret, with the act that mends it', () => {
+    const error = 'The secret `key` is not set: set the environment variable SLUICE_SECRET_KEY.'
+    const refused = { at: '2026-01-01T00:01:00.000Z', by: 'ann', error }
+    const fix = { act: 'set-secret', name: 'key' }
+    const text = 'A run of ann was refused: The secret `key` is not set.'
+    expect(judged({ runs: [run()], refused })).toMatchObject({ text, fix, run: null })
+    expect(judge(run({ status: 'failed', error }))).toMatchObject({
+      text: 'The secret `key` is not set.',
+      fix,
+    })
+    expect(judged({ runs: [run()], refused: { ...refused, at: '2025-12-31T00:00:00.000Z' } })).toBeNull()
+  })
+
+  it.each<readonly [string, Partial<RunView>, string | null]>([
+    ['held', { status: 'held', held: { removed: 9, rows: 1_200, samples: [] } }, 'remove 9 of 1,200 rows'],
+    [
+      'cancelled with rows left',
+      { status: 'cancelled', triggers: { added: counts({ unsent: 7 }) } },
+      '7 rows were',
+    ],
+    ['cancelled without rows left', { status: 'cancelled' }, null],
+    ['through', {}, null],
+    [
+      'failing',
+      { status: 'running', failing: true, triggers: { added: counts({ unknown: 9 }) } },
+      '9 rows failed',
+    ],
+  ])('follows from a run that is %s', (_, changes, words) => {
+    const trouble = judge(run(changes))
+    if (words === null) expect(trouble).toBeNull()
+    else expect(trouble?.text).toContain(words)
+  })
+
+  it('is over once somebody has discarded the rows', () => {
+    const left = run({ status: 'warning', triggers: { added: counts({ detected: 3, rejected: 3 }) } })
+    expect(judged({ runs: [left], behind: null })).toBeNull()
+    expect(judged({ runs: [left], behind: null, rows: { failed: 3, heldBack: 0 } })).not.toBeNull()
+  })
+})

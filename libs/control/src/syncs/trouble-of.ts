@@ -1,0 +1,159 @@
+/**
+ * Judges what is wrong with a sync, for commands and pages alike. A new run changes the verdict only once it
+ * shows something: it delivers, fails or waits. Until then the last run that ended counts.
+ */
+import type { RefusedRun, RunView, SyncTrouble, SyncView, WaitView } from '@sluice/contracts/api'
+import { unusableBy } from '@sluice/domain/destination-health'
+import { isEnded } from '@sluice/domain/run-status'
+
+/** These waits do not end without a person, or mean that the destination takes nothing. */
+const GRAVE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
+/** An API may ask for shorter pauses than this all the time. */
+const LONG_PAUSE_MS = 60_000
+
+export interface SyncFacts {
+  /** The last run, the last one that ended after a look at the model, and all open runs, the newest first. */
+  readonly runs: readonly RunView[]
+  readonly rows: SyncView['rows']
+  readonly refused: RefusedRun | null
+  /** The runs that ended since some row was not delivered. Null if all rows are at the destination. */
+  readonly behind: Pick<SyncTrouble, 'since' | 'runs'> | null
+  /** Now, in ms since 1970. */
+  readonly at: number
+}
+
+type Found = Pick<SyncTrouble, 'text' | 'isFailing' | 'fix'> & { readonly run: RunView | null }
+
+/** Returns null if nothing is wrong with the sync, or nobody needs to know. */
+export function troubleOf(facts: SyncFacts): SyncTrouble | null {
+  const found = refusedRun(facts) ?? ofOpenRun(facts) ?? ofEndedRun(facts)
+  if (found === null) return null
+  const { run, text, isFailing, fix } = found
+  const { since, runs } = facts.behind ?? { since: facts.refused?.at ?? run?.startedAt ?? null, runs: 0 }
+  return { text, isFailing, fix, run: run?.id ?? null, since, runs }
+}
+
+/** A run that was refused later than the last one began. */
+function refusedRun({ refused, runs: [last] }: SyncFacts): Found | null {
+  if (refused === null || (last?.startedAt ?? '') > refused.at) return null
+  const { reason, fix } = unusableBy(refused.error)
+  const text = `A run ${refused.by === null ? '' : `of ${refused.by} `}was refused: ${reason}`
+  return { run: null, text, isFailing: false, fix }
+}
+
+function ofOpenRun({ runs, at }: SyncFacts): Found | null {
+  const held = runs.find(({ status }) => status === 'held')
+  const run = runs.find(({ status }) => status === 'running')
+  if (held !== undefined) return { run: held, text: heldText(held), isFailing: false, fix: null }
+  if (run === undefined) return null
+  const wait = (run.waiting ?? []).find(each => isGrave(each, at))
+  if (wait !== undefined) {
+    const { reason, fix } = unusableBy(wait.detail)
+    const text = `${reason}${waitingText(totalsOf(run).open)}${againText(wait)}`
+    return { run, text, isFailing: GRAVE.has(wait.kind), fix }
+  }
+  if (run.failing !== true) return null
+  const { failed } = totalsOf(run)
+  return {
+    run,
+    text: `Nothing arrives: ${rows(failed)} failed so far${causeOf(run)}`,
+    isFailing: true,
+    fix: null,
+  }
+}
+
+function isGrave({ kind, since, until }: WaitView, at: number): boolean {
+  if (GRAVE.has(kind)) return true
+  const end = until === null ? at : Math.max(at, Date.parse(until))
+  return kind === 'throttled' && end - Date.parse(since) >= LONG_PAUSE_MS
+}
+
+function waitingText(open: number): string {
+  return open === 0 ? '' : ` ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
+}
+
+function againText({ kind, until }: WaitView): string {
+  return until === null || kind === 'secret' ? '' : ` Sluice tries again at ${until}.`
+}
+
+function heldText({ held }: RunView): string {
+  if (held === undefined) return 'A run waits for approval.'
+  if (held.destination !== undefined)
+    return `${rows(held.rows)} went to another destination, and a run waits for approval: ${held.destination.why}.`
+  return `A run would remove ${number(held.removed)} of ${rows(held.rows)}, and waits for approval.`
+}
+
+function ofEndedRun({ runs, rows: waiting, refused: _, ...facts }: SyncFacts): Found | null {
+  const run = runs.find(({ status }) => isEnded(status))
+  const atWork = runs.find(({ status }) => status === 'running')
+  if (run === undefined) return null
+  const found = ofRun(run, waiting)
+  if (found === null) return null
+  // The new run shows that the destination takes rows again.
+  if (found.isFailing && atWork !== undefined && totalsOf(atWork).delivered > 0) return null
+  // Somebody discarded the rows, or sent them by themselves.
+  const isMended = atWork === undefined && facts.behind === null
+  return isMended &&
+    run.status !== 'failed' &&
+    waiting.failed + waiting.heldBack === 0 &&
+    run.rowsInvalid === 0
+    ? null
+    : { ...found, run }
+}
+
+function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | null {
+  const { failed } = totalsOf(run)
+  const were = failed === 1 ? 'was' : 'were'
+  if (run.status === 'failed') {
+    const { reason, fix } = unusableBy(run.error ?? 'The last run failed.')
+    return { text: reason, isFailing: true, fix }
+  }
+  if (run.status === 'cancelled' && failed > 0)
+    return {
+      text: `A run was cancelled, and ${rows(failed)} ${were} not delivered.`,
+      isFailing: false,
+      fix: null,
+    }
+  if (run.status === 'warning' && failed > 0)
+    return { text: undeliveredText(run), isFailing: run.failing === true, fix: null }
+  if (run.status === 'warning') return { text: 'Rows of the model are invalid.', isFailing: false, fix: null }
+  const { heldBack } = waiting
+  if (heldBack === 0) return null
+  const text = `${rows(heldBack)} ${heldBack === 1 ? 'waits' : 'wait'} for somebody to decide.`
+  return { text, isFailing: false, fix: null }
+}
+
+function undeliveredText(run: RunView): string {
+  const { failed, rejected } = totalsOf(run)
+  const whole = run.rowsRead > failed ? `${number(failed)} of ${rows(run.rowsRead)}` : rows(failed)
+  if (run.failing === true) return `Nothing arrives: ${rows(failed)} failed${causeOf(run)}`
+  if (rejected === failed) return `${whole} ${failed === 1 ? 'is' : 'are'} rejected${causeOf(run)}`
+  return `${whole} ${failed === 1 ? 'was' : 'were'} not delivered${causeOf(run)}`
+}
+
+/** The reason of most rows, which may be longer than a first cause such as a broken connection. */
+function causeOf({ errors = [], firstError }: RunView): string {
+  const cause = errors[0] ?? firstError
+  const text = cause?.error ?? (cause?.status == null ? null : `HTTP ${cause.status}`)
+  if (text === null) return '.'
+  return `: ${text}${/[.!?…]$/.test(text) ? '' : '.'}`
+}
+
+const FAILED = ['rejected', 'unknown', 'unsent'] as const
+
+function totalsOf({ triggers }: RunView): Record<'delivered' | 'rejected' | 'failed' | 'open', number> {
+  const all = Object.values(triggers).filter(counts => counts !== undefined)
+  const sum = (name: 'detected' | 'delivered' | (typeof FAILED)[number]): number =>
+    all.reduce((total, counts) => total + counts[name], 0)
+  const failed = FAILED.reduce((total, name) => total + sum(name), 0)
+  const delivered = sum('delivered')
+  return {
+    delivered,
+    failed,
+    rejected: sum('rejected'),
+    open: Math.max(0, sum('detected') - delivered - failed),
+  }
+}
+
+const number = (value: number): string => value.toLocaleString('en')
+const rows = (value: number): string => (value === 1 ? '1 row' : `${number(value)} rows`)
