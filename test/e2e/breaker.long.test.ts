@@ -45,7 +45,9 @@ function breakerSuite(profile: Profile): void {
       expect(sent).toBeLessThanOrEqual(FAILURES + CONCURRENCY + probes)
       expect(dead.view.triggers.added).toMatchObject({ unknown: sent, unsent: PEOPLE - sent })
       const [unsent] = (await project.failed(SYNC)).filter(({ outcome }) => outcome === 'unsent')
-      expect(unsent?.error).toMatch(/^`.+` answers HTTP 500[.] \d+ requests in a row failed, and Sluice stopped sending at .*Z$/)
+      expect(unsent?.error).toMatch(
+        /^`.+` answers HTTP 500[.] \d+ requests in a row failed, and Sluice stopped sending at .*Z$/,
+      )
 
       const again = await project.run(SYNC)
       const looks = api.requests.slice(sent)

@@ -133,8 +133,8 @@ function undeliveredText(run: RunView): string {
 
 /** The reason of most rows, which may be longer than a first cause such as a broken connection. */
 function causeOf({ errors = [], firstError }: RunView): string {
-  const cause = errors[0] ?? firstError
-  const text = cause?.error ?? (cause?.status == null ? null : `HTTP ${cause.status}`)
+  const { error = null, status = null } = errors[0] ?? firstError ?? {}
+  const text = error ?? (status === null ? null : `HTTP ${status}`)
   if (text === null) return '.'
   return `: ${text}${/[.!?…]$/.test(text) ? '' : '.'}`
 }

@@ -4,10 +4,6 @@ import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
 import { needsIn, needsOf } from './needs.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
-const counts = (fields: object) => ({
-  ...{ detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 },
-  ...fields,
-})
 const run = (changes: Partial<RunView> = {}): RunView => ({
   ...{ id: 'R', sync: 's', status: 'success', cause: 'manual', startedAt: AT, endedAt: AT },
   ...{ rowsRead: 0, rowsInvalid: 0, error: null, triggers: {} },
