@@ -71,6 +71,13 @@ describe('what is wrong with a sync', () => {
     })
   })
 
+  it('is a destination that took the first rows of a run, and then no others', () => {
+    const triggers = { added: counts({ detected: 9, delivered: 4, unknown: 2, unsent: 3 }) }
+    expect(judge(run({ status: 'warning', rowsRead: 9, triggers }))).toMatchObject({
+      ...{ isFailing: true, text: '5 of 9 rows were not delivered.' },
+    })
+  })
+
   it('is a missing secret, with the act that mends it', () => {
     const error = 'The secret `key` is not set: set the environment variable SLUICE_SECRET_KEY.'
     const refused = { at: '2026-01-01T00:01:00.000Z', by: 'ann', error }

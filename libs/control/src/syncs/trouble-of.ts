@@ -102,7 +102,7 @@ function ofEndedRun({ runs, rows: waiting, refused: _, ...facts }: SyncFacts): F
 }
 
 function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | null {
-  const { failed } = totalsOf(run)
+  const { failed, unsent } = totalsOf(run)
   const were = failed === 1 ? 'was' : 'were'
   if (run.status === 'failed') {
     const { reason, fix } = unusableBy(run.error ?? 'The last run failed.')
@@ -115,7 +115,8 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
       fix: null,
     }
   if (run.status === 'warning' && failed > 0)
-    return { text: undeliveredText(run), isFailing: run.failing === true, fix: null }
+    // Some rows may have arrived before the destination began to refuse all requests.
+    return { text: undeliveredText(run), isFailing: run.failing === true || unsent > 0, fix: null }
   if (run.status === 'warning') return { text: 'Rows of the model are invalid.', isFailing: false, fix: null }
   const { heldBack } = waiting
   if (heldBack === 0) return null
@@ -141,7 +142,7 @@ function causeOf({ errors = [], firstError }: RunView): string {
 
 const FAILED = ['rejected', 'unknown', 'unsent'] as const
 
-function totalsOf({ triggers }: RunView): Record<'delivered' | 'rejected' | 'failed' | 'open', number> {
+function totalsOf({ triggers }: RunView): Record<'delivered' | 'rejected' | 'unsent' | 'failed' | 'open', number> {
   const all = Object.values(triggers).filter(counts => counts !== undefined)
   const sum = (name: 'detected' | 'delivered' | (typeof FAILED)[number]): number =>
     all.reduce((total, counts) => total + counts[name], 0)
@@ -151,6 +152,7 @@ function totalsOf({ triggers }: RunView): Record<'delivered' | 'rejected' | 'fai
     delivered,
     failed,
     rejected: sum('rejected'),
+    unsent: sum('unsent'),
     open: Math.max(0, sum('detected') - delivered - failed),
   }
 }
