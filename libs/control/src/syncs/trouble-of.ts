@@ -142,7 +142,9 @@ function causeOf({ errors = [], firstError }: RunView): string {
 
 const FAILED = ['rejected', 'unknown', 'unsent'] as const
 
-function totalsOf({ triggers }: RunView): Record<'delivered' | 'rejected' | 'unsent' | 'failed' | 'open', number> {
+function totalsOf({
+  triggers,
+}: RunView): Record<'delivered' | 'rejected' | 'unsent' | 'failed' | 'open', number> {
   const all = Object.values(triggers).filter(counts => counts !== undefined)
   const sum = (name: 'detected' | 'delivered' | (typeof FAILED)[number]): number =>
     all.reduce((total, counts) => total + counts[name], 0)

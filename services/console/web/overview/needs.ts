@@ -29,13 +29,13 @@ function rankOf({
   return lastRun?.status === 'held' ? 2 : 3
 }
 
-/** After the syncs, lists destinations in a bad state that no failing sync already tells of. */
+/** After the syncs, lists destinations in a bad state that no such sync already tells of. */
 export function needsOf(
   syncs: readonly SyncView[],
   destinations: DestinationsPage['destinations'],
 ): readonly Need[] {
   const ofSyncs = needsIn(syncs)
-  const told = new Set(ofSyncs.flatMap(({ sync, trouble }) => (trouble.isFailing ? [sync.destination] : [])))
+  const told = new Set(ofSyncs.map(({ sync }) => sync.destination))
   const ofDestinations = destinations.flatMap(({ name, health }): Need[] =>
     health === undefined || DESTINATION_STATES[health.state].tone !== 'bad' || told.has(name)
       ? []

@@ -7,7 +7,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement, ReactNode } from 'react'
 import { destinationsQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
-import { RunState } from '../runs/run-state.tsx'
+import { RunState, statedOf } from '../runs/run-state.tsx'
 import { Named, titleIn } from '../ui/named.tsx'
 import { Section, Time } from '../ui/parts.tsx'
 import { HealthBadge } from './destination-health.tsx'
@@ -94,14 +94,14 @@ function Box({ place: { kind, name }, isHere, title, sync }: BoxProps): ReactEle
   )
 }
 
-function LastRun({ sync: { lastRun } }: { readonly sync: SyncView }): ReactNode {
+function LastRun({ sync: { lastRun, trouble } }: { readonly sync: SyncView }): ReactNode {
   if (lastRun === null) return <small className="quiet">never ran</small>
   const at = lastRun.endedAt ?? lastRun.startedAt
   return (
     <span className="lineage-state">
       <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
         <span className="hidden">Last run: </span>
-        <RunState run={lastRun} />
+        <RunState run={statedOf({ trouble }, lastRun)} />
       </Link>
       {at === null ? null : (
         <small className="quiet">
