@@ -7,6 +7,7 @@ import { ask } from '../api/commands.ts'
 import { call } from '../api/client.ts'
 import { useMay, whyOff } from '../api/session.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { withoutStatus } from '../runs/first-cause.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -153,7 +154,7 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
         {retry === null ? null : (
           <p className="group-error pad">
             <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} />{' '}
-            <ServerMessage text={retry.error ?? ''} quotes />
+            <ServerMessage text={withoutStatus(retry)} quotes={retry.status !== null} />
           </p>
         )}
         {state === null || state.row === null ? null : (
