@@ -229,7 +229,7 @@ async function openServices(
       simulation?.openSource(definition) ??
       deps.early.take(definition.source) ??
       openSource(definition.source, sourceOptions),
-    openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
+    openState: state => (simulation?.openState ?? openState)(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

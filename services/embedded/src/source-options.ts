@@ -6,6 +6,7 @@ import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import { watchedSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
 import type { HttpSender } from '@sluice/http-sender/port'
+import type { DeliveredState, StateOptions } from '@sluice/delivered-state/port'
 import type { Source } from '@sluice/sources/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
@@ -47,6 +48,11 @@ export function stateMemoryOf(env: Environment): string {
 export interface Simulation {
   readonly openSource: (definition: Definition) => Promise<Source>
   readonly openSender: () => HttpSender
+  readonly openState: (
+    dataDir: string,
+    state: StateOptions & { readonly memoryLimit: string },
+    logger: Logger,
+  ) => Promise<DeliveredState>
 }
 
 /** The options of the embedded profile. */

@@ -53,6 +53,7 @@ import {
   createStateFile,
   openStateFile,
   removeStateFile,
+  type SharedInstance,
   type StateFile,
   type StateFileOptions,
 } from './state/state-file.ts'
@@ -80,6 +81,8 @@ export interface DeliveredStateOptions extends StateOptions {
   readonly threads?: number
   /** The number of changes that are joined to their rows at once. Default 65,536. */
   readonly pieceRows?: number
+  /** The instance that states share, one after the other. Absent: the state opens one of its own. */
+  readonly shared?: SharedInstance | undefined
 }
 
 /**

@@ -6,7 +6,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DeliveredState, StateOptions } from '../port.ts'
 import { openDeliveredState } from './duckdb.ts'
-import { readStateFormat, STATE_FORMAT } from './state/state-file.ts'
+import { readStateFormat, type SharedInstance, STATE_FORMAT } from './state/state-file.ts'
 
 const STATE_FILE = '.duckdb'
 
@@ -41,7 +41,7 @@ export async function foundCaches(dataDir: string): Promise<readonly FoundCache[
 /** Opens the cache, and removes the caches of earlier incarnations. The folder `state` has to exist. */
 export function openState(
   dataDir: string,
-  state: StateOptions & { readonly memoryLimit: string },
+  state: StateOptions & { readonly memoryLimit: string; readonly shared?: SharedInstance | undefined },
   logger: { warn(about: object, message: string): void },
 ): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {

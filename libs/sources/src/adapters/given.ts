@@ -1,6 +1,7 @@
 /** A source whose rows the caller gives, for tests of syncs. */
 import { rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
@@ -23,14 +24,47 @@ export interface GivenRows {
 }
 
 /**
- * Makes a source with these rows. Its columns are all columns of the rows, in the order in which they come.
+ * Makes sources with given rows. They share one instance of DuckDB, because opening an instance takes longer
+ * than writing a few rows. One of the sources is read at a time.
  */
-export function createGivenSource(given: GivenRows): Source {
+export class GivenSources implements AsyncDisposable {
+  readonly #folder: string
+  #session: Promise<DuckdbSession> | null = null
+
+  /** Temporary files of DuckDB go below `folder`. */
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /**
+   * Makes a source with these rows. Its columns are all columns of the rows, in the order in which they come.
+   */
+  open(given: GivenRows): Source {
+    return createGivenSource(given, () => (this.#session ??= this.#openSession()))
+  }
+
+  #openSession(): Promise<DuckdbSession> {
+    const tempDirectory = join(this.#folder, 'given.tmp')
+    return DuckdbSession.open(this.#folder, { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const session = await this.#session?.catch(() => null)
+    await session?.[Symbol.asyncDispose]()
+  }
+}
+
+function createGivenSource(given: GivenRows, session: () => Promise<DuckdbSession>): Source {
   const write = async (model: ModelSpec, file: string): Promise<Extract> => {
-    const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
-    await using session = await DuckdbSession.open(dirname(file), limits)
-    const { connection } = session
+    const { connection } = await session()
     await attachExtract(connection, file)
+    try {
+      return await fill(connection, model, file)
+    } finally {
+      await closeExtract(connection)
+    }
+  }
+  const fill = async (connection: DuckDBConnection, model: ModelSpec, file: string): Promise<Extract> => {
     const table = `${EXTRACT}.main.rows`
     const { rows, others = [], types } = given
     const names = columnNames(given)
@@ -52,7 +86,6 @@ export function createGivenSource(given: GivenRows): Source {
       return { name, type: carried.type }
     })
     assertColumns(model, columns)
-    await closeExtract(connection)
     return { file, columns, rowCount: rows.length }
   }
   return {

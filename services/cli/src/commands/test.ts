@@ -49,17 +49,19 @@ export const command: Command = {
     const files = all.filter(({ sync }) => wanted.size === 0 || wanted.has(sync))
     if (files.length === 0) throw noTests([...wanted])
     assertSyncsKnown(files, project)
-    await using testing = await openTesting(project, { logger: await loggerFor(context), signal })
-    const results: CaseResult[] = []
-    for (const file of files) {
-      const ran = await runFile(context, testing, file)
-      results.push(...ran)
-      if (booleanOption(args, 'update')) await update(dir, file, ran)
-    }
+    const startedAt = performance.now()
+    const results = await runFiles(context, project, files)
+    if (booleanOption(args, 'update'))
+      for (const file of files)
+        await update(
+          dir,
+          file,
+          results.filter(result => result.file === file.file),
+        )
     const report = textOption(args, 'junit')
     if (report !== undefined) await writeFile(resolve(dir, report), junitText(results))
     if (json) stdout.write(`${JSON.stringify(viewOf(results))}\n`)
-    else stdout.write(testsEnd(results, painter(context.color)))
+    else stdout.write(testsEnd(results, performance.now() - startedAt, painter(context.color)))
     return exitCodeOf(results, booleanOption(args, 'update'))
   },
 }
@@ -101,31 +103,54 @@ function noTests(syncs: readonly string[]): SluiceError {
   )
 }
 
-async function runFile(
-  { json, stdout, color, signal }: CommandContext,
-  testing: SyncTesting,
-  tests: SyncTests,
+/** Cases that run at the same time. With more than these, the process' main thread is busy all the time. */
+const MAX_AT_ONCE = 3
+
+/** Runs all cases, and prints the line of each in the order of the files. */
+async function runFiles(
+  context: CommandContext,
+  project: Project,
+  files: readonly SyncTests[],
 ): Promise<readonly CaseResult[]> {
+  const { json, stdout, color, signal } = context
+  const cases = files.flatMap(tests => tests.cases.map((_, index) => ({ tests, index })))
   const results: CaseResult[] = []
-  for (const [index, test] of tests.cases.entries()) {
-    signal.throwIfAborted()
-    const startedAt = performance.now()
-    const { sync, file } = tests
-    const types = { ...tests.types, ...test.types }
-    const outcome = await runOf(testing, sync, { ...test, types })
-    const ms = performance.now() - startedAt
-    const result = {
-      file,
-      line: tests.lines[index] ?? 1,
-      sync,
-      name: test.name,
-      ms,
-      ...judged(test, outcome),
+  const logger = await loggerFor(context)
+  const waiting = cases.entries()
+  const failed = new AbortController()
+  const work = async (): Promise<void> => {
+    await using testing = await openTesting(project, { logger, signal })
+    for (const [place, { tests, index }] of waiting) {
+      AbortSignal.any([signal, failed.signal]).throwIfAborted()
+      results[place] = await runCase(testing, tests, index)
+      if (!json) print()
     }
-    if (!json) stdout.write(testLine(result, results.length === 0, painter(color)))
-    results.push(result)
   }
+  let printed = 0
+  const print = (): void => {
+    for (let result = results[printed]; result !== undefined; result = results[printed]) {
+      stdout.write(testLine(result, results[printed - 1]?.file !== result.file, painter(color)))
+      printed += 1
+    }
+  }
+  const lanes = Array.from({ length: Math.min(MAX_AT_ONCE, cases.length) }, async () => {
+    await work().catch((error: unknown) => {
+      failed.abort(error)
+      throw error
+    })
+  })
+  await Promise.all(lanes).finally(() => Promise.allSettled(lanes))
   return results
+}
+
+async function runCase(testing: SyncTesting, tests: SyncTests, index: number): Promise<CaseResult> {
+  const { sync, file } = tests
+  const test = tests.cases[index]
+  if (test === undefined) throw new SluiceError('internal', `${file} has no case ${index}`)
+  const startedAt = performance.now()
+  const outcome = await runOf(testing, sync, { ...test, types: { ...tests.types, ...test.types } })
+  const ms = performance.now() - startedAt
+  return { file, line: tests.lines[index] ?? 1, sync, name: test.name, ms, ...judged(test, outcome) }
 }
 
 async function runOf(testing: SyncTesting, sync: string, test: SyncTestCase): Promise<CaseRun | SluiceError> {

@@ -79,10 +79,11 @@ function yamlLines(mark: '' | '-' | '+', value: unknown): readonly string[] {
     .map(line => `${mark}${mark === '' ? '' : ' '}${safe(line)}`)
 }
 
-/** The last line: `12 passed` or `11 passed, 1 failed`. */
-export function testsEnd(results: readonly CaseResult[], paint: Paint): string {
+/**
+ * The last line: `12 passed` or `11 passed, 1 failed`, and the time of all, since some run at the same time.
+ */
+export function testsEnd(results: readonly CaseResult[], ms: number, paint: Paint): string {
   const failed = results.filter(result => !isPassed(result)).length
-  const ms = results.reduce((sum, result) => sum + result.ms, 0)
   const passed = paint('green', `${results.length - failed} passed`)
   const rest = failed === 0 ? '' : `, ${paint('red', `${failed} failed`)}`
   return `\n${passed}${rest} ${paint('dim', elapsed(ms))}\n`

@@ -1,12 +1,15 @@
 /**
- * Runs tests of syncs: on the pipeline of this profile, with rows and answers that a test gives. Its files
- * are in a temporary folder, which is in memory if the system has a folder there.
+ * Runs tests of syncs: each case on a pipeline of this profile of its own, with rows and answers that the
+ * case gives. Its files are in a temporary folder, which is in memory if the system has a folder there. The
+ * cases share only DuckDB, which takes longer to open than all other parts.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
+import { SharedInstance } from '@sluice/delivered-state/adapters/state/state-file'
+import { openState } from '@sluice/delivered-state/adapters/state-cache'
 import { projectCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -16,10 +19,11 @@ import type { Project } from '@sluice/project/project'
 import type { SyncTestCase, TestAnswer } from '@sluice/project/sync-tests/sync-test-schema'
 import type { Logger } from '@sluice/runtime/logger'
 import { userName } from '@sluice/runtime/machine/user-name'
-import { createGivenSource, type GivenRows } from '@sluice/sources/adapters/given'
+import { GivenSources, type GivenRows } from '@sluice/sources/adapters/given'
 import type { CaseRun, SyncTesting } from '@sluice/project/sync-tests/sync-testing'
 import { openEmbedded } from '../compose.ts'
 import { ScriptedApi } from './scripted-api.ts'
+import type { EmbeddedOptions, Simulation } from '../source-options.ts'
 import { testedProject, testedSecrets } from './tested-project.ts'
 
 const IN_MEMORY = '/dev/shm'
@@ -40,45 +44,74 @@ export async function openSyncTesting(
     mkdtemp(join(tmpdir(), 'sluice-test-')),
   )
   opening.defer(() => rm(dir, { recursive: true, force: true }))
-  const world = new TestedWorld()
-  const ignored = (): void => undefined
-  const pipeline = opening.use(
-    await openEmbedded({
-      ...{ dir, env: testedSecrets(project), logger, newRunId, signal, mask: ignored, tell: ignored },
-      simulation: world,
-    }),
-  )
+  const world = opening.use(new TestedWorld(dir))
+  const opened = opening.move()
+  let cases = 0
+  const env = testedSecrets(project)
+  return {
+    run: async (sync, test) => {
+      cases += 1
+      const own = join(dir, `case-${cases}`)
+      const options = { dir: own, env, logger, newRunId, signal, mask: ignored, tell: ignored }
+      await mkdir(own)
+      try {
+        await using pipeline = await startPipeline({ ...options, simulation: world })
+        return await runCase({ project, pipeline, world, signal }, sync, test)
+      } finally {
+        await rm(own, { recursive: true, force: true })
+      }
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+const ignored = (): void => undefined
+
+/** Opens a pipeline whose services are at work until the caller disposes it. */
+async function startPipeline(options: EmbeddedOptions): Promise<Pipeline> {
+  await using opening = new AsyncDisposableStack()
+  const pipeline = opening.use(await openEmbedded(options))
   const drain = new AbortController()
-  const services = pipeline.start(null, { drain: drain.signal, abort: signal })
+  const services = pipeline.start(null, { drain: drain.signal, abort: options.signal })
   services.catch(() => undefined)
   opening.defer(async () => {
     drain.abort()
     await services
   })
   const opened = opening.move()
-  const shared: Pipeline = {
+  return {
     ...pipeline,
     servicesElsewhere: true,
     start: (_, ends) => Promise.race([services, endOf(ends.drain)]),
-  }
-  return {
-    run: (sync, test) => runCase({ project, pipeline: shared, world, signal }, sync, test),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
 /** The rows and the API of the case that runs. */
-class TestedWorld {
+class TestedWorld implements AsyncDisposable {
   readonly api = new ScriptedApi()
+  readonly #shared = new SharedInstance()
+  readonly #sources: GivenSources
   #given: GivenRows = { rows: [], types: {} }
+
+  constructor(dir: string) {
+    this.#sources = new GivenSources(dir)
+  }
 
   begin(given: GivenRows, answers: readonly TestAnswer[]): void {
     this.#given = given
     this.api.begin(answers)
   }
 
-  readonly openSource = () => Promise.resolve(createGivenSource(this.#given))
+  readonly openSource = () => Promise.resolve(this.#sources.open(this.#given))
   readonly openSender = () => this.api
+  readonly openState: Simulation['openState'] = (dataDir, state, logger) =>
+    openState(dataDir, { ...state, shared: this.#shared }, logger)
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shared[Symbol.asyncDispose]()
+    await this.#sources[Symbol.asyncDispose]()
+  }
 }
 
 interface Tested {
@@ -102,33 +135,28 @@ async function runCase(
     world.begin(given, scripted)
     return (await control.ask('run', { name: sync }, following)).view
   }
-  try {
-    if (before !== undefined) {
-      const first = await run({ rows: before, others: rows, types }, beforeAnswers ?? [])
-      if (first.status !== 'success') {
-        const why = whyNot(first, await attemptsOf(control, first, signal))
-        throw new SluiceError('config', `The rows of \`before\` were not delivered: ${why}.`)
-      }
+  if (before !== undefined) {
+    const first = await run({ rows: before, others: rows, types }, beforeAnswers ?? [])
+    if (first.status !== 'success') {
+      const why = whyNot(first, await attemptsOf(control, first, signal))
+      throw new SluiceError('config', `The rows of \`before\` were not delivered: ${why}.`)
     }
-    const second = await run({ rows, ...(before === undefined ? {} : { others: before }), types }, answers)
-    const { received } = world.api
-    const attempts = await attemptsOf(control, second, signal)
-    const sent = attempts.filter(({ attempt }) => attempt > 0)
-    const base = fillSecrets(destination.baseUrl, name => name).replace(/\/+$/, '')
-    const requests = received.map(({ url, ...request }, index) => ({
-      trigger: sent[index]?.trigger ?? 'added',
-      ...request,
-      path: url.startsWith(base) ? url.slice(base.length) : url,
-    }))
-    const unsent = attempts.flatMap(({ attempt, error }) => (attempt > 0 || error === null ? [] : [error]))
-    return {
-      run: second,
-      requests,
-      unsent: [...unsent, ...(second.invalidRows ?? []).map(({ reason }) => reason)],
-    }
-  } finally {
-    const { signal: never } = new AbortController()
-    await control.ask('reset', { name: sync }, { ...following, cancel: never })
+  }
+  const second = await run({ rows, ...(before === undefined ? {} : { others: before }), types }, answers)
+  const { received } = world.api
+  const attempts = await attemptsOf(control, second, signal)
+  const sent = attempts.filter(({ attempt }) => attempt > 0)
+  const base = fillSecrets(destination.baseUrl, name => name).replace(/\/+$/, '')
+  const requests = received.map(({ url, ...request }, index) => ({
+    trigger: sent[index]?.trigger ?? 'added',
+    ...request,
+    path: url.startsWith(base) ? url.slice(base.length) : url,
+  }))
+  const unsent = attempts.flatMap(({ attempt, error }) => (attempt > 0 || error === null ? [] : [error]))
+  return {
+    run: second,
+    requests,
+    unsent: [...unsent, ...(second.invalidRows ?? []).map(({ reason }) => reason)],
   }
 }
 

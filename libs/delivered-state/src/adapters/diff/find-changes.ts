@@ -73,10 +73,9 @@ export async function openExtract(
 
 /** True if the extract has a column in which the source names values that cannot be carried. */
 async function hasInvalidRows(connection: DuckDBConnection): Promise<boolean> {
-  const reader = await connection.runAndReadAll(
-    `SELECT count(*) FROM duckdb_columns() WHERE database_name = 'extract' AND table_name = 'rows' AND column_name = ${quoteText(WHY_INVALID)}`,
-  )
-  return Number(reader.getRows()[0]?.[0]) > 0
+  // This is much faster than DuckDB's list of columns.
+  const result = await connection.run('FROM extract.main.rows LIMIT 0')
+  return result.columnNames().includes(WHY_INVALID)
 }
 
 /** True if a column has the name by which DuckDB knows row ids. */

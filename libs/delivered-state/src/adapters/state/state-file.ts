@@ -24,6 +24,8 @@ export interface StateFileOptions {
   /** The limit of memory, as DuckDB writes sizes. */
   readonly memoryLimit: string
   readonly threads: number
+  /** The instance that states share. Absent: the state opens one of its own. */
+  readonly shared?: SharedInstance | undefined
 }
 
 /**
@@ -241,19 +243,41 @@ async function connect(options: StateFileOptions): Promise<StateFile> {
   }
 }
 
+/**
+ * A DuckDB instance that small states use one after the other, because opening an instance takes longer than
+ * the work on a few rows. The first state sets its limits of memory and threads. States that are open at the
+ * same time have instances of their own.
+ *
+ * States: free ⇄ lent; closed.
+ */
+export class SharedInstance implements AsyncDisposable {
+  #free: DuckDBInstance | null = null
+  #isClosed = false
+
+  /** Returns the free instance, which is lent from then on; null if there is none. */
+  take(): DuckDBInstance | null {
+    const taken = this.#free
+    this.#free = null
+    return taken
+  }
+
+  /**
+   * Takes an instance with nothing attached. Closes it if another one is free, or nobody needs it any more.
+   */
+  giveBack(instance: DuckDBInstance): void {
+    if (this.#isClosed || this.#free !== null) instance.closeSync()
+    else this.#free = instance
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    this.take()?.closeSync()
+    return Promise.resolve()
+  }
+}
+
 async function connectAlone(options: StateFileOptions, onClosed: () => void): Promise<StateFile> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    memory_limit: options.memoryLimit,
-    threads: String(options.threads),
-    temp_directory: `${options.file}.tmp`,
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    allow_community_extensions: 'false',
-    preserve_insertion_order: 'true',
-    // DuckDB gives freed memory back to the system soon, and not only once it has 128 MB of it.
-    allocator_flush_threshold: '8MB',
-    allocator_bulk_deallocation_flush_threshold: '16MB',
-  })
+  const instance = options.shared?.take() ?? (await createInstance(options))
   try {
     const connection = await instance.connect()
     await connection.run("SET TimeZone = 'UTC'")
@@ -271,7 +295,7 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
         await connection.run('USE memory; DETACH sluice_state')
         await attach(groupRows)
       },
-      close: () => close(instance, connection, options.file).finally(onClosed),
+      close: () => close(instance, connection, options).finally(onClosed),
     }
   } catch (error) {
     instance.closeSync()
@@ -279,13 +303,49 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
   }
 }
 
-async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
+function createInstance(options: StateFileOptions): Promise<DuckDBInstance> {
+  return DuckDBInstance.create(':memory:', {
+    memory_limit: options.memoryLimit,
+    threads: String(options.threads),
+    temp_directory: `${options.file}.tmp`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    preserve_insertion_order: 'true',
+    // DuckDB gives freed memory back to the system soon, and not only once it has 128 MB of it.
+    allocator_flush_threshold: '8MB',
+    allocator_bulk_deallocation_flush_threshold: '16MB',
+  })
+}
+
+async function close(
+  instance: DuckDBInstance,
+  connection: DuckDBConnection,
+  { file, shared }: StateFileOptions,
+): Promise<void> {
   // A checkpoint writes committed data on another thread, and closing would do so on the main thread. If it
   // fails, the next process has more to read from the topics.
-  await connection.run('CHECKPOINT sluice_state').catch(() => {})
+  const checkpoint = connection.run('CHECKPOINT sluice_state')
+  const isWhole = await checkpoint.then(
+    () => true,
+    () => false,
+  )
   connection.closeSync()
-  instance.closeSync()
+  if (shared !== undefined && isWhole && (await isDetached(instance))) shared.giveBack(instance)
+  else instance.closeSync()
   await rm(`${file}.tmp`, { recursive: true, force: true })
+}
+
+/** Detaches the file of a closed connection. Resolves with false if DuckDB cannot detach it. */
+async function isDetached(instance: DuckDBInstance): Promise<boolean> {
+  try {
+    const connection = await instance.connect()
+    await connection.run('DETACH sluice_state')
+    connection.closeSync()
+    return true
+  } catch {
+    return false
+  }
 }
 
 function firstLine(text: string): string {

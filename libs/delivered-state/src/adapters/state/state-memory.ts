@@ -18,6 +18,8 @@ const COLUMN_BYTES = 100_000
 const WIDE_ROW_BYTES = 2000
 /** Rows of fewer bytes on average count as narrow, without a look at each. */
 const LOOKED_AT_BYTES = 500
+/** All rows of such a file make a single slice, however large each of them is: the file is not compressed. */
+const SMALL_FILE_BYTES = 1_000_000
 /** The share of memory that DuckDB keeps while changes are published, when other stages are at work. */
 const PUBLISHING_SHARE = 0.5
 /** The memory that DuckDB needs beside wide rows, to hash them as JSON and to join some of them. */
@@ -42,6 +44,10 @@ export class StateMemory {
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
   /**
+   * The limit that is set. DuckDB also gives memory back to the system with each change, which takes time.
+   */
+  #setBytes: number
+  /**
    * The number of wide rows in the diff. The diff works on few of them at once. If there are few in all, it
    * needs little memory.
    */
@@ -53,6 +59,7 @@ export class StateMemory {
   ) {
     this.#connection = connection
     this.#usualBytes = Number.parseInt(memoryLimit, 10) * 1_000_000
+    this.#setBytes = this.#usualBytes
     this.#threads = threads
   }
 
@@ -68,12 +75,15 @@ export class StateMemory {
     if (more > 0) await this.#limit(this.#usualBytes + more)
     const counted = await connection.runAndReadAll('SELECT count(*) FROM extract.main.rows')
     const rows = Number(counted.getRows()[0]?.[0])
-    const rowBytes = statSync(extractFile).size / Math.max(1, rows)
+    const { size: fileBytes } = statSync(extractFile)
+    const rowBytes = fileBytes / Math.max(1, rows)
     if (more > 0 || rowBytes > WIDE_ROW_BYTES) await connection.run(`SET threads = ${this.#threads}`)
     const isMany = groupsOf(columns).length > 1
     const none: SlicedRows = { slices: [], readBytes: 0 }
     const extracted =
-      rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
+      (rowBytes > LOOKED_AT_BYTES && fileBytes > SMALL_FILE_BYTES) || isMany
+        ? await extractSlices(connection, primaryKey[0] ?? '')
+        : none
     const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
     // From a file, such as extract and state, DuckDB reads a few rows if a few are wanted. A copy is no file.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
@@ -107,6 +117,7 @@ export class StateMemory {
   async letGo(): Promise<void> {
     await this.#limit(IDLE_BYTES)
     await this.#connection.run(`SET memory_limit = '${this.#usualBytes}B'`)
+    this.#setBytes = this.#usualBytes
   }
 
   /** Returns a share of the usual limit, or more if wide rows and the work on them need more. */
@@ -116,7 +127,10 @@ export class StateMemory {
   }
 
   async #limit(bytes: number): Promise<void> {
+    const wanted = Math.floor(bytes)
+    if (wanted === this.#setBytes) return
+    const set = this.#connection.run(`SET memory_limit = '${wanted}B'`)
     // DuckDB rejects a limit below the memory in use, and then keeps the old one.
-    await this.#connection.run(`SET memory_limit = '${Math.floor(bytes)}B'`).catch(() => undefined)
+    await set.then(() => (this.#setBytes = wanted)).catch(() => undefined)
   }
 }
