@@ -53,6 +53,13 @@ describe('what the topics tell of the runs so far', () => {
     })
   })
 
+  it('is that nobody knows the outcome of the last run, if `runs` is lost', () => {
+    const tails = [ENDED, { ...ENDED, run: 2 }, { ...ENDED, count: 0 }, ENDED]
+    const lost = (partition: number) => ({ partition, run: 3, from: 0 })
+    expect(found([], tails).faults).toEqual([lost(0), lost(3)])
+    expect(found([{ status: 'success' }], tails).faults).toEqual([])
+  })
+
   it('is the number of the last run, be it told by events or by changes alone', () => {
     expect(found([{ status: 'success' }]).lastRun).toBe(3)
     expect(found([{ status: 'failed', run: 5 }]).lastRun).toBe(5)

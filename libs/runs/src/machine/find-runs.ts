@@ -1,6 +1,6 @@
 /** Finds a sync's runs so far in the topics, for an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { RunEvent } from '@sluice/contracts/records'
+import type { Fault, RunEvent } from '@sluice/contracts/records'
 import { hasSeenModel, isReplacementOf, laterFired, laterDestination, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
@@ -31,7 +31,7 @@ export function findRuns(
   return {
     lastRun,
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
-    faults: last?.faults ?? [],
+    faults: events.length === 0 ? lostRunFaults(tails, lastRun) : (last?.faults ?? []),
     deaths: last?.deaths ?? 0,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
@@ -48,6 +48,16 @@ export function findRuns(
         event => event.status === 'cancelled' && event.cancelling && isReplacementOf(event, interrupted),
       ),
   }
+}
+
+/**
+ * Returns faults for all changes of the last run. Its event is lost, for example because the topics come from
+ * a mirror. So nobody knows whether delivery was done with the changes, and they are sent again.
+ */
+function lostRunFaults(tails: readonly PartitionTail[], lastRun: number): readonly Fault[] {
+  return tails.flatMap(({ run, count }, partition) =>
+    run === lastRun && count > 0 ? [{ partition, run, from: 0 }] : [],
+  )
 }
 
 /** Makes an interrupted run the run at work. Nobody knows yet how much of it is written. */
