@@ -56,7 +56,7 @@ export function findRuns(
  */
 function lostRunFaults(tails: readonly PartitionTail[], lastRun: number): readonly Fault[] {
   return tails.flatMap(({ run, count }, partition) =>
-    run === lastRun && count > 0 ? [{ partition, run, from: 0 }] : [],
+    run === lastRun && run > 0 && count > 0 ? [{ partition, run, from: 0 }] : [],
   )
 }
 
