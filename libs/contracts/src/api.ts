@@ -440,7 +440,7 @@ const secretView = z.object({
 /** A secret that a resource names. Processes look it up in their environment first, and then in the vault. */
 const namedSecretView = z.object({
   name: z.string(),
-  /** `missing` if the server knows that it is not set, and `unknown` if only other processes may have it. */
+  /** `missing`: it is not set. `unknown`: only other processes may have it. */
   from: z.enum(['environment', 'vault', 'missing', 'unknown']),
   /** The variable of the server's environment that sets it. Null if none does. */
   variable: z.string().nullable(),
@@ -448,7 +448,7 @@ const namedSecretView = z.object({
 })
 export const secretsView = z.object({
   secrets: z.array(secretView),
-  /** The secrets that resources name. Absent from a server of an earlier version, or if the project is wrong. */
+  /** The secrets that resources name. Absent in earlier versions, and if the project is wrong. */
   named: z.array(namedSecretView).optional(),
 })
 /**
