@@ -215,7 +215,10 @@ describe.skipIf(postgresUrl === null)('from PostgreSQL', () => {
       },
     ])
     await page.getByText('1 row · first').waitFor()
-    await page.getByRole('region', { name: 'Failed rows' }).getByText('no address').waitFor()
+    await page
+      .getByRole('region', { name: 'Failed rows' })
+      .locator('.group-error', { hasText: 'no address' })
+      .waitFor()
     await hands.expectClicks(32)
   })
 })
@@ -313,7 +316,7 @@ it('people reach an API that somebody logs in to', async () => {
   expect(await hands.field('prompt').inputValue()).toBe('consent')
   await hands.button('Save').click()
   await page.getByRole('heading', { name: 'customers', level: 1 }).waitFor()
-  await page.locator('main').getByRole('link', { name: 'api', exact: true }).click()
+  await page.locator('main').getByRole('link', { name: 'api', exact: true }).first().click()
   await hands.button('Log in…').first().click()
   const opening = page.context().waitForEvent('page')
   await page
