@@ -18,7 +18,6 @@ import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/opera
 import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
-import type { Behind } from './syncs/behind-since.ts'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -86,6 +85,14 @@ export type SyncsQuery = Paging &
   }
 
 /** The part of a sync's view that history knows, beside its resource. */
+/** How long the destination of a sync has lacked rows. */
+export interface Behind {
+  /** The start of the first run after the last run that delivered all rows, in ms since 1970. */
+  readonly since: number
+  /** The runs since then that have ended. */
+  readonly runs: number
+}
+
 export interface SyncPast {
   /**
    * The last run, the last one that ended and shows whether rows arrive, and all open runs, the newest first.

@@ -2,14 +2,8 @@
 import type { RunEvent } from '@sluice/contracts/records'
 import { detectedRows } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
+import type { Behind } from '../port.ts'
 import { isOfSomeRows } from '@sluice/runs/machine/run-events'
-
-export interface Behind {
-  /** The start of the first run after the last run that delivered all rows, in ms since 1970. */
-  readonly since: number
-  /** The runs since then that have ended. */
-  readonly runs: number
-}
 
 /**
  * Returns null if the last run delivered all rows. `events` are the known runs of one incarnation, the newest
