@@ -84,7 +84,6 @@ export type SyncsQuery = Paging &
     readonly label?: string | undefined
   }
 
-/** The part of a sync's view that history knows, beside its resource. */
 /** How long the destination of a sync has lacked rows. */
 export interface Behind {
   /** The start of the first run after the last run that delivered all rows, in ms since 1970. */
@@ -93,6 +92,7 @@ export interface Behind {
   readonly runs: number
 }
 
+/** The part of a sync's view that history knows, beside its resource. */
 export interface SyncPast {
   /**
    * The last run, the last one that ended and shows whether rows arrive, and all open runs, the newest first.
