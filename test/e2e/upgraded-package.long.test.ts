@@ -65,7 +65,7 @@ describe.skipIf(!hasLastRelease())(`a folder of ${LAST_RELEASE.version} with ${R
     process.stderr.write(`a run of ${Math.round(performance.now() - startedAt)} ms\n${stderr}`)
     expect([exitCode, stderr], stdout).toEqual([
       0,
-      expect.not.stringMatching(/error|warn|cannot|corrupt|bug/i),
+      expect.not.stringMatching(/error|warn|corrupt|damaged|lost|bug/i),
     ])
     expect(stdout).toContain('success')
     const sent: { [path: string]: [string, string][] } = {}
@@ -79,7 +79,9 @@ describe.skipIf(!hasLastRelease())(`a folder of ${LAST_RELEASE.version} with ${R
   async function check(): Promise<UpgradeView> {
     const { exitCode, stdout } = await project.sluice('upgrade', '--check', '--json')
     const view = upgradeView.parse(JSON.parse(stdout))
-    expect([exitCode, view.ok, view.checks.filter(({ status }) => status !== 'ok')]).toEqual([0, true, []])
+    // A version may build the delivered state again.
+    const others = view.checks.filter(({ effect }) => effect !== 'kept' && effect !== 'rebuilt')
+    expect([exitCode, view.ok, others]).toEqual([0, true, []])
     return view
   }
 
