@@ -180,7 +180,9 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
   const meta = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]))
   for (const [name, wanted] of Object.entries(identityOf(options))) {
     const found = meta.get(name)
-    if (found !== wanted) return `its ${name} is ${found ?? 'unknown'} instead of ${wanted}`
+    if (found === wanted) continue
+    if (name === 'format') return 'another version of Sluice made it'
+    return `its ${name} is ${found ?? 'unknown'} instead of ${wanted}`
   }
   const counted = await connection.runAndReadAll('SELECT count(*), min(number), max(number) FROM positions')
   const [count, low, high] = counted.getRows()[0] ?? []
