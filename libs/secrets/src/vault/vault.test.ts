@@ -303,8 +303,8 @@ describe('the vault', () => {
     const narrowed = { SLUICE_SECRET_CRM_FOR: 'other.example.com' }
     expect(() => boundSecrets(narrowed, 'refused', vault)('crm', use)).toThrow(/does not grant that/)
     const elsewhere = { ...use, host: 'evil.example.com' }
-    expect(() => boundSecrets({}, 'allowed', vault)('crm', elsewhere)).toThrow(/does not grant that/)
-    expect(() => boundSecrets({}, 'refused', vault)('bare', use)).toThrow(/it has no grant/)
+    expect(() => boundSecrets({}, 'allowed', vault)('crm', elsewhere)).toThrow(/keeps it for other hosts/)
+    expect(() => boundSecrets({}, 'refused', vault)('bare', use)).toThrow(/keeps it for no host/)
     expect(() => boundSecrets({}, 'refused', vault)('missing', use)).toThrow(/sluice secret set missing/)
   })
 })
