@@ -339,7 +339,7 @@ const runTotals = z.object({
 /** A run that a person asked for, and that was refused before it began. */
 const refusedRun = z.object({ at: timestamp, by: z.string().nullable(), error: z.string() })
 
-/** What is wrong with a sync. */
+/** The trouble of a sync: the cause, for how long it lasts, and what mends it. */
 const syncTrouble = z.object({
   /** Sentences for people. Text in backticks is a name. */
   text: z.string(),
@@ -375,7 +375,7 @@ export const syncView = z.object({
   lastRun: runView.nullable(),
   /** The number of runs that are queued behind it. Absent if there are none. */
   queuedRuns: count.optional(),
-  /** What is wrong with it. Absent if nothing is. */
+  /** Its trouble. Absent if nothing is wrong with it. */
   trouble: syncTrouble.optional(),
   /**
    * The next instant of its schedule. Null without one, while it is paused, while a run is held, and if no
@@ -464,7 +464,7 @@ export const secretsResealedView = z.object({ resealed: count })
 
 /** The caller of a server, and its roles. */
 export const sessionView = z.object({
-  /** The name of the token; `operator` if the server wants no token. */
+  /** The name of the token or the person; `operator` if the server wants no token. */
   name: z.string(),
   /** `session`: the caller sent a cookie. `local`: the server wants no token, and nobody logs in or out. */
   by: z.enum(['session', 'token', 'local']),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { unknownLabel, unknownSync } from './unknown-names.ts'
+import { syncsWith, unknownSync } from './unknown-names.ts'
 
 it('a sync that is not there is told with the nearest one, or with where they are listed', () => {
   const known = ['customers', 'orders']
@@ -10,12 +10,16 @@ it('a sync that is not there is told with the nearest one, or with where they ar
 })
 
 it('a label that no sync has is told with the nearest one, or with all that there are', () => {
-  const known = ['crm', 'nightly', 'crm']
-  expect(unknownLabel('nightli', known).message).toBe(
+  const syncs = [
+    { name: 'customers', labels: ['nightly', 'crm'] },
+    { name: 'orders', labels: ['crm'] },
+  ]
+  expect(syncsWith('nightly', syncs)).toEqual(['customers'])
+  expect(() => syncsWith('nightli', syncs)).toThrow(
     'No sync has the label `nightli`: did you mean `nightly`?',
   )
-  expect(unknownLabel('x', known).message).toBe('No sync has the label `x`; there are: crm, nightly.')
-  expect(unknownLabel('x', []).message).toBe(
+  expect(() => syncsWith('x', syncs)).toThrow('No sync has the label `x`; there are: crm, nightly.')
+  expect(() => syncsWith('x', [])).toThrow(
     'No sync has the label `x`: write `labels` of a sync, such as `labels: [crm]`.',
   )
 })

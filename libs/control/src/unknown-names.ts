@@ -1,4 +1,4 @@
-/** The errors for names that are not there. */
+/** The errors for names that are not there, and the names that a label stands for. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 
@@ -8,9 +8,17 @@ export function unknownSync(name: string, known: Iterable<string>): SluiceError 
   return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
 }
 
-/** `known`: the labels that syncs have. */
-export function unknownLabel(label: string, known: Iterable<string>): SluiceError {
-  const all = [...new Set(known)].sort()
+/** Returns the names of the syncs with the label. Throws `not-found` if no sync has it. */
+export function syncsWith(
+  label: string,
+  syncs: readonly { readonly name: string; readonly labels: readonly string[] }[],
+): readonly string[] {
+  const found = syncs.filter(({ labels }) => labels.includes(label))
+  if (found.length > 0) return found.map(({ name }) => name)
+  throw unknownLabel(label, [...new Set(syncs.flatMap(({ labels }) => labels))].sort())
+}
+
+function unknownLabel(label: string, all: readonly string[]): SluiceError {
   const near = nearestName(label, all)
   const hint =
     all.length === 0

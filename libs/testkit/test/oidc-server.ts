@@ -52,7 +52,7 @@ export type IdTokenChange = (token: IdToken) => IdToken
 export interface OidcServerOptions {
   /** The name of its host; default `127.0.0.1`. With `localhost` it is another site than that address. */
   readonly host?: string
-  /** What its ID tokens say of the person, beside the subject. */
+  /** The claims of its ID tokens about the person, beside the subject. */
   readonly claims?: { readonly [name: string]: unknown }
   /** The time for which access tokens count, in seconds; default 3600. */
   readonly lifeSeconds?: number

@@ -29,7 +29,7 @@ import {
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
 import { rowLifeView, runAnswersView, runFiguresView } from '../views/history-views.ts'
 import { op } from '../views/run-parts.ts'
-import type { OperationName } from './operations.ts'
+import { MAX_SIGN_IN_PATH, type OperationName } from './operations.ts'
 import * as operating from './operating.ts'
 import * as resources from './resources.ts'
 
@@ -51,8 +51,6 @@ const MAX_RECENT = 50
 /** The key of a row has up to 8 KB, and so has a cursor that holds one. */
 const MAX_TEXT = 16_384
 const MAX_NAME = 200
-/** A cookie keeps the path while somebody signs in. */
-const MAX_PATH = 1_000
 /** The most keys in the filter of a replay. */
 const MAX_KEYS = 1000
 const MAX_SEARCHED = 500
@@ -227,7 +225,7 @@ export const SHAPES = {
     summary:
       'Begin a sign-in with the OpenID provider: the answer has the address for the person, and sets a cookie',
     body: z.strictObject({
-      to: z.string().max(MAX_PATH).optional().describe('The page to go to afterwards: its path.'),
+      to: z.string().max(MAX_SIGN_IN_PATH).optional().describe('The page to go to afterwards: its path.'),
     }),
     answer: operating.signInBegunView,
   },

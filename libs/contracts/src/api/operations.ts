@@ -8,6 +8,9 @@ import type { SessionView } from '../api.ts'
 
 export type Role = SessionView['roles'][number]
 
+/** The longest path that a cookie keeps while somebody signs in, in UTF-16 units. */
+export const MAX_SIGN_IN_PATH = 1_000
+
 export interface Operation {
   /**
    * `read` changes nothing. `change` has made its change once it answers. `ask` writes a command to a sync

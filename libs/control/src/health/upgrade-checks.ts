@@ -97,7 +97,7 @@ export function schemaChecks(subjects: readonly SubjectSchema[], prefix: string)
       refused('schemas', `this version does not know these records: ${unknown.join(', ')}`, LATER_VERSION),
     )
   if (checks.length > 0) return checks
-  const added = others === 0 ? '' : `; ${others} of another version fit, too`
+  const added = others === 0 ? '' : `; ${others} of another version ${others === 1 ? 'fits' : 'fit'}, too`
   return [kept('schemas', `${countOf(same, 'record')} with the schema of this version${added}`)]
 }
 
@@ -131,5 +131,5 @@ export function vaultCheck(count: number, closed: readonly string[]): UpgradeChe
 }
 
 export function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -59,7 +59,7 @@ export interface SecretView {
   readonly by: string | null
 }
 
-/** What the vault keeps of a token that a person made. The value is up to the server that made it. */
+/** A token that a person made, as the vault keeps it. The value is up to the server that made it. */
 export interface KeptToken {
   readonly name: string
   readonly value: string

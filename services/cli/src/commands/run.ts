@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
 import type { Control } from '@sluice/control/port'
-import { unknownLabel, unknownSync } from '@sluice/control/unknown-names'
+import { syncsWith, unknownSync } from '@sluice/control/unknown-names'
 import { askAndShow, askForAll, askForEach } from '../ask-and-show.ts'
 import { duration } from '@sluice/contracts/specs/plain-values'
 import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
@@ -101,7 +101,7 @@ async function runSyncs(context: CommandContext): Promise<ExitCode> {
       'usage',
       '`sluice run` wants SYNC: the sync to run, or `--label`, or `--all`. `sluice run --help` explains it.',
     )
-  const names = label === undefined ? positionals : await syncsWith(label, context)
+  const names = label === undefined ? positionals : await labelled(label, context)
   const queues = booleanOption(context.args, 'wait')
   const firstRun = await chooseFirstRun(context, isAll ? null : names, () => openControl(context))
   if (firstRun === null) return EXIT.success
@@ -147,16 +147,16 @@ async function runSeveral(
 }
 
 /** The names of the syncs with the label. Throws if there is none. */
-async function syncsWith(label: string, context: CommandContext): Promise<readonly string[]> {
+async function labelled(label: string, context: CommandContext): Promise<readonly string[]> {
   await using control = await openControl(context, { isWhole: true })
   const syncs = await syncsOf(control, context.signal)
-  const found = syncs.filter(sync => labelsOf(sync).includes(label))
-  if (found.length === 0) throw unknownLabel(label, syncs.flatMap(labelsOf))
-  return found.map(({ name }) => name)
-}
-
-function labelsOf({ spec: { labels } }: ResourceView): readonly string[] {
-  return Array.isArray(labels) ? labels.map(String) : []
+  return syncsWith(
+    label,
+    syncs.map(({ name, spec: { labels } }) => ({
+      name,
+      labels: Array.isArray(labels) ? labels.map(String) : [],
+    })),
+  )
 }
 
 async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly ResourceView[]> {

@@ -15,7 +15,14 @@ import { asTyped } from '../output/called.ts'
 import { painter, safe } from '../output/paint.ts'
 import { runDetails } from '../output/run-summary.ts'
 import { table } from '../output/table.ts'
-import { clockTime, number, paintStatus, runDuration, type OutputOptions } from '../output/wording.ts'
+import {
+  clockTime,
+  FAILING,
+  number,
+  paintStatus,
+  runDuration,
+  type OutputOptions,
+} from '../output/wording.ts'
 
 export const runsCommand: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
@@ -94,8 +101,6 @@ export const runsShowCommand: Command = {
   },
 }
 
-/** The word for a run that delivers nothing, as on the console's pages. */
-const FAILING = 'failing'
 const OPS = ['added', 'changed', 'removed'] as const
 
 /** The runs of a page, the newest first. If there are none, it says what to do. */

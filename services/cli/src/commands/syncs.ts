@@ -11,6 +11,7 @@ import { table } from '../output/table.ts'
 import {
   counted,
   elapsedShort,
+  FAILING,
   number,
   paintStatus,
   waitText,
@@ -108,8 +109,6 @@ function syncsText(
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
 }
-
-const FAILING = 'failing'
 
 /** The status of the last run, or that nothing arrives. */
 function statusText({ trouble, lastRun }: SyncView): string {

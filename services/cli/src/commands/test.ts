@@ -13,7 +13,7 @@ import { booleanOption, textOption, type Command, type CommandContext } from '..
 import { openTesting } from '../compose.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { LABEL_OPTION } from '../history-options.ts'
-import { unknownLabel, unknownSync } from '@sluice/control/unknown-names'
+import { syncsWith, unknownSync } from '@sluice/control/unknown-names'
 import { junitText, testLine, testsEnd, type CaseResult } from '../output/test-report.ts'
 import { painter } from '../output/paint.ts'
 
@@ -44,7 +44,7 @@ export const command: Command = {
     const known = namesOf(project, 'sync')
     for (const name of args.positionals) if (!known.includes(name)) throw unknownSync(name, known)
     const wanted = new Set(
-      args.positionals.length > 0 ? args.positionals : syncsWith(textOption(args, 'label'), project),
+      args.positionals.length > 0 ? args.positionals : labelled(textOption(args, 'label'), project),
     )
     const files = all.filter(({ sync }) => wanted.size === 0 || wanted.has(sync))
     if (files.length === 0) throw noTests([...wanted])
@@ -67,16 +67,13 @@ export const command: Command = {
 }
 
 /** The names of the syncs with the label, or of none without a label. Throws if no sync has the label. */
-function syncsWith(label: string | undefined, project: Project): readonly string[] {
+function labelled(label: string | undefined, project: Project): readonly string[] {
   if (label === undefined) return []
   const syncs = [...project.resources.values()].filter(spec => spec.kind === 'sync')
-  const found = syncs.filter(({ labels = [] }) => labels.includes(label))
-  if (found.length === 0)
-    throw unknownLabel(
-      label,
-      syncs.flatMap(({ labels = [] }) => labels),
-    )
-  return found.map(({ name }) => name)
+  return syncsWith(
+    label,
+    syncs.map(({ name, labels = [] }) => ({ name, labels })),
+  )
 }
 
 /** Throws `config` for files about a sync that the project does not have, or that has mistakes. */

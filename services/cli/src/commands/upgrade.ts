@@ -87,7 +87,7 @@ async function projectCheck({ dir, env, signal }: CommandContext): Promise<Upgra
     const { resources } = await loadProject(dir, { env, signal })
     return kept(
       'project',
-      `${counted(resources.size, 'resource')} of the folder pass the checks of this version`,
+      `${counted(resources.size, 'resource')} of the folder ${resources.size === 1 ? 'passes' : 'pass'} the checks of this version`,
     )
   } catch (error) {
     if (!isSluiceError(error)) throw error

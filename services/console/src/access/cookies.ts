@@ -1,11 +1,11 @@
 /**
  * The cookies that carry a session, and a sign-in that has begun. Only the server reads them, and browsers do
- * not send it with requests from pages of other sites. Over TLS their names begin with `__Host-`, so that no
- * other host, and no connection without TLS, can set one.
+ * not send them with requests from pages of other sites. Over TLS their names begin with `__Host-`, so that
+ * no other host, and no connection without TLS, can set one.
  */
 const OVER_TLS = '__Host-'
 
-/** What a cookie carries. */
+/** A cookie carries a session, or a sign-in that has begun. */
 export type CookieKind = 'session' | 'sign-in'
 const HTTP_PORT = '80'
 /** A browser sends one session. An attacker may have planted others beside it. */

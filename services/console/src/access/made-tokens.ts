@@ -1,6 +1,6 @@
 /**
- * Tokens that people make and revoke while the server is at work. The vault keeps of each its hash, its roles
- * and its end, sealed: so nobody makes one who may only write to the topic, and all processes that check
+ * Tokens that people make and revoke while the server is at work. The vault keeps the hash, the roles and the
+ * end of each, sealed. So the right to write to the topic makes nobody a token, and all processes that check
  * tokens follow them.
  */
 import { randomBytes } from 'node:crypto'

@@ -4,6 +4,7 @@
  * gone, once each.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { MAX_SIGN_IN_PATH } from '@sluice/contracts/api/operations'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isRole, type Role } from '@sluice/control/roles'
 import { RecentMap } from '@sluice/flow/recent-map'
@@ -23,7 +24,6 @@ const CIPHER = 'aes-256-gcm'
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-const MAX_PATH = 1_000
 /** Sets the subject of a person apart from the name of a token. */
 const PERSON = '~'
 
@@ -170,7 +170,7 @@ export class SignIns {
 
 /** Returns the path if it leads to a page of this server, and the first page for any other text. */
 export function ownPath(path: string, origin: string): string {
-  const url = path.startsWith('/') && path.length <= MAX_PATH ? URL.parse(path, origin) : null
+  const url = path.startsWith('/') && path.length <= MAX_SIGN_IN_PATH ? URL.parse(path, origin) : null
   if (url === null || url.origin !== new URL(origin).origin || url.pathname === CALLBACK_PATH) return '/'
   // A path that begins with two slashes names a host.
   const own = `${url.pathname}${url.search}${url.hash}`

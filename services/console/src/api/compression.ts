@@ -12,8 +12,8 @@ const JSON_TYPE = /^application\/(?:problem\+)?json\b/
 const compressed = promisify<string | Buffer, { readonly level: number }, Buffer>(gzip)
 
 /**
- * Adds it to a server. The work is done beside the thread that answers. An answer keeps its `ETag`, since
- * clients give it back with `If-Match`, and no answer is stored.
+ * Adds the compression to a server. The work is done beside the thread that answers. An answer keeps its
+ * `ETag`, since clients give it back with `If-Match`, and no answer is stored.
  */
 export function compressAnswers(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload) => {

@@ -203,7 +203,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   })
 }
 
-/** What a request may do about sessions and tokens. `become` is told of the caller who has signed in. */
+/** Returns the acts of a request on sessions and tokens. `become` is told of the caller who has signed in. */
 function accessOf(
   gate: Gate,
   {
