@@ -96,7 +96,7 @@ describe('a person who may only look', () => {
       const button = page.getByRole('button', { name }).first()
       await button.waitFor()
       expect(await button.isDisabled(), String(name)).toBe(true)
-      expect(await button.getAttribute('title')).toMatch(/^Your token may not/)
+      expect(await button.getAttribute('title')).toMatch(/^You may not/)
     }
     await off('New sync')
     await off('Run people now')

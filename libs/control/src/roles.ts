@@ -52,14 +52,16 @@ export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
   const { invalidRows: _, errors: _quoting, firstError: _first, held, error, ...counts } = view
   return {
     ...counts,
-    error: error === null ? null : 'It failed. Why wants the role `read`.',
+    error: error === null ? null : 'It failed. Only the role `read` sees why.',
     ...(held === undefined ? {} : { held: { ...held, samples: [] } }),
   }
 }
 
-/** What is wrong with a sync, as these roles may see it. Its text may quote an error of a row. */
+/** Returns the trouble of a sync as these roles may see it. Its text may quote an error of a row. */
 export function troubleShownTo(roles: ReadonlySet<Role>, trouble: SyncTrouble): SyncTrouble {
-  return roles.has('read') ? trouble : { ...trouble, text: 'Something is wrong. What wants the role `read`.' }
+  return roles.has('read')
+    ? trouble
+    : { ...trouble, text: 'Something is wrong. Only the role `read` sees what.' }
 }
 
 /** A test as these roles may see it. Without `read`, it shows only the outcome. */
@@ -68,6 +70,6 @@ export function attemptShownTo(roles: ReadonlySet<Role>, view: AttemptView): Att
   return {
     ...view,
     ...{ keys: [], url: '', requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null },
-    error: view.error === null ? null : 'It was not delivered. Why wants the role `read`.',
+    error: view.error === null ? null : 'It was not delivered. Only the role `read` sees why.',
   }
 }

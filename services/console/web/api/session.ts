@@ -1,11 +1,9 @@
 /** The session: the user's name and roles. */
 import type { SessionView } from '@sluice/contracts/api'
+import { MAX_SIGN_IN_PATH } from '@sluice/contracts/api/operations'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { ApiError, call } from './client.ts'
 import { CHECK_LIMIT_MS, missed } from './connection.ts'
-
-/** The server remembers no longer path. */
-const MAX_PATH = 1_000
 
 export type Role = SessionView['roles'][number]
 
@@ -33,7 +31,7 @@ export async function signIn(token: string): Promise<void> {
 /** Leaves the page for the OpenID provider, which sends the browser back to it. */
 export async function beginSignIn(): Promise<void> {
   const path = `${location.pathname}${location.search}`
-  const { url } = await call('beginSignIn', { to: path.length > MAX_PATH ? '/' : path })
+  const { url } = await call('beginSignIn', { to: path.length > MAX_SIGN_IN_PATH ? '/' : path })
   location.assign(url)
 }
 
@@ -52,8 +50,7 @@ const MAY_NOT: { readonly [role in Role]: string } = {
 }
 
 /** The reason for a button that is off because the user lacks the role. */
-export const whyOff = (role: Role): string =>
-  `Your token may not ${MAY_NOT[role]}: it lacks the role ${role}.`
+export const whyOff = (role: Role): string => `You may not ${MAY_NOT[role]}: that wants the role ${role}.`
 
 /** True if the user has the role. The server checks it again with each request. */
 export function useMay(role: Role): boolean {

@@ -14,7 +14,7 @@ import { Badge } from '../ui/status.tsx'
 import type { SyncView } from './at-a-glance.ts'
 import { type Health, needsOf, type Trouble } from './needs.ts'
 
-/** The more of them stand behind a button, so that what moves now and comes next stays in sight. */
+/** A button shows the others, so that what moves now and comes next stays in sight. */
 const MAX_NEEDS = 5
 
 export const NeedsAttention = memo(function NeedsAttention({

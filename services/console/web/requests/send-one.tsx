@@ -5,7 +5,7 @@
 import type { AttemptView } from '@sluice/contracts/api'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { BodyView } from './body-view.tsx'
@@ -21,7 +21,7 @@ interface SendOneProps {
 export function SendOne({ sync, rowKey, trigger, documents }: SendOneProps): ReactElement {
   const mayRun = useMay('run')
   const mayEdit = useMay('edit')
-  const may = mayRun && (mayEdit || documents === undefined)
+  const lacked = !mayRun ? 'run' : mayEdit || documents === undefined ? null : 'edit'
   const [asks, setAsks] = useState(false)
   const [answer, setAnswer] = useState<AttemptView | null>(null)
   const send = async (): Promise<void> => {
@@ -34,7 +34,13 @@ export function SendOne({ sync, rowKey, trigger, documents }: SendOneProps): Rea
   }
   return (
     <div className="send-one">
-      <button type="button" className="small" disabled={!may} onClick={() => setAsks(true)}>
+      <button
+        type="button"
+        className="small"
+        disabled={lacked !== null}
+        title={lacked === null ? undefined : whyOff(lacked)}
+        onClick={() => setAsks(true)}
+      >
         Send a test request…
       </button>
       {answer === null ? null : (

@@ -5,8 +5,8 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { destinationsQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
 import { EditSecret } from '../secrets/edit-secret.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
@@ -42,7 +42,6 @@ interface FixProps {
 
 /** Shows nothing if no button can mend the health. */
 export function HealthFix({ health: { fix }, isOnItsPage = false }: FixProps): ReactElement | null {
-  const may = useMay('secrets')
   const client = useQueryClient()
   const [sets, setSets] = useState(false)
   if (fix === null) return null
@@ -65,9 +64,9 @@ export function HealthFix({ health: { fix }, isOnItsPage = false }: FixProps): R
   }
   return (
     <>
-      <button type="button" className="small primary" disabled={!may} onClick={() => setSets(true)}>
+      <RoleButton role="secrets" className="small primary" onClick={() => setSets(true)}>
         Set {name}…
-      </button>
+      </RoleButton>
       {sets ? <EditSecret name={name} onClose={close} /> : null}
     </>
   )

@@ -8,6 +8,7 @@ import { Link } from '@tanstack/react-router'
 import type { ReactElement, ReactNode } from 'react'
 import { destinationsQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { RunState, statedOf } from '../runs/run-state.tsx'
+import { count } from '../ui/format.ts'
 import { Named, titleIn } from '../ui/named.tsx'
 import { Section, Time } from '../ui/parts.tsx'
 import { HealthBadge } from './destination-health.tsx'
@@ -47,7 +48,7 @@ export function Lineage({ of }: { readonly of: Place }): ReactElement | null {
               </ul>
               {joined[kind].length > MAX_BOXES ? (
                 <p className="quiet">
-                  and {joined[kind].length - MAX_BOXES} more:{' '}
+                  and {count(joined[kind].length - MAX_BOXES)} more:{' '}
                   <Link to={kind === 'sync' ? '/' : '/resources'} search={kind === 'sync' ? {} : { kind }}>
                     all {kind}s
                   </Link>

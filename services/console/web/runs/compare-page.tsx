@@ -186,17 +186,17 @@ function Errors({ runs }: { readonly runs: Two<RunView> }): ReactElement {
     <Section title="Errors">
       <ul className="groups">
         {come.map(each => (
-          <Failed key={reasonOf(each)} failed={each} is="new" told={requests(each.attempts)} />
+          <Failed key={reasonOf(each)} failed={each} is="new" told={inAttempts(each.attempts)} />
         ))}
         {gone.map(each => (
-          <Failed key={reasonOf(each)} failed={each} is="gone" told={`${requests(each.attempts)} before`} />
+          <Failed key={reasonOf(each)} failed={each} is="gone" told={`${inAttempts(each.attempts)} before`} />
         ))}
         {stayed.map(each => (
           <Failed
             key={reasonOf(each)}
             failed={each}
             is="in both"
-            told={`${requests(each.attemptsBefore)} before, ${requests(each.attempts)} after`}
+            told={`${inAttempts(each.attemptsBefore)} before, ${inAttempts(each.attempts)} after`}
           />
         ))}
       </ul>
@@ -204,7 +204,7 @@ function Errors({ runs }: { readonly runs: Two<RunView> }): ReactElement {
   )
 }
 
-const requests = (attempts: number): string => many(attempts, 'attempt', 'attempts')
+const inAttempts = (attempts: number): string => many(attempts, 'attempt', 'attempts')
 
 interface FailedProps {
   readonly failed: ReturnType<typeof comparedErrors>['come'][number]

@@ -5,15 +5,15 @@ import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
 
 /** The rows that it would remove, and the button that approves this. */
 export function Held({ run }: { readonly run: RunView }): ReactElement {
-  const may = useMay('approve')
   const [asks, setAsks] = useState(false)
   const { held } = run
   if (held === undefined)
@@ -27,8 +27,8 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
     <Section title="Held for approval">
       <div className="pad">
         <p>
-          {modelInWords(run)}; {rows(held.rows)} are at the destination. This run would remove{' '}
-          <strong>{count(held.removed)}</strong> of them, more than the removal guard lets through. If that is
+          {modelInWords(run)}; {rows(held.rows)} {held.rows === 1 ? 'is' : 'are'} at the destination. This run
+          would remove <strong>{count(held.removed)}</strong> of them, more than the removal guard lets through. If that is
           a mistake, mend the model and run again: nothing is removed.
         </p>
         <div className="actions">
@@ -40,9 +40,9 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
           >
             Look at the model
           </Link>
-          <button type="button" className="danger" disabled={!may} onClick={() => setAsks(true)}>
+          <RoleButton role="approve" className="danger" onClick={() => setAsks(true)}>
             Remove {rows(held.removed)}…
-          </button>
+          </RoleButton>
         </div>
         <p>
           {held.samples.length < held.removed
@@ -82,8 +82,8 @@ type Held = NonNullable<RunView['held']>
 
 /** Shows that the run would send to another destination than the destination that has the sync's rows. */
 function ChangedDestination({ run, held }: { readonly run: RunView; readonly held: Held }): ReactElement {
-  const may = useMay('approve')
   const mayForget = useMay('operate')
+  const lacked = useMay('approve') ? (mayForget ? null : 'operate') : 'approve'
   const [asks, setAsks] = useState<'same' | 'new' | null>(null)
   const isNew = asks === 'new'
   return (
@@ -94,10 +94,15 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
           one.
         </p>
         <div className="actions">
-          <button type="button" className="primary" disabled={!may} onClick={() => setAsks('same')}>
+          <RoleButton role="approve" className="primary" onClick={() => setAsks('same')}>
             It is the same API
-          </button>
-          <button type="button" disabled={!may || !mayForget} onClick={() => setAsks('new')}>
+          </RoleButton>
+          <button
+            type="button"
+            disabled={lacked !== null}
+            title={lacked === null ? undefined : whyOff(lacked)}
+            onClick={() => setAsks('new')}
+          >
             It is another API
           </button>
         </div>

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
-import { useMay } from '../api/session.ts'
+import { useMay, whyOff } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
 import { useGoToRun } from './go-to-run.ts'
 
@@ -40,7 +40,7 @@ export function RunButton({ sync, lastRun, small = false }: RunButtonProps): Rea
       type="button"
       className={small ? 'small' : 'primary'}
       disabled={busy || !may}
-      title={may ? undefined : 'Your token may not start runs.'}
+      title={may ? undefined : whyOff('run')}
       onClick={() => void run()}
     >
       {busy ? (

@@ -7,8 +7,8 @@ import { useState, type ReactElement } from 'react'
 import { ask, type RowChoice } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { failedQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { count, rows } from '../ui/format.ts'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
@@ -80,8 +80,6 @@ interface FailedRowsProps {
 
 export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
-  const mayRun = useMay('run')
-  const mayOperate = useMay('operate')
   const [asks, setAsks] = useState<Decision | null>(null)
   if (isPending)
     return (
@@ -112,22 +110,16 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       title={title}
       aside={
         <div className="actions">
-          <button
-            type="button"
-            className="small"
-            disabled={!mayRun}
-            onClick={() => setAsks({ what: 'retry', group: null })}
-          >
+          <RoleButton role="run" className="small" onClick={() => setAsks({ what: 'retry', group: null })}>
             Retry all…
-          </button>
-          <button
-            type="button"
+          </RoleButton>
+          <RoleButton
+            role="operate"
             className="small"
-            disabled={!mayOperate}
             onClick={() => setAsks({ what: 'discard', group: null })}
           >
             Discard all…
-          </button>
+          </RoleButton>
         </div>
       }
     >
@@ -255,17 +247,16 @@ interface GroupActionsProps {
 }
 
 function GroupActions({ sync, run, group, of, onDecide }: GroupActionsProps): ReactElement {
-  const may = { retry: useMay('run'), discard: useMay('operate') }
   const file = (format: 'csv' | 'json'): string =>
     requestOf('exportFailedRows', { name: sync, run, group, format }).url
   return (
     <div className="actions">
-      <button type="button" className="small" disabled={!may.retry} onClick={() => onDecide('retry')}>
+      <RoleButton role="run" className="small" onClick={() => onDecide('retry')}>
         Retry these… <span className="hidden">{of}</span>
-      </button>
-      <button type="button" className="small" disabled={!may.discard} onClick={() => onDecide('discard')}>
+      </RoleButton>
+      <RoleButton role="operate" className="small" onClick={() => onDecide('discard')}>
         Discard these… <span className="hidden">{of}</span>
-      </button>
+      </RoleButton>
       <a className="button small" href={file('csv')} download>
         Export as CSV <span className="hidden">{of}</span>
       </a>

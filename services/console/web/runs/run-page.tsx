@@ -6,8 +6,8 @@ import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
-import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { RoleButton } from '../ui/for-role.tsx'
 import { count, duration } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
@@ -120,7 +120,6 @@ function causeOf({ cause, by, dueAt, startedAt }: RunView): ReactElement {
 }
 
 function Actions({ run }: { readonly run: RunView }): ReactElement {
-  const may = useMay('run')
   const [asks, setAsks] = useState(false)
   return (
     <>
@@ -131,9 +130,9 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
       {hasEnded(run) ? (
         <RunButton sync={run.sync} lastRun={run} />
       ) : (
-        <button type="button" className="danger" disabled={!may} onClick={() => setAsks(true)}>
+        <RoleButton role="run" className="danger" onClick={() => setAsks(true)}>
           Cancel this run
-        </button>
+        </RoleButton>
       )}
       {asks ? (
         <Confirm

@@ -14,9 +14,9 @@ export function NewSyncPage(): ReactElement {
   if (!useMay('edit'))
     return (
       <Page title="New sync">
-        <Section title="Not with this token">
+        <Section title="Not with your roles">
           <Empty title={whyOff('edit')}>
-            <p>The administrator of this server gives roles to tokens.</p>
+            <p>Ask the operator of this server for the role.</p>
           </Empty>
         </Section>
       </Page>

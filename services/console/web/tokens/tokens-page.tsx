@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { makeToken, revokeToken } from '../api/commands.ts'
-import { useMay, type Role } from '../api/session.ts'
+import { sessionQuery, useMay, type Role } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
 import { Confirm, Dialog } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
@@ -64,9 +64,7 @@ export function TokensPage(): ReactElement {
         ) : data === undefined ? (
           <Trouble error={error} />
         ) : data.tokens.length === 0 ? (
-          <Empty title="This server asks nobody for a token.">
-            <p>So only this machine may use it. Give it tokens before others shall reach it.</p>
-          </Empty>
+          <NoTokens makesNone={data.makesNone} />
         ) : (
           <TokenTable {...data} onRevoke={setRevokes} />
         )}
@@ -88,6 +86,27 @@ export function TokensPage(): ReactElement {
         </Confirm>
       )}
     </Page>
+  )
+}
+
+function NoTokens({ makesNone }: Pick<TokensView, 'makesNone'>): ReactElement {
+  const { data: session } = useQuery(sessionQuery)
+  if (session?.by === 'local')
+    return (
+      <Empty title="This server asks nobody for a token.">
+        <p>So only this machine may use it. Give it tokens before others shall reach it.</p>
+      </Empty>
+    )
+  return (
+    <Empty title="There are no tokens.">
+      <p>
+        {makesNone === null ? (
+          'People sign in with their accounts at the provider. Make a token for a program.'
+        ) : (
+          <ServerMessage text={makesNone} />
+        )}
+      </p>
+    </Empty>
   )
 }
 
