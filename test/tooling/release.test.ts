@@ -26,6 +26,7 @@ it('the changelog begins with what is unreleased, and then with this version and
   expect(second?.replace(/\d{4}-\d{2}-\d{2}$/, 'DATE')).toBe(`## ${version} – DATE`)
 })
 
-it('the last release is an earlier one', () => {
+it('the last release is an earlier one, with a section of the changelog', () => {
   expect(LAST_RELEASE.version).not.toBe(version)
+  expect(read('CHANGELOG.md')).toContain(`\n## ${LAST_RELEASE.version} – `)
 })

@@ -28,8 +28,8 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
       <div className="pad">
         <p>
           {modelInWords(run)}; {rows(held.rows)} {held.rows === 1 ? 'is' : 'are'} at the destination. This run
-          would remove <strong>{count(held.removed)}</strong> of them, more than the removal guard lets through. If that is
-          a mistake, mend the model and run again: nothing is removed.
+          would remove <strong>{count(held.removed)}</strong> of them, more than the removal guard lets
+          through. If that is a mistake, mend the model and run again: nothing is removed.
         </p>
         <div className="actions">
           <Link
