@@ -169,7 +169,7 @@ export class SignIns {
 }
 
 /** Returns the path if it leads to a page of this server, and the first page for any other text. */
-export function ownPath(path: string, origin: string): string {
+function ownPath(path: string, origin: string): string {
   const url = path.startsWith('/') && path.length <= MAX_SIGN_IN_PATH ? URL.parse(path, origin) : null
   if (url === null || url.origin !== new URL(origin).origin || url.pathname === CALLBACK_PATH) return '/'
   // A path that begins with two slashes names a host.
