@@ -1,5 +1,4 @@
 /** The dialog that finds pages, resources and actions by a few letters, or by a word of their state. */
-import type { SyncView } from '@sluice/contracts/api'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import { DESTINATION_STATES } from '@sluice/contracts/views/destination-states'
 import { useQuery } from '@tanstack/react-query'
@@ -10,8 +9,7 @@ import { destinationsQuery, resourcesQuery, syncsQuery } from '../api/queries.ts
 import { useMay } from '../api/session.ts'
 import { HealthBadge } from '../resources/destination-health.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
-import { isBad } from '../runs/run-state.tsx'
-import { stateOf, SyncState } from '../syncs/sync-state.tsx'
+import { SyncState, wordsOf } from '../syncs/sync-state.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { findChoices } from './find-choices.ts'
@@ -81,12 +79,6 @@ export function Palette({ onClose }: { readonly onClose: () => void }): ReactEle
       {choices.length === 0 ? <p className="quiet">Nothing has these letters.</p> : null}
     </Dialog>
   )
-}
-
-/** The word of its badge; and `failing`, as the overview counts it, whatever the badge says. */
-function wordsOf(sync: SyncView): string {
-  const isFailing = sync.lastRun !== null && isBad(sync.lastRun)
-  return `${stateOf(sync)}${isFailing ? ' failing' : ''}`
 }
 
 function stateOfDestination(health: DestinationHealth | undefined): Pick<Choice, 'state' | 'badge'> {

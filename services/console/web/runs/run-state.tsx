@@ -6,7 +6,7 @@ import { Badge, RunStatus } from '../ui/status.tsx'
 export type Stated = Pick<RunView, 'status' | 'failing'>
 
 /** True for a run that failed as a whole, or that delivers nothing. */
-export function isBad({ status, failing }: Stated): boolean {
+function isBad({ status, failing }: Stated): boolean {
   return status === 'failed' || failing === true
 }
 

@@ -14,6 +14,12 @@ export function stateOf({ state, lastRun, trouble }: Stated): string {
   return lastRun === null ? 'never ran' : stateInWords(statedOf({ trouble }, lastRun))
 }
 
+/** The words that find a sync: the one of its badge, and `failing` if the overview counts it as failing. */
+export function wordsOf(sync: Stated): string {
+  const state = stateOf(sync)
+  return sync.trouble?.isFailing === true && state !== 'failing' ? `${state} failing` : state
+}
+
 export function SyncState({ sync }: { readonly sync: Stated }): ReactElement {
   const text = stateOf(sync)
   if (SUSPENDED.has(text)) return <Badge tone="bad" sign="✕" text={text} />
