@@ -1,15 +1,15 @@
 /** The caller of a server, once it is known. */
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
 import { userName } from '@sluice/runtime/machine/user-name'
-import type { Session } from './sessions.ts'
+import type { Holder, Session } from './sessions.ts'
 import { OPERATOR } from './tokens.ts'
 
 export interface Principal {
   /** The name of the token, `operator` if none is wanted, or the user who opens the socket. */
   readonly name: string
   readonly roles: ReadonlySet<Role>
-  /** The subject of the token, or of the session. Null without one. */
-  readonly holder: string | null
+  /** The holder of the token, or of the session. Null without one. */
+  readonly holder: Holder | null
   /** Null if the caller is unknown. */
   readonly by: 'session' | 'token' | 'local' | null
   /** Times are in milliseconds since 1970. */

@@ -139,13 +139,11 @@ export class Gate {
   /** The tokens by name, with their last use here, and what this caller may make of them. */
   tokensFor(caller: Pick<Principal, 'roles'>): TokensView {
     return {
-      tokens: [...this.#given, ...(this.#made?.all() ?? [])].map(
-        ({ name, roles, from, made, endsAt, hash }) => ({
-          ...{ name, roles: [...roles], from, endsAt: timeOf(endsAt) },
-          ...{ madeAt: timeOf(made?.at), madeBy: made?.by ?? null },
-          lastUsedAt: timeOf(this.#used.get(hash.toString('hex'))),
-        }),
-      ),
+      tokens: [...this.#given, ...this.#madeHere()].map(({ name, roles, from, made, endsAt, hash }) => ({
+        ...{ name, roles: [...roles], from, endsAt: timeOf(endsAt) },
+        ...{ madeAt: timeOf(made?.at), madeBy: made?.by ?? null },
+        lastUsedAt: timeOf(this.#used.get(hash.toString('hex'))),
+      })),
       since: new Date(this.#since).toISOString(),
       mayGive: [...caller.roles].filter(role => this.#whyNotGiven(role, caller) === null),
       makesNone: this.#makesNone(),
@@ -189,9 +187,13 @@ export class Gate {
     )
   }
 
-  /** True while the caller's token, or the login of its session, counts. */
+  /**
+   * True while the caller's token, or the login of its session, counts. A token that is made later with the
+   * same name is another one.
+   */
   stillKnows({ by, holder }: Pick<Principal, 'by' | 'holder'>): boolean {
-    return by === 'local' || by === null || (holder !== null && this.#holderOf(holder) !== null)
+    if (by === 'local' || by === null) return true
+    return holder !== null && this.#holderOf(holder.subject)?.signs === holder.signs
   }
 
   #madeTokens(): MadeTokens {
@@ -209,14 +211,25 @@ export class Gate {
   /** The reason why the caller may not give this role to somebody. */
   #whyNotGiven(role: Role, { roles }: Pick<Principal, 'roles'>): string | null {
     if (!roles.has(role)) return `You may give only roles that you have, and lack \`${role}\`.`
-    if (role !== 'edit' || (this.#access.kind === 'tokens' && this.#access.hasAuthors === true)) return null
+    if (role !== 'edit' || this.#hasAuthors) return null
     return 'The settings of this server know one author: it gives secrets to hosts without a grant, and reaches private networks. Give somebody the role `edit` in SLUICE_TOKENS or SLUICE_OIDC_ROLES first, and start it again.'
+  }
+
+  get #hasAuthors(): boolean {
+    return this.#access.kind === 'tokens' && this.#access.hasAuthors === true
+  }
+
+  /** The tokens that people made. If the settings know one author by now, none of them is another. */
+  #madeHere(): readonly KnownToken[] {
+    const made = this.#made?.all() ?? []
+    if (this.#hasAuthors) return made
+    return made.map(token => ({ ...token, roles: new Set([...token.roles].filter(role => role !== 'edit')) }))
   }
 
   /** The tokens that count now. A name of the environment hides one that was made. */
   #tokens(): readonly KnownToken[] {
     const now = this.#now()
-    const made = (this.#made?.all() ?? []).filter(
+    const made = this.#madeHere().filter(
       ({ name, endsAt }) => (endsAt ?? Infinity) > now && !this.#given.some(token => token.name === name),
     )
     return [...this.#given, ...made]
@@ -342,15 +355,16 @@ export class Gate {
     const token = this.#tokens().find(({ subject }) => subject === holder.subject)
     if (token !== undefined) this.#noteUse(token)
     return {
-      ...{ name: holder.name, roles: holder.roles, by: 'session', holder: holder.subject },
+      ...{ name: holder.name, roles: holder.roles, by: 'session', holder },
       session: { id, idleUntil, endsAt },
       setCookie: cookie === null ? null : setCookie(cookie, idleUntil - this.#now()),
     }
   }
 
   async #byToken(caller: Caller, token: string, options: Asking): Promise<Principal> {
-    const { subject, name, roles } = await this.#tokenOf(caller, token, options)
-    return { ...{ name, roles, by: 'token', holder: subject }, session: null, setCookie: null }
+    const holder = await this.#tokenOf(caller, token, options)
+    const { name, roles } = holder
+    return { ...{ name, roles, by: 'token', holder }, session: null, setCookie: null }
   }
 
   async #tokenOf({ address }: Caller, value: string, { signal }: Asking): Promise<KnownToken> {

@@ -166,7 +166,10 @@ describe('a token that somebody makes', () => {
   })
 })
 
-it('ends a stream once the token of its client is revoked', async () => {
+it.each([
+  ['is revoked', false],
+  ['is revoked, and another one of its name is made', true],
+])('ends a stream once the token of its client %s', async (_what, another) => {
   const server = await serve()
   const token = await server.make('ci', { roles: ['view'] })
   following = Promise.withResolvers<AbortSignal>()
@@ -174,6 +177,7 @@ it('ends a stream once the token of its client is revoked', async () => {
   const ending = await following.promise
   expect(ending.aborted).toBe(false)
   await server.ask('DELETE', '/tokens/ci', OPERATOR)
+  if (another) await server.make('ci', { roles: ['view'] })
   await stream
   expect(ending.reason).toMatchObject({ message: 'The token counts no longer.' })
 })
@@ -196,6 +200,15 @@ describe('nobody', () => {
     expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('SLUICE_TOKENS')])
     const list = tokensView.parse(await (await server.ask('GET', '/tokens', OPERATOR)).json())
     expect(list.mayGive).toEqual(['view', 'read', 'run', 'approve', 'operate', 'secrets'])
+  })
+
+  it('writes with a token that was made before the settings knew one author', async () => {
+    const server = await serve()
+    const token = await server.make('ed', { roles: ['view', 'edit'] })
+    const later = await serve({ access: { kind: 'tokens', tokens } })
+    const session = await later.ask('GET', '/session', token)
+    expect(await session.json()).toMatchObject({ name: 'ed', roles: ['view'] })
+    expect(await later.list()).toContainEqual(expect.objectContaining({ name: 'ed', roles: ['view'] }))
   })
 
   it.each([
