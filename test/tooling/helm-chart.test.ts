@@ -11,6 +11,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { readConfig as readDetector } from '@sluice/change-detector/config'
 import { readConfig as readConsole } from '@sluice/console/config'
+import { ALL_ROLES } from '@sluice/control/roles'
 import { topicsNeeded } from '@sluice/control/health/needed-topics'
 import { readConfig as readDelivery } from '@sluice/delivery/config'
 import { readConfig as readRenderer } from '@sluice/renderer/config'
@@ -243,6 +244,30 @@ it('a secret has its grant, in the services that may have it', () => {
   expect(granted.map(({ service }) => service).sort()).toEqual(['console', 'delivery'])
   for (const { env } of granted)
     expect(env['SLUICE_SECRET_CRM_TOKEN_FOR']).toBe('api.example.com destination')
+})
+
+it('people sign in to the console with the provider of the values, which other services do not know', () => {
+  const knowing = deploymentsOf('external-secrets').filter(({ env }) =>
+    Object.keys(env).some(name => name.startsWith('SLUICE_OIDC_')),
+  )
+  expect(knowing.map(({ service }) => service)).toEqual(['console'])
+  const [{ env } = { env: {} }] = knowing
+  expect(configOf('console', env)).toMatchObject({
+    access: {
+      publicOrigin: 'https://sluice.example.com',
+      openId: {
+        ...{ issuer: 'https://login.example.com/realms/company', clientId: 'sluice' },
+        ...{
+          clientSecret: expect.stringContaining('SLUICE_OIDC_CLIENT_SECRET'),
+          rolesClaim: 'realm_access.roles',
+        },
+        rolesOf: new Map<string, ReadonlySet<string>>([
+          ['data-team', new Set(['view', 'read', 'run'])],
+          ['data-leads', ALL_ROLES],
+        ]),
+      },
+    },
+  })
 })
 
 it('a renderer has no way out of the cluster, as in the Compose file', () => {

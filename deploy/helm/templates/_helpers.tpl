@@ -113,7 +113,8 @@ root and service. The file is also the key of a value in the Secret of the relea
 {{- $all = concat $all (list
   (list "SLUICE_TOKEN" $values.console.token)
   (list "SLUICE_READ_TOKEN" $values.console.readToken)
-  (list "SLUICE_TOKENS" $values.console.tokens)) -}}
+  (list "SLUICE_TOKENS" $values.console.tokens)
+  (list "SLUICE_OIDC_CLIENT_SECRET" $values.console.openId.clientSecret)) -}}
 {{- end -}}
 {{- range $values.secrets -}}
 {{- if has $service .services -}}
@@ -165,6 +166,13 @@ sets it: those of the service in the values come before those of all services, a
 {{- end -}}
 {{- if eq $service "console" -}}
 {{- with include "sluice.publicUrl" .root }}{{ $_ := set $env "SLUICE_PUBLIC_URL" . }}{{ end -}}
+{{- with $values.console.openId -}}
+{{- with .issuer }}{{ $_ := set $env "SLUICE_OIDC_ISSUER" . }}{{ end -}}
+{{- with .clientId }}{{ $_ := set $env "SLUICE_OIDC_CLIENT_ID" . }}{{ end -}}
+{{- with .roles }}{{ $_ := set $env "SLUICE_OIDC_ROLES" . }}{{ end -}}
+{{- with .rolesClaim }}{{ $_ := set $env "SLUICE_OIDC_ROLES_CLAIM" . }}{{ end -}}
+{{- with .scopes }}{{ $_ := set $env "SLUICE_OIDC_SCOPES" . }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- range (include "sluice.files" . | fromYaml).files -}}
 {{- $_ := set $env (printf "%s_FILE" .variable) (printf "/run/secrets/sluice/%s" .file) -}}
@@ -200,7 +208,10 @@ sets it: those of the service in the values come before those of all services, a
 {{- if and $values.kafka.sasl.mechanism (empty $values.kafka.sasl.password) }}{{ fail "kafka.sasl.mechanism wants kafka.sasl.password." }}{{ end -}}
 {{- if and $values.kafka.sasl.mechanism (ne $values.kafka.sasl.mechanism "oauthbearer") (empty $values.kafka.sasl.username) }}{{ fail "kafka.sasl.mechanism wants kafka.sasl.username." }}{{ end -}}
 {{- with $values.console -}}
-{{- if and (index $values.services "console").enabled (empty .token) (empty .readToken) (empty .tokens) }}{{ fail "The console wants a token: set console.token, console.readToken or console.tokens, or services.console.enabled=false." }}{{ end -}}
+{{- if and (index $values.services "console").enabled (empty .token) (empty .readToken) (empty .tokens) (empty .openId.issuer) }}{{ fail "The console wants a token: set console.token, console.readToken, console.tokens or console.openId, or services.console.enabled=false." }}{{ end -}}
+{{- with .openId -}}
+{{- if and .issuer (or (empty .clientId) (empty .clientSecret) (empty .roles)) }}{{ fail "console.openId.issuer wants console.openId.clientId, console.openId.clientSecret and console.openId.roles." }}{{ end -}}
+{{- end -}}
 {{- if and .persistence.enabled (gt (int (index $values.services "console").replicas) 1) }}{{ fail "console.persistence is for one replica: set services.console.replicas=1." }}{{ end -}}
 {{- if and .ingress.enabled (empty .ingress.host) }}{{ fail "console.ingress.enabled wants console.ingress.host." }}{{ end -}}
 {{- end -}}
