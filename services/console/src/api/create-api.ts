@@ -142,20 +142,29 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   const limit = new RequestLimit(route)
   const principals = new WeakMap<FastifyRequest, Principal>()
   const gones = new WeakMap<FastifyRequest, ReturnType<typeof goneOf>>()
+  const takePlace = (request: FastifyRequest, reply: FastifyReply): void => {
+    const giveBack = limit.take(principals.get(request)?.name ?? '')
+    const gone = goneOf(reply)
+    void gone.promise.then(giveBack)
+    gone.signal.throwIfAborted()
+    gones.set(request, gone)
+  }
   app.route({
     method: route.method,
     url: `${API_BASE}${route.path}`,
     bodyLimit: route.bodyBytes ?? MAX_BODY_BYTES,
-    // Token, role and place are checked before the body is read: a refused caller sends none.
+    // Token and role, and the place of a known caller, are checked before the body is read: a refused caller
+    // sends none.
     onRequest: async (request, reply) => {
       const principal = await gate.admit(callerOf(request), route.scope, { signal: ending })
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
       assertMayUse(route, principal.roles)
-      const giveBack = limit.take(principal.name)
-      const gone = goneOf(reply)
-      void gone.promise.then(giveBack)
-      gones.set(request, gone)
+      if (route.scope !== 'anyone') takePlace(request, reply)
+    },
+    // Strangers share the places of a route, and none of them keeps one by a body that does not come.
+    preHandler: async (request, reply) => {
+      if (route.scope === 'anyone') takePlace(request, reply)
     },
     onResponse: async (request, reply) => {
       if (route.scope === 'read') return
@@ -279,10 +288,13 @@ async function listOf(items: readonly unknown[]): Promise<string> {
 function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonly signal: AbortSignal } {
   const gone = new AbortController()
   const { promise, resolve } = Promise.withResolvers<void>()
-  reply.raw.once('close', () => {
+  const leave = (): void => {
     gone.abort(new SluiceError('aborted', 'The client is gone.'))
     resolve()
-  })
+  }
+  // The client may have gone while its token was checked.
+  if (reply.raw.closed) leave()
+  else reply.raw.once('close', leave)
   return { promise, signal: gone.signal }
 }
 

@@ -1,4 +1,6 @@
 /** Sessions of browsers over real HTTP, with the headers that browsers send and that attackers can send. */
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sessionView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -70,6 +72,16 @@ function told(message: string): unknown[] {
 function ask(method: string, path: string, { headers = {}, body }: Asking = {}): Promise<Response> {
   const json = body === undefined ? {} : { 'content-type': 'application/json' }
   return fetch(base + path, { method, headers: { ...json, ...headers }, body: JSON.stringify(body) ?? null })
+}
+
+/** Resolves once the server waits for a body that does not come. */
+async function openSlowly(path: string): Promise<void> {
+  const headers = { 'content-type': 'application/json', 'content-length': 20, expect: '100-continue' }
+  const slow = request(base + path, { method: 'POST', headers, agent: false })
+  slow.on('error', () => undefined)
+  opened.defer(() => void slow.destroy())
+  slow.flushHeaders()
+  await once(slow, 'continue')
 }
 
 const own = (): { [name: string]: string } => ({ origin: base, 'sec-fetch-site': 'same-origin' })
@@ -291,4 +303,36 @@ describe('the log and the metrics', () => {
     expect(first).toMatchObject({ reason: 'wrong-token', address: '127.0.0.1', method: 'GET', omitted: 0 })
     expect(logged.join()).not.toContain('Bearer')
   })
+})
+
+it('strangers who send a body slowly keep nobody from a sign-in', async () => {
+  await serve(WITH_TOKENS)
+  await Promise.all(Array.from({ length: 30 }, () => openSlowly('/api/v1/sign-in')))
+  const answer = await ask('POST', '/api/v1/sign-in', { headers: own(), body: {} })
+  // This server has no provider, and says so.
+  expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining('SLUICE_OIDC_ISSUER')])
+})
+
+it('a client that goes away while its session is checked keeps no place', async () => {
+  await serve(WITH_TOKENS)
+  const login = await ask('POST', '/api/v1/session', { headers: own(), body: { token: TOKENS.write } })
+  const before = new URL(base).port
+  // A server that has just started derives the key of the session first.
+  await serve(WITH_TOKENS)
+  const cookie =
+    (login.headers.getSetCookie()[0] ?? '').replace(before, new URL(base).port).split(';')[0] ?? ''
+  const leaving = Array.from({ length: 4 }, async () => {
+    const headers = { cookie, expect: '100-continue' }
+    const asked = request(`${base}/api/v1/tokens`, { headers, agent: false })
+    asked.on('error', () => undefined)
+    asked.flushHeaders()
+    await once(asked, 'continue')
+    asked.destroy()
+  })
+  await Promise.all(leaving)
+  await expect
+    .poll(async () => (await ask('GET', '/api/v1/tokens', { headers: { cookie } })).status, {
+      timeout: 5_000,
+    })
+    .toBe(200)
 })
