@@ -123,7 +123,7 @@ describe('before an upgrade', () => {
     const up = project.start('up')
     const ended = finished(up)
     try {
-      await expect.poll(async () => (await effects())['lock'], { timeout: 30_000 }).toBe('by-hand')
+      await expect.poll(async () => (await effects())['lock'], { timeout: 120_000 }).toBe('by-hand')
       expect((await checked()).exitCode).toBe(0)
     } finally {
       up.kill('SIGTERM')

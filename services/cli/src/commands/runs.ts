@@ -15,14 +15,7 @@ import { asTyped } from '../output/called.ts'
 import { painter, safe } from '../output/paint.ts'
 import { runDetails } from '../output/run-summary.ts'
 import { table } from '../output/table.ts'
-import {
-  clockTime,
-  FAILING,
-  number,
-  paintStatus,
-  runDuration,
-  type OutputOptions,
-} from '../output/wording.ts'
+import { clockTime, number, paintStatus, runDuration, type OutputOptions } from '../output/wording.ts'
 
 export const runsCommand: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
@@ -128,7 +121,6 @@ export function runsText(
         title: 'STATUS',
         style: (cell, text) => {
           const status = byStatus.get(text)
-          if (text === FAILING) return paint('red', cell)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },
@@ -146,7 +138,7 @@ export function runsText(
     page.runs.map(run => [
       safe(run.id),
       safe(run.sync),
-      run.failing === true && run.status !== 'failed' ? FAILING : run.status,
+      run.status,
       run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
       runDuration(run, options.now),
       number(run.rowsRead),

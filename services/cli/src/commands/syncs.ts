@@ -11,7 +11,6 @@ import { table } from '../output/table.ts'
 import {
   counted,
   elapsedShort,
-  FAILING,
   number,
   paintStatus,
   waitText,
@@ -40,6 +39,9 @@ export const command: Command = {
     return EXIT.success
   },
 }
+
+/** The word for a sync to whose destination nothing arrives, as on the console's pages. */
+const FAILING = 'failing'
 
 /** The syncs of a page, by name. If there are none, it says what to do. */
 function syncsText(

@@ -75,9 +75,6 @@ export function runDuration(run: RunView, now: number): string {
   return elapsed(Math.max(0, end - Date.parse(run.startedAt)))
 }
 
-/** The word for a run or a sync that delivers nothing, as on the console's pages. */
-export const FAILING = 'failing'
-
 /** Returns the text in the colour of the run's status. */
 export function paintStatus(status: RunView['status'], text: string, paint: Paint): string {
   switch (status) {
