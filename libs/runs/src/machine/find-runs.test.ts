@@ -57,6 +57,13 @@ describe('what the topics tell of the runs so far', () => {
     const tails = [ENDED, { ...ENDED, run: 2 }, { ...ENDED, count: 0 }, ENDED]
     const lost = (partition: number) => ({ partition, run: 3, from: 0 })
     expect(found([], tails).faults).toEqual([lost(0), lost(3)])
+    // Runs that never began, and earlier ones, say nothing of the last run.
+    for (const event of [
+      { status: 'queued', run: null },
+      { status: 'failed', run: null },
+      { status: 'success', run: 2 },
+    ] as const)
+      expect(found([event], tails).faults).toEqual([lost(0), lost(3)])
     expect(found([{ status: 'success' }], tails).faults).toEqual([])
   })
 

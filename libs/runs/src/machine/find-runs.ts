@@ -31,7 +31,7 @@ export function findRuns(
   return {
     lastRun,
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
-    faults: events.length === 0 ? lostRunFaults(tails, lastRun) : (last?.faults ?? []),
+    faults: last?.faults ?? lostRunFaults(tails, lastRun),
     deaths: last?.deaths ?? 0,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
@@ -52,7 +52,8 @@ export function findRuns(
 
 /**
  * Returns faults for all changes of the last run. Its event is lost, for example because the topics come from
- * a mirror. So nobody knows whether delivery was done with the changes, and they are sent again.
+ * a mirror. So nobody knows whether delivery was done with the changes, and they are sent again. Other events
+ * may be there, such as those of a run that is queued, or that failed before it had a number.
  */
 function lostRunFaults(tails: readonly PartitionTail[], lastRun: number): readonly Fault[] {
   return tails.flatMap(({ run, count }, partition) =>
