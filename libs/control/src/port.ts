@@ -99,6 +99,8 @@ export interface SyncPast {
    * Refused runs are left out.
    */
   readonly runs: readonly RunView[]
+  /** The id of the last run that ended and shows whether rows arrive; null if there is none. */
+  readonly telling: string | null
   /** The counts of the last runs that began, as many as were asked for, the newest first. */
   readonly figures: NonNullable<SyncView['runs']>
   readonly rows: SyncView['rows']

@@ -192,6 +192,7 @@ export class LogHistory implements RunHistory {
     }
     return {
       runs: await Promise.all(shown.map(event => this.#view({ event, runs }, signal))),
+      telling: telling?.runId ?? null,
       figures: begun.map(event => runSums(event, runs.reports)),
       rows: await this.#waitingRows.of(events, runs.reports, count),
       certificates: lastShown(runs.events.values()),

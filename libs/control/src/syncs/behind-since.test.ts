@@ -1,6 +1,6 @@
 import { sampleCounts, sampleEvent } from '@sluice/testkit/sample-records'
 import { expect, it } from 'vitest'
-import { behindOf } from './behind-since.ts'
+import { behindOf, isTelling } from './behind-since.ts'
 
 const rows = { added: sampleCounts({ detected: 3 }) }
 const behindSince = (events: Parameters<typeof behindOf>[0]) => behindOf(events)?.since ?? null
@@ -30,4 +30,20 @@ it('counts the runs that have ended since', () => {
     at(3),
   ]
   expect(behindOf(events)).toEqual({ since: 5, runs: 2 })
+})
+
+it('tells apart the runs that show whether rows arrive', () => {
+  const scope = { as: null, key: '1', status: null }
+  const silent = [
+    at(3, { status: 'running' }),
+    at(3, { status: 'cancelled', counts: {} }),
+    at(3, { cause: 'reset' }),
+    at(3, { cause: 'discard' }),
+    at(3, { cause: 'replay' }),
+    at(3, { cause: 'retry', scope }),
+  ]
+  expect(silent.map(isTelling)).toEqual(silent.map(() => false))
+  const telling = [at(3), at(3, { cause: 'retry' }), at(3, { status: 'cancelled' })]
+  const failing = silent.slice(2).map(event => ({ ...event, status: 'failed' as const }))
+  expect([...telling, ...failing].map(isTelling)).not.toContain(false)
 })

@@ -22,9 +22,13 @@ export function behindOf(events: readonly RunEvent[]): Behind | null {
   return behind
 }
 
-/** True for an ended run that shows whether rows arrive. */
+/**
+ * True for an ended run that shows whether rows arrive. A run of some rows says nothing about the others,
+ * unless it failed.
+ */
 export function isTelling(event: RunEvent): boolean {
-  return isEnded(event.status) && event.cause !== 'reset' && event.cause !== 'discard' && !sawNothing(event)
+  if (!isEnded(event.status)) return false
+  return event.status === 'failed' || !(event.cause === 'reset' || isOfSomeRows(event) || sawNothing(event))
 }
 
 /** True for a run that was cancelled before it knew of any row. */

@@ -33,7 +33,8 @@ export function syncView(
   const queuedRuns = open.filter(run => run.status === 'queued' && run !== lastRun).length
   const since = isoTime(past.behind?.since ?? null)
   const behind = past.behind === null ? null : { since, runs: past.behind.runs }
-  const trouble = troubleOf({ runs: past.runs, rows: past.rows, refused, behind, at })
+  const ended = past.runs.find(({ id }) => id === past.telling) ?? null
+  const trouble = troubleOf({ runs: past.runs, ended, rows: past.rows, refused, behind, at })
   const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
     ...{ name, ...(title === undefined ? {} : { title }), ...(labels.length === 0 ? {} : { labels }) },

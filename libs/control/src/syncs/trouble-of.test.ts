@@ -1,4 +1,5 @@
 import type { RunView } from '@sluice/contracts/api'
+import { isEnded } from '@sluice/domain/run-status'
 import { describe, expect, it } from 'vitest'
 import { troubleOf, type SyncFacts } from './trouble-of.ts'
 
@@ -13,10 +14,14 @@ const run = (changes: Partial<RunView> = {}): RunView => ({
   ...{ rowsRead: 0, rowsInvalid: 0, error: null, triggers: {} },
   ...changes,
 })
+const NONE = { failed: 0, heldBack: 0 }
 const behind = { since: AT, runs: 4 }
-const judge = (...runs: readonly RunView[]) => judged({ runs })
+const judge = (...runs: readonly RunView[]) => {
+  const ended = runs.findLast(({ status }) => isEnded(status)) ?? null
+  return judged({ runs, ended, rows: { failed: ended?.status === 'warning' ? 1 : 0, heldBack: 0 } })
+}
 const judged = (facts: Partial<SyncFacts>) =>
-  troubleOf({ runs: [], rows: { failed: 0, heldBack: 0 }, refused: null, behind, at: NOW, ...facts })
+  troubleOf({ ...{ runs: [], ended: null, refused: null, behind, at: NOW, rows: NONE }, ...facts })
 
 const rejection = {
   outcome: 'rejected',
@@ -111,9 +116,19 @@ describe('what is wrong with a sync', () => {
     else expect(trouble?.text).toContain(words)
   })
 
-  it('is over once somebody has discarded the rows', () => {
+  it('is not hidden by a later run that tells nothing of it', () => {
+    for (const later of [run({ id: 'C', status: 'cancelled' }), run({ id: 'D', cause: 'discard' })])
+      expect(judge(later, failed)).toMatchObject({ run: 'F', text: 'No such table.' })
+  })
+
+  it('is over once somebody has discarded the rows, or has sent all of them by themselves', () => {
     const left = run({ status: 'warning', triggers: { added: counts({ detected: 3, rejected: 3 }) } })
-    expect(judged({ runs: [left], behind: null })).toBeNull()
-    expect(judged({ runs: [left], behind: null, rows: { failed: 3, heldBack: 0 } })).not.toBeNull()
+    for (const cause of ['discard', 'retry'] as const) {
+      const runs = [run({ cause }), left]
+      expect(judged({ runs, ended: left })).toBeNull()
+      const some = { failed: 2, heldBack: 0 }
+      expect(judged({ runs, ended: left, rows: some })).toMatchObject({ run: 'R', isFailing: false })
+      expect(judged({ runs: [run({ status: 'failed' }), left], ended: failed })).not.toBeNull()
+    }
   })
 })

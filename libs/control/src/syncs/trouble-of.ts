@@ -4,7 +4,6 @@
  */
 import type { RefusedRun, RunView, SyncTrouble, SyncView, WaitView } from '@sluice/contracts/api'
 import { unusableBy } from '@sluice/domain/destination-health'
-import { isEnded } from '@sluice/domain/run-status'
 
 /** These waits do not end without a person, or mean that the destination takes nothing. */
 const GRAVE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
@@ -12,8 +11,10 @@ const GRAVE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
 const LONG_PAUSE_MS = 60_000
 
 export interface SyncFacts {
-  /** The last run, the last one that ended after a look at the model, and all open runs, the newest first. */
+  /** The last run and all open runs, the newest first. */
   readonly runs: readonly RunView[]
+  /** The last run that ended and shows whether rows arrive. */
+  readonly ended: RunView | null
   readonly rows: SyncView['rows']
   readonly refused: RefusedRun | null
   /** The runs that ended since some row was not delivered. Null if all rows are at the destination. */
@@ -83,22 +84,16 @@ function heldText({ held }: RunView): string {
   return `A run would remove ${number(held.removed)} of ${rows(held.rows)}, and waits for approval.`
 }
 
-function ofEndedRun({ runs, rows: waiting, refused: _, ...facts }: SyncFacts): Found | null {
-  const run = runs.find(({ status }) => isEnded(status))
+function ofEndedRun({ runs, ended: run, rows: waiting }: SyncFacts): Found | null {
   const atWork = runs.find(({ status }) => status === 'running')
-  if (run === undefined) return null
+  if (run === null) return null
   const found = ofRun(run, waiting)
   if (found === null) return null
   // The new run shows that the destination takes rows again.
   if (found.isFailing && atWork !== undefined && totalsOf(atWork).delivered > 0) return null
   // Somebody discarded the rows, or sent them by themselves.
-  const isMended = atWork === undefined && facts.behind === null
-  return isMended &&
-    run.status !== 'failed' &&
-    waiting.failed + waiting.heldBack === 0 &&
-    run.rowsInvalid === 0
-    ? null
-    : { ...found, run }
+  const isOver = atWork === undefined && waiting.failed + waiting.heldBack === 0
+  return isOver && run.status === 'warning' && run.rowsInvalid === 0 ? null : { ...found, run }
 }
 
 function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | null {
