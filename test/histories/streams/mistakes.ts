@@ -5,6 +5,8 @@ export const MISTAKES = [
   'passes-unwritten',
   'forgets-orders',
   'orders-by-run',
+  'orders-by-transaction',
+  'orders-by-writing',
   'takes-repeats',
   'finishes-before-effects',
   'ignores-outcomes',

@@ -42,7 +42,7 @@ class StreamHistory {
     this.#seed = seed
     this.#random = randomFrom(seed)
     this.#mistake = mistake
-    this.#source = new Source(this.#random)
+    this.#source = new Source(this.#random, mistake)
     const isStrict = this.#random.chance(0.4)
     this.#api = makeApi({ api: isStrict ? 'strict' : 'upserts', foldsKeys: false })
     this.#partitions = makePartitions(1 + this.#random.below(3))
