@@ -66,7 +66,7 @@ export async function readFailedRows(
   return {
     rows: found.slice(0, query.limit),
     hasMore: found.length > query.limit,
-    groups: [...failedGroups(matching)],
+    groups: [...failedGroups(matching, query.incarnation)],
   }
 }
 
@@ -143,7 +143,8 @@ async function readPartition(
 
 function matches(query: FailedRowsQuery, row: FailedRow, run: number): boolean {
   const { key, status } = row
-  if (query.group !== null && !isInGroup(query.group, row, run)) return false
+  const { group, incarnation } = query
+  if (group !== null && !isInGroup(group, row, { run, incarnation })) return false
   if (query.key !== null && key !== query.key) return false
   if (query.status !== null && !isAmong(query.status, status)) return false
   return query.run === null || run === query.run

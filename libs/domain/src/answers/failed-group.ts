@@ -1,14 +1,15 @@
 /**
  * A group of failed rows: rows that failed for one reason, and whose last attempt was in a run of a span of
  * runs. Its id is a text, so that people and pages can name the group of a list that they saw. A row that
- * fails later is of a later run, so it is not in the group. A row that is tried again leaves the group.
+ * fails later is of a later run, so it is not in the group. A row that is tried again leaves the group. The
+ * numbers of runs begin anew after a reset, so the id depends on the incarnation of the sync, too.
  */
 import { hash } from 'node:crypto'
 import type { FailedRow } from '@sluice/contracts/api'
 import { errorGroups, reasonId, type ErrorGroup } from './error-groups.ts'
 
 export interface FailedGroup {
-  /** The hash of the reason: twelve hexadecimal digits. */
+  /** The hash of the incarnation and the reason: twelve hexadecimal digits. */
   readonly reason: string
   /** The numbers of the first and the last run; both inclusive. */
   readonly fromRun: number
@@ -20,8 +21,8 @@ type Failure = Pick<FailedRow, 'outcome' | 'status' | 'error'>
 const DIGITS = 12
 const ID = /^([0-9a-f]{12})\.(\d{1,15})-(\d{1,15})$/
 
-export function reasonHash(failure: Failure): string {
-  return hash('sha256', reasonId(failure)).slice(0, DIGITS)
+export function reasonHash(failure: Failure, incarnation: string): string {
+  return hash('sha256', `${incarnation} ${reasonId(failure)}`).slice(0, DIGITS)
 }
 
 /** Reads an id such as `3f2a91c07b1e.12-17`. Returns null for any other text. */
@@ -31,13 +32,18 @@ export function parseGroup(id: string): FailedGroup | null {
 }
 
 /** `run` is the number of the run that tried the row last. */
-export function isInGroup({ reason, fromRun, toRun }: FailedGroup, failure: Failure, run: number): boolean {
-  return run >= fromRun && run <= toRun && reasonHash(failure) === reason
+export function isInGroup(
+  { reason, fromRun, toRun }: FailedGroup,
+  failure: Failure,
+  { run, incarnation }: { readonly run: number; readonly incarnation: string },
+): boolean {
+  return run >= fromRun && run <= toRun && reasonHash(failure, incarnation) === reason
 }
 
-/** Returns the groups of rows, the largest first, with their ids. */
+/** Returns the groups of rows of one incarnation, the largest first, with their ids. */
 export function failedGroups(
   failed: readonly { readonly row: FailedRow; readonly run: number }[],
+  incarnation: string,
 ): readonly (ErrorGroup & { readonly id: string })[] {
   const spans = new Map<string, { fromRun: number; toRun: number }>()
   for (const { row, run } of failed) {
@@ -51,6 +57,6 @@ export function failedGroups(
   }
   return errorGroups(failed.map(({ row }) => row)).map(group => {
     const { fromRun = 0, toRun = 0 } = spans.get(reasonId(group)) ?? {}
-    return { ...group, id: `${reasonHash(group)}.${fromRun}-${toRun}` }
+    return { ...group, id: `${reasonHash(group, incarnation)}.${fromRun}-${toRun}` }
   })
 }

@@ -127,8 +127,9 @@ export class FeedStaging {
       parts.push(textOf(key), '\t')
       if (value === null || entry === null) parts.push('\t\t\t\t\t\t')
       else {
-        const { run, seq, outcome, runs, status } = value
-        const fields = [run, seq, OUTCOMES.indexOf(outcome), runs, status ?? '', reasonHash(value)]
+        const { incarnation, run, seq, outcome, runs, status } = value
+        const reason = reasonHash(value, incarnation)
+        const fields = [run, seq, OUTCOMES.indexOf(outcome), runs, status ?? '', reason]
         parts.push(`${fields.join('\t')}\t`, entry)
       }
       return key.length + (entry?.length ?? 0)
