@@ -44,7 +44,7 @@ export const command: Command = {
 const FAILING = 'failing'
 
 /** The syncs of a page, by name. If there are none, it says what to do. */
-function syncsText(
+export function syncsText(
   page: SyncsPage,
   options: OutputOptions & { readonly label: string | undefined; readonly now: number },
 ): string {
@@ -94,11 +94,12 @@ function syncsText(
     ]),
     { width: columns, paint },
   )
-  for (const { name, waiting, trouble } of page.syncs) {
+  for (const { name, waiting, trouble, lastRun } of page.syncs) {
     if (trouble !== undefined)
       lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
-    // The trouble of a sync tells of its waits.
-    else for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+    // The trouble of a run tells of its waits.
+    if (trouble?.run !== lastRun?.id)
+      for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
   }
   if (page.syncs.some(isUnattended))
     lines.push(

@@ -47,8 +47,8 @@ export function SyncPage(): ReactElement {
   const failedRows = <FailedRows sync={name} title="Failed rows" />
   // Rows that were not delivered come first, with their cause. If there are none, the runs do.
   const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
-  // The trouble tells of these waits.
-  const waits = sync.trouble === undefined ? sync.waiting : []
+  // The trouble of a run tells of its waits.
+  const waits = sync.trouble?.run === sync.lastRun?.id ? [] : sync.waiting
   return (
     <Page
       title={sync.title ?? name}

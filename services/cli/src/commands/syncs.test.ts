@@ -1,0 +1,30 @@
+import type { RunView, SyncView } from '@sluice/contracts/api'
+import { expect, it } from 'vitest'
+import { syncsText } from './syncs.ts'
+
+const AT = '2026-01-01T00:00:00.000Z'
+const run: RunView = {
+  ...{ id: 'R2', sync: 'people', status: 'running', cause: 'manual', startedAt: AT, endedAt: null },
+  ...{ rowsRead: 0, rowsInvalid: 0, error: null, triggers: {} },
+}
+const sync = (trouble: SyncView['trouble']): SyncView => ({
+  ...{ name: 'people', model: 'm', destination: 'd', paused: false, schedule: 'manual', state: 'running' },
+  ...{ lastRun: run, nextRunAt: null, rows: { failed: 0, heldBack: 0 }, certificates: [], behindSince: AT },
+  waiting: [{ kind: 'delivery', since: AT, until: null, detail: 'no delivery is at work: start one' }],
+  ...(trouble === undefined ? {} : { trouble }),
+})
+const textOf = (trouble: SyncView['trouble']): string =>
+  syncsText(
+    { syncs: [sync(trouble)], next: null },
+    { ...{ columns: 200, called: 'sluice', color: false, label: undefined }, now: Date.parse(AT) },
+  )
+
+it('the trouble of a run tells of its waits, and not of those of a later run', () => {
+  const trouble = { text: 'Nothing arrives.', isFailing: true, fix: null, since: AT, runs: 1 }
+  const wait = 'no delivery is at work: start one'
+  expect(textOf(undefined)).toContain(wait)
+  expect(textOf({ ...trouble, run: 'R2' })).not.toContain(wait)
+  const both = textOf({ ...trouble, run: 'R1' })
+  expect(both).toContain('Nothing arrives.')
+  expect(both).toContain(wait)
+})
