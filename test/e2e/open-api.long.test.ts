@@ -41,6 +41,7 @@ const EXPLAINED: readonly (readonly [answer: RegExp, why: string])[] = [
   [/is not a cursor/, 'a cursor comes from an earlier page'],
   [/wanted either `\w+` or `\w+`/, 'of two fields one is wanted, as their descriptions say'],
   [/has no login in the browser/, 'only some destinations have a login'],
+  [/The end of a token lies in the future/, 'a token ends later than now'],
   [/The rows of a group have one status/, 'a group of failed rows has its status'],
 ]
 /** Some 1,300 requests, one after another. */

@@ -94,6 +94,10 @@ const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the counts of 
 
 const page = z.strictObject(paging)
 const named = z.strictObject({ name })
+export const TOKEN_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const tokenName = z
+  .string()
+  .regex(TOKEN_NAME, 'The name of a token has small letters, digits and `-`, at most 63.')
 const aRun = z.strictObject({ id: name })
 const aResource = z.strictObject({
   kind: resourceView.shape.kind,
@@ -630,7 +634,7 @@ export const SHAPES = {
   },
   makeToken: {
     summary: 'Make a token of this name: no other answer has it',
-    params: named,
+    params: z.strictObject({ name: tokenName }),
     body: z.strictObject({
       roles: sessionView.shape.roles.min(1),
       endsAt: z.iso.datetime().optional().describe('The server refuses the token from then on.'),

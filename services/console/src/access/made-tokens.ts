@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { TOKEN_NAME } from '@sluice/contracts/api/operation-shapes'
 import { isRole, type Role } from '@sluice/control/roles'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { z } from 'zod'
@@ -15,7 +16,6 @@ const MAX_MADE = 200
 const TOKEN_BYTES = 32
 /** Scanners of repositories find a token by its beginning. */
 const BEGINNING = 'sluice_'
-export const TOKEN_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 const keptToken = z.object({
   /** SHA-256, in hex. */

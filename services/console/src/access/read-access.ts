@@ -10,7 +10,7 @@ import { z } from 'zod'
 import type { Access } from '../api/access.ts'
 import { readOpenId } from './open-id-settings.ts'
 import { letsEdit } from '@sluice/runtime/settings/distributed'
-import { TOKEN_NAME } from './made-tokens.ts'
+import { TOKEN_NAME } from '@sluice/contracts/api/operation-shapes'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'
 
 const MAX_TOKENS = 200
