@@ -16,7 +16,10 @@ const sync = (trouble: SyncView['trouble']): SyncView => ({
 const textOf = (trouble: SyncView['trouble']): string =>
   syncsText(
     { syncs: [sync(trouble)], next: null },
-    { ...{ columns: 200, called: 'sluice', color: false, label: undefined }, now: Date.parse(AT) },
+    {
+      ...{ columns: 200, called: { command: 'sluice', dir: null }, color: false, label: undefined },
+      now: Date.parse(AT),
+    },
   )
 
 it('the trouble of a run tells of its waits, and not of those of a later run', () => {
