@@ -137,6 +137,7 @@ describe('somebody with a keyboard alone', () => {
     await request.getByText('use `multiWay`').first().waitFor()
     // The focus has gone past the rest of the list. Escape leads back.
     const close = request.getByRole('button', { name: 'Close the request' })
+    await expect.poll(() => hasFocus(request.getByRole('heading').first())).toBe(true)
     await page.keyboard.press('Tab')
     expect(await hasFocus(close)).toBe(true)
     await page.keyboard.press('Escape')

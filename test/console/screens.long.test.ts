@@ -140,7 +140,12 @@ const fullScreens = (): readonly Screen[] => [
   {
     name: 'requests of a time',
     path: '/requests',
-    act: page => page.getByRole('combobox', { name: /^Sent/ }).selectOption('Last hour'),
+    act: async page => {
+      const filters = page.getByRole('button', { name: 'Filters' })
+      // A narrow screen folds them away.
+      if (await filters.isVisible()) await filters.click()
+      await page.getByRole('combobox', { name: /^Sent/ }).selectOption('Last hour')
+    },
   },
   ...['source', 'model', 'destination', 'behaviour', 'review'].map(step => ({
     ...{ name: `the step ${step}`, path: `/syncs/people/edit?step=${step}` },
