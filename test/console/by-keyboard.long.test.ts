@@ -132,6 +132,7 @@ describe('somebody with a keyboard alone', () => {
     await runIs('failing')
     await page.getByText('use `multiWay`').first().waitFor()
     await keys.press(page.getByRole('link', { name: 'its requests' }))
+    await page.getByRole('heading', { name: 'Requests', level: 1 }).waitFor()
     await keys.press(button(/400/))
     const request = page.getByRole('region', { name: 'The request' })
     await request.getByText('use `multiWay`').first().waitFor()

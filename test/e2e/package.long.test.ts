@@ -24,7 +24,7 @@ const MEANT = [
   /^(package\.json|README\.md|LICENSE|NOTICE|CHANGELOG\.md)$/,
   /^dist\/([\w.-]+\.mjs|api\.d\.mts)$/,
   /^dist\/starter\/(gitignore|receiver\.mjs|[a-z]+\.yaml|data\/customers\.csv)$/,
-  /^dist\/pages\/docs\/reference\/[a-zA-Z]+\.html$/,
+  /^dist\/pages\/docs\/(docs\.css|reference\/[a-zA-Z]+\.html)$/,
   /^dist\/pages\/(index\.html|assets\/[\w.-]+\.(js|css|woff2|svg)|[\w-]+\.(js|svg))$/,
 ]
 const MAX_OWN_BYTES = 15_000_000
