@@ -44,8 +44,15 @@ export function SyncPage(): ReactElement {
         <Trouble error={new ApiError(404, `There is no sync \`${name}\`.`)} />
       </Page>
     )
-  const failedRows = <FailedRows sync={name} title="Failed rows" />
-  // Rows that were not delivered come first, with their cause. If there are none, the runs do.
+  const failedRows = <FailedRows key="failed rows" sync={name} title="Failed rows" />
+  const runs = (
+    <Section key="runs" title="Runs" aside={<NextRun sync={sync} />}>
+      <RunsTable filter={{ sync: name }} ofOneSync />
+    </Section>
+  )
+  const lineage = <Lineage key="lineage" of={{ kind: 'sync', name }} />
+  // Rows that were not delivered come first, with their cause. If there are none, the runs do. Keys keep what
+  // somebody has open, such as a question, when the order changes.
   const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
   // The trouble of a run tells of its waits.
   const waits = sync.trouble?.run === sync.lastRun?.id ? [] : sync.waiting
@@ -95,12 +102,7 @@ export function SyncPage(): ReactElement {
           ))}
         </div>
       )}
-      {lacksRows ? failedRows : null}
-      <Lineage of={{ kind: 'sync', name }} />
-      <Section title="Runs" aside={<NextRun sync={sync} />}>
-        <RunsTable filter={{ sync: name }} ofOneSync />
-      </Section>
-      {lacksRows ? null : failedRows}
+      {lacksRows ? [failedRows, lineage, runs] : [lineage, runs, failedRows]}
       <Definition name={name} />
       <FindRow name={name} />
       <Grave name={name} />
