@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { type AvroRecordSchema, isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
+import { jsonOf } from '@sluice/contracts/safe-json'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
@@ -246,18 +247,10 @@ function addVersion(database: DatabaseSync, version: NewVersion): number {
 }
 
 function schemaFrom(text: unknown): AvroRecordSchema {
-  const schema = typeof text === 'string' ? parsed(text) : undefined
+  const schema = typeof text === 'string' ? jsonOf(text) : undefined
   if (!isSchema(schema) || !isRecordSchema(schema))
     throw new SluiceError('corrupt', 'A stored schema is no record schema.')
   return schema
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isSqliteError(error: unknown): error is Error & { readonly errcode: number } {

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { jsonOf } from '@sluice/contracts/safe-json'
 import { TOKEN_NAME } from '@sluice/contracts/api/operation-shapes'
 import { isRole, type Role } from '@sluice/control/roles'
 import type { Vault } from '@sluice/secrets/vault/vault'
@@ -103,12 +104,4 @@ function known({ name, value, since, by }: ReturnType<Vault['tokens']>[number]):
   const made = { at: since, by }
   const holder = { subject: name, name, roles, signs: hash, endsAt }
   return [{ ...holder, hash: Buffer.from(hash, 'hex'), from: 'made', made }]
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -6,6 +6,7 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { MAX_SIGN_IN_PATH } from '@sluice/contracts/api/operations'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
+import { jsonOf } from '@sluice/contracts/safe-json'
 import { isRole, type Role } from '@sluice/control/roles'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -175,12 +176,4 @@ function ownPath(path: string, origin: string): string {
   // A path that begins with two slashes names a host.
   const own = `${url.pathname}${url.search}${url.hash}`
   return URL.parse(own, origin)?.origin === url.origin ? own : '/'
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

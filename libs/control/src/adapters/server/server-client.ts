@@ -11,6 +11,7 @@ import { ANSWERS, type AnswerOf } from '@sluice/contracts/api/operation-shapes'
 import { requestOf, type OperationName } from '@sluice/contracts/api/operations'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { SluiceError, WrongState } from '@sluice/contracts/errors'
+import { jsonOf } from '@sluice/contracts/safe-json'
 import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
 
@@ -179,14 +180,6 @@ function optionsFor(
     ...{ protocol, path: `${base}${target}`, port: port === '' ? null : port },
     hostname: withoutBrackets(hostname),
     headers: token === null ? {} : { authorization: `Bearer ${token}` },
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
 
