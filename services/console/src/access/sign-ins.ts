@@ -3,7 +3,7 @@
  * browser: so it ends only there, and at any process with the same settings. States: begun → finished or
  * gone, once each.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createHash, hkdfSync } from 'node:crypto'
 import { MAX_SIGN_IN_PATH } from '@sluice/contracts/api/operations'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { jsonOf } from '@sluice/contracts/safe-json'
@@ -12,6 +12,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { BegunSignIn, OpenIdClient } from '@sluice/oauth/open-id'
 import type { Logger } from '@sluice/runtime/logger'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { z } from 'zod'
 import { nameIn, rolesIn, type OpenIdSettings } from './open-id-settings.ts'
 import type { Holder } from './sessions.ts'
@@ -21,10 +22,9 @@ const CALLBACK_PATH = '/sign-in/callback'
 export const SIGN_IN_LIFE_MS = 10 * 60_000
 /** The most sign-ins that this process remembers as finished. */
 const MAX_FINISHED = 10_000
-const CIPHER = 'aes-256-gcm'
 const KEY_BYTES = 32
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
+/** The purpose for which a cookie is sealed. */
+const PURPOSE = ['sign-in']
 /** Sets the subject of a person apart from the name of a token. */
 const PERSON = '~'
 
@@ -52,7 +52,7 @@ export interface SignedIn {
 export class SignIns {
   readonly #options: SignInsOptions
   readonly #now: () => number
-  readonly #key: Buffer
+  readonly #keys: EncryptionKeys
   /** Changes with the settings, which so end the sessions that they gave. */
   readonly #signs: string
   readonly #finished = new RecentMap<string, true>({ limit: MAX_FINISHED })
@@ -62,7 +62,8 @@ export class SignIns {
     const { issuer, clientId, clientSecret, rolesClaim, rolesOf } = options.settings
     this.#options = options
     this.#now = options.now ?? Date.now
-    this.#key = Buffer.from(hkdfSync('sha256', clientSecret, '', 'sluice sign-in', KEY_BYTES))
+    const key = Buffer.from(hkdfSync('sha256', clientSecret, '', 'sluice sign-in', KEY_BYTES))
+    this.#keys = EncryptionKeys.of(key.toString('base64'), 'SLUICE_OIDC_CLIENT_SECRET')
     const roles = [...rolesOf].map(([value, given]) => [value, [...given]])
     const settings = JSON.stringify([issuer, clientId, rolesClaim, roles])
     this.#signs = `${clientSecret} ${createHash('sha256').update(settings).digest('hex')}`
@@ -146,26 +147,16 @@ export class SignIns {
   }
 
   #sealed(begun: z.output<typeof begunSignIn>): string {
-    const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv(CIPHER, this.#key, nonce)
-    const text = Buffer.concat([cipher.update(JSON.stringify(begun)), cipher.final()])
-    return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url')
+    const { bytes } = this.#keys.seal(JSON.stringify(begun), PURPOSE)
+    return Buffer.from(bytes).toString('base64url')
   }
 
   /** Null for a text that this server, or one with the same settings, has not made, or that is too old. */
   #opens(sealed: string): (BegunSignIn & { readonly to: string }) | null {
-    const bytes = Buffer.from(sealed, 'base64url')
-    if (bytes.length <= NONCE_BYTES + TAG_BYTES) return null
-    try {
-      const options = { authTagLength: TAG_BYTES }
-      const decipher = createDecipheriv(CIPHER, this.#key, bytes.subarray(0, NONCE_BYTES), options)
-      decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-      const text = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8')
-      const begun = begunSignIn.parse(jsonOf(text + decipher.final('utf8')))
-      return this.#now() < begun.untilMs ? begun : null
-    } catch {
-      return null
-    }
+    const [by = ''] = this.#keys.ids
+    const text = this.#keys.open({ by, bytes: Buffer.from(sealed, 'base64url') }, PURPOSE)
+    const begun = begunSignIn.safeParse(jsonOf(text ?? '')).data
+    return begun !== undefined && this.#now() < begun.untilMs ? begun : null
   }
 }
 
