@@ -26,6 +26,7 @@ import {
   syncsPage,
   syncView,
 } from '../api.ts'
+import { resourceName } from '../resources.ts'
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
 import { rowLifeView, runAnswersView, runFiguresView } from '../views/history-views.ts'
 import { op } from '../views/run-parts.ts'
@@ -94,10 +95,6 @@ const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the counts of 
 
 const page = z.strictObject(paging)
 const named = z.strictObject({ name })
-export const TOKEN_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-const tokenName = z
-  .string()
-  .regex(TOKEN_NAME, 'The name of a token has small letters, digits and `-`, at most 63.')
 const aRun = z.strictObject({ id: name })
 const aResource = z.strictObject({
   kind: resourceView.shape.kind,
@@ -634,7 +631,7 @@ export const SHAPES = {
   },
   makeToken: {
     summary: 'Make a token of this name: no other answer has it',
-    params: z.strictObject({ name: tokenName }),
+    params: z.strictObject({ name: resourceName }),
     body: z.strictObject({
       roles: sessionView.shape.roles.min(1),
       endsAt: z.iso.datetime().optional().describe('The server refuses the token from then on.'),

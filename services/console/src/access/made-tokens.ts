@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { jsonOf } from '@sluice/contracts/safe-json'
-import { TOKEN_NAME } from '@sluice/contracts/api/operation-shapes'
 import { isRole, type Role } from '@sluice/control/roles'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { z } from 'zod'
@@ -58,11 +57,9 @@ export class MadeTokens {
 
   /**
    * Makes a token. Resolves with its text once all replicas have its hash; nobody can ask for the text again.
-   * Throws `usage` for a name or an end that cannot be, and `conflict` for a name that another token has.
+   * Throws `usage` for an end that has passed, and `conflict` for a name that another token has.
    */
   async make({ name, roles, endsAt, by }: NewToken, { signal }: Asking): Promise<string> {
-    if (!TOKEN_NAME.test(name))
-      throw new SluiceError('usage', 'The name of a token has small letters, digits and `-`, at most 63.')
     if (endsAt !== null && endsAt <= this.#now())
       throw new SluiceError('usage', 'The end of a token lies in the future.')
     await this.#vault.caughtUp({ signal })

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import type { Access } from '../api/access.ts'
 import { readOpenId } from './open-id-settings.ts'
 import { letsEdit } from '@sluice/runtime/settings/distributed'
-import { TOKEN_NAME } from '@sluice/contracts/api/operation-shapes'
+import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'
 
 const MAX_TOKENS = 200
@@ -46,7 +46,7 @@ function namedToken(entry: string): NamedToken | string {
   const [name = '', roles = '', value = '', more] = entry.split(/\s+/)
   if (value === '' || more !== undefined)
     return 'expected a name, its roles and its token, as in `ann view,read,run 4f0c9a…`'
-  if (!TOKEN_NAME.test(name)) return 'expected a name of small letters, digits and `-`'
+  if (!NAME_PATTERN.test(name)) return 'expected a name of small letters, digits and `-`'
   if (name === OPERATOR || name === READER) return `the name \`${name}\` is taken`
   if (value.length < 16 || !VISIBLE.test(value))
     return `the token of \`${name}\` has fewer than 16 characters`
