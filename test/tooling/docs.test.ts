@@ -10,6 +10,7 @@ import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import { loadProject } from '@sluice/project/load-project'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { anchorOf } from '../../services/console/web/docs-pages.mjs'
 import { apiPage } from './api-table.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -36,15 +37,7 @@ function anchorsOf(text: string): ReadonlySet<string> {
   const anchors = new Set<string>()
   for (const line of prose(text)) {
     const heading = /^#+ +(.*)$/.exec(line)?.[1]
-    if (heading === undefined) continue
-    const name = heading
-      .replaceAll(/\]\([^)]*\)/g, '')
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
-      .replaceAll(' ', '-')
-    let anchor = name
-    for (let count = 1; anchors.has(anchor); count += 1) anchor = `${name}-${count}`
-    anchors.add(anchor)
+    if (heading !== undefined) anchorOf(heading, anchors)
   }
   return anchors
 }

@@ -71,8 +71,8 @@ ${marked.parse(markdown)}    </main>
 `
 }
 
-/** As GitHub makes it of a heading. */
-function anchorOf(heading, taken) {
+/** The anchor of a heading, as GitHub makes it. `taken` has those of the page so far, and takes it. */
+export function anchorOf(heading, taken) {
   const name = heading
     .replaceAll(/\]\([^)]*\)/g, '')
     .toLowerCase()
