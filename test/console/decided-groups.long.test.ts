@@ -2,39 +2,17 @@
 import type { Locator, Page } from 'playwright-core'
 import { failedPage, runView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
-import { peopleCsv } from '../e2e/people-project.ts'
+import { peopleCsv, peopleYaml } from '../e2e/people-project.ts'
 import { consoleSuite } from './console-suite.ts'
 
 const FORMULA = '=HYPERLINK("http://evil.test")'
-const PROJECT = `
-kind: source
-name: files
-type: duckdb
-path: .
----
-kind: model
-name: people
-source: files
-sql: select id, name from 'people.csv'
-primaryKey: id
----
-kind: destination
-name: api
-baseUrl: \${API_URL}
-allowPrivateNetwork: true
----
-`
-const syncYaml = (path: string): string => `kind: sync
-name: people
-model: people
-destination: api
-triggers:
-  added: { method: PUT, path: '${path}/{{ id }}', body: { json: '{"name":{{ row.name | json }}}' } }
-`
+const triggers = (path: string): string =>
+  `\n  added: { method: PUT, path: '${path}/{{ id }}', body: { json: '{"name":{{ row.name | json }}}' } }`
+const MOVED = `kind: sync\nname: people\nmodel: people\ndestination: api\ntriggers: ${triggers('/persons')}\n`
 
 const suite = consoleSuite({
   files: {
-    'project.yaml': `${PROJECT}${syncYaml('/people')}`,
+    'project.yaml': peopleYaml({ triggers: triggers('/people') }),
     'people.csv': peopleCsv(`1,"${FORMULA.replaceAll('"', '""')}"`, '2,Bob', '3,Cy', '4,Dee'),
   },
 })
@@ -116,7 +94,7 @@ describe('two runs of a sync', () => {
     const document = await fetch(`${served.url}/api/v1/resources/sync/people`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ yaml: syncYaml('/persons'), takeOver: true }),
+      body: JSON.stringify({ yaml: MOVED, takeOver: true }),
     })
     expect(document.status).toBe(200)
     const after = await ran()
