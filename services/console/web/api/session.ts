@@ -24,7 +24,7 @@ export const sessionQuery = queryOptions({
 
 export async function signIn(token: string): Promise<void> {
   await call('logIn', { token })
-  // What was asked before was refused.
+  // The server refused what the page had asked before.
   window.sluiceAsked?.clear()
 }
 

@@ -4,6 +4,7 @@ import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { NAME_FIELD } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
 
 interface EditSecretProps {
@@ -42,13 +43,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
     <Confirm title="Set a secret" action="Keep it in the vault" onConfirm={save} onClose={onClose}>
       <label className="field">
         <span>Name</span>
-        <input
-          value={name}
-          pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
-          title="Lower case letters, digits and -"
-          required
-          onChange={({ target }) => setName(target.value)}
-        />
+        <input value={name} {...NAME_FIELD} onChange={({ target }) => setName(target.value)} />
       </label>
       {variable === null ? null : (
         <p className="cut" role="note">

@@ -9,7 +9,7 @@ import { Button } from '../ui/button.tsx'
 import { Confirm, Dialog } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
 import { ListTable } from '../ui/list-table.tsx'
-import { CopyButton, Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { CopyButton, Empty, Loading, NAME_FIELD, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 
 const ROLES: { readonly [role in Role]: string } = {
@@ -209,9 +209,7 @@ function MakeToken({ mayGive, onMade, onClose }: MakeTokenProps): ReactElement {
         <span>Name</span>
         <input
           value={name}
-          pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
-          title="Lower case letters, digits and -"
-          required
+          {...NAME_FIELD}
           autoComplete="off"
           onChange={({ target }) => setName(target.value)}
         />

@@ -19,6 +19,13 @@ import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
 import { ServerMessage } from './server-message.tsx'
 
+/** The attributes of a field for a name: the rule is that of all names. */
+export const NAME_FIELD = {
+  pattern: String.raw`[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?`,
+  title: 'Lower case letters, digits and -',
+  required: true,
+} as const
+
 /** Ticks for times that are shown relative to now. */
 const TICK_MS = 5_000
 
