@@ -10,8 +10,11 @@ const NOTHING: OpCounts = {
   attempts: 0,
 }
 
+/** Counts as records have them, or as a view of a run shows them. */
+type SeenCounts = { readonly [op in Op]?: OpCounts | undefined }
+
 /** Returns the counts of one op; zeros if it has none. */
-export function countsOf(counts: CountsByOp, op: Op): OpCounts {
+export function countsOf(counts: SeenCounts, op: Op): OpCounts {
   return counts[op] ?? NOTHING
 }
 
@@ -65,20 +68,20 @@ export function countRows(op: Op, outcome: Outcome, rows: number): CountsByOp {
 }
 
 /** Adds up one count of all ops. */
-export function totalOf(counts: CountsByOp, name: keyof OpCounts): number {
+export function totalOf(counts: SeenCounts, name: keyof OpCounts): number {
   return OPS.reduce((sum, op) => sum + countsOf(counts, op)[name], 0)
 }
 
-export function detectedRows(counts: CountsByOp): number {
+export function detectedRows(counts: SeenCounts): number {
   return totalOf(counts, 'detected')
 }
 
 /** Counts the rows that were not delivered, as far as is known. */
-export function undeliveredRows(counts: CountsByOp): number {
+export function undeliveredRows(counts: SeenCounts): number {
   return totalOf(counts, 'rejected') + totalOf(counts, 'unknown') + totalOf(counts, 'unsent')
 }
 
 /** Counts the rows with an outcome, whatever it is. */
-export function finishedRows(counts: CountsByOp): number {
+export function finishedRows(counts: SeenCounts): number {
   return totalOf(counts, 'delivered') + undeliveredRows(counts)
 }

@@ -3,6 +3,7 @@
  * shows something: it delivers, fails or waits. Until then the last run that ended counts.
  */
 import type { RefusedRun, RunView, SyncTrouble, SyncView, WaitView } from '@sluice/contracts/api'
+import { detectedRows, finishedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { unusableBy } from '@sluice/domain/destination-health'
 
 /** These waits do not end without a person, or mean that the destination takes nothing. */
@@ -50,11 +51,11 @@ function ofOpenRun({ runs, at }: SyncFacts): Found | null {
   const wait = (run.waiting ?? []).find(each => isGrave(each, at))
   if (wait !== undefined) {
     const { reason, fix } = unusableBy(wait.detail)
-    const text = `${reason}${waitingText(totalsOf(run).open)}${againText(wait)}`
+    const text = `${reason}${waitingText(openRows(run))}${againText(wait)}`
     return { run, text, isFailing: GRAVE.has(wait.kind), fix }
   }
   if (run.failing !== true) return null
-  const { failed } = totalsOf(run)
+  const failed = undeliveredRows(run.triggers)
   return {
     run,
     text: `Nothing arrives: ${rows(failed)} failed so far${causeOf(run)}`,
@@ -90,14 +91,14 @@ function ofEndedRun({ runs, ended: run, rows: waiting }: SyncFacts): Found | nul
   const found = ofRun(run, waiting)
   if (found === null) return null
   // The new run shows that the destination takes rows again.
-  if (found.isFailing && atWork !== undefined && totalsOf(atWork).delivered > 0) return null
+  if (found.isFailing && atWork !== undefined && totalOf(atWork.triggers, 'delivered') > 0) return null
   // Somebody discarded the rows, or sent them by themselves.
   const isOver = atWork === undefined && waiting.failed + waiting.heldBack === 0
   return isOver && run.status === 'warning' && run.rowsInvalid === 0 ? null : { ...found, run }
 }
 
 function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | null {
-  const { failed, unsent } = totalsOf(run)
+  const failed = undeliveredRows(run.triggers)
   const were = failed === 1 ? 'was' : 'were'
   if (run.status === 'failed') {
     const { reason, fix } = unusableBy(run.error ?? 'The last run failed.')
@@ -111,7 +112,11 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
     }
   if (run.status === 'warning' && failed > 0)
     // Some rows may have arrived before the destination began to refuse all requests.
-    return { text: undeliveredText(run), isFailing: run.failing === true || unsent > 0, fix: null }
+    return {
+      text: undeliveredText(run),
+      isFailing: run.failing === true || totalOf(run.triggers, 'unsent') > 0,
+      fix: null,
+    }
   if (run.status === 'warning') return { text: 'Rows of the model are invalid.', isFailing: false, fix: null }
   const { heldBack } = waiting
   if (heldBack === 0) return null
@@ -120,10 +125,11 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
 }
 
 function undeliveredText(run: RunView): string {
-  const { failed, rejected } = totalsOf(run)
+  const failed = undeliveredRows(run.triggers)
   const whole = run.rowsRead > failed ? `${number(failed)} of ${rows(run.rowsRead)}` : rows(failed)
   if (run.failing === true) return `Nothing arrives: ${rows(failed)} failed${causeOf(run)}`
-  if (rejected === failed) return `${whole} ${failed === 1 ? 'is' : 'are'} rejected${causeOf(run)}`
+  if (totalOf(run.triggers, 'rejected') === failed)
+    return `${whole} ${failed === 1 ? 'is' : 'are'} rejected${causeOf(run)}`
   return `${whole} ${failed === 1 ? 'was' : 'were'} not delivered${causeOf(run)}`
 }
 
@@ -135,23 +141,9 @@ function causeOf({ errors = [], firstError }: RunView): string {
   return `: ${text}${/[.!?…]$/.test(text) ? '' : '.'}`
 }
 
-const FAILED = ['rejected', 'unknown', 'unsent'] as const
-
-function totalsOf({
-  triggers,
-}: RunView): Record<'delivered' | 'rejected' | 'unsent' | 'failed' | 'open', number> {
-  const all = Object.values(triggers).filter(counts => counts !== undefined)
-  const sum = (name: 'detected' | 'delivered' | (typeof FAILED)[number]): number =>
-    all.reduce((total, counts) => total + counts[name], 0)
-  const failed = FAILED.reduce((total, name) => total + sum(name), 0)
-  const delivered = sum('delivered')
-  return {
-    delivered,
-    failed,
-    rejected: sum('rejected'),
-    unsent: sum('unsent'),
-    open: Math.max(0, sum('detected') - delivered - failed),
-  }
+/** The rows that the run has not finished yet. */
+function openRows({ triggers }: RunView): number {
+  return Math.max(0, detectedRows(triggers) - finishedRows(triggers))
 }
 
 const number = (value: number): string => value.toLocaleString('en')
