@@ -1,5 +1,6 @@
 /** `sluice runs` and `sluice runs show`. */
 import { runCause, runStatus, type RunView, type RunsPage } from '@sluice/contracts/api'
+import { totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
 import {
@@ -94,8 +95,6 @@ export const runsShowCommand: Command = {
   },
 }
 
-const OPS = ['added', 'changed', 'removed'] as const
-
 /** The runs of a page, the newest first. If there are none, it says what to do. */
 export function runsText(
   page: RunsPage,
@@ -142,16 +141,12 @@ export function runsText(
       run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
       runDuration(run, options.now),
       number(run.rowsRead),
-      number(sum(run, 'delivered')),
-      number(sum(run, 'rejected') + sum(run, 'unknown') + sum(run, 'unsent')),
+      number(totalOf(run.triggers, 'delivered')),
+      number(undeliveredRows(run.triggers)),
       safe(run.error ?? ''),
     ]),
     { width: options.columns, paint },
   )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
-}
-
-function sum(run: RunView, field: 'delivered' | 'rejected' | 'unknown' | 'unsent'): number {
-  return OPS.reduce((total, op) => total + (run.triggers[op]?.[field] ?? 0), 0)
 }
