@@ -89,11 +89,17 @@ function planOf(random: Random, profile: FaultProfile): Plan {
   return { profile, atMostOnce, folds, sync: lines.join('\n'), keys: [...odd, ...rest] }
 }
 
-/** Plays it. Throws, with the seed and what happened, if a promise is broken. */
+/**
+ * Plays it. Throws, with the seed and what happened, if a promise is broken. `program` is the file of the
+ * command. Default: the one that project folders have.
+ */
 export async function playFaultHistory(
   seed: number,
   profile: FaultProfile,
-  services?: { readonly [variable: string]: string },
+  {
+    services,
+    program,
+  }: { readonly services?: { readonly [variable: string]: string }; readonly program?: string } = {},
 ): Promise<FaultFigures> {
   const plan = planOf(randomFrom(seed), profile)
   await using api = await LateApi.open()
@@ -105,6 +111,7 @@ export async function playFaultHistory(
     env: { ...env, ...distributed?.env },
     here: true,
   })
+  if (program !== undefined) project.program = program
   return await new FaultHistory({ seed, plan, api, project, distributed }).play()
 }
 

@@ -8,7 +8,9 @@
  */
 import { randomInt } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 import { startServices, type LocalServices } from '../../deploy/local/services.ts'
 import { playFaultHistory, type FaultProfile } from './fault-history.ts'
 
@@ -50,6 +52,7 @@ async function main(): Promise<number> {
   const left = Math.max(0, runs - earlier.length)
   await using local = profile === 'distributed' ? await localServices() : null
   const env = { ...process.env, ...local?.env }
+  const program = join(await linkedBundle(), 'sluice.mjs')
   const services = Object.fromEntries(SERVICE_VARIABLES.map(name => [name, env[name] ?? '']))
 
   const sums = { runs: 0, kills: 0, requests: 0, late: 0 }
@@ -58,7 +61,7 @@ async function main(): Promise<number> {
   const playOne = async (seed: number): Promise<void> => {
     let passed = true
     try {
-      const figures = await playFaultHistory(seed, profile, services)
+      const figures = await playFaultHistory(seed, profile, { services, program })
       for (const name of ['runs', 'kills', 'requests', 'late'] as const) sums[name] += figures[name]
     } catch (error) {
       passed = false
