@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { glob, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,8 @@ import { readConfig as readDelivery } from '@sluice/delivery/config'
 import { readConfig as readConsole } from '@sluice/console/config'
 import { readConfig as readDetector } from '@sluice/change-detector/config'
 import { readConfig as readRenderer } from '@sluice/renderer/config'
+import type { Environment } from '@sluice/runtime/environment'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CONFIGS = {
@@ -25,6 +27,19 @@ const CONFIGS = {
   console: readConsole,
 } as const
 const IMAGE = 'deploy/Dockerfile'
+const SECRETS = {
+  'algolia-key': 'a-key-of-algolia',
+  'encryption-key': Buffer.alloc(32, 7).toString('base64'),
+  'oidc-client-secret': 'a-secret-of-the-client',
+  token: 'a-token-of-the-console',
+}
+const TOKEN = { SLUICE_TOKEN_FILE: './token' }
+const OPEN_ID = {
+  SLUICE_OIDC_ISSUER: 'https://login.example.com/realms/company',
+  SLUICE_OIDC_CLIENT_ID: 'sluice',
+  SLUICE_OIDC_CLIENT_SECRET_FILE: './client-secret',
+  SLUICE_OIDC_ROLES: 'data-team view,read; data-leads all',
+}
 const DURATION = /^(\d+(ms|s|m|h))+$/
 
 const service = z.object({
@@ -72,6 +87,7 @@ const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8
 let yaml: unknown
 let compose: Compose
 let passwords: string
+let secretFiles: string
 const makePasswords = (): unknown =>
   execFileSync(process.execPath, [join(ROOT, 'deploy/passwords.mjs'), passwords])
 beforeAll(async () => {
@@ -79,8 +95,12 @@ beforeAll(async () => {
   compose = file.parse(yaml)
   passwords = await mkdtemp(join(tmpdir(), 'sluice-passwords-'))
   makePasswords()
+  secretFiles = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
+  for (const [name, text] of Object.entries(SECRETS)) await writeFile(join(secretFiles, name), text)
 })
-afterAll(() => rm(passwords, { recursive: true, force: true }))
+afterAll(async () => {
+  for (const folder of [passwords, secretFiles]) await rm(folder, { recursive: true, force: true })
+})
 
 const ownServices = (): (keyof typeof CONFIGS)[] => ['change-detector', 'renderer', 'delivery', 'console']
 const serviceNamed = (name: string): Compose['services'][string] => {
@@ -89,8 +109,24 @@ const serviceNamed = (name: string): Compose['services'][string] => {
   return found
 }
 
-/** `${NAME:-default}` as Compose fills it in where nothing is set. */
-const filled = (text: string): string => text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
+/** `${NAME:-default}` and `${NAME:+text}` as Compose fills them in with the variables that are set. */
+const filled = (text: string, given: { readonly [name: string]: string } = {}): string =>
+  text.replaceAll(/\$\{(\w+):([-+])([^}]*)\}/g, (_, name: string, sign: string, rest: string) => {
+    const value = given[name] ?? ''
+    if (sign === '+') return value === '' ? '' : rest
+    return value === '' ? rest : value
+  })
+
+/** What the service reads in its container. Each secret is in a folder of this machine. */
+const containerEnv = (name: string, given: { readonly [name: string]: string }): Environment =>
+  Object.fromEntries(
+    Object.entries(serviceNamed(name).environment).map(([key, value]) => [
+      key,
+      filled(String(value), given)
+        .replace(/^\/passwords/, passwords)
+        .replace(/^\/run\/secrets/, secretFiles),
+    ]),
+  )
 
 /** Zod reads `$defs` only, and its durations are ISO 8601's; Compose's are checked apart. */
 async function composeSchema(): Promise<z.ZodType> {
@@ -120,17 +156,8 @@ describe('docker-compose.yml', () => {
 
   it('gives each service a configuration that it accepts, and time to end', () => {
     for (const name of ownServices()) {
-      const { environment, stop_grace_period: grace = '10s', image, read_only: readOnly } = serviceNamed(name)
-      const env = Object.fromEntries(
-        Object.entries(environment).map(([key, value]) => [
-          key,
-          filled(String(value)).replace(/^\/passwords/, passwords),
-        ]),
-      )
-      // A container has the file, and this machine does not.
-      const { SLUICE_TOKEN_FILE: tokenFile, ...others } = env
-      const token = tokenFile === undefined ? {} : { SLUICE_TOKEN: 'x'.repeat(16) }
-      const config = CONFIGS[name]({ ...others, ...token })
+      const { stop_grace_period: grace = '10s', image, read_only: readOnly } = serviceNamed(name)
+      const config = CONFIGS[name](containerEnv(name, TOKEN))
       expect(config.kafka).toMatchObject({
         brokers: ['kafka:9092'],
         sasl: { mechanism: 'plain', username: 'sluice', password: expect.stringMatching(/^[\w-]{32}$/) },
@@ -139,6 +166,43 @@ describe('docker-compose.yml', () => {
       expect(Number.parseInt(grace, 10) * 1000).toBeGreaterThan(config.shutdownTimeoutMs + 5_000)
       expect([image, readOnly]).toEqual(['sluice', true])
     }
+  })
+
+  it('lets people sign in with a token, with an OpenID provider, or with both, and nobody without', () => {
+    const access = (given: { readonly [name: string]: string }): unknown =>
+      readConsole(containerEnv('console', given)).access
+    expect(() => access({})).toThrow('a token is wanted')
+    expect(access(TOKEN)).toMatchObject({ tokens: { write: SECRETS.token }, openId: null })
+    const openId = {
+      clientId: 'sluice',
+      clientSecret: SECRETS['oidc-client-secret'],
+      scope: 'openid profile email',
+      rolesClaim: 'groups',
+    }
+    expect(access(OPEN_ID)).toMatchObject({ tokens: { write: null }, openId })
+    const chosen = {
+      SLUICE_PUBLIC_URL: 'https://sluice.example.com',
+      SLUICE_OIDC_ROLES_CLAIM: 'roles',
+      SLUICE_OIDC_SCOPES: 'openid groups',
+    }
+    expect(access({ ...TOKEN, ...OPEN_ID, ...chosen })).toMatchObject({
+      publicOrigin: 'https://sluice.example.com',
+      tokens: { write: SECRETS.token },
+      openId: { ...openId, scope: 'openid groups', rolesClaim: 'roles' },
+    })
+    const half = { SLUICE_OIDC_ISSUER: OPEN_ID.SLUICE_OIDC_ISSUER }
+    expect(() => access({ ...TOKEN, ...half })).toThrow('also wants SLUICE_OIDC_CLIENT_ID')
+  })
+
+  it('gives the key of the vault to those that open it, once somebody names its file', () => {
+    const given = { SLUICE_ENCRYPTION_KEY_FILE: './vault.key' }
+    const keys = (name: string, variables: { readonly [name: string]: string }): unknown =>
+      environmentKeys(containerEnv(name, variables)).known()
+    for (const name of ['change-detector', 'delivery', 'console', 'sluice']) {
+      expect(keys(name, {}), name).toBeNull()
+      expect(keys(name, given), name).not.toBeNull()
+    }
+    expect(keys('renderer', given)).toBeNull()
   })
 
   it('starts services and files that the image has, and mounts volumes that it names', () => {
@@ -191,7 +255,8 @@ describe('docker-compose.yml', () => {
           expect(readdirSync(passwords), `${name}: ${variable}`).toContain(made)
           continue
         }
-        expect(secrets.map(secret => `/run/secrets/${secret}`)).toContain(value)
+        const file = filled(String(value), { [variable]: './a-file' })
+        expect(secrets.map(secret => `/run/secrets/${secret}`)).toContain(file)
         if (variable.startsWith('SLUICE_SECRET_'))
           expect(environment, name).toHaveProperty(variable.replace(/_FILE$/, '_FOR'))
       }
