@@ -33,7 +33,7 @@ describe('the files for GitHub', () => {
     for (const { steps } of Object.values(jobs))
       for (const { uses, run } of steps) {
         expect(uses ?? run).toBeDefined()
-        if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w-]+@(v\d+|[0-9a-f]{40})$/)
+        if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w-]+@(v\d+(\.\d+\.\d+)?|[0-9a-f]{40})$/)
       }
   })
 
