@@ -1,6 +1,6 @@
 /** The records that services look up by name (PROTOCOL.md §1). */
 import { z } from 'zod'
-import { bytes, field, long, millis, nullable, recordOf, text, type ValueOf } from './avro/types.ts'
+import { bytes, field, long, millis, nullable, optional, recordOf, text, type ValueOf } from './avro/types.ts'
 
 /** A resource as applied, on `resources`, keyed by kind/name. */
 export const resourceRecord = recordOf('ResourceRecord', 'A resource as applied.', {
@@ -55,6 +55,8 @@ export const secretRecord = recordOf('SecretRecord', 'A secret of the vault, sea
    * records of earlier versions.
    */
   by: field('Who set it.', nullable(text)),
+  /** Readable by everybody who reads the topic, so it holds no secret. */
+  note: optional('What the audit tells of a change, as JSON.', text),
 })
 export type SecretRecord = ValueOf<typeof secretRecord>
 

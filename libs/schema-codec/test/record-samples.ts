@@ -265,6 +265,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     sealedBy: '0a1b2c3d',
     sealed: Uint8Array.of(0, 255, 1),
     by: 'ada',
+    note: '{"roles":["view"]}',
   },
   DefinitionRecord: { hash: 'hash', spec: '{"a":1}' },
   TestRequest: {

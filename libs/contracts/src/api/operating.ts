@@ -53,6 +53,11 @@ const auditEntry = z.object({
   fields: z.array(z.string()),
   /** The run of a command. */
   run: z.string().nullable(),
+  /**
+   * What a token may do that was made, and until when; `endsAt` is null if it has no end. Absent for anything
+   * else, and for a token that an earlier version made.
+   */
+  token: z.object({ roles: sessionView.shape.roles, endsAt: timestamp.nullable() }).optional(),
 })
 /** Changes of resources and of the vault, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })

@@ -35,7 +35,7 @@ describe('the registered schemas', () => {
         "ResourceRecord": "4606625c9d7ffd27",
         "RetryEntry": "6ae7c64cf63633e6",
         "RunEvent": "798ecc0f9e68e2c9",
-        "SecretRecord": "f4016247da174400",
+        "SecretRecord": "f6cc6845bc967c08",
         "TestAttempt": "0b560acf9b8cc00a",
         "TestRequest": "6616c6d7a6e43a2a",
         "Unrenderable": "f36c11c12cef934a",

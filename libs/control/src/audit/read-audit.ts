@@ -8,6 +8,7 @@ import type { AuditPage } from '@sluice/contracts/api/operating'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Command } from '@sluice/contracts/records'
 import { isResourceKind, type ResourceKind } from '@sluice/contracts/resources'
+import { jsonOf } from '@sluice/contracts/safe-json'
 import { inTurns, shortTurn } from '@sluice/flow/sleep'
 import { readStored, versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { decodeEach } from '@sluice/topics/owned-reader'
@@ -18,8 +19,10 @@ import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { KeptRead } from '../resources/kept-read.ts'
 import { isoTime } from '@sluice/domain/iso-time'
+import { isRole } from '../roles.ts'
 import { differences } from '../resources/resource-plan.ts'
 import { specOf } from '../resources/written-resource.ts'
+import { z } from 'zod'
 
 type Entry = AuditPage['entries'][number]
 
@@ -148,12 +151,23 @@ function changeOf({ kind, name, record, before }: Change): Found {
 }
 
 async function vaultChanges(topics: Topics, signal: AbortSignal): Promise<Found[]> {
-  return (await readVaultChanges(topics, { signal })).map(({ kind, name, action, at, by, id }) => ({
+  return (await readVaultChanges(topics, { signal })).map(({ kind, name, action, at, by, id, note }) => ({
     ...{ at, id, by, name },
     entry: () => ({
       ...{ at: isoTime(at), by, action, kind, name, version: null, project: '', fields: [], run: null },
+      ...(kind === 'token' && note !== null ? tokenIn(note) : {}),
     }),
   }))
+}
+
+const madeToken = z.object({ roles: z.array(z.string()), endsAt: z.number().nullable() })
+
+/** Returns what a token may do, from the note of its change. Empty for a note of another form. */
+function tokenIn(note: string): Pick<Entry, 'token'> {
+  const { data } = madeToken.safeParse(jsonOf(note))
+  if (data === undefined) return {}
+  const { roles, endsAt } = data
+  return { token: { roles: roles.filter(isRole), endsAt: isoTime(endsAt) } }
 }
 
 interface CommandsOf {

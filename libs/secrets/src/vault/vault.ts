@@ -75,6 +75,8 @@ export interface VaultChange {
   readonly action: 'set' | 'remove'
   readonly at: number
   readonly by: string | null
+  /** What the audit tells of it beside its name; null if nothing. */
+  readonly note: string | null
   /** Identifies the change. */
   readonly id: string
 }
@@ -119,7 +121,8 @@ function changeIn(key: string, value: SecretRecord): VaultChange | null {
   if (kept !== CHANGE || !isKind(kind) || value.name !== name) return null
   const { since, by, version } = value
   const action = value.kind === CHANGE && value.sealedBy === 'remove' ? 'remove' : 'set'
-  return { kind, name, action, at: since, by, id: `${kind}/${name}/${version}/${action}` }
+  const { note = null } = value
+  return { kind, name, action, at: since, by, note, id: `${kind}/${name}/${version}/${action}` }
 }
 
 export class Vault implements KeptSecrets, AsyncDisposable {
@@ -245,6 +248,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
        * stays.
        */
       readonly by?: string | null
+      /** What the audit tells of this change beside its name. It is not sealed, so it holds no secret. */
+      readonly note?: string
       /** The version that it replaces (null: none); default: any. */
       readonly expected?: number | null
     },
@@ -276,7 +281,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
         const by = secret.by === undefined ? (before?.by ?? null) : secret.by
         return { kind, name, version, grants, since: Date.now(), by, sealedBy, sealed }
       },
-      { ...options, ...(secret.by === undefined ? {} : { by: secret.by }) },
+      { ...options, ...(secret.by === undefined ? {} : { by: secret.by, note: secret.note ?? null }) },
     )
     return set
   }
@@ -388,7 +393,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   async #write(
     { kind, name }: { readonly kind: SecretKind; readonly name: string },
     next: (before: SecretRecord | undefined) => SecretRecord | null,
-    { by, ...options }: { readonly signal: AbortSignal; readonly by?: string | null },
+    {
+      by,
+      note = null,
+      ...options
+    }: { readonly signal: AbortSignal; readonly by?: string | null; readonly note?: string | null },
   ): Promise<void> {
     const { log, io, prefix } = this.#deps
     const target = at(this.#topic, 0)
@@ -404,7 +413,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     // If no version can follow the present one, its record is removed first.
     if (record !== null && isAhead(before)) values.unshift(null)
     const records = values.map(value => io.signed(target.topic, { key: textKey(key), value }))
-    if (by !== undefined) records.push(this.#changeRecord({ kind, name, by }, record, before))
+    if (by !== undefined) records.push(this.#changeRecord({ kind, name, by, note }, record, before))
     await writer.append(target, records, options)
     await this.caughtUp(options)
   }
@@ -414,7 +423,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
    * and versions that do not know records of changes ignore it.
    */
   #changeRecord(
-    { kind, name, by }: { readonly kind: SecretKind; readonly name: string; readonly by: string | null },
+    { kind, name, by, note }: Pick<VaultChange, 'kind' | 'name' | 'by' | 'note'>,
     record: SecretRecord | null,
     before: SecretRecord | undefined,
   ): NewRecord {
@@ -424,7 +433,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const sealedBy: VaultChange['action'] = record === null ? 'remove' : 'set'
     const value = this.#deps.io.encode('SecretRecord', {
       ...{ kind: CHANGE, name, version, grants: record?.grants ?? null, since, by },
-      ...{ sealedBy, sealed: new Uint8Array(0) },
+      ...{ sealedBy, sealed: new Uint8Array(0), note },
     })
     return this.#deps.io.signed(this.#topic, { key: textKey(changeKey({ kind, name }, place)), value })
   }

@@ -68,8 +68,10 @@ export class MadeTokens {
     if (all.length >= MAX_MADE)
       throw new SluiceError('conflict', `There are ${MAX_MADE} tokens: revoke one that nobody needs.`)
     const token = `${BEGINNING}${randomBytes(TOKEN_BYTES).toString('base64url')}`
-    const value = JSON.stringify({ hash: hashOf(token).toString('hex'), roles: [...roles], endsAt })
-    const secret = { kind: 'token', name, value, grants: null, by, expected: null } as const
+    const may = { roles: [...roles], endsAt }
+    const value = JSON.stringify({ hash: hashOf(token).toString('hex'), ...may })
+    const note = JSON.stringify(may)
+    const secret = { kind: 'token', name, value, grants: null, by, note, expected: null } as const
     try {
       await this.#vault.set(secret, { signal })
     } catch (error) {

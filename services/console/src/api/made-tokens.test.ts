@@ -150,7 +150,7 @@ describe('a token that somebody makes', () => {
     expect((await server.ask('POST', '/tokens/late', OPERATOR, past)).status).toBe(400)
   })
 
-  it('stands in the audit with its maker, and so does its revocation', async () => {
+  it('stands in the audit with its maker, roles and end, and so does its revocation', async () => {
     const server = await serve()
     await server.make('ci', { roles: ['view'] }, ANN)
     expect(await server.list()).toContainEqual({
@@ -158,11 +158,15 @@ describe('a token that somebody makes', () => {
       ...{ endsAt: null, lastUsedAt: null },
     })
     await server.ask('DELETE', '/tokens/ci', OPERATOR)
+    const endsAt = new Date(Date.now() + 60_000).toISOString()
+    await server.make('nightly', { roles: ['view', 'run'], endsAt })
     const page = auditPage.parse(await new Audit(log).page({ limit: 10 }, signal))
     expect(page.entries).toMatchObject([
+      { kind: 'token', name: 'nightly', action: 'set', token: { roles: ['view', 'run'], endsAt } },
       { kind: 'token', name: 'ci', action: 'remove', by: 'operator' },
-      { kind: 'token', name: 'ci', action: 'set', by: 'ann' },
+      { kind: 'token', name: 'ci', action: 'set', by: 'ann', token: { roles: ['view'], endsAt: null } },
     ])
+    expect(page.entries[1]).not.toHaveProperty('token')
   })
 })
 

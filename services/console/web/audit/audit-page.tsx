@@ -121,7 +121,7 @@ function Entries({ entries }: { readonly entries: readonly Entry[] }): ReactElem
 }
 
 function What({
-  entry: { action, kind, name, version, project, fields, run },
+  entry: { action, kind, name, version, project, fields, run, token },
 }: {
   readonly entry: Entry
 }): ReactElement {
@@ -141,6 +141,20 @@ function What({
           <Link to="/runs/$id" params={{ id: run }}>
             its run
           </Link>
+        </>
+      )}
+      {token === undefined ? null : (
+        <>
+          {' · '}
+          {token.roles.length === 0 ? 'no role' : token.roles.join(', ')}
+          {' · '}
+          {token.endsAt === null ? (
+            'no end'
+          ) : (
+            <>
+              until <Time at={token.endsAt} />
+            </>
+          )}
         </>
       )}
       <small>
