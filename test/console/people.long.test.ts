@@ -38,7 +38,7 @@ afterAll(async () => {
 
 const signIn = async (page: Page, token: string): Promise<void> => {
   await page.getByLabel('Token', { exact: true }).fill(token)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
 /** Edits the destination's limit and saves it. */
@@ -294,7 +294,7 @@ describe('a server with an OpenID provider', () => {
     const env = {
       ...{ API_URL: api.url, SLUICE_TOKEN: TOKEN, SLUICE_OIDC_ISSUER: provider.url },
       ...{ SLUICE_OIDC_CLIENT_ID: CLIENT_ID, SLUICE_OIDC_CLIENT_SECRET: CLIENT_SECRET },
-      SLUICE_OIDC_ROLES: 'data view,read,run',
+      SLUICE_OIDC_ROLES: 'data view,read,edit,run',
     }
     known = await servedConsole({ files, env })
   })
@@ -322,6 +322,29 @@ describe('a server with an OpenID provider', () => {
     expect(await page.getByRole('row', { name: 'ann@example.com' }).count()).toBe(1)
     await page.getByRole('button', { name: 'Sign out (ann@example.com)' }).click()
     await button(page).waitFor()
+    await page.context().close()
+  })
+
+  it.each([
+    ['a sync', '/syncs/people/edit?step=destination', 'Rate limit', '77'],
+    ['a destination', '/resources/destination/api/edit', 'Rate limit', '78'],
+    ['a new source', '/new/source', 'Folder, or .duckdb file', './elsewhere'],
+  ])('brings back what was typed for %s before the session ended', async (_what, path, label, text) => {
+    const page = await browser.open()
+    await page.goto(`${known.url}${path}`)
+    await signIn(page, TOKEN)
+    const field = page.getByLabel(label, { exact: true })
+    await field.waitFor()
+    const take = page.getByRole('button', { name: 'Take it over' })
+    if ((await take.count()) > 0) await take.click()
+    await field.fill(text)
+    await page.context().clearCookies()
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor()
+    await page.getByText('what you typed in an editor comes back with it').waitFor()
+    await button(page).click()
+    await page.getByRole('button', { name: 'Sign out (ann@example.com)' }).waitFor()
+    expect(page.url()).toBe(`${known.url}${path}`)
+    await expect.poll(() => field.inputValue()).toBe(text)
     await page.context().close()
   })
 

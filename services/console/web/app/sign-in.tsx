@@ -5,6 +5,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import type { SessionView } from '@sluice/contracts/api'
+import type { SignInView } from '@sluice/contracts/api/operating'
 import { ApiError, call } from '../api/client.ts'
 import { beginSignIn, signIn, signOut } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
@@ -59,13 +60,7 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
       >
         <img src="/icon.svg" alt="" width="40" height="40" />
         <h1>{over ? 'Your session has ended' : 'Sign in to Sluice'}</h1>
-        <p className="quiet">
-          {over
-            ? 'Sign in again. What you typed is still on the page behind this.'
-            : provider === null
-              ? 'With a token of this server: its operator has set SLUICE_TOKEN, SLUICE_READ_TOKEN or another.'
-              : `With your account at ${provider}${ways?.token === false ? '' : ', or with a token of this server'}.`}
-        </p>
+        <p className="quiet">{over ? againInWords(ways) : waysInWords(ways)}</p>
         {provider === null ? null : (
           <button type="button" className="primary" disabled={busy} onClick={() => void trying(beginSignIn)}>
             Sign in with {provider}
@@ -100,6 +95,25 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
       </form>
     </div>
   )
+}
+
+type Ways = Pick<SignInView, 'token' | 'provider'> | undefined
+
+function waysInWords(ways: Ways): string {
+  const provider = ways?.provider ?? null
+  return provider === null
+    ? 'With a token of this server: its operator has set SLUICE_TOKEN, SLUICE_READ_TOKEN or another.'
+    : `With your account at ${provider}${ways?.token === false ? '' : ', or with a token of this server'}.`
+}
+
+/** The provider's page takes the place of this one. Then only the texts that the browser keeps come back. */
+function againInWords(ways: Ways): string {
+  const provider = ways?.provider ?? null
+  if (provider === null) return 'Sign in again. What you typed is still on the page behind this.'
+  const atProvider = 'opens this page anew: what you typed in an editor comes back with it'
+  return ways?.token === false
+    ? `Sign in again. That ${atProvider}.`
+    : `Sign in again. ${provider} ${atProvider}. With a token, the page behind this stays as it is.`
 }
 
 export function SignOut({ session }: { readonly session: SessionView }): ReactElement | null {
