@@ -2,17 +2,18 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
-import { secretsQuery } from '../api/queries.ts'
+import { resourcesQuery, secretsQuery } from '../api/queries.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { NAME_FIELD } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
+import { hostsFor } from './granted-hosts.ts'
 
 interface EditSecretProps {
   /** The suggested name. Empty if the user chooses it. */
   readonly name: string
   /** The value to start with. */
   readonly start?: string
-  /** The suggested hosts for a new secret. */
+  /** The suggested hosts for a new secret. Default: those of the resources that name it. */
   readonly hosts?: string
   /** The hosts that the secret has to go to, also if it is kept for others. */
   readonly grants?: string | undefined
@@ -25,11 +26,13 @@ const goesBefore = (variable: string): string =>
   `${variable} of the server goes before the vault. Change it there.`
 
 export function EditSecret(props: EditSecretProps): ReactElement {
-  const { onClose, onSet, hosts = '' } = props
+  const { onClose, onSet } = props
   const [name, setName] = useState(props.name)
   const [value, setValue] = useState(props.start ?? '')
   const [typed, setTyped] = useState<string | null>(props.grants ?? null)
   const { data } = useQuery(secretsQuery)
+  const { data: all } = useQuery({ ...resourcesQuery, enabled: props.hosts === undefined })
+  const hosts = props.hosts ?? hostsFor(name, all?.resources ?? [])
   const isNew = data?.secrets.every(secret => secret.name !== name) ?? false
   const grants = typed ?? (isNew ? hosts : '')
   const save = async (): Promise<void> => {

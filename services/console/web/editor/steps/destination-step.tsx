@@ -1,5 +1,6 @@
 /** The step for the destination: the API, its credentials and its limits. */
 import { useState, type ReactElement } from 'react'
+import { grantedHost, joinedHosts } from '../../secrets/granted-hosts.ts'
 import { fieldsOf, isMap } from '../../ui/fields-of.ts'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
 import { docsOf } from '../field-docs.ts'
@@ -16,7 +17,7 @@ import type { Editing } from '../use-editing.ts'
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
   const { text } = editing
   const name = nameIn(text)
-  const hosts = grantFor(textAt(text, ['baseUrl']))
+  const hosts = grantedHost(textAt(text, ['baseUrl']))
   return (
     <>
       <NamingFields editing={editing} />
@@ -147,7 +148,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
       },
     },
   }
-  const hosts = grantFor(textAt(text, ['baseUrl']))
+  const hosts = grantedHost(textAt(text, ['baseUrl']))
   return (
     <fieldset>
       <legend>Authentication</legend>
@@ -248,13 +249,5 @@ const SERVERS = [['baseUrl'], ['auth', 'oauth2', 'tokenUrl'], ['auth', 'oauth2',
 
 /** The hosts that these secrets need, as far as they are known. */
 function credentialHosts(text: string): string {
-  const hosts = SERVERS.map(path => grantFor(textAt(text, path)))
-  return [...new Set(hosts)].filter(host => host !== '').join(', ')
-}
-
-/** The host of a URL, if a secret may be granted to it: it has TLS, or is on this machine. */
-function grantFor(address: string): string {
-  const url = URL.parse(address)
-  const isSafe = url?.protocol === 'https:' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(url?.hostname ?? '')
-  return isSafe ? (url?.host ?? '') : ''
+  return joinedHosts(SERVERS.map(path => grantedHost(textAt(text, path))))
 }

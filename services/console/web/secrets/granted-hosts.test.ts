@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { hostsFor } from './granted-hosts.ts'
+
+const crm = {
+  kind: 'destination',
+  spec: {
+    baseUrl: 'https://api.crm.test:8443/v2',
+    headers: { 'X-Key': '${secret:CRM_KEY}' },
+    auth: { oauth2: { tokenUrl: 'https://login.crm.test/token', clientSecret: '${secret:crm-client}' } },
+  },
+} as const
+const plain = {
+  kind: 'destination',
+  spec: { baseUrl: 'http://api.plain.test', headers: { 'X-Key': '${secret:crm-key}' } },
+} as const
+const database = (spec: object) =>
+  ({ kind: 'source', spec: { type: 'postgres', password: '${secret:db}', ...spec } }) as const
+
+describe('the hosts for a secret', () => {
+  it('are those of the APIs whose requests have it, if TLS guards the way', () => {
+    expect(hostsFor('crm-key', [crm, plain])).toBe('api.crm.test:8443')
+    expect(hostsFor('crm', [crm, plain])).toBe('')
+  })
+
+  it('are also those of the tokens, if these are asked for with it', () => {
+    expect(hostsFor('crm-client', [crm])).toBe('api.crm.test:8443, login.crm.test')
+  })
+
+  it('are those of the database servers that it opens', () => {
+    const url = 'postgres://reader@db.test:5433/shop'
+    expect(hostsFor('db', [database({ url })])).toBe('db.test source plain')
+    expect(hostsFor('db', [database({ url, tls: {} })])).toBe('db.test source')
+    expect(hostsFor('db', [database({ url, tls: { insecure: true } }), crm])).toBe('db.test source plain')
+  })
+
+  it('are none for an alert, whose address may be the secret itself', () => {
+    expect(hostsFor('hook', [{ kind: 'alert', spec: { to: { url: '${secret:hook}' } } }])).toBe('')
+  })
+})

@@ -1,0 +1,48 @@
+/** The hosts that a secret has to go to, in the form of a grant. */
+import type { ResourceView } from '@sluice/contracts/api'
+import { secretNames } from '@sluice/contracts/secret-references'
+import { grantFor, serverParts } from '../editor/server-url.ts'
+import { fieldsOf } from '../ui/fields-of.ts'
+
+/** The host of a URL, if a secret may be granted to it: it has TLS, or is on this machine. Empty if not. */
+export function grantedHost(address: unknown): string {
+  const url = typeof address === 'string' ? URL.parse(address) : null
+  const isSafe = url?.protocol === 'https:' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(url?.hostname ?? '')
+  return isSafe ? (url?.host ?? '') : ''
+}
+
+/** Each host once, as one grant. */
+export const joinedHosts = (hosts: readonly string[]): string =>
+  [...new Set(hosts)].filter(host => host !== '').join(', ')
+
+/** The grant that a secret needs for the stored resources that name it, as far as their hosts are known. */
+export function hostsFor(secret: string, resources: readonly Pick<ResourceView, 'kind' | 'spec'>[]): string {
+  const isIn = (value: unknown): boolean =>
+    secretNames(JSON.stringify(value ?? null)).some(
+      name => name.toLowerCase().replaceAll('_', '-') === secret,
+    )
+  return joinedHosts(
+    resources.flatMap(({ kind, spec }) => {
+      if (!isIn(spec)) return []
+      if (kind === 'source') return [hostOfSource(spec)]
+      return kind === 'destination' ? hostsOfDestination(spec, isIn) : []
+    }),
+  )
+}
+
+function hostOfSource({ url, tls }: ResourceView['spec']): string {
+  const parts = typeof url === 'string' ? serverParts(url) : null
+  const isChecked = tls !== undefined && fieldsOf(tls)['insecure'] !== true
+  return parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)
+}
+
+/** Secrets of OAuth 2 and of TLS go to the servers of tokens, too. */
+function hostsOfDestination(
+  { baseUrl, auth, tls }: ResourceView['spec'],
+  isIn: (value: unknown) => boolean,
+): readonly string[] {
+  const { oauth2 } = fieldsOf(auth)
+  const { tokenUrl, refreshUrl } = fieldsOf(oauth2)
+  const isOfTokens = isIn(oauth2) || isIn(tls)
+  return [baseUrl, ...(isOfTokens ? [tokenUrl, refreshUrl] : [])].map(grantedHost)
+}
