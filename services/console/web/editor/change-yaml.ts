@@ -10,7 +10,6 @@ import {
   isScalar,
   isSeq,
   Pair,
-  parseDocument,
   visit,
   type Document,
   type Node,
@@ -18,6 +17,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
+import { documentOf, read } from './read-yaml.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -51,9 +51,11 @@ export function removeAt(document: Document, path: Path): void {
 /**
  * Replaces one scalar and touches nothing else. Null if that is impossible.
  */
-export function withScalar(text: string, document: Document, { path, value }: Change): string | null {
+export function withScalar(text: string, { path, value }: Change): string | null {
+  if (value === undefined || isObject(value)) return null
+  const document = documentOf(text)
   const node = document.getIn(path, true)
-  if (!isScalar(node) || !node.range || isObject(value)) return null
+  if (!isScalar(node) || !node.range) return null
   const [from, to] = node.range
   const sources = sourcesOf(value, { type: node.type, before: text.slice(from, to) })
   const texts = sources.map(source => `${text.slice(0, from)}${source}${text.slice(to)}`)
@@ -61,8 +63,8 @@ export function withScalar(text: string, document: Document, { path, value }: Ch
   const wanted: unknown = document.toJS()
   return (
     texts.find(each => {
-      const made = parseDocument(each)
-      return made.errors.length === 0 && isSame(made.toJS(), wanted)
+      const made = read(each)
+      return made.wrong === null && isSame(made.value, wanted)
     }) ?? null
   )
 }
@@ -128,6 +130,7 @@ function mergedValue(document: Document, node: Node | null, value: unknown): Nod
 /** A map with these entries in their order. Entries that it had before keep their comments. */
 function mergedMap(document: Document, map: YAMLMap, value: object): Node {
   const before = [...map.items]
+  const named = new Map(before.toReversed().map(pair => [nameOf(pair), pair]))
   const first = before[0]?.key
   // A comment above the first entry moves with it.
   if (isNode(first) && map.commentBefore) {
@@ -137,7 +140,7 @@ function mergedMap(document: Document, map: YAMLMap, value: object): Node {
   const wanted = Object.entries(value)
   const names = new Set(wanted.map(([name]) => name))
   map.items = wanted.map(([name, each]) => {
-    const pair = before[indexOf({ items: before }, name)]
+    const pair = named.get(name)
     if (pair === undefined) return new Pair(document.createNode(name), document.createNode(each))
     pair.value = mergedValue(document, nodeOrNull(pair.value), each)
     return pair

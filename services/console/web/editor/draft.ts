@@ -2,10 +2,10 @@
  * The draft of an editor: the four resources of a sync as YAML texts. A form changes single values of a text,
  * and leaves comments, order and everything else as they are.
  */
-import { messageOf } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
-import { parseDocument, type Document } from 'yaml'
+import { parseDocument } from 'yaml'
 import { removeAt, setAt, withScalar, type Path } from './change-yaml.ts'
+import { documentOf, read, type Unreadable } from './read-yaml.ts'
 
 export const KINDS = ['source', 'model', 'destination', 'sync'] as const
 export type Kind = (typeof KINDS)[number]
@@ -17,17 +17,6 @@ export type { Path } from './change-yaml.ts'
 /** The file name that problems have for the text of a kind. */
 export const fileOf = (kind: Kind): string => `${kind}.yaml`
 
-/** The reason why a form cannot show a text, with its place, counted from 1. */
-export interface Unreadable {
-  readonly message: string
-  readonly line?: number
-  readonly column?: number
-}
-
-function documentOf(text: string): Document {
-  return parseDocument(text, { keepSourceTokens: false })
-}
-
 /**
  * Returns why a form cannot show a text. Null if it can: the text has the fields of a resource, or nothing
  * yet.
@@ -37,44 +26,6 @@ export function unreadableIn(text: string): Unreadable | null {
   if (wrong !== null) return wrong
   if (value === null || (typeof value === 'object' && !Array.isArray(value))) return null
   return { message: 'This text needs fields, such as `kind: source`.', line: 1, column: 1 }
-}
-
-interface Read {
-  readonly value: unknown
-  readonly wrong: Unreadable | null
-}
-
-/**
- * The texts that were read last: those of a draft, before and after a change. Each field asks for its own.
- */
-const lastRead = new Map<string, Read>()
-const MAX_READ = 12
-
-function read(text: string): Read {
-  const known = lastRead.get(text) ?? parsed(text)
-  lastRead.delete(text)
-  lastRead.set(text, known)
-  for (const oldest of lastRead.keys()) {
-    if (lastRead.size <= MAX_READ) break
-    lastRead.delete(oldest)
-  }
-  return known
-}
-
-function parsed(text: string): Read {
-  const document = documentOf(text)
-  const [error] = document.errors
-  const message = error?.message.split('\n')[0]
-  const [at] = error?.linePos ?? []
-  const place = at === undefined ? {} : { line: at.line, column: at.col }
-  const wrong = message === undefined ? null : { message, ...place }
-  try {
-    return { value: document.toJS(), wrong }
-  } catch (cause) {
-    // The YAML may have an alias without an anchor, for example.
-    const why = messageOf(cause)
-    return { value: null, wrong: wrong ?? { message: why, line: 1, column: 1 } }
-  }
 }
 
 /**
@@ -103,7 +54,7 @@ export function textAt(text: string, path: Path): string {
  */
 export function withValue(text: string, path: Path, value: unknown): string {
   if (unreadableIn(text) !== null) return text
-  const alike = value === undefined ? null : withScalar(text, documentOf(text), { path, value })
+  const alike = withScalar(text, { path, value })
   if (alike !== null) return alike
   const document = documentOf(text)
   if (value === undefined) removeAt(document, path)

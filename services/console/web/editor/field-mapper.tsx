@@ -71,7 +71,8 @@ function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElem
   const set = (index: number, entry: Mapping[number]): void =>
     onChange(mapping.map((each, at) => (at === index ? entry : each)))
   const { list, follow } = useFollowingFocus()
-  const unused = columns.filter(column => !mapping.some(([, each]) => columnOf(each) === column))
+  const used = new Set(mapping.map(([, each]) => columnOf(each)))
+  const unused = columns.filter(column => !used.has(column))
   return (
     <>
       <ol ref={list}>
@@ -106,7 +107,7 @@ function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElem
             <FieldName
               label={`Name of field ${owner}${index + 1}`}
               name={name}
-              taken={mapping.flatMap(([other], at) => (at === index ? [] : [other]))}
+              isTaken={typed => mapping.some(([other], at) => at !== index && other === typed)}
               readOnly={readOnly}
               onChange={next => set(index, [next, value])}
             />
@@ -167,27 +168,27 @@ const controlsIn = (line: Element | undefined): readonly HTMLElement[] =>
 interface NameProps {
   readonly label: string
   readonly name: string
-  /** The names of all other fields. */
-  readonly taken: readonly string[]
+  /** True for a name that another field has. */
+  readonly isTaken: (name: string) => boolean
   readonly readOnly: boolean
   readonly onChange: (name: string) => void
 }
 
 /** While somebody types, a name may equal another field's name for a moment. Then it is not written. */
-function FieldName({ label, name, taken, readOnly, onChange }: NameProps): ReactElement {
+function FieldName({ label, name, isTaken, readOnly, onChange }: NameProps): ReactElement {
   const [typed, setTyped] = useState(name)
   useEffect(() => setTyped(name), [name])
-  const isTaken = taken.includes(typed)
+  const isTwice = isTaken(typed)
   return (
     <input
       aria-label={label}
-      aria-invalid={isTaken}
-      title={isTaken ? `There is a field ${typed} already.` : undefined}
+      aria-invalid={isTwice}
+      title={isTwice ? `There is a field ${typed} already.` : undefined}
       value={typed}
       readOnly={readOnly}
       onChange={({ target }) => {
         setTyped(target.value)
-        if (!taken.includes(target.value)) onChange(target.value)
+        if (!isTaken(target.value)) onChange(target.value)
       }}
       onBlur={() => setTyped(name)}
     />
@@ -342,16 +343,28 @@ interface ColumnProps {
   readonly onChange: (column: string) => void
 }
 
+/**
+ * With more columns, a list has its choices only while it has the focus. 500 lists of 500 would hold up the
+ * page for seconds.
+ */
+const MAX_SHOWN = 50
+
 function ColumnChoice({ label, value, columns, readOnly, onChange }: ColumnProps): ReactElement {
+  const [has, setHas] = useState(false)
   const known = columns.includes(value) ? columns : [...columns, value]
+  const choices = has || known.length <= MAX_SHOWN ? known : [value]
   return (
     <select
       aria-label={label}
       value={value}
       disabled={readOnly}
+      // The list opens with the press of a pointer, which comes before the focus.
+      onPointerDown={() => setHas(true)}
+      onFocus={() => setHas(true)}
+      onBlur={() => setHas(false)}
       onChange={({ target }) => onChange(target.value)}
     >
-      {known.map(column => (
+      {choices.map(column => (
         <option key={column}>{column}</option>
       ))}
     </select>

@@ -1,10 +1,14 @@
 /** A table with rows of a query, and with the types of its columns. */
 import type { RowsView } from '@sluice/contracts/api/resources'
-import type { ReactElement } from 'react'
+import { memo, type ReactElement } from 'react'
 
 const MAX_CHARACTERS = 120
 
-export function RowsTable({ rows: { columns, rows, more } }: { readonly rows: RowsView }): ReactElement {
+/**
+ * Drawn anew with other rows only: its cells may be thousands, and each letter of the query draws the form.
+ */
+export const RowsTable = memo(function RowsTable({ rows: all }: { readonly rows: RowsView }): ReactElement {
+  const { columns, rows, more } = all
   if (rows.length === 0)
     return (
       <p className="quiet">
@@ -36,7 +40,7 @@ export function RowsTable({ rows: { columns, rows, more } }: { readonly rows: Ro
       {more ? <p className="quiet pad">And more rows.</p> : null}
     </div>
   )
-}
+})
 
 function cellOf(value: unknown): ReactElement | string {
   if (value === null || value === undefined) return <em className="quiet">null</em>
