@@ -29,6 +29,11 @@ export interface AttemptSums {
   /** Rows of answered attempts. */
   readonly rowsDelivered: number
   readonly rowsRejected: number
+  /**
+   * The number of failed attempts that only sent rows again which an earlier run had rejected while others
+   * arrived. They say nothing new, so they count by their rows alone.
+   */
+  readonly repeated?: number
 }
 
 /** A reason for which nothing can be sent. */
@@ -150,18 +155,20 @@ function verdict(facts: DestinationFacts, now: number): Verdict {
 
 /** Returns the state by the attempts alone. */
 export function bySums(sums: AttemptSums): Verdict {
-  const failed = [...sums.errors.values()].reduce((sum, count) => sum + count, 0)
+  const { repeated = 0 } = sums
+  const failed = [...sums.errors.values()].reduce((sum, count) => sum + count, 0) - repeated
   const all = failed + sums.delivered
   const rows = sums.rowsDelivered + sums.rowsRejected
   const share = Math.max(all === 0 ? 0 : failed / all, rows === 0 ? 0 : sums.rowsRejected / rows)
-  if (share < DEGRADED_SHARE) return { state: 'healthy', reason: healthyText(all, failed) }
-  const mayBeRows = [...sums.errors].every(([kind]) => isOfRequest(kind)) && failed < MIN_REJECTED
+  if (share < DEGRADED_SHARE)
+    return { state: 'healthy', reason: repeated > 0 ? rejectedText(sums) : healthyText(all, failed) }
+  const mayBeRows = [...sums.errors].every(([kind]) => isOfRejection(kind)) && failed < MIN_REJECTED
   const isFailing = share >= FAILING_SHARE && (!mayBeRows || sums.rowsRejected >= MIN_REJECTED)
   return { state: isFailing ? 'failing' : 'degraded', reason: failedText(sums, failed, all) }
 }
 
 /** True for an answer that rejects one request, and need not reject others. */
-function isOfRequest(kind: string): boolean {
+export function isOfRejection(kind: string): boolean {
   return /^HTTP (2\d\d|4(?!01|03|07|08)\d\d)$/.test(kind)
 }
 
@@ -174,13 +181,13 @@ function healthyText(all: number, failed: number): string {
 /** The number of kinds that a reason names. */
 const KINDS_NAMED = 3
 
-function failedText(
-  { errors, rowsDelivered, rowsRejected }: AttemptSums,
-  failed: number,
-  all: number,
-): string {
-  if (failed === 0 || rowsRejected / (rowsDelivered + rowsRejected) > failed / all)
-    return `It rejected ${rowsRejected} of the last ${rowsRejected + rowsDelivered} rows${kindsText(errors)}.`
+function rejectedText({ errors, rowsDelivered, rowsRejected }: AttemptSums): string {
+  return `It rejected ${rowsRejected} of the last ${rowsRejected + rowsDelivered} rows${kindsText(errors)}.`
+}
+
+function failedText(sums: AttemptSums, failed: number, all: number): string {
+  const { errors, rowsDelivered, rowsRejected } = sums
+  if (failed === 0 || rowsRejected / (rowsDelivered + rowsRejected) > failed / all) return rejectedText(sums)
   if (failed === all)
     return all === 1
       ? `The last request failed${kindsText(errors)}.`

@@ -1,10 +1,17 @@
 /** Adds up the answers of a destination that the runs of all syncs have reported lately. */
 import type { AttemptsSpan, Wait } from '@sluice/contracts/records'
 import type { DestinationHour } from '@sluice/contracts/views/destination-health'
-import { type AttemptSums, type DestinationFacts, JUDGED_MS } from '@sluice/domain/destination-health'
+import {
+  type AttemptSums,
+  type DestinationFacts,
+  isOfRejection,
+  JUDGED_MS,
+} from '@sluice/domain/destination-health'
 import { totalOf } from '@sluice/domain/counts'
 import { percentiles } from '@sluice/history/latency-bins'
 import { runAtWork, type SyncRuns } from '@sluice/runs/runs-view'
+import { rejectedAgain } from '../history/rejected-again.ts'
+import { countsByNow } from '../history/run-views.ts'
 
 const HOUR_MS = 3_600_000
 const SHARES = [0.5, 0.9, 0.99] as const
@@ -19,7 +26,7 @@ export function answersOf(
   { syncs, runs }: { readonly syncs: ReadonlySet<string>; readonly runs: Iterable<SyncRuns> },
 ): Answers {
   const waits: Wait[] = []
-  const judged: AttemptsSpan[] = []
+  const judged: { readonly known: SyncRuns; readonly spans: readonly AttemptsSpan[] }[] = []
   const all: AttemptsSpan[] = []
   let lastAttemptAt: number | null = null
   let stopped: DestinationFacts['stopped'] = null
@@ -35,7 +42,7 @@ export function answersOf(
     const spans = ofSync.flatMap(({ spans }) => spans)
     // Only the newest run of each sync counts: somebody may have mended what made the earlier run fail.
     const run = spans.reduce((newest, span) => Math.max(newest, span.run), 0)
-    judged.push(...spans.filter(span => span.run === run))
+    judged.push({ known, spans: spans.filter(span => span.run === run) })
     all.push(...spans)
     if (!syncs.has(known.sync)) continue
     wasUsed ||= hasSent(known)
@@ -47,13 +54,40 @@ export function answersOf(
   const last = lastAttemptAt ?? 0
   return {
     ...{ waits, lastAttemptAt, wasUsed, stopped: isAfter ? stopped : null },
-    sums: sumsOf(judged.filter(({ from }) => last - from <= JUDGED_MS)),
+    sums: judged
+      .map(({ known, spans }) => sumsOfRun(known, spans.filter(({ from }) => last - from <= JUDGED_MS)))
+      .reduce(bothSums, sumsOf([])),
     hour: hourOf(all.filter(({ from }) => last - from < HOUR_MS)),
   }
 }
 
 function hasSent({ events }: SyncRuns): boolean {
   return [...events.values()].some(({ counts }) => totalOf(counts, 'requests') > 0)
+}
+
+/**
+ * The attempts of the newest run of a sync. A run that only sends rows again that were rejected earlier is
+ * judged by all rows of which these are a part.
+ */
+function sumsOfRun({ events, reports }: SyncRuns, spans: readonly AttemptsSpan[]): AttemptSums {
+  const sums = sumsOf(spans)
+  const event = [...events.values()].find(({ run }) => run !== null && run === spans[0]?.run)
+  if (event === undefined || ![...sums.errors.keys()].every(isOfRejection)) return sums
+  const again = rejectedAgain(event, countsByNow(event, reports), events.values())
+  if (again === null) return sums
+  const repeated = [...sums.errors.values()].reduce((sum, count) => sum + count, 0)
+  return { ...sums, repeated, rowsRejected: again.rejected, rowsDelivered: again.of - again.rejected }
+}
+
+function bothSums(one: AttemptSums, other: AttemptSums): AttemptSums {
+  return {
+    delivered: one.delivered + other.delivered,
+    throttled: one.throttled + other.throttled,
+    rowsDelivered: one.rowsDelivered + other.rowsDelivered,
+    rowsRejected: one.rowsRejected + other.rowsRejected,
+    repeated: (one.repeated ?? 0) + (other.repeated ?? 0),
+    errors: summed([one, other].map(({ errors }) => Object.fromEntries(errors))),
+  }
 }
 
 function sumsOf(spans: readonly AttemptsSpan[]): AttemptSums {

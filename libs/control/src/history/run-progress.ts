@@ -5,6 +5,7 @@ import type { CountsByOp } from '@sluice/contracts/state'
 import { reasonId } from '@sluice/domain/answers/error-groups'
 import { isoTime } from '@sluice/domain/iso-time'
 import { detectedRows, finishedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
+import { rejectedAgain } from './rejected-again.ts'
 
 type Reports = ReadonlyMap<number, PartitionReport>
 type ErrorGroup = NonNullable<RunView['errors']>[number]
@@ -70,16 +71,9 @@ export function isOfRejectedRows(
     events,
   }: { readonly counts: CountsByOp; readonly reports: Reports; readonly events: Iterable<RunEvent> },
 ): boolean {
-  const rejected = totalOf(counts, 'rejected')
-  if (rejected === 0 || rejected !== undeliveredRows(counts) || event.run === null) return false
+  if (totalOf(counts, 'rejected') === 0 || rejectedAgain(event, counts, events) === null) return false
   const own = [...reports.values()].filter(({ run }) => run === event.run)
-  if (groupsOf(own).some(({ status }) => OF_REQUESTS.has(status))) return false
-  const earlier = [...events].filter(({ run }) => run !== null && run < (event.run ?? 0)).reverse()
-  for (const before of earlier) {
-    if (before.status !== 'warning' || totalOf(before.counts, 'rejected') < rejected) return false
-    if (totalOf(before.counts, 'delivered') > 0) return true
-  }
-  return false
+  return !groupsOf(own).some(({ status }) => OF_REQUESTS.has(status))
 }
 
 /** The reasons of all partitions. Messages that differ only in numbers are one reason. */
