@@ -114,7 +114,7 @@ describe('a destination that refuses connections', () => {
     ])
     const overview = await browser.open({ width: 375 })
     await overview.goto(served.url)
-    await section(overview, 'Moves now').getByText('ECONNREFUSED').waitFor()
+    await section(overview, 'Running now').getByText('ECONNREFUSED').waitFor()
     await need(overview, 'closed').getByText('ECONNREFUSED').waitFor()
 
     // The breaker gives up.
@@ -179,7 +179,7 @@ describe('a run with a limit, half of which fails', () => {
       await expect.poll(() => phase(page, 'Sending').getAttribute('data-state')).toBe('under way')
       const overview = await browser.open()
       await overview.goto(served.url)
-      await section(overview, 'Moves now')
+      await section(overview, 'Running now')
         .getByText(/of 960 rows/)
         .waitFor()
       const toCome = overview

@@ -343,6 +343,10 @@ const refusedRun = z.object({ at: timestamp, by: z.string().nullable(), error: z
 const syncTrouble = z.object({
   /** Sentences for people. Text in backticks is a name. */
   text: z.string(),
+  /** True if the text has words of the API. */
+  quotesAnswer: z.literal(true).optional(),
+  /** The source that could not be read. Absent if something else is wrong. */
+  source: z.string().optional(),
   /** True if nothing arrives. */
   isFailing: z.boolean(),
   /** The act of a person that mends it, if Sluice knows one. `name` is the secret, or the destination. */

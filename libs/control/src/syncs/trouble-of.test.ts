@@ -83,6 +83,20 @@ describe('what is wrong with a sync', () => {
     })
   })
 
+  it('is a source that cannot be read, by name', () => {
+    const error = 'Source crm-db: cannot connect to db.example.com:5432: connect ECONNREFUSED 10.0.0.1:5432'
+    expect(judge(run({ status: 'failed', error }))).toMatchObject({ text: `${error}.`, source: 'crm-db' })
+    expect(judge(failed)).not.toHaveProperty('source')
+  })
+
+  it('says whether its text has words of the API', () => {
+    const triggers = { added: counts({ detected: 120, unknown: 120 }) }
+    const told = (error: object) =>
+      judge(run({ status: 'warning', triggers, errors: [{ ...rejection, ...error }] }))
+    expect(told({})).toMatchObject({ quotesAnswer: true })
+    expect(told({ status: null, error: 'connect ECONNREFUSED' })).not.toHaveProperty('quotesAnswer')
+  })
+
   it('is a missing secret, with the act that mends it', () => {
     const error = 'The secret `key` is not set: set the environment variable SLUICE_SECRET_KEY.'
     const refused = { at: '2026-01-01T00:01:00.000Z', by: 'ann', error }

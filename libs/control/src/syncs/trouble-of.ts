@@ -24,15 +24,17 @@ export interface SyncFacts {
   readonly at: number
 }
 
-type Found = Pick<SyncTrouble, 'text' | 'isFailing' | 'fix'> & { readonly run: RunView | null }
+type Found = Pick<SyncTrouble, 'text' | 'quotesAnswer' | 'source' | 'isFailing' | 'fix'> & {
+  readonly run: RunView | null
+}
 
 /** Returns null if nothing is wrong with the sync, or nobody needs to know. */
 export function troubleOf(facts: SyncFacts): SyncTrouble | null {
   const found = refusedRun(facts) ?? ofOpenRun(facts) ?? ofEndedRun(facts)
   if (found === null) return null
-  const { run, text, isFailing, fix } = found
+  const { run, ...told } = found
   const { since, runs } = facts.behind ?? { since: facts.refused?.at ?? run?.startedAt ?? null, runs: 0 }
-  return { text, isFailing, fix, run: run?.id ?? null, since, runs }
+  return { ...told, run: run?.id ?? null, since, runs }
 }
 
 /** A run that was refused later than the last one began. */
@@ -57,10 +59,8 @@ function ofOpenRun({ runs, at }: SyncFacts): Found | null {
   if (run.failing !== true) return null
   const failed = undeliveredRows(run.triggers)
   return {
-    run,
-    text: `Nothing arrives: ${rows(failed)} failed so far${causeOf(run)}`,
-    isFailing: true,
-    fix: null,
+    ...{ run, isFailing: true, fix: null },
+    ...withCause(`Nothing arrives: ${rows(failed)} failed so far`, run),
   }
 }
 
@@ -97,12 +97,16 @@ function ofEndedRun({ runs, ended: run, rows: waiting }: SyncFacts): Found | nul
   return isOver && run.status === 'warning' && run.rowsInvalid === 0 ? null : { ...found, run }
 }
 
+/** The beginning of an error of a source. */
+const OF_SOURCE = /^Source ([^\s:]+): /
+
 function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | null {
   const failed = undeliveredRows(run.triggers)
   const were = failed === 1 ? 'was' : 'were'
   if (run.status === 'failed') {
     const { reason, fix } = unusableBy(run.error ?? 'The last run failed.')
-    return { text: reason, isFailing: true, fix }
+    const [, source] = OF_SOURCE.exec(reason) ?? []
+    return { text: reason, ...(source === undefined ? {} : { source }), isFailing: true, fix }
   }
   if (run.status === 'cancelled' && failed > 0)
     return {
@@ -113,7 +117,7 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
   if (run.status === 'warning' && failed > 0)
     // Some rows may have arrived before the destination began to refuse all requests.
     return {
-      text: undeliveredText(run),
+      ...undelivered(run),
       isFailing: run.failing === true || totalOf(run.triggers, 'unsent') > 0,
       fix: null,
     }
@@ -124,21 +128,22 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
   return { text, isFailing: false, fix: null }
 }
 
-function undeliveredText(run: RunView): string {
+function undelivered(run: RunView): Pick<Found, 'text' | 'quotesAnswer'> {
   const failed = undeliveredRows(run.triggers)
   const whole = run.rowsRead > failed ? `${number(failed)} of ${rows(run.rowsRead)}` : rows(failed)
-  if (run.failing === true) return `Nothing arrives: ${rows(failed)} failed${causeOf(run)}`
+  if (run.failing === true) return withCause(`Nothing arrives: ${rows(failed)} failed`, run)
   if (totalOf(run.triggers, 'rejected') === failed)
-    return `${whole} ${failed === 1 ? 'is' : 'are'} rejected${causeOf(run)}`
-  return `${whole} ${failed === 1 ? 'was' : 'were'} not delivered${causeOf(run)}`
+    return withCause(`${whole} ${failed === 1 ? 'is' : 'are'} rejected`, run)
+  return withCause(`${whole} ${failed === 1 ? 'was' : 'were'} not delivered`, run)
 }
 
-/** The reason of most rows, which may be longer than a first cause such as a broken connection. */
-function causeOf({ errors = [], firstError }: RunView): string {
+/** Adds the reason of most rows, which may be longer than a first cause such as a broken connection. */
+function withCause(text: string, { errors = [], firstError }: RunView): Pick<Found, 'text' | 'quotesAnswer'> {
   const { error = null, status = null } = errors[0] ?? firstError ?? {}
-  const text = error ?? (status === null ? null : `HTTP ${status}`)
-  if (text === null) return '.'
-  return `: ${text}${/[.!?…]$/.test(text) ? '' : '.'}`
+  const cause = error ?? (status === null ? null : `HTTP ${status}`)
+  if (cause === null) return { text: `${text}.` }
+  const whole = `${text}: ${cause}${/[.!?…]$/.test(cause) ? '' : '.'}`
+  return { text: whole, ...(status === null ? {} : { quotesAnswer: true }) }
 }
 
 /** The rows that the run has not finished yet. */

@@ -9,7 +9,7 @@ import { asTyped, type Called } from '../output/called.ts'
 import { showEnvironment } from '../output/notice.ts'
 import { painter, safe, type Paint } from '../output/paint.ts'
 import { table } from '../output/table.ts'
-import { elapsedShort, number, type OutputOptions } from '../output/wording.ts'
+import { elapsedShort, number, timesFromNow, type OutputOptions } from '../output/wording.ts'
 
 export const command: Command = {
   description:
@@ -65,7 +65,7 @@ function destinationsText(
     ]),
     { width: columns, paint },
   )
-  for (const destination of destinations) lines.push(...reasonOf(destination, called, paint))
+  for (const destination of destinations) lines.push(...reasonOf(destination, { called, paint, now }))
   if (next !== null) lines.push(paint('dim', `more: --after ${safe(next)}`))
   return `${lines.join('\n')}\n`
 }
@@ -76,16 +76,21 @@ function destinationsText(
  */
 function reasonOf(
   { name, health }: Destination,
-  called: Called | undefined,
-  paint: Paint,
+  {
+    called,
+    paint,
+    now,
+  }: { readonly called: Called | undefined; readonly paint: Paint; readonly now: number },
 ): readonly string[] {
   if (health === undefined) return []
   const { tone } = DESTINATION_STATES[health.state]
   if (tone === 'good' || tone === 'calm') return []
-  const { fix } = health
+  const { fix, until } = health
+  const again = until === null ? '' : ` Sluice tries again at ${until}.`
+  const told = safe(timesFromNow(`${health.reason}${again}`, now))
   const act = fix?.act === 'log-in' ? `sluice auth ${fix.name}` : `sluice secret set ${fix?.name ?? ''}`
   const todo = fix === null ? '' : ` \`${asTyped(act, called)}\` mends that.`
-  return [`${paint(tone === 'bad' ? 'red' : 'yellow', `${safe(name)}:`)} ${safe(health.reason)}${todo}`]
+  return [`${paint(tone === 'bad' ? 'red' : 'yellow', `${safe(name)}:`)} ${told}${todo}`]
 }
 
 const COLORS = { good: 'green', warn: 'yellow', bad: 'red', calm: 'dim' } as const

@@ -31,3 +31,13 @@ it('the trouble of a run tells of its waits, and not of those of a later run', (
   expect(both).toContain('Nothing arrives.')
   expect(both).toContain(wait)
 })
+
+it('says from now when Sluice tries again, and leaves times in the words of an API as they are', () => {
+  const trouble = { isFailing: true, fix: null, since: AT, runs: 1, run: 'R2' }
+  const text = '`crm` answers HTTP 429. Sluice tries again at 2026-01-01T00:14:30.000Z.'
+  expect(textOf({ ...trouble, text })).toContain('HTTP 429. Sluice tries again in 15 min. For 0 s')
+  const stopped = 'Sluice stopped sending at 2025-12-31T22:00:00Z.'
+  expect(textOf({ ...trouble, text: stopped })).toContain('Sluice stopped sending 2 h ago. For 0 s')
+  const quoted = '3 rows are rejected: HTTP 422: ended at 2026-01-01T00:14:30Z.'
+  expect(textOf({ ...trouble, text: quoted, quotesAnswer: true })).toContain(quoted)
+})

@@ -13,6 +13,7 @@ import {
   elapsedShort,
   number,
   paintStatus,
+  timesFromNow,
   waitText,
   type OutputOptions,
 } from '../output/wording.ts'
@@ -120,10 +121,15 @@ function statusText({ trouble, lastRun }: SyncView): string {
 }
 
 /** For example `120 of 400 rows are rejected: HTTP 422. For 2 h, 6 runs.`. */
-function troubleText({ text, since, runs }: NonNullable<SyncView['trouble']>, now: number): string {
-  if (since === null) return safe(text)
+function troubleText(
+  { text, quotesAnswer, since, runs }: NonNullable<SyncView['trouble']>,
+  now: number,
+): string {
+  // The words of an API stay as they are.
+  const told = safe(quotesAnswer === true ? text : timesFromNow(text, now))
+  if (since === null) return told
   const ended = runs === 0 ? '' : `, ${counted(runs, 'run')}`
-  return `${safe(text)} For ${elapsedShort(now - Date.parse(since))}${ended}.`
+  return `${told} For ${elapsedShort(now - Date.parse(since))}${ended}.`
 }
 
 /** True for a sync with a schedule that no process runs. */

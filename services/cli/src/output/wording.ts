@@ -57,6 +57,17 @@ export function clockTime(iso: string, timeZone?: string): string {
   return format.format(new Date(iso))
 }
 
+const TIMES = /\bat (\d{4}-\d\d-\d\dT[\d:.]+Z)/g
+
+/** A message of Sluice with `in 14 min` or `3 h ago` for its times. `now` in ms since 1970. */
+export function timesFromNow(text: string, now: number): string {
+  return text.replaceAll(TIMES, (whole, iso: string) => {
+    const leftMs = Date.parse(iso) - now
+    if (Number.isNaN(leftMs)) return whole
+    return leftMs > 0 ? `in ${elapsedShort(leftMs)}` : `${elapsedShort(-leftMs)} ago`
+  })
+}
+
 /** `waits for 42.0 s more, 12.0 s so far: the API asked for a pause`. `now` in ms since 1970. */
 export function waitText({ since, until, detail }: WaitView, now: number): string {
   const forMs = now - Date.parse(since)

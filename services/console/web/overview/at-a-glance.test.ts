@@ -40,7 +40,7 @@ describe('the figures of all syncs', () => {
     })
   })
 
-  it('tell what moves now, and what comes next', () => {
+  it('tell what runs now, and what runs next', () => {
     const running = run({ status: 'running', throughput: { deliveredPerSecond: 80, failedPerSecond: 2 } })
     const syncs = [
       sync('queued', { lastRun: run({ status: 'queued' }), nextRunAt: '2026-01-01T02:00:00.000Z' }),

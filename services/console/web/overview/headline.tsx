@@ -1,4 +1,4 @@
-/** The figures that say at a glance whether anything is wrong, what moves now, and what comes next. */
+/** The figures that say at a glance whether anything is wrong, what runs now, and what runs next. */
 import { Link } from '@tanstack/react-router'
 import { useMemo, type ReactElement, type ReactNode } from 'react'
 import { isStopped, nowInWords, speedInWords } from '../runs/now-in-words.ts'
@@ -75,11 +75,11 @@ function roughly(ms: number): string {
 const MAX_MOVING = 5
 const MAX_NEXT = 5
 
-export function MovesNow({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
+export function RunningNow({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
   const moving = movingOf(syncs)
   const shown = moving.slice(0, MAX_MOVING)
   return (
-    <Section title="Moves now">
+    <Section title="Running now">
       {shown.length === 0 ? <p className="pad quiet">No run is under way.</p> : null}
       <ul className="moving">
         {shown.map(sync => (
@@ -115,10 +115,10 @@ function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
   )
 }
 
-export function ComesNext({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
+export function NextRuns({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
   const next = nextOf(syncs, MAX_NEXT)
   return (
-    <Section title="Comes next">
+    <Section title="Next runs">
       {next.length === 0 ? <p className="pad quiet">No run is scheduled.</p> : null}
       <ul className="next-runs">
         {next.map(({ name, title, nextRunAt }) => (

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { memo, useMemo, useState, type ReactElement } from 'react'
 import { destinationsQuery } from '../api/queries.ts'
 import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
+import { OpenSource } from '../resources/open-source.tsx'
 import { RunState } from '../runs/run-state.tsx'
 import { clockTime, count, many } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
@@ -14,7 +15,7 @@ import { Badge } from '../ui/status.tsx'
 import type { SyncView } from './at-a-glance.ts'
 import { type Health, needsOf, type Trouble } from './needs.ts'
 
-/** A button shows the others, so that what moves now and comes next stays in sight. */
+/** A button shows the others, so that the runs under way and the next ones stay in sight. */
 const MAX_NEEDS = 5
 
 export const NeedsAttention = memo(function NeedsAttention({
@@ -51,7 +52,7 @@ export const NeedsAttention = memo(function NeedsAttention({
 
 function SyncNeed({
   sync: { name, title, destination, lastRun },
-  trouble: { text, isFailing, fix, run, since, runs },
+  trouble: { text, quotesAnswer, source, isFailing, fix, run, since, runs },
 }: {
   readonly sync: SyncView
   readonly trouble: Trouble
@@ -73,17 +74,18 @@ function SyncNeed({
           <Named name={name} title={title} />
         </Link>
         <small>
-          <ServerMessage text={text} />{' '}
+          <ServerMessage text={text} quotes={quotesAnswer === true} />{' '}
           <span className="quiet">
-            To{' '}
-            <Link to="/resources/$kind/$name" params={{ kind: 'destination', name: destination }}>
-              {destination}
+            {source === undefined ? 'To ' : 'From '}
+            <Link to="/resources/$kind/$name" params={placeOfRows(source, destination)}>
+              {source ?? destination}
             </Link>
             {since === null ? '' : ` · since ${clockTime(since)}${ended}`}
           </span>
         </small>
       </span>
       {fix === null ? null : <HealthFix health={{ fix }} />}
+      {source === undefined ? null : <OpenSource name={source} />}
       {run === null ? (
         fix === null ? (
           <Link to="/syncs/$name" params={{ name }} className="button small">
@@ -97,6 +99,14 @@ function SyncNeed({
       )}
     </>
   )
+}
+
+/** The place at which the rows of the sync stop. */
+function placeOfRows(
+  source: string | undefined,
+  destination: string,
+): { readonly kind: 'source' | 'destination'; readonly name: string } {
+  return source === undefined ? { kind: 'destination', name: destination } : { kind: 'source', name: source }
 }
 
 function DestinationNeed({ name, health }: { readonly name: string; readonly health: Health }): ReactElement {

@@ -1,5 +1,5 @@
 /**
- * The overview: whether anything is wrong, what moves now, what comes next, and all syncs with their states.
+ * The overview: whether anything is wrong, what runs now, what runs next, and all syncs with their states.
  */
 import { SAMPLE_SYNC } from '@sluice/contracts/api/operations'
 import { useQuery } from '@tanstack/react-query'
@@ -10,7 +10,7 @@ import { ButtonLink } from '../ui/button.tsx'
 import { ForRole } from '../ui/for-role.tsx'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 import { Destinations } from './destinations.tsx'
-import { ComesNext, Headline, MovesNow } from './headline.tsx'
+import { Headline, NextRuns, RunningNow } from './headline.tsx'
 import { NeedsAttention } from './needs-attention.tsx'
 import { RemoveSample } from './sample-project.tsx'
 import { FirstSteps } from './steps-list.tsx'
@@ -50,8 +50,8 @@ export function Overview(): ReactElement {
       <Headline syncs={data.syncs} />
       <NeedsAttention syncs={data.syncs} />
       <div className="now-and-next">
-        <MovesNow syncs={data.syncs} />
-        <ComesNext syncs={data.syncs} />
+        <RunningNow syncs={data.syncs} />
+        <NextRuns syncs={data.syncs} />
       </div>
       <SyncTable syncs={data.syncs} />
       <Destinations />

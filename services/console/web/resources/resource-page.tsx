@@ -10,6 +10,7 @@ import { useMay } from '../api/session.ts'
 import { ConflictDialog, presentVersion } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { TestConnection } from '../editor/steps/test-connection.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { ForRole, RoleButton } from '../ui/for-role.tsx'
@@ -91,6 +92,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
       }
     >
       {kind === 'destination' ? <DestinationState resource={resource} /> : null}
+      {kind === 'source' ? <Connection resource={resource} /> : null}
       {kind === 'alert' ? null : <Lineage of={{ kind, name }} />}
       {wantsLogin(resource) ? <DestinationLogin name={name} /> : null}
       <EditYaml resource={resource} />
@@ -120,6 +122,19 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
     </Page>
   )
 }
+
+/** Tests the source as it is stored. */
+function Connection({ resource }: { readonly resource: ResourceView }): ReactElement {
+  return (
+    <Section title="Connection">
+      <div className="pad">
+        <TestConnection text={textOf(resource)} keep={NO_SECRET} />
+      </div>
+    </Section>
+  )
+}
+
+const NO_SECRET = { current: null }
 
 function EditYaml({ resource }: { readonly resource: ResourceView }): ReactElement {
   const { kind, name, version, project = '' } = resource

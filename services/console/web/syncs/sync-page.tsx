@@ -7,7 +7,9 @@ import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay, whyOff } from '../api/session.ts'
+import { HealthFix } from '../resources/destination-health.tsx'
 import { Lineage } from '../resources/lineage.tsx'
+import { OpenSource } from '../resources/open-source.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
@@ -89,8 +91,9 @@ export function SyncPage(): ReactElement {
       {sync.trouble === undefined ? null : (
         <div className="banner" role="status" data-tone={sync.trouble.isFailing ? 'bad' : 'warn'}>
           <p>
-            <ServerMessage text={sync.trouble.text} />
+            <ServerMessage text={sync.trouble.text} quotes={sync.trouble.quotesAnswer === true} />
           </p>
+          <TroubleActions trouble={sync.trouble} />
         </div>
       )}
       {waits.length === 0 ? null : (
@@ -107,6 +110,21 @@ export function SyncPage(): ReactElement {
       <FindRow name={name} />
       <Grave name={name} />
     </Page>
+  )
+}
+
+/** What mends the trouble, or leads to its place. */
+function TroubleActions({
+  trouble: { fix, source },
+}: {
+  readonly trouble: NonNullable<SyncView['trouble']>
+}): ReactElement | null {
+  if (fix === null && source === undefined) return null
+  return (
+    <div className="actions">
+      <HealthFix health={{ fix }} />
+      {source === undefined ? null : <OpenSource name={source} />}
+    </div>
   )
 }
 

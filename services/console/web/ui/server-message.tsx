@@ -10,7 +10,8 @@ import { messageParts } from './message-parts.ts'
 interface MessageProps {
   readonly text: string
   /**
-   * True for the error of an attempt, which may have words of the API. Times in these words are not changed.
+   * True for the error of an attempt, which may have words of the API. Times in these words are not changed,
+   * and commands are no links.
    */
   readonly quotes?: boolean
 }
@@ -23,7 +24,7 @@ export function ServerMessage({ text, quotes = false }: MessageProps): ReactNode
   return messageParts(text).map((part, index) => {
     if (part.kind === 'text') return part.text
     if (part.kind === 'time') return <MessageTime key={index} at={part.text} isQuoted={quotes} />
-    const place = placeOfCommand(part.text)
+    const place = quotes ? null : placeOfCommand(part.text)
     return place === null ? <code key={index}>{part.text}</code> : <ToPlace key={index} place={place} />
   })
 }
