@@ -63,6 +63,11 @@ describe('what is wrong with a sync', () => {
     expect(judge({ ...throttled(AT, AT), waiting: [...waiting] })).toMatchObject({
       ...{ isFailing: true, text: '`crm` refuses connections. 141 rows wait.' },
     })
+    // The report of the next try is on its way.
+    const [wait] = waiting
+    expect(judge({ ...throttled(AT, AT), waiting: [{ ...wait, until: AT }] })).toMatchObject({
+      text: '`crm` refuses connections. 141 rows wait.',
+    })
   })
 
   it('is some rows that are rejected, of all rows of the model', () => {

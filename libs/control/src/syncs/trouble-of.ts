@@ -53,7 +53,7 @@ function ofOpenRun({ runs, at }: SyncFacts): Found | null {
   const wait = (run.waiting ?? []).find(each => isGrave(each, at))
   if (wait !== undefined) {
     const { reason, fix } = unusableBy(wait.detail)
-    const text = `${reason}${waitingText(openRows(run))}${againText(wait)}`
+    const text = `${reason}${waitingText(openRows(run))}${againText(wait, at)}`
     return { run, text, isFailing: GRAVE.has(wait.kind), fix }
   }
   if (run.failing !== true) return null
@@ -74,8 +74,11 @@ function waitingText(open: number): string {
   return open === 0 ? '' : ` ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
 }
 
-function againText({ kind, until }: WaitView): string {
-  return until === null || kind === 'secret' ? '' : ` Sluice tries again at ${until}.`
+/** Empty while it tries again, so that the end of the wait is over. */
+function againText({ kind, until }: WaitView, at: number): string {
+  return until === null || kind === 'secret' || Date.parse(until) <= at
+    ? ''
+    : ` Sluice tries again at ${until}.`
 }
 
 function heldText({ held }: RunView): string {

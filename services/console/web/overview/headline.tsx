@@ -23,12 +23,11 @@ export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): Re
   )
   return (
     <dl className="headline" aria-label="At a glance">
-      <Figure name="Rows delivered today" value={`${isWhole ? '' : 'at least '}${count(deliveredToday)}`}>
-        {speed === null ? 'no run sends now' : `now ${speed}`}
-      </Figure>
       <Figure name="Failing syncs" value={count(failing.length)} isBad={failing.length > 0}>
         of {many(syncs.length, 'sync', 'syncs')}
-        {others === 0 ? '' : `; ${count(others)} more ${others === 1 ? 'needs' : 'need'} attention`}
+        {others === 0
+          ? ''
+          : `; ${count(others)} ${failing.length === 0 ? '' : 'more '}${others === 1 ? 'needs' : 'need'} attention`}
       </Figure>
       <Figure name="Lag" value={behind === null ? 'none' : roughly(now - behind.since)}>
         {behind === null ? (
@@ -38,6 +37,9 @@ export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): Re
             <Named name={behind.sync} title={syncs.find(({ name }) => name === behind.sync)?.title} />
           </Link>
         )}
+      </Figure>
+      <Figure name="Rows delivered today" value={`${isWhole ? '' : 'at least '}${count(deliveredToday)}`}>
+        {speed === null ? 'no run sends now' : `now ${speed}`}
       </Figure>
     </dl>
   )

@@ -5,15 +5,14 @@ import { memo, useMemo, useState, type ReactElement } from 'react'
 import { destinationsQuery } from '../api/queries.ts'
 import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
 import { OpenSource } from '../resources/open-source.tsx'
-import { RunState } from '../runs/run-state.tsx'
 import { clockTime, count, many } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Named } from '../ui/named.tsx'
 import { Section } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { Badge } from '../ui/status.tsx'
+import { Badge, type Tone } from '../ui/status.tsx'
 import type { SyncView } from './at-a-glance.ts'
-import { type Health, needsOf, type Trouble } from './needs.ts'
+import { type Health, needsOf, needState, type NeedState, type Trouble } from './needs.ts'
 
 /** A button shows the others, so that the runs under way and the next ones stay in sight. */
 const MAX_NEEDS = 5
@@ -50,41 +49,54 @@ export const NeedsAttention = memo(function NeedsAttention({
   )
 })
 
-function SyncNeed({
-  sync: { name, title, destination, lastRun },
-  trouble: { text, quotesAnswer, source, isFailing, fix, run, since, runs },
-}: {
-  readonly sync: SyncView
-  readonly trouble: Trouble
-}): ReactElement {
-  const ended = runs === 0 ? '' : `, ${many(runs, 'run', 'runs')}`
+const TONES: { readonly [state in NeedState]: readonly [Tone, string] } = {
+  refused: ['bad', '✕'],
+  failing: ['bad', '✕'],
+  waiting: ['warn', '◌'],
+  held: ['held', '‖'],
+  cancelled: ['calm', '–'],
+  warning: ['warn', '!'],
+}
+
+function SyncNeed({ sync, trouble }: { readonly sync: SyncView; readonly trouble: Trouble }): ReactElement {
+  const { name, title, destination } = sync
+  const { text, quotesAnswer, source, since, runs } = trouble
+  const ended = runs === 0 ? '' : `, for ${many(runs, 'run', 'runs')}`
+  const state = needState(sync, trouble)
+  const [tone, sign] = TONES[state]
   return (
     <>
-      {run === null ? (
-        <Badge tone="bad" sign="✕" text="refused" />
-      ) : isFailing ? (
-        <Badge tone="bad" sign="✕" text="failing" />
-      ) : lastRun?.status === 'success' || lastRun?.status === 'queued' || lastRun === null ? (
-        <RunState run={{ status: 'warning' }} />
-      ) : (
-        <RunState run={lastRun} />
-      )}
+      <Badge tone={tone} sign={sign} text={state} />
       <span>
         <Link to="/syncs/$name" params={{ name }}>
           <Named name={name} title={title} />
         </Link>
         <small>
-          <ServerMessage text={text} quotes={quotesAnswer === true} />{' '}
-          <span className="quiet">
-            {source === undefined ? 'To ' : 'From '}
-            <Link to="/resources/$kind/$name" params={placeOfRows(source, destination)}>
-              {source ?? destination}
-            </Link>
-            {since === null ? '' : ` · since ${clockTime(since)}${ended}`}
-          </span>
+          <ServerMessage text={text} quotes={quotesAnswer === true} />
+        </small>
+        <small className="quiet">
+          {source === undefined ? 'To ' : 'From '}
+          <Link to="/resources/$kind/$name" params={placeOfRows(source, destination)}>
+            {source ?? destination}
+          </Link>
+          {since === null ? '' : ` · since ${clockTime(since)}${ended}`}
         </small>
       </span>
-      {fix === null ? null : <HealthFix health={{ fix }} />}
+      <NeedActions sync={sync} trouble={trouble} />
+    </>
+  )
+}
+
+function NeedActions({
+  sync: { name, lastRun },
+  trouble: { fix, source, run },
+}: {
+  readonly sync: SyncView
+  readonly trouble: Trouble
+}): ReactElement {
+  return (
+    <div className="actions">
+      <HealthFix health={{ fix }} />
       {source === undefined ? null : <OpenSource name={source} />}
       {run === null ? (
         fix === null ? (
@@ -97,7 +109,7 @@ function SyncNeed({
           {lastRun?.status === 'held' ? 'Look and decide' : 'Open the run'}
         </Link>
       )}
-    </>
+    </div>
   )
 }
 
@@ -121,10 +133,12 @@ function DestinationNeed({ name, health }: { readonly name: string; readonly hea
           <HealthReason health={health} />
         </small>
       </span>
-      <HealthFix health={health} />
-      <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }} className="button small">
-        Open the destination
-      </Link>
+      <div className="actions">
+        <HealthFix health={health} />
+        <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }} className="button small">
+          Open the destination
+        </Link>
+      </div>
     </>
   )
 }

@@ -62,11 +62,11 @@ export function timeOfField(text: string): string | undefined {
 
 export const utcTime = (iso: string): string => `${iso.replace('T', ' ').replace(/[.]\d+Z$|Z$/, '')} UTC`
 
-/** For example `3 minutes ago` or `in 2 hours`. */
+/** For example `3 minutes ago`, `in 2 hours` or `in a moment`. */
 export function fromNow(iso: string, now: number): string {
   const ms = Date.parse(iso) - now
   const size = Math.abs(ms)
-  if (size < 5 * SECOND) return 'just now'
+  if (size < 5 * SECOND) return ms > 2 * SECOND ? 'in a moment' : 'just now'
   if (size < MINUTE) return relative().format(Math.round(ms / SECOND), 'second')
   if (size < HOUR) return relative().format(Math.round(ms / MINUTE), 'minute')
   if (size < DAY) return relative().format(Math.round(ms / HOUR), 'hour')

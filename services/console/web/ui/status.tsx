@@ -3,7 +3,7 @@ import { Badge as LibraryBadge } from '@mantine/core'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 
-type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'held' | 'calm'
+export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'held' | 'calm'
 
 const RUN: { readonly [status in RunView['status']]: { readonly tone: Tone; readonly sign: string } } = {
   queued: { tone: 'calm', sign: '◌' },

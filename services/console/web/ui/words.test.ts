@@ -31,6 +31,7 @@ describe('words of the console', () => {
   it('show how long ago something was, and how long it took', () => {
     const now = Date.parse('2026-01-01T12:00:00Z')
     expect(fromNow('2026-01-01T11:59:58Z', now)).toBe('just now')
+    expect(fromNow('2026-01-01T12:00:03Z', now)).toBe('in a moment')
     expect(fromNow('2026-01-01T11:57:00Z', now)).toBe('3 minutes ago')
     expect(fromNow('2026-01-01T14:00:00Z', now)).toBe('in 2 hours')
     expect([380, 12_400, 200_000, 3_900_000].map(duration)).toEqual([
