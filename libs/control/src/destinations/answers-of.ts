@@ -55,7 +55,12 @@ export function answersOf(
   return {
     ...{ waits, lastAttemptAt, wasUsed, stopped: isAfter ? stopped : null },
     sums: judged
-      .map(({ known, spans }) => sumsOfRun(known, spans.filter(({ from }) => last - from <= JUDGED_MS)))
+      .map(({ known, spans }) =>
+        sumsOfRun(
+          known,
+          spans.filter(({ from }) => last - from <= JUDGED_MS),
+        ),
+      )
       .reduce(bothSums, sumsOf([])),
     hour: hourOf(all.filter(({ from }) => last - from < HOUR_MS)),
   }
