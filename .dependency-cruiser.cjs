@@ -162,8 +162,8 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
     doNotFollow: { path: 'node_modules' },
-    // Built, not written.
-    exclude: { path: '^services/console/web/dist/' },
+    // Built, not written; and what finds its packages in `deploy/site` alone.
+    exclude: { path: '^(services/console/web/dist/|deploy/site/[.]vitepress/theme/)' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],

@@ -119,7 +119,7 @@ const plainRules = {
 }
 
 export default defineConfig(
-  globalIgnores(['**/node_modules/', '.nx/', '**/.sluice/', 'coverage/', 'docs/examples/', '**/web/dist/']),
+  globalIgnores(['**/node_modules/', '.nx/', '**/.sluice/', 'coverage/', 'docs/examples/', '**/dist/']),
   {
     name: 'sluice/everywhere',
     files: ['**/*.{ts,tsx,js,mjs,cjs}'],
@@ -167,7 +167,7 @@ export default defineConfig(
   },
   {
     name: 'sluice/tool-configurations',
-    files: ['*.config.{js,ts}', '**/vite.config.mjs'],
+    files: ['*.config.{js,ts}', '**/vite.config.mjs', 'deploy/site/.vitepress/**/*.mjs'],
     rules: {
       'no-restricted-syntax': ['error', ...FORBIDDEN_SYNTAX.slice(1)],
     },

@@ -10,7 +10,7 @@ import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import { loadProject } from '@sluice/project/load-project'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { anchorOf } from '../../services/console/web/docs-pages.mjs'
+import { anchorOf } from '../../services/console/web/heading-anchor.mjs'
 import { apiPage } from './api-table.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

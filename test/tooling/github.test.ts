@@ -41,10 +41,13 @@ describe('the files for GitHub', () => {
     expect(read('.github/workflows/ci.yml')).toContain('run: .ci/run')
   })
 
-  it('release nothing until a maintainer has switched that on', () => {
-    const { jobs } = workflow.parse(parse(read('.github/workflows/release.yml')))
+  it.each([
+    ['release', 'SLUICE_RELEASES'],
+    ['docs', 'SLUICE_DOCS'],
+  ])('do nothing in %s.yml until a maintainer has set %s', (name, variable) => {
+    const { jobs } = workflow.parse(parse(read(`.github/workflows/${name}.yml`)))
     const first = Object.values(jobs).filter(({ needs }) => needs === undefined)
-    expect(first.map(job => job.if)).toEqual(["vars.SLUICE_RELEASES == 'on'"])
+    expect(first.map(job => job.if)).toEqual([`vars.${variable} == 'on'`])
   })
 
   it.each(['bug', 'feature'])('have a form for a %s', name => {

@@ -1,5 +1,3 @@
 import type { Plugin } from 'vite'
 
 export function docsPages(): Plugin
-/** The anchor of a heading, as GitHub makes it. `taken` has those of the page so far, and takes it. */
-export function anchorOf(heading: string, taken: Set<string>): string

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Marked } from 'marked'
+import { anchorOf } from './heading-anchor.mjs'
 
 const REFERENCE = fileURLToPath(new URL('../../../docs/reference/', import.meta.url))
 const STYLE = fileURLToPath(new URL('styles/docs.css', import.meta.url))
@@ -69,17 +70,4 @@ ${marked.parse(markdown)}    </main>
   </body>
 </html>
 `
-}
-
-/** The anchor of a heading, as GitHub makes it. `taken` has those of the page so far, and takes it. */
-export function anchorOf(heading, taken) {
-  const name = heading
-    .replaceAll(/\]\([^)]*\)/g, '')
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
-    .replaceAll(' ', '-')
-  let anchor = name
-  for (let count = 1; taken.has(anchor); count += 1) anchor = `${name}-${count}`
-  taken.add(anchor)
-  return anchor
 }
