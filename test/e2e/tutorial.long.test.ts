@@ -14,6 +14,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
+/** The variables by which npx tells a command that it runs it, so that hints are as on the page. */
+const BY_NPX = { npm_lifecycle_event: 'npx', npm_lifecycle_script: 'sluice' }
 /** The sections during which the page says that the receiver is running. */
 const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
 /** Some thirty commands, one after the other. */
@@ -67,7 +69,7 @@ function stepsOf(page: string): Step[] {
         return started === null ? [] : [{ ...NOTHING, section, status: started[1] ?? '200' }]
       }
       const [first = '', ...output] = text.split('\n')
-      return [{ ...NOTHING, section, command: first.replace('$ sluice ', ''), output: output.join('\n') }]
+      return [{ ...NOTHING, section, command: first.replace('$ npx sluice ', ''), output: output.join('\n') }]
     })
   })
 }
@@ -115,7 +117,7 @@ describe('the tutorial', () => {
 
   async function sluice(command: string): Promise<string> {
     const cwd = command.startsWith('init ') ? folder : project()
-    const env = { ...process.env, NO_COLOR: '1', API_URL: `http://127.0.0.1:${port}` }
+    const env = { ...process.env, ...BY_NPX, NO_COLOR: '1', API_URL: `http://127.0.0.1:${port}` }
     const ran = promisify(execFile)(SLUICE, command.split(' '), { cwd, env })
     // Exit code 3 says that rows were not delivered, which the page shows on purpose.
     return (

@@ -337,6 +337,10 @@ describe('init', () => {
     expect(typed.out).not.toContain('cd other')
     expect(typed.out).toContain('  node other/receiver.mjs ')
     expect(typed.out).toContain('  node_modules/.bin/sluice --dir other run customers ')
+    // npx looks for the command in the folder and above.
+    const below = await call(['init', 'below'], { command: 'npx sluice' })
+    expect(below.out).toContain('  cd below\n  node receiver.mjs ')
+    expect(below.out).toContain('  npx sluice run customers ')
     // Where nothing is installed, npx would fetch a package of that name.
     const npx = await call(['init', '../elsewhere'], { command: 'npx sluice', cwd: join(root, 'other') })
     expect(npx.out).toContain('  npx sluice --dir ../elsewhere runs ')

@@ -4,6 +4,7 @@ import type { AlertView } from '@sluice/contracts/specs/alert-views'
 import { terminalColumns, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
 import { openControl } from '../open-control.ts'
+import { withTyped, type Called } from '../output/called.ts'
 import { painter, safe, wrap } from '../output/paint.ts'
 import { table } from '../output/table.ts'
 import { counted } from '../output/wording.ts'
@@ -21,11 +22,11 @@ export const alertsCommand: Command = {
     { command: 'sluice alerts --json', does: 'the same for scripts' },
   ],
   async run(context) {
-    const { stdout, signal, json, color } = context
+    const { stdout, signal, json, color, called } = context
     await using control = await openControl(context)
     const view = await control.call('listAlerts', {}, { signal })
     if (json) stdout.write(`${JSON.stringify(view)}\n`)
-    else stdout.write(alertsText(view.alerts, { color, columns: terminalColumns(stdout) }))
+    else stdout.write(alertsText(view.alerts, { color, called, columns: terminalColumns(stdout) }))
     return EXIT.success
   },
 }
@@ -60,7 +61,11 @@ const USUAL_WIDTH = 110
 
 function alertsText(
   alerts: readonly AlertView[],
-  { color, columns }: { readonly color: boolean; readonly columns: number | null },
+  {
+    color,
+    called,
+    columns,
+  }: { readonly color: boolean; readonly called: Called; readonly columns: number | null },
 ): string {
   if (alerts.length === 0) return NONE
   const paint = painter(color)
@@ -85,11 +90,15 @@ function alertsText(
   )
   const lines = table(titles, rows, { width: columns, paint })
   const width = Math.max((columns ?? USUAL_WIDTH) - 4, 20)
-  for (const alert of alerts) lines.push(...detailLines(alert, width))
+  for (const alert of alerts) lines.push(...detailLines(alert, width, called))
   return `${lines.join('\n')}\n`
 }
 
-function detailLines({ name, firing, undelivered, state }: AlertView, width: number): string[] {
+function detailLines(
+  { name, firing, undelivered, state }: AlertView,
+  width: number,
+  called: Called,
+): string[] {
   const details = firing.map(
     ({ sync, condition, since, text }) => `${sync}: ${condition} since ${minute(since)}: ${text}`,
   )
@@ -101,7 +110,10 @@ function detailLines({ name, firing, undelivered, state }: AlertView, width: num
   }
   if (state === 'unwatched')
     details.push(
-      'Nothing watches it yet: `sluice up` does, on Kafka the console, and `sluice run` for its own runs.',
+      withTyped(
+        'Nothing watches it yet: `sluice up` does, on Kafka the console, and `sluice run` for its own runs.',
+        called,
+      ),
     )
   if (details.length === 0) return []
   return ['', safe(name), ...details.flatMap(detail => wrap(safe(detail), width).map(line => `  ${line}`))]

@@ -148,8 +148,10 @@ function nextSteps(
 ): string {
   const paint = painter(color)
   const path = relative(from, dir)
-  // In another folder, `npx` or a relative path would find another program, or none.
-  const isAnywhere = called.command === 'sluice'
+  // A relative path leads to another program from another folder, or to none. npx looks for one in the folder
+  // and above.
+  const isAnywhere =
+    called.command === 'sluice' || (called.command === 'npx sluice' && !path.startsWith('..'))
   const typed = { command: called.command, dir: path === '' || isAnywhere ? null : path }
   const steps = [
     ...(path !== '' && isAnywhere ? [[`cd ${inShell(path)}`, '']] : []),
