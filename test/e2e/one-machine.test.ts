@@ -28,7 +28,12 @@ it('systemd takes the units', async () => {
     expect(units.sort()).toEqual(['sluice-run@.service', 'sluice-run@.timer', 'sluice-up@.service'])
     for (const name of units) {
       const text = await readFile(join(UNITS, name), 'utf8')
-      if (name.endsWith('.service')) expect(text).toContain(`ExecStart=${COMMAND} `)
+      if (name.endsWith('.service')) {
+        expect(text).toContain(`ExecStart=${COMMAND} `)
+        // On a Node beside an older one, the launcher hands a signal on to the command, which would then get
+        // it twice.
+        expect(text).toContain('KillMode=mixed')
+      }
       // The package is not installed on this machine.
       await writeFile(join(folder, name.replace('@.', '@shop.')), text.replaceAll(COMMAND, '/bin/true'))
     }
@@ -46,7 +51,6 @@ it('systemd takes the units', async () => {
 
 it('the line for cron runs the syncs with the few variables of cron, and mails only what went wrong', async () => {
   await using api = await startScriptedApi()
-  const log = join(await mkdtemp(join(tmpdir(), 'sluice-cron-')), 'shop.log')
   const yaml = peopleYaml().replaceAll('${API_URL}', api.url)
   const files = { 'project.yaml': yaml, 'people.csv': peopleCsv('1,Ann', '2,Bob') }
   await using project = await projectFolder({ files, env: {} })
@@ -57,24 +61,18 @@ it('the line for cron runs the syncs with the few variables of cron, and mails o
   const command = line
     .replaceAll('/srv/shop', project.dir)
     .replaceAll(COMMAND, `${process.execPath} ${SLUICE}`)
-    .replaceAll('/var/log/sluice-shop.log', log)
   const env = { HOME: project.dir, LOGNAME: 'sluice', PATH: '/usr/bin:/bin', SHELL: '/bin/sh' }
   const byCron = async (): Promise<string> => {
     const { stdout, stderr } = await run('/bin/sh', ['-c', command], { cwd: '/', env })
     return stdout + stderr
   }
-  try {
-    expect(await byCron()).toBe('')
-    expect(api.requests).toHaveLength(2)
-    expect(await readFile(log, 'utf8')).toContain('success')
-    expect(await byCron()).toBe('')
-    expect(api.requests).toHaveLength(2)
+  expect(await byCron()).toBe('')
+  expect(api.requests).toHaveLength(2)
+  expect(await byCron()).toBe('')
+  expect(api.requests).toHaveLength(2)
 
-    await rm(join(project.dir, 'people.csv'))
-    const mail = await byCron()
-    expect(mail).toContain('sluice run ended with 2')
-    expect(mail).toContain('people.csv')
-  } finally {
-    await rm(join(log, '..'), { recursive: true, force: true })
-  }
+  await rm(join(project.dir, 'people.csv'))
+  const mail = await byCron()
+  expect(mail).toContain('sluice run ended with 2: ')
+  expect(mail).toContain('people.csv')
 })
