@@ -12,15 +12,15 @@ it('a backup of a served folder, restored elsewhere, sends what changed since an
   await using served = await servedFolder(api, {})
   const { project } = served
   await project.run('people')
-  const backedUp = await project.sluice('backup', 'copy')
+  const copy = join(project.dir, 'copy')
+  const backedUp = await project.sluice('backup', copy)
   expect(backedUp.exitCode, backedUp.stderr).toBe(0)
   expect(backedUp.stdout).toContain('The key of the vault is not in it')
-  expect((await readdir(join(project.dir, 'copy'))).sort()).toEqual(['backup.json', 'log.db', 'project'])
+  expect((await readdir(copy)).sort()).toEqual(['backup.json', 'log.db', 'project'])
 
   const rows = peopleCsv('1,Ann', '2,Bert', '3,Cat')
   const files = { 'project.yaml': peopleYaml(), 'people.csv': rows }
   await using other = await projectFolder({ files, env: { API_URL: api.url }, here: true })
-  const copy = join(project.dir, 'copy')
   const restored = await other.sluice('restore', copy)
   expect(restored.exitCode, restored.stderr).toBe(0)
   const before = api.requests.length

@@ -1,6 +1,9 @@
 /** `sluice test`: what it runs, how it shows what differs, and what it writes. */
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runCli } from '@sluice/cli/run-cli'
 import { expect, it } from 'vitest'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -108,11 +111,27 @@ it('shows what differs, and writes it into the file if asked', async () => {
     tests: [{ name: 'two rows', line: 4 }],
   })
 
-  expect((await project.sluice('test', '--update')).exitCode).toBe(0)
+  const updated = await project.sluice('test', '--update')
+  expect(updated.exitCode).toBe(0)
+  expect(updated.stdout).toMatch(/✓ two rows .*written to people\.test\.yaml:4\n[^]*\n0 passed, 1 written /)
   const written = await project.read('people.test.yaml')
   expect(written).toContain('# The names are those of the CRM.')
   expect(written).toContain('name: Bob')
   expect((await project.sluice('test')).stdout).toContain('1 passed')
+})
+
+it('writes the report below the folder that the command was called in', async () => {
+  await using project = await projectWith(WRONG)
+  const cwd = await mkdtemp(join(tmpdir(), 'sluice-called-'))
+  try {
+    const output = { write: () => true }
+    const argv = ['test', '--dir', project.dir, '--junit', 'report.xml']
+    const { signal } = new AbortController()
+    expect(await runCli({ argv, cwd, env: {}, stdout: output, stderr: output, signal })).toBe(1)
+    expect(await readdir(cwd)).toEqual(['report.xml'])
+  } finally {
+    await rm(cwd, { recursive: true, force: true })
+  }
 })
 
 it('names the place of a mistake in a test, and of a sync that is not there', async () => {

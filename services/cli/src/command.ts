@@ -74,6 +74,8 @@ export interface CommandContext {
   readonly args: CommandArgs
   /** The project folder, absolute. For a command that needs no project, the folder it was called in. */
   readonly dir: string
+  /** The folder that the command was called in, from which relative paths of people lead. */
+  readonly cwd: string
   /**
    * The program name and the options `--dir` and `--env` of this call, which hints repeat for people to copy.
    */

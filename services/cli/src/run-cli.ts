@@ -74,6 +74,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     commands: COMMANDS,
     args,
     dir,
+    cwd: cli.cwd,
     called: calledAs(cli),
     json: globals.json,
     stdin: cli.stdin ?? process.stdin,

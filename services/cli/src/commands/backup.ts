@@ -81,8 +81,8 @@ export const restoreCommand: Command = {
   },
 }
 
-function target({ args, dir }: CommandContext): string {
-  return resolve(dir, args.positionals[0] ?? '')
+function target({ args, cwd }: CommandContext): string {
+  return resolve(cwd, args.positionals[0] ?? '')
 }
 
 /** Returns the folder of the log. Throws `usage` if it is elsewhere. */

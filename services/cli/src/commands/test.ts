@@ -11,10 +11,10 @@ import type { ExpectedRequest, SyncTestCase } from '@sluice/project/sync-tests/s
 import { loggerFor } from '../cli-logger.ts'
 import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
 import { openTesting } from '../compose.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { EXIT } from '../exit-codes.ts'
 import { LABEL_OPTION } from '../history-options.ts'
 import { syncsWith, unknownSync } from '@sluice/control/unknown-names'
-import { junitText, testLine, testsEnd, type CaseResult } from '../output/test-report.ts'
+import { isRight, junitText, testLine, testsEnd, type CaseResult } from '../output/test-report.ts'
 import { painter } from '../output/paint.ts'
 
 export const command: Command = {
@@ -36,7 +36,7 @@ export const command: Command = {
     { command: 'sluice test --junit report.xml', does: 'run them in CI' },
   ],
   async run(context) {
-    const { args, dir, env, signal, json, stdout } = context
+    const { args, dir, cwd, env, signal, json, stdout } = context
     const project = await loadUsable(dir, { env, signal })
     const all = await readSyncTests(dir, signal)
     if (textOption(args, 'label') !== undefined && args.positionals.length > 0)
@@ -51,18 +51,15 @@ export const command: Command = {
     assertSyncsKnown(files, project)
     const startedAt = performance.now()
     const results = await runFiles(context, project, files)
-    if (booleanOption(args, 'update'))
-      for (const file of files)
-        await update(
-          dir,
-          file,
-          results.filter(result => result.file === file.file),
-        )
+    for (const file of files) {
+      const ofFile = results.filter(result => result.file === file.file)
+      await update(dir, file, ofFile)
+    }
     const report = textOption(args, 'junit')
-    if (report !== undefined) await writeFile(resolve(dir, report), junitText(results))
+    if (report !== undefined) await writeFile(resolve(cwd, report), junitText(results))
     if (json) stdout.write(`${JSON.stringify(viewOf(results))}\n`)
     else stdout.write(testsEnd(results, performance.now() - startedAt, painter(context.color)))
-    return exitCodeOf(results, booleanOption(args, 'update'))
+    return results.every(isRight) ? EXIT.success : EXIT.failed
   },
 }
 
@@ -109,7 +106,8 @@ async function runFiles(
   project: Project,
   files: readonly SyncTests[],
 ): Promise<readonly CaseResult[]> {
-  const { json, stdout, color, signal } = context
+  const { json, stdout, color, signal, args } = context
+  const updates = booleanOption(args, 'update')
   const cases = files.flatMap(tests => tests.cases.map((_, index) => ({ tests, index })))
   const results: CaseResult[] = []
   const logger = await loggerFor(context)
@@ -119,7 +117,7 @@ async function runFiles(
     await using testing = await openTesting(project, { logger, signal })
     for (const [place, { tests, index }] of waiting) {
       AbortSignal.any([signal, failed.signal]).throwIfAborted()
-      results[place] = await runCase(testing, tests, index)
+      results[place] = await runCase(testing, tests, { index, updates })
       if (!json) print()
     }
   }
@@ -140,14 +138,21 @@ async function runFiles(
   return results
 }
 
-async function runCase(testing: SyncTesting, tests: SyncTests, index: number): Promise<CaseResult> {
+async function runCase(
+  testing: SyncTesting,
+  tests: SyncTests,
+  { index, updates }: { readonly index: number; readonly updates: boolean },
+): Promise<CaseResult> {
   const { sync, file } = tests
   const test = tests.cases[index]
   if (test === undefined) throw new SluiceError('internal', `${file} has no case ${index}`)
   const startedAt = performance.now()
   const outcome = await runOf(testing, sync, { ...test, types: { ...tests.types, ...test.types } })
   const ms = performance.now() - startedAt
-  return { file, line: tests.lines[index] ?? 1, sync, name: test.name, ms, ...judged(test, outcome) }
+  const found = judged(test, outcome)
+  const isNew = found.differences.length > 0 || test.requests === undefined
+  const written = updates && found.requests !== null && isNew
+  return { file, line: tests.lines[index] ?? 1, sync, name: test.name, ms, ...found, written }
 }
 
 async function runOf(testing: SyncTesting, sync: string, test: SyncTestCase): Promise<CaseRun | SluiceError> {
@@ -181,29 +186,19 @@ function judged(
   }
 }
 
-/** Writes the requests of the cases that ran into their file, if they differ from those in the file. */
+/** Writes the requests of the cases that are to be written into their file. */
 async function update(dir: string, file: SyncTests, results: readonly CaseResult[]): Promise<void> {
   const changed = new Map<number, readonly ExpectedRequest[]>()
-  for (const [index, { requests, differences: found }] of results.entries())
-    if (requests !== null && (found.length > 0 || file.cases[index]?.requests === undefined))
-      changed.set(index, requests)
+  for (const [index, { requests, written }] of results.entries())
+    if (requests !== null && written) changed.set(index, requests)
   if (changed.size > 0) await writeFile(join(dir, file.file), withRequests(file, changed))
 }
 
-function exitCodeOf(results: readonly CaseResult[], isUpdated: boolean): ExitCode {
-  const failed = results.some(
-    ({ problems, differences: found }) => problems.length > 0 || (!isUpdated && found.length > 0),
-  )
-  return failed ? EXIT.failed : EXIT.success
-}
-
 function viewOf(results: readonly CaseResult[]): object {
-  const isPassed = ({ problems, differences: found }: CaseResult): boolean =>
-    problems.length + found.length === 0
-  const passed = results.filter(isPassed).length
+  const passed = results.filter(isRight).length
   const tests = results.map(({ ms, ...result }) => ({
     ...result,
-    passed: isPassed({ ...result, ms }),
+    passed: isRight({ ...result, ms }),
     durationMs: Math.round(ms),
   }))
   return { passed, failed: results.length - passed, tests }

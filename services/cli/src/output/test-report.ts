@@ -15,18 +15,23 @@ export interface CaseResult {
   readonly differences: readonly Difference[]
   /** The requests of the run, as the file would expect them; null if there was no run. */
   readonly requests: readonly ExpectedRequest[] | null
+  /** True if the requests are written into the file, in place of what the case expected. */
+  readonly written: boolean
 }
 
-function isPassed({ problems, differences }: CaseResult): boolean {
-  return problems.length + differences.length === 0
+/** True for a case that passed, and for one whose file has the right requests from now on. */
+export function isRight({ problems, differences, written }: CaseResult): boolean {
+  return problems.length === 0 && (written || differences.length === 0)
 }
 
 /** Prints a case. The first case of a file comes below the name of the file. */
 export function testLine(result: CaseResult, isFirst: boolean, paint: Paint): string {
   const { file, line, name, ms } = result
   const head = isFirst ? `${paint('bold', safe(file))}\n` : ''
-  const mark = isPassed(result) ? paint('green', '✓') : paint('red', '✗')
-  const place = isPassed(result) ? '' : paint('dim', `  ${safe(file)}:${line}`)
+  const mark = isRight(result) ? paint('green', '✓') : paint('red', '✗')
+  const where = `${safe(file)}:${line}`
+  const shown = result.written ? `written to ${where}` : where
+  const place = isRight(result) && !result.written ? '' : paint('dim', `  ${shown}`)
   const lines = detailLines(result).map(each => `      ${painted(each, paint)}`)
   return `${head}  ${mark} ${safe(name)} ${paint('dim', elapsed(ms))}${place}\n${lines.map(each => `${each}\n`).join('')}`
 }
@@ -80,20 +85,25 @@ function yamlLines(mark: '' | '-' | '+', value: unknown): readonly string[] {
 }
 
 /**
- * The last line: `12 passed` or `11 passed, 1 failed`, and the time of all, since some run at the same time.
+ * The last line: `12 passed` or `10 passed, 1 written, 1 failed`, and the time of all, since some run at the
+ * same time.
  */
 export function testsEnd(results: readonly CaseResult[], ms: number, paint: Paint): string {
-  const failed = results.filter(result => !isPassed(result)).length
-  const passed = paint('green', `${results.length - failed} passed`)
-  const rest = failed === 0 ? '' : `, ${paint('red', `${failed} failed`)}`
-  return `\n${passed}${rest} ${paint('dim', elapsed(ms))}\n`
+  const failed = results.filter(result => !isRight(result)).length
+  const written = results.filter(result => isRight(result) && result.written).length
+  const counts = [
+    paint('green', `${results.length - failed - written} passed`),
+    ...(written === 0 ? [] : [`${written} written`]),
+    ...(failed === 0 ? [] : [paint('red', `${failed} failed`)]),
+  ]
+  return `\n${counts.join(', ')} ${paint('dim', elapsed(ms))}\n`
 }
 
 /** The report in the XML that CI systems read. It has a suite for each file. */
 export function junitText(results: readonly CaseResult[]): string {
   const byFile = Map.groupBy(results, ({ file }) => file)
   const suites = [...byFile].map(([file, cases]) => {
-    const failed = cases.filter(each => !isPassed(each)).length
+    const failed = cases.filter(each => !isRight(each)).length
     return `  <testsuite name="${xml(file)}" tests="${cases.length}" failures="${failed}">\n${cases.map(caseXml).join('')}  </testsuite>\n`
   })
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join('')}</testsuites>\n`
@@ -102,7 +112,7 @@ export function junitText(results: readonly CaseResult[]): string {
 function caseXml(result: CaseResult): string {
   const { sync, name, file, line, ms } = result
   const open = `    <testcase classname="${xml(sync)}" name="${xml(name)}" file="${xml(file)}" line="${line}" time="${(ms / 1000).toFixed(3)}"`
-  if (isPassed(result)) return `${open}/>\n`
+  if (isRight(result)) return `${open}/>\n`
   const lines = detailLines(result)
   return `${open}>\n      <failure message="${xml(lines[0] ?? '')}">${xml(lines.join('\n'))}</failure>\n    </testcase>\n`
 }
