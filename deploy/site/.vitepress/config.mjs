@@ -84,5 +84,9 @@ function packagesOfPages() {
       if (!/^vue(?:\/|$)/.test(name) || !importer?.endsWith('.md')) return null
       return this.resolve(name, fileURLToPath(import.meta.url), { ...options, skipSelf: true })
     },
+    // VitePress names packages to look for beside the pages. The server finds each when a page asks for it.
+    configResolved({ environments }) {
+      environments.client.optimizeDeps.include = []
+    },
   }
 }
