@@ -390,6 +390,7 @@ describe('init', () => {
     expect((await call(['validate'], { cwd: outer })).code).toBe(0)
     const runs = await mkdtemp(join(root, 'runs-'))
     await mkdir(join(runs, '.sluice'))
+    await writeFile(join(runs, '.sluice/log.db'), '')
     expect((await call(['init', join(runs, 'x')])).err).toContain(`lies in the project ${runs}`)
   })
 

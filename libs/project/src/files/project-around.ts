@@ -21,7 +21,7 @@ export async function projectAround(dir: string): Promise<string | null> {
 
 async function isProject(dir: string): Promise<boolean> {
   const names = await readdir(dir).catch((): string[] => [])
-  if (isMarked(names)) return true
+  if (await isMarked(dir, names)) return true
   const files = names.filter(name => /\.ya?ml$/i.test(name))
   if (files.length > MAX_FILES) return false
   for (const file of files) if (await hasResource(join(dir, file))) return true

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadProject } from '../load-project.ts'
+import { projectAround } from './project-around.ts'
 import { findProject } from './project-root.ts'
 
 const { signal } = new AbortController()
@@ -20,14 +21,29 @@ async function folder(...parts: readonly string[]): Promise<string> {
   return path
 }
 
+/** Makes the state that runs leave in a folder. */
+async function stateIn(...parts: readonly string[]): Promise<void> {
+  await writeFile(join(await folder(...parts, '.sluice'), 'log.db'), '')
+}
+
 describe('the project of a folder', () => {
   it('is the nearest one upwards that sluice.yaml or .sluice marks', async () => {
     const inside = await folder('shop', 'models', 'daily')
     await writeFile(join(root, 'shop', 'sluice.yaml'), 'kind: project\n')
     expect(await findProject(inside, { signal })).toEqual({ dir: join(root, 'shop'), below: null })
     const other = await folder('other', 'data')
-    await folder('other', '.sluice')
+    await stateIn('other')
     expect(await findProject(other, { signal })).toEqual({ dir: join(root, 'other'), below: null })
+    const staged = await folder('staged', 'data')
+    await folder('staged', '.sluice', 'env', 'prod')
+    expect((await findProject(staged, { signal })).dir).toBe(join(root, 'staged'))
+  })
+
+  it('is not where a service of the distributed profile keeps its cache', async () => {
+    const shop = await folder('servers', 'shop')
+    await folder('servers', '.sluice', 'state')
+    expect((await findProject(shop, { signal })).dir).toBe(shop)
+    expect(await projectAround(shop)).toBeNull()
   })
 
   it('is the folder itself where none is marked', async () => {
@@ -44,11 +60,11 @@ describe('the project of a folder', () => {
   })
 
   it('names a project below, which hidden folders and node_modules do not have', async () => {
-    await folder('.cache', '.sluice')
-    await folder('node_modules', 'x', '.sluice')
-    await folder('.sluice')
+    await stateIn('.cache')
+    await stateIn('node_modules', 'x')
+    await stateIn()
     expect((await findProject(root, { signal })).below).toBeNull()
-    await folder('a', 'b', '.sluice')
+    await stateIn('a', 'b')
     expect((await findProject(root, { signal })).below).toBe(join('a', 'b'))
   })
 })

@@ -5,6 +5,11 @@ import { dirname, join } from 'node:path'
 /** The file that makes a folder a project, whatever else the folder has. */
 export const PROJECT_FILE = 'sluice.yaml'
 const STATE_FOLDER = '.sluice'
+/**
+ * What runs of a folder keep in `.sluice`: their log, or the states of environments. Services of the
+ * distributed profile keep a cache in a folder of that name, wherever they were started.
+ */
+const STATE_OF_RUNS = ['log.db', 'env']
 /** The search below a folder ends here. A folder with more folders is not a project of Sluice. */
 const MAX_FOLDERS = 100_000
 
@@ -16,8 +21,8 @@ export interface FoundProject {
 }
 
 /**
- * Finds the project of an absolute path. A folder is a project if it has a file `sluice.yaml` or a folder
- * `.sluice`. An abort throws the signal's reason.
+ * Finds the project of an absolute path. A folder is a project if it has a file `sluice.yaml`, or a folder
+ * `.sluice` with the state of runs. An abort throws the signal's reason.
  */
 export async function findProject(
   start: string,
@@ -27,14 +32,17 @@ export async function findProject(
   return { dir, below: await projectBelow(dir, signal) }
 }
 
-/** True if these names of a folder's files make it a project. */
-export function isMarked(names: readonly string[]): boolean {
-  return names.includes(PROJECT_FILE) || names.includes(STATE_FOLDER)
+/** True if the folder with these names of files is a project. A state that this user may not read counts. */
+export async function isMarked(dir: string, names: readonly string[]): Promise<boolean> {
+  if (names.includes(PROJECT_FILE)) return true
+  if (!names.includes(STATE_FOLDER)) return false
+  const state = await readdir(join(dir, STATE_FOLDER)).catch(() => STATE_OF_RUNS)
+  return STATE_OF_RUNS.some(name => state.includes(name))
 }
 
 async function projectAtOrAbove(dir: string, start: string): Promise<string | null> {
   const names = await readdir(dir).catch((): string[] => [])
-  if (isMarked(names) && (dir === start || !(await isWritableByAnybody(dir)))) return dir
+  if ((await isMarked(dir, names)) && (dir === start || !(await isWritableByAnybody(dir)))) return dir
   const parent = dirname(dir)
   return parent === dir ? null : await projectAtOrAbove(parent, start)
 }
@@ -54,7 +62,8 @@ async function projectBelow(dir: string, signal: AbortSignal): Promise<string | 
     signal.throwIfAborted()
     const folder = folders[next] ?? ''
     const entries = await readdir(join(dir, folder), { withFileTypes: true }).catch(() => [])
-    if (folder !== '' && isMarked(entries.map(({ name }) => name))) return folder
+    const names = entries.map(({ name }) => name)
+    if (folder !== '' && (await isMarked(join(dir, folder), names))) return folder
     for (const entry of entries)
       if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
         folders.push(join(folder, entry.name))
