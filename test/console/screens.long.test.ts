@@ -149,6 +149,8 @@ const fullScreens = (): readonly Screen[] => [
   },
   ...['source', 'model', 'destination', 'behaviour', 'review'].map(step => ({
     ...{ name: `the step ${step}`, path: `/syncs/people/edit?step=${step}` },
+    act: (page: Page) =>
+      page.evaluate(`document.querySelectorAll('main details').forEach(each => { each.open = true })`),
   })),
   { name: 'as YAML', path: '/syncs/people/edit?step=requests', act: press('Show the YAML') },
 ]
@@ -198,6 +200,24 @@ const cutLines = (page: Page): Promise<unknown> =>
     .filter(text => text.scrollWidth > text.clientWidth)
     .map(text => text.innerText)`)
 
+/** Choices and placeholders that are longer than their field. Lists draw their arrow over the last pixels. */
+const cutChoices = (page: Page): Promise<unknown> =>
+  page.evaluate(`(() => {
+    const context = document.createElement('canvas').getContext('2d')
+    const isCut = (field, text, taken) => {
+      const { font, paddingLeft, paddingRight } = getComputedStyle(field)
+      context.font = font
+      const room = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - taken
+      return field.checkVisibility() && context.measureText(text).width > room
+    }
+    return [
+      ...[...document.querySelectorAll('select')].flatMap(list =>
+        [...list.options].flatMap(({ label }) => (isCut(list, label, 16) ? [label] : []))),
+      ...[...document.querySelectorAll('input[placeholder]')].flatMap(field =>
+        isCut(field, field.placeholder, 0) ? [field.placeholder] : []),
+    ]
+  })()`)
+
 interface Seen {
   readonly which: string
   readonly name: string
@@ -214,6 +234,7 @@ async function look(page: Page, { which, name, width }: Seen): Promise<void> {
   expect(await sideways(page), `${seen}: tables that scroll sideways`).toEqual([])
   // Examples are there to be read as a whole.
   if (which === 'empty') expect(await cutLines(page), `${seen}: lines that are cut off`).toEqual([])
+  expect(await cutChoices(page), `${seen}: choices and placeholders that are cut off`).toEqual([])
   expect(await page.title(), seen).not.toContain('owned')
 }
 

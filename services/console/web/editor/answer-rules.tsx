@@ -15,8 +15,8 @@ interface RulesProps {
 
 const MEANINGS = [
   ['delivered', 'delivered'],
-  ['rejected', 'rejected: it was not applied'],
-  ['unknown', 'unknown: it may have been applied'],
+  ['rejected', 'rejected: not applied'],
+  ['unknown', 'unknown: perhaps applied'],
   ['throttled', 'throttled: the API asks to wait'],
   ['exists', 'exists: the row is there already'],
   ['missing', 'missing: the row is not there'],

@@ -143,8 +143,11 @@ export function TextField({
 }
 
 interface ChoiceFieldProps extends FieldProps {
-  /** The values, each with its label. The first one is the default. */
-  readonly choices: readonly (readonly [value: string, name: string])[]
+  /**
+   * The values, each with its label, and with what it means if that is said below. The first one is the
+   * default.
+   */
+  readonly choices: readonly (readonly [value: string, name: string, meaning?: string])[]
   /** True if the default is written as well, instead of left out. */
   readonly isWritten?: boolean
 }
@@ -156,7 +159,12 @@ export function ChoiceField(props: ChoiceFieldProps): ReactElement {
   const value = textAt(text, path) || (first?.[0] ?? '')
   const known = choices.some(([choice]) => choice === value) ? choices : [...choices, [value, value] as const]
   return (
-    <Labelled label={label} hint={hint} problem={problemAt(editing, path)} docs={docsOf(editing, path)}>
+    <Labelled
+      label={label}
+      hint={hint ?? known.find(([choice]) => choice === value)?.[2]}
+      problem={problemAt(editing, path)}
+      docs={docsOf(editing, path)}
+    >
       {({ id, describedBy }) => (
         <select
           id={id}

@@ -6,11 +6,11 @@ import type { Editing } from './use-editing.ts'
 
 const AT = ['auth', 'oauth2']
 const GRANTS = [
-  ['client-credentials', 'Client credentials: Sluice signs in as itself'],
-  ['authorization-code', 'Authorization code: a person logs in once'],
-  ['password', 'Password: a user and their password'],
-  ['refresh-token', 'Refresh token: one that you have already'],
-  ['jwt-bearer', 'JWT bearer: an assertion signed with a private key'],
+  ['client-credentials', 'Client credentials', 'Sluice signs in as itself.'],
+  ['authorization-code', 'Authorization code', 'A person logs in once.'],
+  ['password', 'Password', 'Sluice signs in as a user, with their password.'],
+  ['refresh-token', 'Refresh token', 'You have got one from the API already.'],
+  ['jwt-bearer', 'JWT bearer', 'Sluice signs an assertion with a private key.'],
 ] as const
 
 /** The fields that only some grants have, or only some ways to authenticate the client. */
@@ -139,7 +139,7 @@ function MoreOfOAuth({ editing, hosts, has }: MoreProps): ReactElement {
         path={at('clientAuthentication')}
         label="Client authentication"
         choices={[
-          ['', 'as usual: HTTP Basic, if there is a client secret'],
+          ['', 'as usual', 'HTTP Basic, if there is a client secret.'],
           ['header', 'HTTP Basic'],
           ['body', 'in the body of the token request'],
           ['private_key_jwt', 'a JWT signed with a private key'],

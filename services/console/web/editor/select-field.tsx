@@ -48,6 +48,8 @@ interface ModeProps extends FieldProps {
 export interface Mode {
   readonly id: string
   readonly name: string
+  /** Shown below the choice. */
+  readonly meaning?: string
   readonly start: unknown
   readonly fits: (value: unknown) => boolean
 }
@@ -60,7 +62,8 @@ export function ModeField({ editing, path, label, hint, modes, children }: ModeP
   return (
     <>
       <SelectField
-        {...{ label, hint, readOnly }}
+        {...{ label, readOnly }}
+        hint={hint ?? mode?.meaning}
         problem={problemAt(editing, path)}
         docs={docsOf(editing, path)}
         value={mode?.id ?? ''}

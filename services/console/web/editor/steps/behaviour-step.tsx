@@ -33,8 +33,8 @@ export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
         label="The first run"
         choices={[
           ['backfill', 'sends all rows'],
-          ['skip-existing', 'sends none: only later changes are sent'],
-          ['ask', 'fails until somebody says which of both'],
+          ['skip-existing', 'sends no row', 'Only later changes are sent.'],
+          ['ask', 'fails until somebody chooses', 'Its message says how to send all rows, or none.'],
         ]}
       />
       <Errors editing={editing} />
@@ -51,8 +51,12 @@ export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
           path={['delivery']}
           label="Delivery"
           choices={[
-            ['at-least-once', 'at least once: a request without an answer is sent again'],
-            ['at-most-once', 'at most once: it is not, until somebody retries the row'],
+            ['at-least-once', 'at least once', 'A request without an answer is sent again.'],
+            [
+              'at-most-once',
+              'at most once',
+              'A request without an answer is sent again only if somebody retries its rows.',
+            ],
           ]}
         />
         <Compare editing={editing} columns={columns} />
@@ -164,11 +168,12 @@ function RemovalGuard({ editing }: { readonly editing: Editing }): ReactElement 
         modes={[
           {
             ...{ id: 'usual', start: undefined, fits: isAbsent },
-            name: 'if it would remove half of the rows and over 100, or all of them',
+            name: 'beyond the usual limit',
+            meaning: 'It would remove half of the rows and over 100, or all of them.',
           },
           {
             ...{ id: 'own', start: { share: 0.5, rows: 100 }, fits: isMap },
-            name: 'if it would remove more than I say',
+            name: 'beyond another limit',
           },
           { id: 'off', name: 'never', start: false, fits: value => value === false },
         ]}

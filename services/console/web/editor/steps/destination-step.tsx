@@ -89,7 +89,8 @@ function MoreOfDestination({
         modes={[
           {
             id: 'usual',
-            name: 'after 50 failures in a row, for 30 seconds',
+            name: 'after 50 failures in a row',
+            meaning: 'The pause lasts 30 seconds.',
             start: undefined,
             fits: isAbsent,
           },

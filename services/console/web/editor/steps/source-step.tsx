@@ -248,9 +248,9 @@ function PartFields({ editing, type, parts }: PartsProps): ReactElement {
 /** The ways to encrypt, each with the value of `tls` that it begins with. */
 const TLS = [
   ['none', 'Not encrypted', undefined],
-  ['known', 'TLS, checked by the known authorities', {}],
-  ['own', 'TLS, checked by an authority of our own', { ca: '' }],
-  ['unchecked', 'TLS, whose certificate nobody checks', { insecure: true }],
+  ['known', 'TLS, checked by known authorities', {}],
+  ['own', 'TLS, checked by your authority', { ca: '' }],
+  ['unchecked', 'TLS, unchecked', { insecure: true }],
 ] as const
 type TlsWay = (typeof TLS)[number][0]
 

@@ -99,7 +99,7 @@ function OneTrigger(props: OneTriggerProps): ReactElement {
         readOnly={editing.readOnly}
         options={[
           ['own', 'send a request'],
-          ...others.map(other => [other, `send the same request as for ${other} rows`] as const),
+          ...others.map(other => [other, `send the request of ${other} rows`] as const),
           ['off', 'send nothing'],
         ]}
         onChoose={choose}
