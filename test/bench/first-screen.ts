@@ -44,8 +44,12 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
   await page.addInitScript(OBSERVE)
   const session = await page.context().newCDPSession(page)
   await session.send('Emulation.setCPUThrottlingRate', { rate: Number(values.throttle) })
+  // The schemas of answers are the last script that the page loads by itself.
+  const loaded = page.waitForEvent('requestfinished', request => request.url().includes('/assets/answers-'))
   await page.goto(`${example.served.url}${values.path}`, { waitUntil: 'commit' })
+  await loaded
   await page.waitForLoadState('networkidle')
+  await page.evaluate('new Promise(resolve => requestIdleCallback(resolve))')
   const seen = await page.evaluate<{ paint: number; shown: number; quiet: number }>('seen')
   painted.push(seen.paint)
   shown.push(seen.shown)

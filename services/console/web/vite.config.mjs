@@ -48,7 +48,13 @@ export default {
       output: {
         // The first screen as one file: a browser takes as long for each of twenty small ones as for a large
         // one.
-        codeSplitting: { groups: [{ name: 'first', tags: ['$initial'] }] },
+        codeSplitting: {
+          groups: [
+            { name: 'first', tags: ['$initial'] },
+            // Made in a task of its own (api/answer-checks.ts).
+            { name: 'zod', test: /node_modules\/zod\// },
+          ],
+        },
       },
     },
   },

@@ -33,7 +33,7 @@ export function whenAnswersDiffer(listener: (message: string) => void): void {
 
 /** Rejects if the server no longer has the file, or does not answer. The next call tries again. */
 export async function loadShapes(): Promise<Shapes> {
-  loading ??= import('./answers.ts')
+  loading ??= inParts()
   try {
     shapes = await loading
   } catch (error) {
@@ -43,6 +43,23 @@ export async function loadShapes(): Promise<Shapes> {
   const differs = unchecked.splice(0).find(({ name, value }) => !isAnswer(name, value))
   if (differs !== undefined) report(mismatch(differs.name, differs.value))
   return shapes
+}
+
+/** Each of these makes schemas that the next one uses. */
+const PARTS = [
+  () => import('./no-code-from-text.ts'),
+  () => import('@sluice/contracts/resources'),
+  () => import('@sluice/contracts/api'),
+  () => import('@sluice/contracts/api/operating'),
+]
+
+/** Makes the schemas in tasks of a few milliseconds. One task for all would hold up what a phone shows. */
+async function inParts(): Promise<Shapes> {
+  for (const part of PARTS) {
+    await part()
+    await pause()
+  }
+  return await import('./answers.ts')
 }
 
 /**
