@@ -75,7 +75,7 @@ it('leads from a page to a file that the repository alone has', async () => {
   expect(page).toContain(`href="${REPOSITORY}/tree/HEAD/test/vendors"`)
 })
 
-it.each(['README.md', 'docs/reference/api.md'])(
+it.each(['README.md', 'docs/reference/api.md', 'docs/decisions/README.md'])(
   'shows %s whole and accessible, on a wide and a narrow screen',
   async path => {
     for (const width of [1440, 375]) {
