@@ -9,6 +9,8 @@ const TEST = '[.]test[.]ts$'
 const TEST_FOLDER = '^(libs|services)/[^/]+/test/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
 const COMPOSE = '^services/[^/]+/src/(samples/|doctor/|upgrade/|sync-tests/|backup/)?compose[.]ts$'
+/** The source of topics reads them as the log does, and shares its connections to Kafka and the registry. */
+const TOPIC_SOURCE = '^libs/sources/src/adapters/kafka([.]ts$|/)'
 /** The one home of each vendor SDK; tests may use them to look at a system from outside. */
 const VENDOR_HOMES = {
   '@duckdb/node-api': ['^libs/sources/src/adapters/', '^libs/delivered-state/src/'],
@@ -98,13 +100,27 @@ module.exports = {
     {
       name: 'adapters-stay-in-their-room',
       severity: 'error',
-      from: { path: `${ROOM}adapters/`, pathNot: TEST },
+      from: { path: `${ROOM}adapters/`, pathNot: [TOPIC_SOURCE, TEST] },
       to: {
         path: PRODUCTION,
         pathNot: [
           '^libs/$1/src/',
           '^libs/(contracts|domain|flow|redis)/src/',
           '^libs/http-sender/src/(egress-guard|private-keys)[.]ts$',
+        ],
+      },
+    },
+    {
+      name: 'topics-are-read-by-log-and-codec',
+      severity: 'error',
+      from: { path: TOPIC_SOURCE, pathNot: TEST },
+      to: {
+        path: PRODUCTION,
+        pathNot: [
+          '^libs/(sources|contracts|domain|flow)/src/',
+          '^libs/http-sender/src/egress-guard[.]ts$',
+          '^libs/message-log/src/(port|adapters/kafka)[.]ts$',
+          '^libs/schema-codec/src/(decimal-bytes|temporal-text|adapters/foreign-schemas)[.]ts$',
         ],
       },
     },

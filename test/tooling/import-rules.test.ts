@@ -135,6 +135,11 @@ const VIOLATIONS: readonly Violation[] = [
     source: `import type { Code } from '@sluice/message-log/port'\nexport type Nosy = Code`,
   },
   {
+    rule: 'topics-are-read-by-log-and-codec',
+    file: 'libs/sources/src/adapters/kafka/nosy.ts',
+    source: `import type { Code } from '@sluice/history/port'\nexport type Nosy = Code`,
+  },
+  {
     rule: 'adapters-are-named-only-in-compose',
     file: 'services/renderer/src/render.ts',
     source: `export { kafka } from '@sluice/message-log/adapters/kafka'`,

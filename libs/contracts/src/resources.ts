@@ -11,6 +11,7 @@ import { alertFields } from './specs/alert-specs.ts'
 import { capture } from './specs/answer-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { errors } from './specs/error-specs.ts'
+import { kafkaFields, topicFields } from './specs/topic-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, filledText, size, text } from './specs/plain-values.ts'
 import { paused, schedule } from './specs/schedule-specs.ts'
@@ -114,7 +115,33 @@ const mysqlSource = z.strictObject({
   type: z.literal('mysql').describe('A MySQL or MariaDB database, read in one read-only snapshot.'),
 })
 
-export const source = z.union([duckdbSource, postgresSource, mysqlSource])
+const kafkaSource = z.strictObject({
+  kind: z.literal('source'),
+  name: resourceName,
+  title,
+  type: z.literal('kafka').describe('Topics of Kafka, each read as a table: the newest row of each key.'),
+  ...kafkaFields,
+  tls: sourceTls
+    .optional()
+    .describe('Encrypts the connections; {} checks the brokers by the known authorities.'),
+  allowPrivateNetwork: z
+    .boolean('true or false')
+    .optional()
+    .describe(
+      'false: no connection goes to private, loopback or link-local addresses. Default true, but false where others write resources.',
+    ),
+  timeout: duration.optional().describe('How long reading a topic may take.'),
+})
+
+export const source = z.union([duckdbSource, postgresSource, mysqlSource, kafkaSource])
+
+const FROM_WANTED = 'one of `sql`, `table` and `topic`'
+
+/** The ways to say which rows a model has. A topic may have `sql` over its changes, too. */
+function fromOf(spec: { readonly [field in 'sql' | 'table' | 'topic']?: string | undefined }) {
+  const { sql, table, topic } = spec
+  return { sql: topic === undefined ? sql : undefined, table, topic }
+}
 
 export const model = z
   .strictObject({
@@ -122,8 +149,11 @@ export const model = z
     name: resourceName,
     title,
     source: resourceName.describe('The source that the rows are read from.'),
-    sql: filledText.optional().describe('The query that gives the rows.'),
+    sql: filledText
+      .optional()
+      .describe('The query that gives the rows. With topic: a query of `changes`, row by row.'),
     table: filledText.optional().describe('In place of sql: a table, as schema.name.'),
+    ...topicFields,
     primaryKey: z
       .union([
         filledText,
@@ -132,14 +162,29 @@ export const model = z
           .min(1, 'at least one column')
           .refine(columns => new Set(columns).size === columns.length, 'each column only once'),
       ])
-      .describe('The column, or list of columns, that tells rows apart.'),
+      .optional()
+      .describe(
+        'The column, or list of columns, that tells rows apart. With topic: default the record’s key.',
+      ),
   })
-  .refine(spec => spec.sql !== undefined || spec.table !== undefined, {
-    error: 'either `sql` or `table`, found neither',
+  .refine(spec => Object.values(fromOf(spec)).some(from => from !== undefined), {
+    error: `${FROM_WANTED}, found none`,
   })
   .refine(spec => spec.sql === undefined || spec.table === undefined, {
     path: ['table'],
     error: 'either `sql` or `table`, found both',
+  })
+  .refine(spec => spec.topic === undefined || spec.table === undefined, {
+    path: ['table'],
+    error: 'either `topic` or `table`, found both',
+  })
+  .refine(spec => (spec.topic === undefined) === (spec.format === undefined), {
+    path: ['format'],
+    error: '`format` beside `topic`, and only there',
+  })
+  .refine(spec => spec.topic !== undefined || spec.primaryKey !== undefined, {
+    path: ['primaryKey'],
+    error: 'the column, or list of columns, that tells rows apart, found nothing',
   })
 
 /** The limit of requests in flight if neither the destination nor its sync has one. */
@@ -458,6 +503,7 @@ export function isStoredResource(kind: ResourceKind, value: unknown): value is R
 export type DuckdbSourceSpec = z.output<typeof duckdbSource>
 export type PostgresSourceSpec = z.output<typeof postgresSource>
 export type MysqlSourceSpec = z.output<typeof mysqlSource>
+export type KafkaSourceSpec = z.output<typeof kafkaSource>
 export type SourceSpec = z.output<typeof source>
 export type ModelSpec = z.output<typeof model>
 export type DestinationSpec = z.output<typeof destination>

@@ -31,7 +31,7 @@ export function lookUpDefinition(
     return { kind: 'missing', resource: 'destination', name: sync.destination }
   const source = find('source', model.source)
   if (source?.kind !== 'source') return { kind: 'missing', resource: 'source', name: model.source }
-  const keyed = { ...model, primaryKey: [...primaryKeyOf(model)] }
+  const keyed = model.primaryKey === undefined ? model : { ...model, primaryKey: [...primaryKeyOf(model)] }
   const definition = { sync: pinnedSync(sync), model: keyed, source, destination }
   return { kind: 'found', definition }
 }
@@ -46,7 +46,8 @@ function pinnedSync(sync: SyncSpec): SyncSpec {
   return { ...pinned, triggers }
 }
 
-export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {
+/** Returns no columns for a topic whose rows are told apart by the keys of its records. */
+export function primaryKeyOf({ primaryKey = [] }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {
   return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
 }
 

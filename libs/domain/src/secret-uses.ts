@@ -1,5 +1,11 @@
 /** Finds the servers to which the secrets of a resource are sent. */
-import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type {
+  DestinationSpec,
+  KafkaSourceSpec,
+  MysqlSourceSpec,
+  PostgresSourceSpec,
+  SourceSpec,
+} from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
@@ -68,4 +74,48 @@ export function useBySource({
   const port = url.port === '' ? DEFAULT_PORTS[type] : Number(url.port)
   const isChecked = tls !== undefined && tls.insecure !== true
   return { as: 'source', host: withoutBrackets(url.hostname), port, tls: isChecked }
+}
+
+/** A part of a source that may hold secrets, and the servers that get them. */
+interface SecretPart {
+  readonly text: string
+  readonly uses: readonly SecretUse[]
+}
+
+/** Returns the parts of a source that may hold secrets. */
+export function secretParts(source: SourceSpec): readonly SecretPart[] {
+  if (source.type === 'duckdb') return []
+  if (source.type === 'kafka') {
+    const { brokers, sasl, tls, registry = '' } = source
+    const login = JSON.stringify([sasl, tls])
+    return [
+      { text: login, uses: brokers.map(broker => useByBroker(broker, tls)) },
+      { text: registry, uses: usesByRegistry(source) },
+    ]
+  }
+  const own = useBySource(source)
+  return own === null ? [] : [{ text: JSON.stringify(source), uses: [own] }]
+}
+
+export function useByBroker(broker: string, tls: KafkaSourceSpec['tls']): SecretUse {
+  const end = broker.lastIndexOf(':')
+  const isChecked = tls !== undefined && tls.insecure !== true
+  return {
+    as: 'source',
+    host: withoutBrackets(broker.slice(0, end)),
+    port: Number(broker.slice(end + 1)),
+    tls: isChecked,
+  }
+}
+
+/** Returns the server of the schema registry; none without one. */
+export function usesByRegistry({
+  registry,
+  tls,
+}: Pick<KafkaSourceSpec, 'registry' | 'tls'>): readonly SecretUse[] {
+  if (registry === undefined) return []
+  // A secret in the URL is user or password, so it does not change the server.
+  const baseUrl = registry.replaceAll(/\$\{secret:[^}]*\}/g, 'secret')
+  const use = useByDestination({ baseUrl, tls })
+  return use === null ? [] : [{ ...use, as: 'source' }]
 }

@@ -41,6 +41,8 @@ export type NewRecords = readonly NewRecord[] | RecordBlock
 export interface LogRecord {
   readonly offset: number
   readonly key: Uint8Array
+  /** Set for a record of another program that has no key. Its `key` is empty. */
+  readonly lacksKey?: boolean
   readonly value: Uint8Array | null
   readonly timestamp: number
   readonly signature?: Uint8Array

@@ -19,6 +19,8 @@ export interface Extract {
   readonly file: string
   readonly columns: readonly Column[]
   readonly rowCount: number
+  /** The columns that tell the rows apart, if the model leaves them to the source. */
+  readonly primaryKey?: readonly string[]
   /**
    * True if reading again would give the same rows. The call is cheap, and never returns true by mistake.
    * Absent if only reading could tell.
@@ -31,9 +33,10 @@ export interface Source extends AsyncDisposable {
   describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]>
   /**
    * Runs the model's query and writes the result to `file`, a path that does not exist yet. Resolves only if
-   * the result is complete. Removes the file on any failure or abort.
+   * the result is complete. Removes the file on any failure or abort. With `sample`, some rows are enough, at
+   * least that many if there are as many: a topic is then read from near its end.
    */
-  extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract>
+  extract(model: ModelSpec, options: { file: string; signal: AbortSignal; sample?: number }): Promise<Extract>
   /**
    * Returns the rights of the source's login beyond reading, as phrases such as `is a superuser`. Absent for
    * a source without a login.

@@ -73,8 +73,9 @@ export function connectionsWith(
       return await source.describe(model, { signal })
     },
     async excessRights(spec, signal) {
-      // A source on files has no login, and would start a process for nothing.
-      if (spec.type === 'duckdb') return []
+      // A source on files has no login, and would start a process for nothing. Rights of Kafka are not asked
+      // for.
+      if (spec.type === 'duckdb' || spec.type === 'kafka') return []
       await using source = await openSource(spec)
       return (await source.excessRights?.({ signal })) ?? []
     },

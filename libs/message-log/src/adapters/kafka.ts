@@ -1,5 +1,6 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SASLOptions } from 'kafkajs'
+import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type {
   GroupState,
@@ -34,11 +35,20 @@ export interface KafkaLogOptions {
   /** TLS: true, or Node's options (ca, cert, key, …). */
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
+  /** Says where a login is set, for the error without one. Default: the variables of a process. */
+  readonly loginHint?: string
   /**
    * The replication factor of new topics. Default: the cluster's. With 3 or more, at least two replicas have
    * a record before it is acknowledged.
    */
   readonly replication?: number
+  /**
+   * True: reads no records of transactions that are open or were aborted, and `offsets` ends before the first
+   * open one. Sluice itself writes no transactions. Default false.
+   */
+  readonly committedOnly?: boolean
+  /** Opens the connection to a broker that may not be in a private network. Absent: any network. */
+  readonly guardedSocket?: (() => Socket) | undefined
   /** If false, a missing topic is a `not-found` error, which says how to make the topic. Default true. */
   readonly createTopics?: boolean
   /**
@@ -55,6 +65,9 @@ export interface KafkaLogOptions {
   readonly onStall?: ((stall: LogStall) => void) | undefined
 }
 
+const LOGIN_HINT =
+  'set SLUICE_KAFKA_SASL_MECHANISM, SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD'
+
 /**
  * Opens a Kafka cluster (3.9 and later) as a message log. It connects at the first call, and shares its
  * connections with no other log.
@@ -63,6 +76,7 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
   return new KafkaLog(clusterOf(options), {
     replication: options.replication ?? null,
     create: options.createTopics ?? true,
+    committedOnly: options.committedOnly ?? false,
   })
 }
 
@@ -108,8 +122,9 @@ function clusterOf(options: KafkaLogOptions): KafkaCluster {
       clientId: options.clientId,
       ssl: ssl === undefined || ssl === false ? null : ssl === true ? {} : ssl,
       sasl: sasl ?? null,
+      loginHint: options.loginHint ?? LOGIN_HINT,
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      socketFactory: socketFactory(options.route ?? (address => address)),
+      socketFactory: socketFactory(options.route ?? (address => address), options.guardedSocket),
       logger: rawLogger(logger === undefined ? null : message => logger.debug(message)),
     },
   })
@@ -133,10 +148,13 @@ class KafkaLog implements MessageLog {
   readonly #appending = new Set<Promise<unknown>>()
   #closing: Promise<void> | null = null
 
-  constructor(cluster: KafkaCluster, topics: { replication: number | null; create: boolean }) {
+  constructor(
+    cluster: KafkaCluster,
+    topics: { replication: number | null; create: boolean; committedOnly: boolean },
+  ) {
     this.#cluster = cluster
     this.#topics = new KafkaTopics(cluster, topics)
-    this.#fetcher = new Fetcher(cluster)
+    this.#fetcher = new Fetcher(cluster, topics)
     this.#loose = new LooseAppends(cluster)
   }
 

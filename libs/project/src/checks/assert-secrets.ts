@@ -2,7 +2,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { assertFilled } from '@sluice/domain/filled-destination'
-import { findFor, useBySource, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
+import { findFor, secretParts, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SecretLookup } from '@sluice/secrets/environment'
 
@@ -17,8 +17,8 @@ export function assertSecrets(
   kept?: KeptSecrets,
 ): void {
   const secretFor = boundSecrets(env, 'allowed', kept)
-  const from = source.type === 'duckdb' ? null : useBySource(source)
-  if (from !== null) for (const name of secretNames(JSON.stringify(source))) secretFor(name, from)
+  for (const { text, uses: from } of secretParts(source))
+    for (const name of secretNames(text)) for (const use of from) secretFor(name, use)
   const uses = usesByDestination(destination)
   if (uses.length > 0) assertFilled(destination, findFor(uses, secretFor))
   const { auth, tls } = destination

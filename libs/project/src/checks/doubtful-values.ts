@@ -67,7 +67,7 @@ function valuesOf(spec: ResourceSpec): readonly Value[] {
     case 'destination':
       return destinationValues(spec)
     case 'source': {
-      const { password } = spec.type === 'duckdb' ? {} : spec
+      const { password } = 'password' in spec ? spec : {}
       return password === undefined ? [] : [{ field: 'password', text: password, isCredential: true }]
     }
     case 'sync':

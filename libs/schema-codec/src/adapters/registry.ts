@@ -290,7 +290,7 @@ interface Endpoint {
   readonly auth: { readonly username: string; readonly password: string } | undefined
 }
 
-function endpoint(text: string): Endpoint {
+export function endpoint(text: string): Endpoint {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
     throw new SluiceError(
       'config',
@@ -307,13 +307,13 @@ function endpoint(text: string): Endpoint {
 type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number]
 
 /** Gives requests a time-out, which the client lacks. */
-function boundedRequests(timeoutMs: number): Middleware {
+export function boundedRequests(timeoutMs: number): Middleware {
   return () => ({
     prepareRequest: async next => (await next()).enhance({ timeout: timeoutMs }),
   })
 }
 
-function statusOf(error: unknown): number | undefined {
+export function statusOf(error: unknown): number | undefined {
   return error instanceof Error && 'status' in error && typeof error.status === 'number'
     ? error.status
     : undefined
@@ -323,7 +323,7 @@ function statusOf(error: unknown): number | undefined {
  * True if the registry may answer later. The client reports a failed connection as status 400 with this text,
  * which no registry sends.
  */
-function isTransient(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   const status = statusOf(error)
   if (status === 400) return messageOf(error).includes(' - Error, status 400: ')
   return status !== undefined && (status >= 500 || status === 429 || status === 408)
@@ -338,7 +338,7 @@ function isRaced(error: unknown): boolean {
 }
 
 /** The client hides the status 404 of one of its calls behind an error of this name. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 || (error instanceof Error && error.name === 'ConfluentSchemaRegistryError')
 }
 

@@ -49,6 +49,10 @@ export async function openSource(
       const { createMysqlSource } = await import('./mysql.ts')
       return createMysqlSource({ spec, secretFor, privateNetworks, ...limit })
     }
+    case 'kafka': {
+      const { createKafkaSource } = await import('./kafka.ts')
+      return createKafkaSource({ spec, secretFor, privateNetworks, ...limit })
+    }
     default:
       return spec satisfies never
   }

@@ -25,6 +25,12 @@ const MYSQL: SqlDialect = {
  * have the places in the query as the user wrote it.
  */
 export function limitedSource(source: Source, { type }: SourceSpec, rows: number): Source {
+  if (type === 'kafka')
+    return {
+      describe: (model, options) => source.describe(model, options),
+      extract: (model, options) => source.extract(model, { ...options, sample: rows }),
+      [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+    }
   const limited = (model: ModelSpec): ModelSpec => {
     const { table: _, ...others } = model
     const sql = sqlOf(model, type === 'mysql' ? MYSQL : STANDARD)

@@ -36,8 +36,7 @@ export async function detectChanges(options: {
 }): Promise<Detected> {
   const { state, reading, definition, baseline, purpose, isRetry = false, upTo = null, signal } = options
   const used = templateColumns(definition)
-  const { file: extractFile, columns } = await reading.rows()
-  const primaryKey = primaryKeyOf(definition.model)
+  const { file: extractFile, columns, primaryKey = primaryKeyOf(definition.model) } = await reading.rows()
   assertKeyColumns(definition.model, columns)
   // A replay renders no templates.
   if (purpose?.kind !== 'replay') used.assertKnown(columns)

@@ -21,17 +21,23 @@ export interface Address {
 }
 
 const KEEP_ALIVE_MS = 60_000
-const LOGIN_HINT =
-  '; if this Kafka wants a login, set SLUICE_KAFKA_SASL_MECHANISM, SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD'
 
-/** Opens sockets to the addresses that `route` gives for advertised addresses. */
-export function socketFactory(route: (advertised: Address) => Address): SocketFactory {
+/**
+ * Opens sockets to the addresses that `route` gives for advertised addresses. `guarded` makes a socket that
+ * connects only where it may.
+ */
+export function socketFactory(
+  route: (advertised: Address) => Address,
+  guarded?: () => Socket,
+): SocketFactory {
   return ({ host, port, ssl, onConnect }) => {
     const place = route({ host, port })
+    const below = guarded?.().connect(place.port, place.host)
+    const named = isIP(host) ? {} : { servername: host }
     const socket: Socket =
-      ssl === null
-        ? connectPlain(place, onConnect)
-        : connectTls({ ...(isIP(host) ? {} : { servername: host }), ...ssl, ...place }, onConnect)
+      ssl !== null
+        ? connectTls({ ...named, ...ssl, ...(below === undefined ? place : { socket: below }) }, onConnect)
+        : (below?.once('connect', onConnect) ?? connectPlain(place, onConnect))
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     // Requests are small, and the callers wait for the answers. Waiting for more bytes would only delay them.
     socket.setNoDelay(true)
@@ -48,15 +54,17 @@ export class KafkaConnection {
   readonly #raw: RawConnection
   readonly #builder: RequestBuilder
   readonly #authenticated: boolean
+  readonly #loginHint: string
   #underWay = 0
   #hasAnswered = false
   #retired = false
   #closed = false
 
-  private constructor(raw: RawConnection, builder: RequestBuilder, authenticated: boolean) {
+  private constructor(raw: RawConnection, builder: RequestBuilder, settings: ConnectionSettings) {
     this.#raw = raw
     this.#builder = builder
-    this.#authenticated = authenticated
+    this.#authenticated = settings.sasl !== null
+    this.#loginHint = settings.loginHint
   }
 
   /**
@@ -72,7 +80,7 @@ export class KafkaConnection {
       raw.setVersions(versions)
       raw.setSupportAuthenticationProtocol(true)
       if (settings.sasl !== null) await within(settings.connectTimeoutMs, raw.authenticate())
-      return new KafkaConnection(raw, requestBuilder(versions), settings.sasl !== null)
+      return new KafkaConnection(raw, requestBuilder(versions), settings)
     } catch (error) {
       discard(raw, new ConnectionLost('closed'))
       throw asConnectionError(error)
@@ -116,7 +124,9 @@ export class KafkaConnection {
       const known = fromKafkajs(error)
       // A broker that requires a login closes a connection at its first request if no login came before.
       if (!(known instanceof ConnectionLost) || this.#authenticated || this.#hasAnswered) throw known
-      throw new ConnectionLost(`${known.message}${LOGIN_HINT}`, { cause: error })
+      throw new ConnectionLost(`${known.message}; if this Kafka wants a login, ${this.#loginHint}`, {
+        cause: error,
+      })
     } finally {
       clearTimeout(timer)
       this.#underWay -= 1

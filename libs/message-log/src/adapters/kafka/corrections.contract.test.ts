@@ -118,6 +118,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       clientId: 'raw',
       ssl: null,
       sasl: null,
+      loginHint: '',
       connectTimeoutMs: 5_000,
       logger: rawLogger(null),
     }
@@ -129,6 +130,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       partitions: [{ ...target, fetchOffset: 0, maxBytes: 2 ** 20 }],
       maxWaitMs: 0,
       maxBytes: 2 ** 20,
+      committedOnly: false,
     })
     const [part] = await connection.send(request, 5_000)
     connection.close()

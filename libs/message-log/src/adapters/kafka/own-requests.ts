@@ -54,11 +54,19 @@ export interface FetchPartition {
   readonly maxBytes: number
 }
 
+/** An aborted transaction, by its producer and the offset of its first record in the partition. */
+export interface AbortedTransaction {
+  readonly producerId: bigint
+  readonly firstOffset: number
+}
+
 export interface FetchedPartition {
   readonly topic: string
   readonly partition: number
   readonly errorCode: number
   readonly highWatermark: number
+  /** The aborted transactions with records in the batches. None for a reader of uncommitted records. */
+  readonly aborted: readonly AbortedTransaction[]
   /**
    * Batches, of which the last may be incomplete. This is a view of the answer's buffer, so a caller that
    * keeps it has to copy it.
@@ -66,7 +74,9 @@ export interface FetchedPartition {
   readonly batches: Buffer
 }
 
-const READ_UNCOMMITTED = 0
+/** The levels of isolation in Kafka's protocol. */
+export const READ_UNCOMMITTED = 0
+export const READ_COMMITTED = 1
 
 /**
  * Makes a Fetch request. The broker serves the partitions in the given order. Only the first partition with
@@ -77,14 +87,15 @@ export function fetchRequest(request: {
   partitions: readonly FetchPartition[]
   maxWaitMs: number
   maxBytes: number
+  /** True: the answer ends before the first transaction that is open, and names those that were aborted. */
+  committedOnly: boolean
 }): OwnRequest<readonly FetchedPartition[]> {
   const body = Buffer.concat([
     int32(-1), // The caller is no replica.
     int32(request.maxWaitMs),
     int32(1), // One byte is enough for an answer.
     int32(request.maxBytes),
-    // Sluice writes no transactions, so the last stable offset is the high watermark.
-    Buffer.from([READ_UNCOMMITTED]),
+    Buffer.from([request.committedOnly ? READ_COMMITTED : READ_UNCOMMITTED]),
     int32(0), // There is no fetch session, and so no session epoch.
     int32(-1),
     int32(request.partitions.length),
@@ -118,12 +129,17 @@ function parseFetched(answer: Buffer): { value: readonly FetchedPartition[]; thr
       const partition = answer.readInt32BE(at)
       const errorCode = answer.readInt16BE(at + 4)
       const highWatermark = Number(answer.readBigInt64BE(at + 6))
-      const aborted = answer.readInt32BE(at + 30)
-      at += 34 + Math.max(aborted, 0) * 16
+      const abortedCount = Math.max(answer.readInt32BE(at + 30), 0)
+      at += 34
+      const aborted = Array.from({ length: abortedCount }, (_, index) => ({
+        producerId: answer.readBigInt64BE(at + index * 16),
+        firstOffset: Number(answer.readBigInt64BE(at + index * 16 + 8)),
+      }))
+      at += abortedCount * 16
       const bytes = Math.max(answer.readInt32BE(at + 4), 0)
       at += 8
       const batches = answer.subarray(at, at + bytes)
-      partitions.push({ topic, partition, errorCode, highWatermark, batches })
+      partitions.push({ topic, partition, errorCode, highWatermark, aborted, batches })
       at += bytes
     }
   }

@@ -78,7 +78,7 @@ export function serverAccess(
 /**
  * Opens a private key with a limit of work. The driver would open it in this thread, however long it takes.
  */
-function openedKey(source: string, key: string): string {
+export function openedKey(source: string, key: string): string {
   try {
     return openPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString()
   } catch (error) {
@@ -91,8 +91,9 @@ function openedKey(source: string, key: string): string {
   }
 }
 
-function guardOf(
-  { allowPrivateNetwork }: PostgresSourceSpec | MysqlSourceSpec,
+/** Returns a phrase that says how to permit private networks; null if they may be reached. */
+export function guardOf(
+  { allowPrivateNetwork }: { readonly allowPrivateNetwork?: boolean | undefined },
   operator: PrivateNetworks,
 ): string | null {
   if (operator === 'never') return 'The operator refuses them (SLUICE_SOURCE_PRIVATE_NETWORKS)'

@@ -12,10 +12,12 @@ import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { LogRecord } from '../../../port.ts'
 import { ConnectionLost } from '../errors.ts'
+import type { AbortedTransaction } from '../own-requests.ts'
 import { AT, crc32c, MAGIC, SIGNATURE_HEADER } from '../record-batch.ts'
 
 const COMPRESSION = 0x07
 const LOG_APPEND_TIME = 0x08
+const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 const ZSTD = 4
 const GZIP = 1
@@ -44,6 +46,8 @@ export interface Frame {
   readonly nextOffset: number
   /** False if the checksum does not fit the bytes. */
   readonly intact: boolean
+  /** True if the batch is of a transaction that was aborted. */
+  readonly isAborted?: boolean
 }
 
 /**
@@ -72,6 +76,29 @@ export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
     if (frame.intact) return frame
     const next = frames[index + 1]?.base ?? from + 1
     return { ...frame, nextOffset: Math.max(next, frame.nextOffset) }
+  })
+}
+
+/**
+ * Marks the batches of aborted transactions. A transaction ends with a control batch of its producer, which
+ * may start another one behind it.
+ */
+export function withoutAborted(
+  buffer: Buffer,
+  frames: readonly Frame[],
+  aborted: readonly AbortedTransaction[],
+): readonly Frame[] {
+  if (aborted.length === 0) return frames
+  const begin = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
+  const open = new Set<bigint>()
+  return frames.map(frame => {
+    if (!frame.intact) return frame
+    while (begin[0] !== undefined && begin[0].firstOffset < frame.nextOffset)
+      open.add(begin.shift()?.producerId ?? -1n)
+    const attributes = buffer.readInt16BE(frame.at + AT.attributes)
+    const producerId = buffer.readBigInt64BE(frame.at + AT.producerId)
+    if ((attributes & CONTROL) !== 0) open.delete(producerId)
+    return (attributes & TRANSACTIONAL) !== 0 && open.has(producerId) ? { ...frame, isAborted: true } : frame
   })
 }
 
@@ -140,7 +167,8 @@ class OpenBatch implements BatchReader {
   #left: number
   #lastOffset: number
 
-  constructor(buffer: Buffer, { at, end, base, intact, nextOffset }: Frame, from: number) {
+  constructor(buffer: Buffer, frame: Frame, from: number) {
+    const { at, end, base, intact, nextOffset, isAborted = false } = frame
     const magic = buffer.readInt8(at + AT.magic)
     if (magic !== MAGIC)
       throw new Unreadable(`a record batch of format ${magic} cannot be read`, { isForeign: false })
@@ -148,7 +176,7 @@ class OpenBatch implements BatchReader {
       throw new Unreadable('the checksum of a record batch does not fit its bytes', { isForeign: false })
     const attributes = buffer.readInt16BE(at + AT.attributes)
     const count = buffer.readInt32BE(at + AT.count)
-    const isEmpty = (attributes & CONTROL) !== 0 || count <= 0
+    const isEmpty = (attributes & CONTROL) !== 0 || count <= 0 || isAborted
     const codec = attributes & COMPRESSION
     const stored = isEmpty ? NO_BYTES : buffer.subarray(at + AT.records, end)
     const plain = codec === 0 || isEmpty ? stored : decompress(codec, stored)
@@ -203,11 +231,12 @@ class OpenBatch implements BatchReader {
       cursor.passBytes(stop)
       cursor.passHeaders(stop)
     } else {
-      const key = cursor.bytes(stop) ?? Buffer.alloc(0)
+      const key = cursor.bytes(stop)
       const value = cursor.bytes(stop)
       const signature = cursor.signature(stop)
       const timestamp = this.#inLogTime ? this.#time : this.#time + timestampDelta
-      const record = { offset, key, value, timestamp, writer: this.#writer }
+      const keyed = key === null ? { key: NO_BYTES, lacksKey: true } : { key }
+      const record = { offset, ...keyed, value, timestamp, writer: this.#writer }
       into.push(signature === null ? record : { ...record, signature })
     }
     if (cursor.at !== stop) throw new Unreadable('a record has another length than it says')

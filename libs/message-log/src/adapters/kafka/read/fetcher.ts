@@ -19,10 +19,12 @@ const ANSWER_BYTES = 16 * 1024 * 1024
  */
 export class Fetcher {
   readonly #cluster: KafkaCluster
+  readonly #committedOnly: boolean
   readonly #brokers = new Map<number, BrokerFetcher>()
 
-  constructor(cluster: KafkaCluster) {
+  constructor(cluster: KafkaCluster, { committedOnly }: { readonly committedOnly: boolean }) {
     this.#cluster = cluster
+    this.#committedOnly = committedOnly
   }
 
   add(feed: Feed): void {
@@ -52,7 +54,11 @@ export class Fetcher {
   #brokerOf(node: number): BrokerFetcher {
     const known = this.#brokers.get(node)
     if (known !== undefined) return known
-    const made = new BrokerFetcher(this.#cluster, node, (feed, error) => this.#misplaced(feed, error))
+    const made = new BrokerFetcher(this.#cluster, {
+      node,
+      committedOnly: this.#committedOnly,
+      misplaced: (feed, error) => this.#misplaced(feed, error),
+    })
     this.#brokers.set(node, made)
     return made
   }
@@ -89,15 +95,24 @@ class BrokerFetcher {
   readonly changes = new Notifier()
   readonly #cluster: KafkaCluster
   readonly #node: number
+  readonly #committedOnly: boolean
   readonly #misplaced: (feed: Feed, error: unknown) => void
   #feeds: Feed[] = []
   readonly #long: LaneState = { lane: 'fetch-long', waitMs: LONG_WAIT_MS, running: false, underWay: false }
   readonly #short: LaneState = { lane: 'fetch-short', waitMs: SHORT_WAIT_MS, running: false, underWay: false }
 
-  constructor(cluster: KafkaCluster, node: number, misplaced: (feed: Feed, error: unknown) => void) {
+  constructor(
+    cluster: KafkaCluster,
+    options: {
+      readonly node: number
+      readonly committedOnly: boolean
+      readonly misplaced: (feed: Feed, error: unknown) => void
+    },
+  ) {
     this.#cluster = cluster
-    this.#node = node
-    this.#misplaced = misplaced
+    this.#node = options.node
+    this.#committedOnly = options.committedOnly
+    this.#misplaced = options.misplaced
   }
 
   add(feed: Feed): void {
@@ -169,6 +184,7 @@ class BrokerFetcher {
         partitions: partitionsOf(feeds),
         maxWaitMs: lane.waitMs,
         maxBytes: ANSWER_BYTES,
+        committedOnly: this.#committedOnly,
       })
       const connection = await this.#cluster.connection(this.#node, lane.lane)
       const answer = await connection.send(request, lane.waitMs + this.#cluster.settings.requestTimeoutMs)
@@ -196,7 +212,7 @@ class BrokerFetcher {
       }
       // If the broker has records that did not fit into the answer, the next request need not wait.
       try {
-        const put = feed.put(part.batches)
+        const put = feed.put(part.batches, part.aborted)
         brought ||= put || part.highWatermark > feed.fetchOffset
         feed.failingSince = null
         feed.failures = 0

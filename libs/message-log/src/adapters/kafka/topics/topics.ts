@@ -2,12 +2,12 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionOffsets, TopicPartition, TopicSpec } from '../../../port.ts'
 import { type Abort, type KafkaCluster, name } from '../cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from '../errors.ts'
+import { READ_COMMITTED, READ_UNCOMMITTED } from '../own-requests.ts'
 import { settingsOf } from '../../../kafka-settings.ts'
 import { TopicSettings } from './topic-settings.ts'
 
 const EARLIEST = '-2'
 const LATEST = '-1'
-const READ_UNCOMMITTED = 0
 
 /** The description of a topic in the request CreateTopics. */
 interface TopicDescription {
@@ -22,12 +22,17 @@ export class KafkaTopics {
   readonly #cluster: KafkaCluster
   readonly #replication: number | null
   readonly #create: boolean
+  readonly #committedOnly: boolean
   readonly #settings: TopicSettings
 
-  constructor(cluster: KafkaCluster, options: { replication: number | null; create: boolean }) {
+  constructor(
+    cluster: KafkaCluster,
+    options: { replication: number | null; create: boolean; committedOnly: boolean },
+  ) {
     this.#cluster = cluster
     this.#replication = options.replication
     this.#create = options.create
+    this.#committedOnly = options.committedOnly
     this.#settings = new TopicSettings(cluster, { mayAlter: options.create })
   }
 
@@ -157,8 +162,8 @@ export class KafkaTopics {
   }
 
   /**
-   * Resolves with the low offset and the high watermark, which is the end. Sluice writes no transactions, so
-   * readers see every acknowledged record.
+   * Resolves with the low offset and the end. The end is the high watermark, or the last stable offset for a
+   * log that reads committed records only.
    */
   async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
     return this.#cluster.retry(
@@ -180,7 +185,11 @@ export class KafkaTopics {
       responses: readonly { partitions: readonly { offset: string }[] }[]
     }>(node, 'main', {
       api: 'ListOffsets',
-      args: { replicaId: -1, isolationLevel: READ_UNCOMMITTED, topics },
+      args: {
+        replicaId: -1,
+        isolationLevel: this.#committedOnly ? READ_COMMITTED : READ_UNCOMMITTED,
+        topics,
+      },
     })
     return Number(answer.responses[0]?.partitions[0]?.offset ?? -1)
   }

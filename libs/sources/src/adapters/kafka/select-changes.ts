@@ -1,0 +1,224 @@
+/**
+ * Writes the rows of a topic to the extract: as they are, or as the model's `sql` makes them of `changes`,
+ * row by row. A row by itself decides what becomes of it, so that the same SQL holds for a whole topic and
+ * for a few entries of it.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { type Column, WHY_INVALID } from '@sluice/contracts/values'
+import { parseAsWritten } from '@sluice/domain/answers/answer-body'
+import { duckdbMessage } from '../duckdb/errors.ts'
+import { isAllowedFunction } from '../duckdb/process/known-functions.ts'
+import { isNode, nodesOf, type Node } from '../duckdb/process/tree-nodes.ts'
+import { EXTRACT } from '../duckdb/session.ts'
+import { carriedColumnsOf, quoteIdentifier, quoteText } from '../duckdb/types.ts'
+import { assertColumns, modelCalled } from '../query/model-columns.ts'
+import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../query/read-only-query.ts'
+
+/** The name by which SQL reads the rows. */
+const CHANGES = 'changes'
+const WHY = quoteIdentifier(WHY_INVALID)
+const ROWS = `${EXTRACT}.main.rows`
+
+export interface MadeRows {
+  readonly columns: readonly Column[]
+  readonly rowCount: number
+}
+
+/** Makes the table `rows`. Rejects with `query` for SQL that is not row by row, or that fails. */
+export async function createRows(
+  connection: DuckDBConnection,
+  options: {
+    readonly model: ModelSpec
+    /** The table with the rows, and the reason of each that is invalid. */
+    readonly changes: string
+    readonly columns: readonly Column[]
+    readonly limit: number | null
+  },
+): Promise<MadeRows> {
+  const { model, changes, limit } = options
+  const names = options.columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  const plain = `SELECT ${names}, ${WHY} FROM ${changes}`
+  const invalid = await connection.runAndReadAll(`SELECT 1 FROM ${changes} WHERE ${WHY} IS NOT NULL LIMIT 1`)
+  const hasInvalid = invalid.currentRowCount > 0
+  let columns = options.columns
+  let rows = `SELECT ${names}${hasInvalid ? `, ${WHY}` : ''} FROM ${changes}`
+  if (model.sql !== undefined) {
+    await connection.run(`CREATE TEMP VIEW ${CHANGES} AS ${plain}`)
+    const query = await rowByRow(connection, model)
+    const carried = await carriedBy(connection, model, query.valid)
+    columns = carried.map(({ name, carried: { type } }) => ({ name, type }))
+    const own = carried
+      .map(({ name, carried: { cast } }) => {
+        const quoted = quoteIdentifier(name)
+        return cast === null ? quoted : `${cast(quoted)} AS ${quoted}`
+      })
+      .join(', ')
+    rows = `SELECT ${own} FROM (${query.valid})`
+    if (hasInvalid)
+      rows = `SELECT ${own}, ${WHY} FROM (${query.valid}) UNION ALL SELECT ${own}, ${WHY} FROM (${query.invalid})`
+  }
+  const some = limit === null ? '' : ` LIMIT ${limit}`
+  try {
+    await connection.run(`CREATE TABLE ${ROWS} AS SELECT * FROM (${rows})${some}`)
+  } catch (error) {
+    if (model.sql === undefined) throw error
+    throw failed(model, error)
+  }
+  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${ROWS}`)
+  return { columns, rowCount: Number(counted.getRows()[0]?.[0]) }
+}
+
+/** Returns the columns of the user's SELECT, without the reason of invalid rows. */
+async function carriedBy(connection: DuckDBConnection, model: ModelSpec, sql: string) {
+  try {
+    const prepared = await prepareQuery(connection, model, sql)
+    const carried = carriedColumnsOf(prepared).filter(({ name }) => name !== WHY_INVALID)
+    prepared.destroySync()
+    assertColumns(model, carried)
+    return carried
+  } catch (error) {
+    throw isSluiceError(error) ? error : failed(model, error)
+  }
+}
+
+function failed(model: ModelSpec, cause: unknown): SluiceError {
+  const message = duckdbMessage(cause)
+  return new SluiceError('query', `The query of ${modelCalled(model.name)} fails: ${message}`, {
+    cause,
+    details: [{ field: 'sql', message }],
+  })
+}
+
+/** Parts of a SELECT that look at several rows, and how people call them. */
+const PARTS: readonly (readonly [string, string])[] = [
+  ['having', 'HAVING'],
+  ['qualify', 'QUALIFY'],
+  ['sample', 'a sample'],
+]
+const MODIFIERS: { readonly [type: string]: string } = {
+  LIMIT_MODIFIER: 'a LIMIT',
+  LIMIT_PERCENT_MODIFIER: 'a LIMIT',
+  DISTINCT_MODIFIER: 'DISTINCT',
+  ORDER_MODIFIER: 'an ORDER BY, and rows of a topic have no order',
+}
+
+/**
+ * Checks that the SQL reads `changes` row by row. Returns it for valid rows, and for invalid ones. Those pass
+ * every condition: their values are not known, so that a condition would read as their removal.
+ */
+async function rowByRow(
+  connection: DuckDBConnection,
+  model: ModelSpec,
+): Promise<{ readonly valid: string; readonly invalid: string }> {
+  const sql = sqlOf(model)
+  assertBeginsAsQuery(model, sql)
+  const tree = await parsed(connection, model, sql)
+  const [statement, ...others] = listIn(tree, 'statements')
+  const select = statement?.['node']
+  if (others.length > 0 || !isNode(select)) throw notRowByRow(model, 'it is several statements')
+  await assertRowByRow(connection, model, select)
+  const list = listIn(select, 'select_list')
+  for (const node of nodesOf(list)) if (node['type'] === 'STAR') excludeReason(node, model)
+  const reason = { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [WHY_INVALID] }
+  const isValid = { class: 'OPERATOR', type: 'OPERATOR_IS_NULL', alias: '', children: [reason] }
+  const isInvalid = { ...isValid, type: 'OPERATOR_IS_NOT_NULL' }
+  const where = select['where_clause']
+  const both = { class: 'CONJUNCTION', type: 'CONJUNCTION_AND', alias: '', children: [isValid, where] }
+  const withReason = { ...select, select_list: [...list, reason] }
+  const text = async (condition: unknown): Promise<string> =>
+    await textOf(connection, {
+      ...tree,
+      statements: [{ ...statement, node: { ...withReason, where_clause: condition } }],
+    })
+  return {
+    valid: await text(where === null || where === undefined ? isValid : both),
+    invalid: await text(isInvalid),
+  }
+}
+
+async function parsed(connection: DuckDBConnection, model: ModelSpec, sql: string): Promise<Node> {
+  const reader = await connection.runAndReadAll('SELECT json_serialize_sql($1::VARCHAR)', [sql])
+  // Some numbers of the tree are larger than JavaScript can hold.
+  const tree = parseAsWritten(String(reader.getRows()[0]?.[0]))
+  if (!isNode(tree)) throw notRowByRow(model, 'it cannot be looked into')
+  if (tree['error'] === false) return tree
+  const message = String(tree['error_message'])
+  if (tree['error_type'] !== 'parser')
+    throw notRowByRow(model, `it is a statement of another kind (${message})`)
+  throw new SluiceError('query', `The query of ${modelCalled(model.name)} fails: ${message}`, {
+    details: [{ field: 'sql', message }],
+  })
+}
+
+async function textOf(connection: DuckDBConnection, tree: Node): Promise<string> {
+  const reader = await connection.runAndReadAll('SELECT json_deserialize_sql($1::JSON)', [
+    JSON.stringify(tree),
+  ])
+  return String(reader.getRows()[0]?.[0])
+}
+
+async function assertRowByRow(connection: DuckDBConnection, model: ModelSpec, select: Node): Promise<void> {
+  if (select['type'] !== 'SELECT_NODE') throw notRowByRow(model, 'it puts several queries together')
+  const from = select['from_table']
+  if (!isNode(from) || from['type'] !== 'BASE_TABLE' || String(from['table_name']).toLowerCase() !== CHANGES)
+    throw notRowByRow(model, isJoin(from) ? 'it joins' : 'it reads something else than `changes`')
+  for (const part of ['schema_name', 'catalog_name'])
+    if (from[part] !== '' && from[part] !== undefined)
+      throw notRowByRow(model, 'it reads something else than `changes`')
+  if (listIn(select['cte_map'], 'map').length > 0) throw notRowByRow(model, 'it has a WITH')
+  if (listIn(select, 'group_expressions').length > 0 || listIn(select, 'group_sets').length > 0)
+    throw notRowByRow(model, 'it has a GROUP BY')
+  for (const [part, called] of PARTS)
+    if (select[part] !== null && select[part] !== undefined) throw notRowByRow(model, `it has ${called}`)
+  if (from['sample'] !== null && from['sample'] !== undefined) throw notRowByRow(model, 'it has a sample')
+  for (const { type } of listIn(select, 'modifiers'))
+    throw notRowByRow(model, `it has ${MODIFIERS[String(type)] ?? String(type)}`)
+  const aggregates = await aggregatesOf(connection)
+  for (const node of nodesOf(select)) assertExpression(node, { model, aggregates })
+}
+
+function isJoin(from: unknown): boolean {
+  return isNode(from) && from['type'] === 'JOIN'
+}
+
+function assertExpression(
+  node: Node,
+  { model, aggregates }: { readonly model: ModelSpec; readonly aggregates: ReadonlySet<string> },
+): void {
+  const { class: kind, function_name: called, columns } = node
+  if (kind === 'SUBQUERY') throw notRowByRow(model, 'it has a subquery')
+  if (kind === 'WINDOW') throw notRowByRow(model, 'it has a window function')
+  if (kind === 'STAR' && columns === true) throw notRowByRow(model, 'it has COLUMNS; name the columns')
+  if (typeof called !== 'string') return
+  const name = called.toLowerCase()
+  if (aggregates.has(name)) throw notRowByRow(model, `it has an aggregate, ${name}`)
+  if (name === 'unnest') throw notRowByRow(model, 'it makes several rows of one, by unnest')
+  if (!isAllowedFunction(name))
+    throw notRowByRow(model, `it calls ${name}, which is no function that may be called`)
+}
+
+async function aggregatesOf(connection: DuckDBConnection): Promise<ReadonlySet<string>> {
+  const reader = await connection.runAndReadAll(
+    `SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = ${quoteText('aggregate')}`,
+  )
+  return new Set(reader.getRows().map(([name]) => String(name)))
+}
+
+/** A star stands for the columns of the rows alone. */
+function excludeReason(star: Node, model: ModelSpec): void {
+  const excluded = star['exclude_list']
+  if (!Array.isArray(excluded)) throw notRowByRow(model, 'its * cannot be looked into')
+  excluded.push(WHY_INVALID)
+}
+
+function listIn(node: unknown, name: string): readonly Node[] {
+  const list = isNode(node) ? node[name] : null
+  return Array.isArray(list) ? list.filter(isNode) : []
+}
+
+function notRowByRow(model: ModelSpec, found: string): SluiceError {
+  const message = `The SQL of ${modelCalled(model.name)} has to make one row of each row of \`changes\`, or none, but ${found}.`
+  return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
+}
