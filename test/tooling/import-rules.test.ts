@@ -137,7 +137,7 @@ const VIOLATIONS: readonly Violation[] = [
   {
     rule: 'topics-are-read-by-log-and-codec',
     file: 'libs/sources/src/adapters/kafka/nosy.ts',
-    source: `import type { Code } from '@sluice/history/port'\nexport type Nosy = Code`,
+    source: `import { local } from '@sluice/rate-limit/adapters/local'\nexport const nosy = local`,
   },
   {
     rule: 'adapters-are-named-only-in-compose',

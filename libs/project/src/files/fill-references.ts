@@ -32,7 +32,9 @@ export interface FilledText {
 }
 
 const SECRETS_PLACE =
-  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, in the `url`, `password` and `tls` of a source, and in the `to` of an alert'
+  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, in the `url`, `password`, `tls`, `sasl` and `registry` of a source, and in the `to` of an alert'
+
+const SECRET_SOURCE_FIELDS: ReadonlySet<unknown> = new Set(['url', 'password', 'tls', 'sasl', 'registry'])
 
 /**
  * True for a field that may contain `${secret:NAME}`. The reference stays as it is, and services look the
@@ -43,7 +45,7 @@ export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   if (kind === 'destination' && (first === 'auth' || first === 'tls' || first === 'baseUrl')) return true
   if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
   if (kind === 'alert') return first === 'to'
-  return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
+  return kind === 'source' && SECRET_SOURCE_FIELDS.has(first)
 }
 
 /** Fills in one text. `problems` is empty if all went well. */

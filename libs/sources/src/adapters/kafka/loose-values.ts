@@ -6,8 +6,6 @@
 import { BOOLEAN, type Carrier, isRaw, JSON_VALUE, jsonText, LONG, TEXT } from './carried-values.ts'
 import type { Cells } from './entry.ts'
 
-export type LooseKind = 'b' | 'l' | 'n' | 's' | 'j'
-
 const MIN_LONG = -(2n ** 63n)
 const MAX_LONG = 2n ** 63n - 1n
 
