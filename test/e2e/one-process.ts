@@ -69,7 +69,7 @@ class RowApi {
       }
       this.#changes.notify()
       const status = this.statusOf(request)
-      return { kind: 'answered', status, headers: {}, body: '', startedAt: 1, durationMs: 1 }
+      return { kind: 'answered', status, headers: {}, body: '', startedAt: Date.now(), durationMs: 1 }
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

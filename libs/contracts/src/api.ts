@@ -41,8 +41,8 @@ const errorGroup = z.object({
   /** The time of the first such failure, if it is known. */
   since: timestamp.optional(),
   /**
-   * Names the group of these rows, for a list, a retry or a discard. Rows that fail later are not of it.
-   * Absent while the run is under way.
+   * Names the group of these rows, for a list, a retry or a discard. Rows that fail for the first time later
+   * are not of it. Absent while the run is under way, and in a list of one key: the group may have others.
    */
   id: z.string().optional(),
 })

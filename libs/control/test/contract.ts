@@ -58,7 +58,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       )
       expect(view).toMatchObject({ status: 'warning', cause: 'manual', rowsRead: 2 })
       expect(new Set(seen)).toEqual(new Set([view.id]))
-      const id = expect.stringMatching(/^[0-9a-f]{12}[.]1-1$/)
+      const id = expect.stringMatching(/^[0-9a-f]{12}[.]\d{13}-1$/)
       const errors = [{ id, outcome: 'rejected', status: 422, error: 'HTTP 422: {}', key: '2', count: 1 }]
       expect(await control.call('getRun', { id: view.id }, calling)).toEqual({ ...view, errors })
       // A list leaves out the reasons of failed rows, but for the first.

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Op } from '@sluice/contracts/state'
 import { reasonHash, type FailedGroup } from '@sluice/domain/answers/failed-group'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
-import { brief, entryOf, ONE, Played } from './played.ts'
+import { brief, entryOf, SINCE, ONE, Played } from './played.ts'
 
 export function foundChangesSuite(name: string, harness: () => DeliveredStateHarness): void {
   describe(`${name}: what a run finds`, TIMEOUT, () => {
@@ -208,7 +208,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
-    it('is meant by its group: the reason, and the runs that tried it last', async () => {
+    it('is meant by its group: the reason, and the time at which it failed first', async () => {
       const played = await Played.open(harness())
       const two = `${ONE} UNION ALL SELECT '2', 20`
       await played.run(ONE, 'rejected')
@@ -219,11 +219,32 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
         return (await played.diff(two, { purpose })).changes.map(({ key }) => key)
       }
       for (const kind of ['retry', 'discard'] as const) {
-        expect(await keysOf(kind, { reason, fromRun: 1, toRun: 2 })).toEqual(['1', '2'])
-        expect(await keysOf(kind, { reason, fromRun: 1, toRun: 1 })).toEqual([])
-        expect(await keysOf(kind, { reason, fromRun: 3, toRun: 9 })).toEqual([])
-        expect(await keysOf(kind, { reason: '000000000000', fromRun: 1, toRun: 2 })).toEqual([])
+        // A later run than `toRun` has tried them again.
+        expect(await keysOf(kind, { reason, lastSince: SINCE, toRun: 1 })).toEqual(['1', '2'])
+        expect(await keysOf(kind, { reason, lastSince: SINCE - 1, toRun: 2 })).toEqual([])
+        expect(await keysOf(kind, { reason: '000000000000', lastSince: SINCE, toRun: 2 })).toEqual([])
       }
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('is not meant by its group, where it is sent at most once, if a later run has left it unknown', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'unknown')
+      const reason = reasonHash(entryOf('added', 'unknown', { run: 1, seq: 0 }), 'i')
+      const keysOf = async (toRun: number, atMostOnce: boolean) => {
+        const purpose = {
+          kind: 'retry',
+          key: null,
+          status: null,
+          group: { reason, lastSince: SINCE, toRun },
+        } as const
+        return (await played.diff(ONE, { purpose, atMostOnce })).changes.map(({ key }) => key)
+      }
+      expect([await keysOf(1, true), await keysOf(0, true), await keysOf(0, false)]).toEqual([
+        ['1'],
+        [],
+        ['1'],
+      ])
       await played.state[Symbol.asyncDispose]()
     })
 

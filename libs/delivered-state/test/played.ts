@@ -6,6 +6,9 @@ import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 
 export const ONE = "SELECT '1' AS id, 10 AS v"
 
+/** The time at which all entries failed first. */
+export const SINCE = 1_700_000_000_000
+
 export function entryOf(
   op: Op,
   outcome: Outcome,
@@ -25,7 +28,7 @@ export function entryOf(
     requestRows: 1,
     attempts: 2,
     runs: 1,
-    since: 1_700_000_000_000,
+    since: SINCE,
   }
 }
 

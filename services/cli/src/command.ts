@@ -49,7 +49,8 @@ export interface CommandArgs {
 
 /** The stream that a command prints to; `columns` is the width of a terminal. */
 export interface TextSink {
-  write(text: string): unknown
+  /** Returns false if the reader is slow. It then calls `done` once the text is written, or cannot be. */
+  write(text: string, done?: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }

@@ -78,7 +78,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     called: calledAs(cli),
     json: globals.json,
     stdin: cli.stdin ?? process.stdin,
-    stdout: globals.json ? { write: text => cli.stdout.write(safeJson(text)) } : cli.stdout,
+    stdout: globals.json ? { write: (text, done) => cli.stdout.write(safeJson(text), done) } : cli.stdout,
     stderr: cli.stderr,
     env,
     signal: cli.signal,

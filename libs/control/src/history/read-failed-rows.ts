@@ -66,8 +66,17 @@ export async function readFailedRows(
   return {
     rows: found.slice(0, query.limit),
     hasMore: found.length > query.limit,
-    groups: [...failedGroups(matching, query.incarnation)],
+    groups: groupsOf(matching, query),
   }
+}
+
+/** Returns the groups of these rows. The group of one row has no id, since others may fail for its reason. */
+function groupsOf(
+  rows: readonly KeptRow[],
+  { incarnation, key }: FailedRowsQuery,
+): NonNullable<FailedPage['groups']> {
+  const groups = failedGroups(rows, incarnation)
+  return key === null ? [...groups] : groups.map(({ id: _, ...group }) => group)
 }
 
 interface FoundRows {
@@ -144,7 +153,7 @@ async function readPartition(
 function matches(query: FailedRowsQuery, row: FailedRow, run: number): boolean {
   const { key, status } = row
   const { group, incarnation } = query
-  if (group !== null && !isInGroup(group, row, { run, incarnation })) return false
+  if (group !== null && !isInGroup(group, row, incarnation)) return false
   if (query.key !== null && key !== query.key) return false
   if (query.status !== null && !isAmong(query.status, status)) return false
   return query.run === null || run === query.run

@@ -99,15 +99,19 @@ describe('the failed rows of a sync', () => {
     expect((await read({ run: 2, status: 422 })).keys).toEqual(['b'])
   })
 
-  it('are named by their reason and their runs, so that a group has no row that fails later', async () => {
-    await fail(0, 'a', { run: 1, error: 'row 1 is wrong' })
-    await fail(1, 'b', { run: 2, error: 'row 2 is wrong' })
-    await fail(0, 'c', { run: 2, error: 'gone' })
+  it('are named by their reason and their times, so that a group has no row that fails later', async () => {
+    await fail(0, 'a', { run: 1, since: 10, error: 'row 1 is wrong' })
+    await fail(1, 'b', { run: 2, since: 20, error: 'row 2 is wrong' })
+    await fail(0, 'c', { run: 2, since: 20, error: 'gone' })
     const [wrong] = (await read()).found.groups
     const group = parseGroup(wrong?.id ?? '')
-    expect([wrong?.count, group?.fromRun, group?.toRun]).toEqual([2, 1, 2])
-    await fail(1, 'd', { run: 3, error: 'row 4 is wrong' })
+    expect([wrong?.count, group?.lastSince, group?.toRun]).toEqual([2, 20, 2])
+    // A later run tries one of them again, and another row fails for the same reason.
+    await fail(0, 'a', { run: 3, since: 10, error: 'row 1 is wrong' })
+    await fail(1, 'd', { run: 3, since: 30, error: 'row 4 is wrong' })
     expect((await read({ group })).keys).toEqual(['a', 'b'])
+    expect((await read({ key: 'a' })).found.groups).toMatchObject([{ count: 1, key: 'a' }])
+    expect((await read({ key: 'a' })).found.groups[0]).not.toHaveProperty('id')
   })
 
   it('have the columns of the change that failed, not of an earlier one', async () => {

@@ -1,8 +1,9 @@
 /**
- * A group of failed rows: rows that failed for one reason, and whose last attempt was in a run of a span of
- * runs. Its id is a text, so that people and pages can name the group of a list that they saw. A row that
- * fails later is of a later run, so it is not in the group. A row that is tried again leaves the group. The
- * numbers of runs begin anew after a reset, so the id depends on the incarnation of the sync, too.
+ * A group of failed rows: rows that fail for one reason, and that failed first no later than the last of them
+ * did when they were listed. Its id is a text, so that people and pages can name the group of a list that
+ * they saw. A row that fails later is not in the group. A row that is tried again stays in it if it fails for
+ * the same reason, so a sync that always runs has groups that last. After a reset rows fail anew, so the id
+ * depends on the incarnation of the sync, too.
  */
 import { hash } from 'node:crypto'
 import type { FailedRow } from '@sluice/contracts/api'
@@ -11,8 +12,9 @@ import { errorGroups, reasonId, type ErrorGroup } from './error-groups.ts'
 export interface FailedGroup {
   /** The hash of the incarnation and the reason: twelve hexadecimal digits. */
   readonly reason: string
-  /** The numbers of the first and the last run; both inclusive. */
-  readonly fromRun: number
+  /** The last of the times at which its rows failed first, in ms since 1970; inclusive. */
+  readonly lastSince: number
+  /** The number of the last run that had tried one of its rows. */
   readonly toRun: number
 }
 
@@ -25,19 +27,21 @@ export function reasonHash(failure: Failure, incarnation: string): string {
   return hash('sha256', `${incarnation} ${reasonId(failure)}`).slice(0, DIGITS)
 }
 
-/** Reads an id such as `3f2a91c07b1e.12-17`. Returns null for any other text. */
+/**
+ * Reads an id such as `3f2a91c07b1e.1767225600000-17`. Returns null for any other text. An id of an earlier
+ * version, which began with the number of a run, names no row.
+ */
 export function parseGroup(id: string): FailedGroup | null {
-  const [, reason, from, to] = ID.exec(id) ?? []
-  return reason === undefined ? null : { reason, fromRun: Number(from), toRun: Number(to) }
+  const [, reason, lastSince, toRun] = ID.exec(id) ?? []
+  return reason === undefined ? null : { reason, lastSince: Number(lastSince), toRun: Number(toRun) }
 }
 
-/** `run` is the number of the run that tried the row last. */
 export function isInGroup(
-  { reason, fromRun, toRun }: FailedGroup,
-  failure: Failure,
-  { run, incarnation }: { readonly run: number; readonly incarnation: string },
+  { reason, lastSince }: FailedGroup,
+  row: Failure & Pick<FailedRow, 'since'>,
+  incarnation: string,
 ): boolean {
-  return run >= fromRun && run <= toRun && reasonHash(failure, incarnation) === reason
+  return Date.parse(row.since) <= lastSince && reasonHash(row, incarnation) === reason
 }
 
 /** Returns the groups of rows of one incarnation, the largest first, with their ids. */
@@ -45,18 +49,16 @@ export function failedGroups(
   failed: readonly { readonly row: FailedRow; readonly run: number }[],
   incarnation: string,
 ): readonly (ErrorGroup & { readonly id: string })[] {
-  const spans = new Map<string, { fromRun: number; toRun: number }>()
+  const ends = new Map<string, { lastSince: number; toRun: number }>()
   for (const { row, run } of failed) {
     const reason = reasonId(row)
-    const span = spans.get(reason)
-    if (span === undefined) spans.set(reason, { fromRun: run, toRun: run })
-    else {
-      span.fromRun = Math.min(span.fromRun, run)
-      span.toRun = Math.max(span.toRun, run)
-    }
+    const end = ends.get(reason) ?? { lastSince: 0, toRun: 0 }
+    end.lastSince = Math.max(end.lastSince, Date.parse(row.since))
+    end.toRun = Math.max(end.toRun, run)
+    ends.set(reason, end)
   }
   return errorGroups(failed.map(({ row }) => row)).map(group => {
-    const { fromRun = 0, toRun = 0 } = spans.get(reasonId(group)) ?? {}
-    return { ...group, id: `${reasonHash(group, incarnation)}.${fromRun}-${toRun}` }
+    const { lastSince = 0, toRun = 0 } = ends.get(reasonId(group)) ?? {}
+    return { ...group, id: `${reasonHash(group, incarnation)}.${lastSince}-${toRun}` }
   })
 }

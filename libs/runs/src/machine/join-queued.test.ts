@@ -28,9 +28,9 @@ describe('a run that is asked for while others are queued', () => {
       ...asked('discard'),
       scope: { as: null, key: null, status: 0, group: id },
     })
-    const queued = { ...group('3f2a91c07b1e.2-4'), upTo: 4 }
-    expect(joinQueued([queued], { ...group('3f2a91c07b1e.2-4'), upTo: 4 })).toBe(queued)
-    expect(joinQueued([queued], { ...group('0c07b1e3f2a9.2-4'), upTo: 4 })).toBeNull()
+    const queued = { ...group('3f2a91c07b1e.4000-3'), upTo: 4 }
+    expect(joinQueued([queued], { ...group('3f2a91c07b1e.4000-3'), upTo: 4 })).toBe(queued)
+    expect(joinQueued([queued], { ...group('0c07b1e3f2a9.4000-3'), upTo: 4 })).toBeNull()
     expect(joinQueued([queued], { ...asked('discard'), upTo: 4 })).toBeNull()
   })
 

@@ -260,6 +260,20 @@ reset → a run of a sync that was suspended while it published: RESET queued
     expect([upTo('manual'), upTo('replay')]).not.toContain(7)
   })
 
+  it('to decide about a group includes a run at work, and no retry at work if it retries', () => {
+    const upTo = (cause: Command['cause'], what: string, atWork: Partial<RunState> = {}) => {
+      const scope = { as: null, key: null, status: 0, group: '3f2a91c07b1e.4000-3' }
+      const life = lives[what] ?? IDLE
+      const run = life.atWork && { ...life.atWork, run: { ...life.atWork.run, ...atWork } }
+      return step({ ...life, atWork: run }, asked({ id: 'ASKED', cause, scope })).events[0]?.upTo
+    }
+    expect([upTo('retry', 'nothing'), upTo('discard', 'nothing')]).toEqual([7, 7])
+    expect([upTo('retry', 'a run at work'), upTo('discard', 'a run at work')]).toEqual([7, 7])
+    const retries = { cause: 'retry' } as const
+    expect(upTo('retry', 'a run at work', retries)).toBe(6)
+    expect(upTo('discard', 'a run at work', retries)).toBe(7)
+  })
+
   it('to run behind a reset for another destination sends every row, but only into an empty state', () => {
     const scope = { as: 'added', key: null, status: null } as const
     const command = { id: 'ASKED', cause: 'resync', scope, destination: 'new' } as const

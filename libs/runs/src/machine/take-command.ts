@@ -4,7 +4,6 @@
  * next incarnation.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { RunCause } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { joinQueued, MAX_QUEUED, nextOf, withQueued } from './join-queued.ts'
 import { cancelReplacement, interruptedOf } from './interrupted-run.ts'
@@ -55,18 +54,26 @@ function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunS
   const { fired } = life
   const { id: runId, cause, scope, by } = command
   const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, by, fired })
-  return { ...run, upTo: decides(run) ? lastBefore(life, cause) : null }
+  return { ...run, upTo: decides(run) ? lastBefore(life, run) : null }
 }
 
 /**
  * Returns the last run that a decision is about. A retry or a discard leaves out the run at work, since its
  * rows may fail after the person looked. That is so even if a suspension has written `failed` into the run's
- * event. A resync includes a run at work that may have sent rows, since the API may have lost these, too.
+ * event. A group names its rows by the time at which they failed first, so it includes the run at work: that
+ * run may try all of them again before the decision's turn comes. A retry at work is left out, so that a
+ * second retry of the group sends no row twice. A resync includes a run at work that may have sent rows,
+ * since the API may have lost these, too.
  */
-function lastBefore({ atWork, lastRun }: SyncLife, cause: RunCause): number {
+function lastBefore(
+  { atWork, lastRun }: SyncLife,
+  { cause, scope }: Pick<RunState, 'cause' | 'scope'>,
+): number {
   if (atWork === null || atWork.phase === 'done') return lastRun
   const isSent = cause === 'resync' && atWork.phase !== 'taken' && atWork.phase !== 'detecting'
-  return isSent ? lastRun : lastRun - 1
+  const isOfGroup = (scope?.group ?? null) !== null
+  const isTriedTwice = cause === 'retry' && atWork.run.cause === 'retry'
+  return isSent || (isOfGroup && !isTriedTwice) ? lastRun : lastRun - 1
 }
 
 /** True once the last event of the run at work is about to be written. */

@@ -15,6 +15,7 @@ import {
 } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { failedText } from '../output/failed-table.ts'
+import { writePart } from '../output/write-part.ts'
 
 export const command: Command = {
   description:
@@ -48,7 +49,8 @@ export const command: Command = {
     if (format === 'csv' && json)
       throw new SluiceError('usage', '`--json` and `--export csv` are two forms: leave out one of them.')
     if (format === 'csv' || format === 'json') {
-      for await (const part of failedParts(control, { ...query, format }, signal)) stdout.write(part)
+      for await (const part of failedParts(control, { ...query, format }, signal))
+        await writePart(stdout, part)
       return EXIT.success
     }
     const paging = pagingOf(args)

@@ -102,7 +102,11 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
   if (found.length === 0)
     return (
       <Section title={title}>
-        <p className="pad quiet">No row waits for a retry.</p>
+        <p className="pad quiet">
+          {run === undefined
+            ? 'No row waits for a retry.'
+            : 'None of its rows waits any more as this run left it: a later run has tried them, or somebody has discarded them.'}
+        </p>
       </Section>
     )
   return (

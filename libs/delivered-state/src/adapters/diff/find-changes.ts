@@ -272,7 +272,8 @@ export async function findChanges(
   // A resync also sends rows that were given up or discarded.
   const isResync = purpose?.kind === 'resync' ? isUpTo : 'false'
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
-  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose, isUpTo) : null
+  const isMeant = isOfSome ? meantSql(purpose, { isUpTo, atMostOnce: request.atMostOnce === true }) : null
+  const isDiscarded = purpose?.kind === 'discard' ? isMeant : null
   // A row that a person asks for is tried, however often it has failed.
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   // A person who asks for a row has decided about it.
@@ -289,7 +290,7 @@ export async function findChanges(
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
-      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome, r.reason, r.run AS entry_run,
+      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome, r.reason, r.entry,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
         FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND NOT ${isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND NOT ${isResync} AS mutes FROM entered),
@@ -301,7 +302,7 @@ export async function findChanges(
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE (${wantedSql(purpose, isUpTo)}) AND NOT (${isLeftOut})`)
+    FROM needs WHERE (${wantedSql(purpose, isMeant ?? 'true')}) AND NOT (${isLeftOut})`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -357,19 +358,25 @@ const KIND_FOR = {
 }
 
 /** Returns SQL that is true for keys which get a change. */
-function wantedSql(purpose: RunPurpose | undefined, isUpTo: string): string {
+function wantedSql(purpose: RunPurpose | undefined, isMeant: string): string {
   switch (purpose?.kind) {
     case 'discard':
-      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose, isUpTo)}`
+      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${isMeant}`
     case 'retry':
-      return `has_entry AND ${meantSql(purpose, isUpTo)}`
+      return `has_entry AND ${isMeant}`
     default:
       return 'has_need OR has_entry OR adopts OR leaves_values'
   }
 }
 
+/** SQL for the time at which a row failed first. It is the last field of the entry's JSON. */
+const SINCE = `try_cast(regexp_extract(entry, '"since":([0-9]+)}$', 1) AS BIGINT)`
+
 /** Returns SQL that is true for the failed rows which the run is about. */
-function meantSql({ key, status, group = null }: MeantRows, isUpTo: string): string {
+function meantSql(
+  { key, status, group = null }: MeantRows,
+  { isUpTo, atMostOnce }: { readonly isUpTo: string; readonly atMostOnce: boolean },
+): string {
   const conditions = [isUpTo]
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
   if (status !== null) {
@@ -377,9 +384,9 @@ function meantSql({ key, status, group = null }: MeantRows, isUpTo: string): str
     conditions.push(`coalesce(status BETWEEN ${from} AND ${to}, false)`)
   }
   if (group !== null)
-    conditions.push(
-      `coalesce(reason = ${quoteText(group.reason)} AND entry_run BETWEEN ${group.fromRun} AND ${group.toRun}, false)`,
-    )
+    conditions.push(`coalesce(reason = ${quoteText(group.reason)} AND ${SINCE} <= ${group.lastSince}, false)`)
+  // Nobody has decided about a row that a later run has left unknown.
+  if (group !== null && atMostOnce) conditions.push(`(outcome <> ${UNKNOWN} OR run <= ${group.toRun})`)
   return conditions.join(' AND ')
 }
 

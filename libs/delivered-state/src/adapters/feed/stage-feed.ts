@@ -278,6 +278,7 @@ function retriedJson(entry: RetryEntry): string {
     requestRows,
     attempts,
     runs,
+    // The diff reads it from the end.
     since,
   })
 }
