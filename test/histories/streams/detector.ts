@@ -1,22 +1,25 @@
 /**
  * The detector of a stream. It reads the source slice by slice, decides by the state of each key, and
  * publishes what is needed. A key has one change on its way at a time: a later one is held back until
- * delivery has finished the one before.
+ * delivery has finished the one before, and so is a change of its twin.
  */
-import { decide } from '@sluice/domain/key-state'
 import { shuffled, type Random } from '@sluice/testkit/random'
-import type { Row } from '../plan.ts'
-import { outcomeOf, stateAfter, type Known, type State } from '../topics.ts'
+import { folded, type Row } from '../plan.ts'
+import { decideKey, doubted, isMeant, isMuted, type Command, type Found, type Rules } from './decide-key.ts'
 import type { Mistake } from './mistakes.ts'
-import type { Entry, Source } from './source.ts'
+import type { Entry, Place, Source, TableRead } from './source.ts'
 import {
-  lastChanges,
+  isNewer,
   lastPosition,
-  stateOf,
+  stateOfChange,
   type Item,
+  type KeyState,
+  type Order,
   type Partition,
   type Position,
+  type States,
   type StreamChange,
+  type Wanted,
 } from './topics.ts'
 
 export interface DetectorOptions {
@@ -24,236 +27,397 @@ export interface DetectorOptions {
   readonly partitions: readonly Partition[]
   readonly run: number
   readonly random: Random
-  readonly mistake: Mistake | null
-  readonly onPublish: (change: StreamChange) => void
+  readonly rules: Rules
+  /** The API takes twins for one. */
+  readonly foldsKeys: boolean
+  readonly isStrict: boolean
+  /** As the topics have them. All earlier runs have ended. */
+  readonly states: States
+  readonly onPublish: (change: StreamChange, isRepeated: boolean) => void
+  readonly onTable: (table: TableRead) => void
 }
 
-/** The row that the source has of a key, as far as the detector has read. */
-interface Wanted {
-  readonly order: number
-  readonly row: Row | null
+interface Placed {
+  readonly change: StreamChange
+  readonly partition: number
 }
 
-/** How many entries one slice takes. */
-const MAX_SLICE = 5
+/** How many entries one slice takes from a partition. */
+const MAX_SLICE = 4
+
+/** How many keys of a resync one slice takes. */
+const MAX_RESYNCED = 2
 
 export class StreamDetector {
   readonly #options: DetectorOptions
-  readonly #state: State
-  /** By key: the order of the entry that its last change came of. */
-  readonly #published: Map<string, Wanted>
+  readonly #mistake: Mistake | null
+  /** All that delivery has finished. */
+  readonly states: States
+  /** What was decided last for keys in flight. */
+  readonly #published = new Map<string, Wanted>()
   /** The changes that delivery has not finished, by key. */
-  readonly #inFlight = new Map<string, { readonly slice: number; readonly change: StreamChange }>()
+  readonly #inFlight = new Map<string, Placed & { readonly slice: number }>()
   /** The newest entries of keys in flight. */
-  readonly #held = new Map<string, Entry>()
+  readonly #held = new Map<string, Wanted>()
   /** By slice: where its entries begin, and the keys whose changes are not in the topics yet. */
   readonly #owing = new Map<number, { readonly start: Position; readonly keys: Set<string> }>()
-  #position: Position
+  /** Null before the first comparison. */
+  #position: Position | null
   #slice = 0
   /** What is still to be appended of the last slice. */
   #writes: (() => void)[] = []
+  /** By partition: the slice that was heard of last, and the offset behind it in `changes`. */
+  readonly heard: { slice: number; offset: number }[]
 
-  /** All earlier runs have ended. */
   constructor(options: DetectorOptions) {
-    const { partitions, mistake } = options
+    const { partitions, states, rules } = options
     this.#options = options
-    this.#state = stateOf(partitions, mistake)
-    const last = [...lastChanges(partitions, mistake)]
-    this.#published = new Map(
-      last.map(([key, { change }]) => [key, { order: change.order, row: change.after }]),
-    )
-    if (mistake === 'forgets-orders') for (const key of this.#published.keys()) this.#forget(key)
+    this.#mistake = rules.mistake
+    this.states = states
     this.#position = lastPosition(partitions)
-  }
-
-  #forget(key: string): void {
-    const { row } = this.#published.get(key) ?? { row: null }
-    this.#published.set(key, { order: 0, row })
+    this.heard = partitions.map(({ changes }) => ({ slice: 0, offset: changes.length }))
   }
 
   /** True once all that it has read is published and finished, as far as its own work goes. */
   get isIdle(): boolean {
+    const { ends } = this.#options.source
     const isBusy = this.#writes.length > 0 || this.#inFlight.size > 0 || this.#held.size > 0
-    return !isBusy && this.#position.offset === this.#options.source.end
+    const isAtEnd = ends.every((end, index) => this.#position?.at[index]?.offset === end)
+    return !isBusy && isAtEnd && !this.#mustCompare && this.#due.length === 0 && !this.hasWork
   }
 
-  get hasFailed(): boolean {
-    return this.#options.partitions.some(({ retry }) => retry.size > 0)
+  /** True while rows are left that somebody has asked for, or their changes are not in the topics yet. */
+  get hasWork(): boolean {
+    const isUnwritten = this.#writes.length > 0 && this.#mistake !== 'ends-commands-early'
+    return isUnwritten || this.#keysOf(this.#options.rules.command).length > 0
+  }
+
+  isInFlight(key: string): boolean {
+    return this.#inFlight.has(key)
   }
 
   /** Goes on by one append, or by one slice. `retries`: rows that failed are due. */
   step(retries: boolean): void {
     const write = this.#writes.shift()
     if (write !== undefined) write()
-    else if (this.#position.offset < this.#options.source.start) this.#compare()
-    else this.#readSlice(retries)
+    else if (this.#position === null || this.#mustCompare) this.#compare()
+    else this.#readSlice(this.#position, retries)
   }
 
   /** Takes notice of what delivery has finished in a partition. */
   hear(index: number): void {
     const partition = this.#options.partitions[index]
-    if (partition === undefined || partition.finishedRun >= this.#options.run) return
-    for (const [key, { slice, change }] of this.#inFlight) {
-      if (this.#partitionOf(key) !== index || slice > partition.finishedSlice) continue
-      const isIgnored = this.#options.mistake === 'ignores-outcomes'
-      const outcome = isIgnored ? 'delivered' : outcomeOf(change, partition.retry.get(key))
-      const isUndecided = change.op !== 'settled' && outcome === 'unknown'
-      const known = { ...stateAfter(change, outcome), partition: index, run: change.run, isUndecided }
-      const isGone = known.kind === 'absent' && known.muted === null && !partition.retry.has(key)
-      if (isGone) this.#state.delete(key)
-      else this.#state.set(key, known)
+    const heard = this.heard[index]
+    const { run } = this.#options
+    if (partition === undefined || heard === undefined || partition.finishedRun >= run) return
+    if (partition.finishedSlice <= heard.slice) return
+    heard.slice = partition.finishedSlice
+    heard.offset = 1 + partition.changes.findLastIndex(item => isMarkerOf(item, run, heard.slice))
+    for (const [key, { slice, change, partition: of }] of this.#inFlight) {
+      if (of !== index || slice > heard.slice) continue
+      const isIgnored = this.#mistake === 'ignores-outcomes'
+      this.states.set(key, stateOfChange(change, isIgnored ? DELIVERED : partition, index))
       this.#inFlight.delete(key)
+      this.#published.delete(key)
     }
   }
 
-  #readSlice(retries: boolean): void {
-    const { source, random, mistake } = this.#options
-    const start = this.#position
-    const end = Math.min(source.end, start.offset + random.below(MAX_SLICE + 1))
-    const newest = new Map<string, Entry>()
-    let { highest } = start
-    for (const entry of source.read(start.offset, end)) {
-      if (entry.order <= highest && mistake !== 'takes-repeats') continue
-      highest = Math.max(highest, entry.order)
-      newest.set(entry.key, entry)
-    }
-    for (const [key, { order }] of newest) {
-      // It was published before a successor read it again.
-      if (order <= (this.#published.get(key)?.order ?? 0)) newest.delete(key)
-    }
-    for (const [key, entry] of this.#held)
-      if (!newest.has(key) && !this.#inFlight.has(key)) newest.set(key, entry)
-    if (retries) for (const [key, entry] of this.#failed()) if (!newest.has(key)) newest.set(key, entry)
-    this.#position = { offset: end, highest }
-    const found: StreamChange[] = []
+  /** Entries are missing, or were read for other columns. */
+  get #mustCompare(): boolean {
+    const position = this.#position
+    if (position === null) return true
+    const { source, rules } = this.#options
+    if (position.compare !== rules.compare.join() && this.#mistake !== 'keeps-position-at-compare')
+      return true
+    // Keys have moved, also to partitions that were there before.
+    const hasGrown = source.ends.length > position.at.length
+    if (hasGrown && this.#mistake !== 'passes-new-partitions') return true
+    // A predecessor has begun to compare. What it published counts as newer than the entries of before.
+    if (this.#newestEpoch > position.epoch && this.#mistake !== 'leaves-comparison') return true
+    return position.at.some((place, index) => source.isLost(index, place) || this.#isBroken(index, place))
+  }
+
+  /** The next entry says that others are missing. */
+  #isBroken(index: number, { offset, highest }: Place): boolean {
+    if (this.#mistake === 'passes-breaks') return false
+    const { source } = this.#options
+    const [next] = source.read(index, offset, offset + 1)
+    const history = this.#position?.history ?? 0
+    if (next === undefined || next.history < history) return false
+    return next.history > history || (next.kind === 'break' && next.order > highest)
+  }
+
+  /** Beyond all that the topics tell, also where a predecessor died before it told its position. */
+  get #nextEpoch(): number {
+    const told = this.#mistake === 'epochs-by-marker' ? 0 : this.#newestEpoch
+    return 1 + Math.max(this.#position?.epoch ?? 0, told)
+  }
+
+  get #newestEpoch(): number {
+    return Math.max(0, ...[...this.states.values()].map(({ wanted }) => wanted.order.epoch))
+  }
+
+  #readSlice(start: Position, retries: boolean): void {
+    const { rules } = this.#options
+    const newest = new Map<string, Wanted>()
+    const at = this.#options.source.ends.map((end, index) => {
+      const place = start.at[index] ?? { offset: 0, highest: 0 }
+      return this.#readPartition(start, { place, index, end }, newest)
+    })
+    for (const [key, wanted] of this.#held)
+      if (!newest.has(key) && !this.#isBlocked(key)) newest.set(key, wanted)
+    if (retries) for (const [key, { wanted }] of this.#due) if (!newest.has(key)) newest.set(key, wanted)
+    for (const [key, { wanted }] of this.#keysOf(rules.command).slice(0, MAX_RESYNCED))
+      if (!newest.has(key) && !this.#isBlocked(key)) newest.set(key, wanted)
+    this.#position = { ...start, at }
     const keys = new Set<string>()
-    for (const [key, entry] of newest) {
-      if (this.#inFlight.has(key) && mistake !== 'sends-in-flight') {
-        this.#held.set(key, entry)
+    this.#append(start, this.#decideAll(newest, keys), keys)
+  }
+
+  /** Reads some entries, up to the first that says that others are missing. Returns where they end. */
+  #readPartition(
+    { epoch, history }: Position,
+    { place, index, end: last }: { place: Place; index: number; end: number },
+    newest: Map<string, Wanted>,
+  ): Place {
+    const { source, random } = this.#options
+    const end = Math.min(last, place.offset + random.below(MAX_SLICE + 1))
+    let { offset, highest } = place
+    for (const entry of source.read(index, offset, end)) {
+      if (this.#isBroken(index, { offset, highest })) break
+      offset += 1
+      if (entry.kind === 'break' || entry.history < history) continue
+      if (entry.order <= highest && this.#mistake !== 'takes-repeats') continue
+      highest = Math.max(highest, entry.order)
+      const known = newest.get(entry.key) ?? this.#held.get(entry.key) ?? this.#wantedOf(entry.key)
+      const order: Order = { epoch, at: entry.order }
+      // It was published before a successor read it again.
+      if (known !== undefined && !isNewer(order, known.order) && !this.#takesAgain(entry.key)) continue
+      newest.set(entry.key, { row: this.#whole(entry, known?.row ?? null), order, version: entry.version })
+    }
+    return { offset, highest }
+  }
+
+  #takesAgain(key: string): boolean {
+    const { run } = this.states.get(key) ?? { run: 0 }
+    return (
+      this.#mistake === 'takes-repeats' || (this.#mistake === 'forgets-orders' && run < this.#options.run)
+    )
+  }
+
+  /** An entry that lacks a value has that of the row before. */
+  #whole({ key, row, isPartial }: Entry, before: Row | null): Row | null {
+    if (row === null || !isPartial) return row
+    const from = this.#mistake === 'merges-with-delivered' ? this.states.get(key)?.row : before
+    return { v: row.v, w: from?.w ?? -1 }
+  }
+
+  #wantedOf(key: string): Wanted | undefined {
+    return this.#published.get(key) ?? this.states.get(key)?.wanted
+  }
+
+  /** The changes of these keys. Those that have to wait are held back. */
+  #decideAll(newest: ReadonlyMap<string, Wanted>, keys: Set<string>): readonly Placed[] {
+    const found: Placed[] = []
+    // A removal goes before what is sent of its twin.
+    const inOrder = [...newest].toSorted(([, a], [, b]) => Number(a.row !== null) - Number(b.row !== null))
+    for (const [key, wanted] of inOrder) {
+      if (this.#isBlocked(key) && this.#mistake !== 'sends-in-flight') {
+        this.#held.set(key, wanted)
         keys.add(key)
         continue
       }
       this.#held.delete(key)
-      const change = this.#decide(key, entry)
-      if (change === null) this.#settleDebt(key)
-      else {
-        found.push(change)
-        keys.add(key)
+      const changes = this.#decide(key, wanted)
+      if (changes.length === 0) this.#settleDebt(key)
+      for (const placed of changes) {
+        const { change } = placed
+        found.push(placed)
+        keys.add(change.key)
+        this.#inFlight.set(change.key, { ...placed, slice: this.#slice + 1 })
+        this.#published.set(change.key, change.wanted)
       }
     }
-    this.#append(start, found, keys)
+    return found
   }
 
-  /** The rows of changes that failed, as the source had them last. */
-  #failed(): readonly (readonly [string, Entry])[] {
-    return this.#options.partitions.flatMap(({ retry }) =>
-      [...retry.keys()].flatMap(key => {
-        const wanted = this.#published.get(key)
-        return wanted === undefined || this.#inFlight.has(key) ? [] : [[key, { ...wanted, key }] as const]
-      }),
-    )
+  #isBlocked(key: string): boolean {
+    if (this.#mistake === 'ignores-twins' || !this.#options.foldsKeys) return this.#inFlight.has(key)
+    return [...this.#inFlight.keys()].some(other => folded(other) === folded(key))
+  }
+
+  /** Rows that failed or are uncertain, with no change on the way. */
+  get #due(): readonly (readonly [string, KeyState])[] {
+    const { partitions, rules } = this.#options
+    return [...this.states].filter(([key, known]) => {
+      const { kind, partition, wanted } = known
+      const isUncertain = kind.endsWith('-uncertain') && !isMuted(known, wanted.row, rules.compare)
+      return (isUncertain || partitions[partition]?.retry.has(key) === true) && !this.#isBlocked(key)
+    })
+  }
+
+  #keysOf(command: Command | null): readonly (readonly [string, KeyState])[] {
+    const { partitions } = this.#options
+    return [...this.states].filter(([key, known]) => {
+      if (!isMeant(command, known, this.#mistake) || this.#inFlight.has(key)) return false
+      const hasFailed = partitions[known.partition]?.retry.has(key) === true
+      // A row that was given up may never have been there.
+      const isWanted = known.wanted.row !== null && this.#mistake !== 'resyncs-delivered'
+      return hasFailed || (command?.kind === 'resync' && (known.kind !== 'absent' || isWanted))
+    })
   }
 
   /** The whole table takes the place of entries that the log has lost. Nothing may be on its way. */
   #compare(): void {
     if (this.#inFlight.size > 0) return
-    const { source } = this.#options
-    const start = this.#from(this.#position)
-    const keys = new Set([...this.#state.keys(), ...source.table.keys()])
+    const { source, rules, onTable } = this.#options
+    const before = this.#position
+    const start = before === null ? null : this.#from(before)
+    const epoch = this.#nextEpoch
+    const table = source.readTable()
+    onTable(table)
     this.#held.clear()
     this.#owing.clear()
-    const found = [...keys].flatMap(key => {
-      const order = source.orders.get(key) ?? 0
-      return this.#decide(key, { order, key, row: source.table.get(key) ?? null }) ?? []
+    const newest = new Map(
+      [...new Set([...this.states.keys(), ...table.rows.keys()])].map(key => {
+        const version = table.versions.get(key) ?? 0
+        // Older than any entry that is read from now on.
+        const order = { epoch, at: 0 }
+        return [key, { row: table.rows.get(key)?.row ?? null, order, version }] as const
+      }),
+    )
+    const position = { at: table.at, epoch, history: table.history, compare: rules.compare.join() }
+    this.#position = position
+    const keys = new Set<string>()
+    const found = this.#decideAll(newest, keys)
+    this.#append(start ?? NOWHERE, found, keys)
+  }
+
+  /** The change that the key needs, and those of twins which it makes uncertain. */
+  #decide(key: string, wanted: Wanted): readonly Placed[] {
+    const { partitions, random, rules, foldsKeys, isStrict } = this.#options
+    const known = this.states.get(key)
+    const index = this.#partitionOf(key, known) ?? random.below(partitions.length)
+    const partition = partitions[index]
+    if (partition === undefined) return []
+    const change = decideKey({ key, wanted, known, partition: index }, partition, rules)
+    if (change === null) return []
+    const twins = change.op === 'removed' && foldsKeys && this.#mistake !== 'trusts-twins'
+    const doubts = twins ? this.#doubts(key, { removed: change.beforeState, isStrict }) : []
+    const place = { run: this.#options.run, slice: 0, seq: 0 }
+    return [...doubts, { found: change, partition: index }].map(({ found, partition: at }) => ({
+      change: { ...found, ...place, wanted: this.#toldOf(found) },
+      partition: at,
+    }))
+  }
+
+  #toldOf({ op, wanted, after }: Found): Wanted {
+    return this.#mistake === 'forgets-wanted' && op === 'settled' ? { ...wanted, row: after } : wanted
+  }
+
+  #doubts(
+    key: string,
+    as: Parameters<typeof doubted>[2],
+  ): readonly { readonly found: Found; readonly partition: number }[] {
+    const twins = [...this.states].filter(([other]) => other !== key && folded(other) === folded(key))
+    return twins.flatMap(([twin, known]) => {
+      const found = this.#inFlight.has(twin) ? null : doubted(twin, known, as)
+      return found === null ? [] : [{ found, partition: known.partition }]
     })
-    this.#position = { offset: source.end, highest: source.order }
-    this.#append(start, found, new Set(found.map(({ key }) => key)))
   }
 
-  /** The change that the key needs; null if it needs none. */
-  #decide(key: string, { order, row }: Entry): StreamChange | null {
-    const { partitions, random, run } = this.#options
-    const known = this.#state.get(key)
-    const partition = this.#partitionOf(key) ?? random.below(partitions.length)
-    const believed: Pick<Known, 'kind' | 'row'> = known ?? { kind: 'absent', row: null }
-    const entry = partitions[partition]?.retry.get(key) ?? null
-    const op = decide(believed.kind, row !== null, believed.row?.v !== row?.v)
-    if (op === null && entry === null) return null
-    if (known === undefined) this.#place(key, partition)
-    const common = { run, slice: 0, seq: 0, key, order, captured: null, muted: null, retried: entry }
-    const before = { before: believed.row, beforeState: believed.kind }
-    if (op === null)
-      return { ...common, ...before, op: 'settled', after: believed.row, settledState: believed.kind }
-    return { ...common, ...before, op, after: row, settledState: null }
-  }
-
-  /** An absent key that is about to be published has its partition from now on. */
-  #place(key: string, partition: number): void {
-    const nothing = { kind: 'absent', row: null, muted: null, run: -1, isUndecided: false } as const
-    this.#state.set(key, { ...nothing, partition })
-  }
-
-  #partitionOf(key: string): number | undefined {
-    return this.#state.get(key)?.partition
+  /** A key that is gone, and owes nothing, may come back in another partition. */
+  #partitionOf(key: string, known: KeyState | undefined): number | undefined {
+    if (known === undefined) return undefined
+    const { retry, captured } = this.#options.partitions[known.partition] ?? DELIVERED
+    const isGone = known.kind === 'absent' && known.muted === null && !retry.has(key) && !captured.has(key)
+    return isGone ? undefined : known.partition
   }
 
   /** The appends of a slice, which a death may cut anywhere. */
-  #append(start: Position, found: readonly StreamChange[], keys: Set<string>): void {
-    const { partitions, run, random, mistake, onPublish } = this.#options
+  #append(start: Position, found: readonly Placed[], keys: Set<string>): void {
+    const { partitions, run, random } = this.#options
     const slice = (this.#slice += 1)
     this.#owing.set(slice, { start, keys })
-    const from = mistake === 'passes-unwritten' ? this.#position : this.#from(start)
-    for (const change of found) this.#inFlight.set(change.key, { slice, change })
-    const byPartition = Map.groupBy(found, ({ key }) => this.#partitionOf(key) ?? 0)
+    const now = this.#position ?? start
+    const from = this.#mistake === 'passes-unwritten' ? now : this.#from(now)
+    const byPartition = Map.groupBy(found, ({ partition }) => partition)
     // A partition without changes needs no marker. One of them has one, so that the position is told.
     const told = byPartition.size === 0 ? [[0, []] as const] : [...byPartition]
-    const appends = told.map(([index, changes]) => {
+    const settledFirst: (() => void)[] = []
+    const appends = told.map(([index, placed]) => {
       const items = partitions[index]?.changes ?? []
-      const sent = changes.filter(({ op }) => op !== 'settled').toSorted(inOrder)
-      const settled = changes.filter(({ op }) => op === 'settled')
-      const published = [...settled, ...sent].map(change => () => {
-        const whole = { ...change, slice, seq: changesIn(items, run) }
-        this.#inFlight.set(change.key, { slice, change: whole })
-        this.#published.set(change.key, { order: change.order, row: change.after })
-        items.push({ kind: 'change', change: whole })
-        onPublish(whole)
-      })
-      const ended = settled.map(
-        ({ key }) =>
-          () =>
-            partitions[index]?.retry.delete(key),
-      )
+      const changes = placed.map(({ change }) => change)
+      const [settled, sent] = [
+        changes.filter(({ op }) => op === 'settled'),
+        changes.filter(({ op }) => op !== 'settled').toSorted(inOrder),
+      ]
+      settledFirst.push(...settled.map(change => () => this.#publish(change, index)))
+      const published = sent.map(change => () => this.#publish(change, index))
+      const ended = settled.map(change => () => this.#endEntries(change, index))
       return [...published, () => items.push({ kind: 'slice', run, slice, from }), ...ended]
     })
-    this.#writes = [...shuffled(appends, random).flat(), () => this.#written(found)]
+    const shuffledAppends = shuffled(appends, random).flat()
+    this.#writes = [...shuffled(settledFirst, random), ...shuffledAppends, () => this.#written(found)]
   }
 
-  #written(found: readonly StreamChange[]): void {
-    for (const { key } of found) this.#settleDebt(key)
+  #publish(change: StreamChange, index: number): void {
+    const { partitions, run, onPublish } = this.#options
+    const items = partitions[index]?.changes ?? []
+    const whole = { ...change, slice: this.#slice, seq: changesIn(items, run) }
+    const last = this.states.get(change.key)?.wanted.order
+    this.#inFlight.set(change.key, { slice: this.#slice, change: whole, partition: index })
+    items.push({ kind: 'change', change: whole })
+    onPublish(whole, last !== undefined && !isNewer(change.wanted.order, last))
+  }
+
+  #endEntries({ key, settledState }: StreamChange, index: number): void {
+    const partition = this.#options.partitions[index]
+    partition?.retry.delete(key)
+    if (settledState === 'absent') partition?.captured.delete(key)
+  }
+
+  #written(found: readonly Placed[]): void {
+    for (const { change } of found) this.#settleDebt(change.key)
   }
 
   /** The key is published as the source has it. */
   #settleDebt(key: string): void {
-    if (this.#held.has(key) && this.#options.mistake !== 'forgets-held') return
+    if (this.#held.has(key) && this.#mistake !== 'forgets-held') return
     for (const { keys } of this.#owing.values()) keys.delete(key)
   }
 
   /** Where the entries begin that are not all in the topics yet. */
-  #from(start: Position): Position {
-    for (const [slice, { start: of, keys }] of this.#owing) {
-      if (this.#options.mistake === 'forgets-held')
-        for (const key of keys) if (this.#held.has(key)) keys.delete(key)
-      if (keys.size > 0 || slice === this.#slice) return of
+  #from(now: Position): Position {
+    for (const [slice, { start, keys }] of this.#owing) {
+      if (this.#mistake === 'forgets-held') for (const key of keys) if (this.#held.has(key)) keys.delete(key)
+      if (keys.size > 0) return start
       this.#owing.delete(slice)
     }
-    return start
+    return now
   }
+}
+
+/** Nothing was read: a successor compares, too. */
+const NOWHERE: Position = { at: [], epoch: 0, history: 0, compare: '' }
+
+/** Topics in which everything was delivered. */
+const DELIVERED: Partition = {
+  changes: [],
+  retry: new Map(),
+  captured: new Map(),
+  finishedSlice: 0,
+  finishedRun: 0,
 }
 
 const ORDER: readonly StreamChange['op'][] = ['removed', 'changed', 'added']
 
 function inOrder(a: StreamChange, b: StreamChange): number {
   return ORDER.indexOf(a.op) - ORDER.indexOf(b.op)
+}
+
+function isMarkerOf(item: Item, run: number, slice: number): boolean {
+  return item.kind === 'slice' && item.run === run && item.slice === slice
 }
 
 function changesIn(items: readonly Item[], run: number): number {

@@ -5,6 +5,8 @@ import { MISTAKES } from './mistakes.ts'
 import { playStream } from './play-stream.ts'
 
 const HISTORIES = 1_500
+/** Some mistakes do harm only if two rare things come together. */
+const UNTIL_NOTICED = 15_000
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
@@ -18,7 +20,7 @@ describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
     'notice a detector or a delivery that %s',
     mistake => {
       expect(() => {
-        for (let index = 0; index < HISTORIES; index += 1) playStream(SEED + index, mistake)
+        for (let index = 0; index < UNTIL_NOTICED; index += 1) playStream(SEED + index, mistake)
       }).toThrow('seed')
     },
     120_000,
