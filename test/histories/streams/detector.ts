@@ -48,6 +48,16 @@ const MAX_SLICE = 4
 /** How many keys of a resync one slice takes. */
 const MAX_RESYNCED = 2
 
+/** How many rows of a comparison one slice takes. */
+const MAX_COMPARED = 3
+
+/** The rows that are still to be compared, and where the source is read on behind them. */
+interface Comparison {
+  readonly rows: (readonly [string, Wanted])[]
+  readonly start: Position
+  readonly behind: Position
+}
+
 export class StreamDetector {
   readonly #options: DetectorOptions
   readonly #mistake: Mistake | null
@@ -63,6 +73,7 @@ export class StreamDetector {
   readonly #owing = new Map<number, { readonly start: Position; readonly keys: Set<string> }>()
   /** Null before the first comparison. */
   #position: Position | null
+  #comparison: Comparison | null = null
   #slice = 0
   /** What is still to be appended of the last slice. */
   #writes: (() => void)[] = []
@@ -100,7 +111,8 @@ export class StreamDetector {
   step(retries: boolean): void {
     const write = this.#writes.shift()
     if (write !== undefined) write()
-    else if (this.#position === null || this.#mustCompare) this.#compare()
+    else if (this.#comparison !== null) this.#compare(this.#comparison)
+    else if (this.#position === null || this.#mustCompare) this.#beginComparison()
     else this.#readSlice(this.#position, retries)
   }
 
@@ -268,29 +280,36 @@ export class StreamDetector {
   }
 
   /** The whole table takes the place of entries that the log has lost. Nothing may be on its way. */
-  #compare(): void {
+  #beginComparison(): void {
     if (this.#inFlight.size > 0) return
     const { source, rules, onTable } = this.#options
     const before = this.#position
-    const start = before === null ? null : this.#from(before)
+    const start = before === null ? NOWHERE : this.#from(before)
     const epoch = this.#nextEpoch
     const table = source.readTable()
     onTable(table)
     this.#held.clear()
     this.#owing.clear()
-    const newest = new Map(
-      [...new Set([...this.states.keys(), ...table.rows.keys()])].map(key => {
-        const version = table.versions.get(key) ?? 0
-        // Older than any entry that is read from now on.
-        const order = { epoch, at: 0 }
-        return [key, { row: table.rows.get(key)?.row ?? null, order, version }] as const
-      }),
-    )
-    const position = { at: table.at, epoch, history: table.history, compare: rules.compare.join() }
-    this.#position = position
+    const rows = [...new Set([...this.states.keys(), ...table.rows.keys()])].map(key => {
+      const version = table.versions.get(key) ?? 0
+      // Older than any entry that is read from now on.
+      const order = { epoch, at: 0 }
+      return [key, { row: table.rows.get(key)?.row ?? null, order, version }] as const
+    })
+    const behind = { at: table.at, epoch, history: table.history, compare: rules.compare.join() }
+    this.#comparison = { rows, behind, start: this.#mistake === 'passes-uncompared' ? behind : start }
+  }
+
+  /** Compares some more rows. Until all are published, a successor compares from the beginning. */
+  #compare({ rows, behind, start }: Comparison): void {
     const keys = new Set<string>()
-    const found = this.#decideAll(newest, keys)
-    this.#append(start ?? NOWHERE, found, keys)
+    const found = this.#decideAll(new Map(rows.splice(0, MAX_COMPARED)), keys)
+    if (rows.length === 0) {
+      this.#comparison = null
+      if (keys.size === 0) this.#position = behind
+    }
+    this.#append(start, found, keys)
+    if (rows.length === 0) this.#position = behind
   }
 
   /** The change that the key needs, and those of twins which it makes uncertain. */
@@ -339,7 +358,7 @@ export class StreamDetector {
     const { partitions, run, random } = this.#options
     const slice = (this.#slice += 1)
     this.#owing.set(slice, { start, keys })
-    const now = this.#position ?? start
+    const now = this.#comparison === null ? (this.#position ?? start) : start
     const from = this.#mistake === 'passes-unwritten' ? now : this.#from(now)
     const byPartition = Map.groupBy(found, ({ partition }) => partition)
     // A partition without changes needs no marker. One of them has one, so that the position is told.

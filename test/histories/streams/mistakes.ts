@@ -13,6 +13,7 @@ export const MISTAKES = [
   'passes-new-partitions',
   // Requests that are tried again, and those that arrive late
   'passes-waiting',
+  'forgets-taint',
   'waits-for-ever',
   'passes-before-late',
   // Decisions of people, and definitions
@@ -32,6 +33,7 @@ export const MISTAKES = [
   'passes-breaks',
   'epochs-by-marker',
   'leaves-comparison',
+  'passes-uncompared',
   'compares-at-later-order',
   'merges-with-delivered',
   // The cache of the state

@@ -22,7 +22,11 @@ const MAX_WAITING = 200
 
 /** Throws an error that names the seed if a promise is broken. Returns the number of requests. */
 export function playStream(seed: number, mistake: Mistake | null = null): number {
-  return new StreamHistory(seed, mistake).play()
+  try {
+    return new StreamHistory(seed, mistake).play()
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : ''}`, { cause: error })
+  }
 }
 
 /** The state as a detector has left it on its disk: what it has heard of. */
@@ -298,6 +302,6 @@ class StreamHistory {
   }
 
   #broken(what: string): never {
-    throw new Error(`seed ${this.#seed}, run ${this.#run}: ${what}`)
+    throw new Error(`in run ${this.#run}, ${what}`)
   }
 }

@@ -5,7 +5,10 @@ import { MISTAKES } from './mistakes.ts'
 import { playStream } from './play-stream.ts'
 
 const HISTORIES = 1_500
-/** Some mistakes do harm only if two rare things come together. */
+/**
+ * Some mistakes do harm only if three rare things come together. They are looked for in the same histories
+ * each time.
+ */
 const UNTIL_NOTICED = 15_000
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
@@ -20,7 +23,7 @@ describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
     'notice a detector or a delivery that %s',
     mistake => {
       expect(() => {
-        for (let index = 0; index < UNTIL_NOTICED; index += 1) playStream(SEED + index, mistake)
+        for (let index = 0; index < UNTIL_NOTICED; index += 1) playStream(index, mistake)
       }).toThrow('seed')
     },
     120_000,
