@@ -21,7 +21,7 @@ import type { Catalog } from '../catalog.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { emptyPast, EmptyHistory } from './empty-history.ts'
-import { readFailedColumns } from './read-failed-columns.ts'
+import { keptColumns, readFailedColumns } from './read-failed-columns.ts'
 import { failedPageOf, keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
 import { readRequest } from './read-request.ts'
@@ -77,6 +77,7 @@ export class LogHistory implements RunHistory {
   readonly #untaken: UntakenRuns
   readonly #waitingRows = new WaitingRows()
   readonly #keptFailedRows = keptFailedRows()
+  readonly #keptColumns = keptColumns()
 
   private constructor(pipeline: Pipeline, { known, waits, untaken }: HistoryOptions) {
     this.#pipeline = pipeline
@@ -259,7 +260,8 @@ export class LogHistory implements RunHistory {
         found.rows.map(({ row }) => row),
         found,
       )
-    const rows = await readFailedColumns(this.#pipeline, { sync, incarnation, rows: found.rows }, signal)
+    const wanted = { sync, incarnation, rows: found.rows, ahead: found.ahead }
+    const rows = await readFailedColumns(this.#pipeline, wanted, { signal, kept: this.#keptColumns })
     return failedPageOf(rows, { ...found, hasMore: found.hasMore || rows.length < found.rows.length })
   }
 

@@ -6,6 +6,7 @@ import type { FailedRow } from '@sluice/contracts/api'
 import type { Change } from '@sluice/contracts/records'
 import type { SyncLife } from '@sluice/history/port'
 import type { TopicsDeps } from '@sluice/history/read-records'
+import { RecentMap } from '@sluice/flow/recent-map'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, keyText, syncTopics } from '@sluice/topics/topics'
 import type { KeptRow } from './read-failed-rows.ts'
@@ -14,30 +15,116 @@ import { shownRow } from './row/shown-row.ts'
 /** A page has at most this many bytes of changes, or one row, so that wide rows do not fill the memory. */
 const MAX_BYTES = 8_000_000
 
+/** The columns of rows to come that one pass through a topic keeps have at most this many bytes. */
+const MAX_BYTES_AHEAD = 8_000_000
+const MAX_BYTES_KEPT = 16_000_000
+
+/** The columns of rows of later pages, by their places. A change never alters, so they stay right. */
+interface ColumnsAhead {
+  readonly found: ReadonlyMap<string, Found>
+  readonly bytes: number
+}
+
+/** By sync and incarnation. */
+export type KeptColumns = RecentMap<string, ColumnsAhead>
+
+export function keptColumns(): KeptColumns {
+  return new RecentMap({ limit: MAX_BYTES_KEPT, weightOf: ({ bytes }) => bytes })
+}
+
+interface WantedRows extends SyncLife {
+  readonly rows: readonly KeptRow[]
+  /** Rows of the pages after this one. Their columns are kept if they lie on the way. */
+  readonly ahead: readonly KeptRow[]
+}
+
 /**
  * Returns the first of these rows with their columns, as many as fit, and at least one. A row whose change is
  * no longer held has null. The rows come sorted by key. Rejects as the log does.
  */
 export async function readFailedColumns(
   deps: TopicsDeps,
-  { rows, sync, incarnation }: SyncLife & { readonly rows: readonly KeptRow[] },
-  signal: AbortSignal,
+  { rows, ahead, sync, incarnation }: WantedRows,
+  { signal, kept }: { readonly signal: AbortSignal; readonly kept?: KeptColumns },
 ): Promise<readonly FailedRow[]> {
   const page = new PageOfRows(rows)
-  for (const [partition, some] of Map.groupBy(rows, each => each.partition)) {
+  const life = `${sync} ${incarnation}`
+  const known = kept?.get(life)?.found ?? new Map<string, Found>()
+  const later = new ColumnsToCome(ahead, known)
+  for (const row of rows) {
+    const found = known.get(placeOf(row))
+    if (found !== undefined) page.take(row, found)
+  }
+  const missing = rows.filter(row => !known.has(placeOf(row)))
+  for (const [partition, some] of Map.groupBy(missing, each => each.partition)) {
     const wanted = new Map(some.map(each => [each.row.key, each]))
     const target = at(syncTopics(deps.prefix, sync).changes, partition)
+    let read = 0
+    let enough = Infinity
+    let isWhole = true
     for await (const record of deps.log.readBackwards(target, { signal })) {
-      const row = wanted.get(keyText(record.key))
+      if (wanted.size === 0 && (read >= enough || !later.wantsMore(partition))) {
+        isWhole = false
+        break
+      }
+      read += 1
+      const key = keyText(record.key)
+      const row = wanted.get(key) ?? later.wants(partition, key)
       if (row === undefined || record.value === null) continue
       const [placed] = await decodeEach(deps.io, [record], signal)
       if (placed?.record?.name !== 'sluice.Change' || !isOf(row, incarnation, placed.record.value)) continue
-      wanted.delete(row.row.key)
-      page.take(row, { columns: columnsOf(placed.record.value), bytes: placed.bytes })
-      if (wanted.size === 0) break
+      const found = { columns: columnsOf(placed.record.value), bytes: placed.bytes }
+      if (!wanted.delete(key)) {
+        later.take(row, found)
+        continue
+      }
+      page.take(row, found)
+      // As many records again are read for the pages to come, whose rows mostly lie among them.
+      if (wanted.size === 0) enough = 2 * read
+    }
+    if (isWhole) later.giveUp(partition)
+  }
+  kept?.set(life, later)
+  return page.rows()
+}
+
+const placeOf = ({ partition, run, seq }: KeptRow): string => `${partition} ${run} ${seq}`
+
+/** Collects the columns of rows of later pages, as many as fit. */
+class ColumnsToCome implements ColumnsAhead {
+  readonly found = new Map<string, Found>()
+  bytes = 0
+  readonly #wanted = new Map<number, Map<string, KeptRow>>()
+
+  /** Goes on from what an earlier page has kept. */
+  constructor(rows: readonly KeptRow[], known: ReadonlyMap<string, Found>) {
+    for (const [partition, some] of Map.groupBy(rows, each => each.partition))
+      this.#wanted.set(partition, new Map(some.map(each => [each.row.key, each])))
+    for (const row of rows) {
+      const found = known.get(placeOf(row))
+      if (found !== undefined) this.take(row, found)
     }
   }
-  return page.rows()
+
+  wants(partition: number, key: string): KeptRow | undefined {
+    return this.#wanted.get(partition)?.get(key)
+  }
+
+  wantsMore(partition: number): boolean {
+    return (this.#wanted.get(partition)?.size ?? 0) > 0
+  }
+
+  /** The topic does not hold the rest of these rows. */
+  giveUp(partition: number): void {
+    for (const row of this.#wanted.get(partition)?.values() ?? []) this.take(row, { columns: null, bytes: 0 })
+  }
+
+  take(row: KeptRow, found: Found): void {
+    this.found.set(placeOf(row), found)
+    this.bytes += found.bytes
+    this.#wanted.get(row.partition)?.delete(row.row.key)
+    if (this.bytes >= MAX_BYTES_AHEAD) this.#wanted.clear()
+  }
 }
 
 interface Found {

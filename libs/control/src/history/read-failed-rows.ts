@@ -65,6 +65,7 @@ export async function readFailedRows(
   const found = matching.filter(({ row }) => after === null || row.key > after)
   return {
     rows: found.slice(0, query.limit),
+    ahead: found.slice(query.limit),
     hasMore: found.length > query.limit,
     groups: groupsOf(matching, query),
   }
@@ -81,6 +82,8 @@ function groupsOf(
 
 interface FoundRows {
   readonly rows: readonly KeptRow[]
+  /** The rows of all later pages. */
+  readonly ahead: readonly KeptRow[]
   readonly hasMore: boolean
   readonly groups: NonNullable<FailedPage['groups']>
 }
@@ -88,7 +91,7 @@ interface FoundRows {
 /** The page of these rows. Its `next` is the `after` of the page after it. */
 export function failedPageOf(
   rows: readonly FailedRow[],
-  { hasMore, groups }: Omit<FoundRows, 'rows'>,
+  { hasMore, groups }: Pick<FoundRows, 'hasMore' | 'groups'>,
 ): FailedPage {
   const last = rows.at(-1)
   return { rows: [...rows], next: last !== undefined && hasMore ? formatCursor(last.key) : null, groups }

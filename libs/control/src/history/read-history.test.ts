@@ -20,7 +20,7 @@ import {
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { readRequest } from './read-request.ts'
 import { filterOf, searchAttempts } from './search-attempts.ts'
-import { readFailedColumns } from './read-failed-columns.ts'
+import { keptColumns, readFailedColumns } from './read-failed-columns.ts'
 import { failedPageOf, keptFailedRows, readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
 
 const { signal } = new AbortController()
@@ -128,13 +128,42 @@ describe('the failed rows of a sync', () => {
     await fail(0, 'a', { run: 2, seq: 2 })
     await fail(0, 'b', { run: 2, seq: 1, op: 'removed' })
     await fail(0, 'c', { run: 2, seq: 3 })
-    const { rows } = (await read()).found
-    const page = await readFailedColumns(world, { sync: SYNC, incarnation: INCARNATION, rows }, signal)
+    const { rows, ahead } = (await read()).found
+    const wanted = { sync: SYNC, incarnation: INCARNATION, rows, ahead }
+    const page = await readFailedColumns(world, wanted, { signal })
     expect(page.map(({ key, row }) => [key, row])).toEqual([
       ['a', { name: 'new' }],
       ['b', { name: 'left' }],
       ['c', null],
     ])
+  })
+
+  it('have columns that one pass through the topic finds for all pages', async () => {
+    const schema = changeSchema([{ name: 'name', type: { kind: 'text' } }])
+    const encoder = await world.io.changeEncoder({ sync: SYNC, incarnation: INCARNATION, schema }, { signal })
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+    // The change of `f` is no longer held.
+    for (const [seq, key] of ['e', 'c', 'a', 'd', 'b'].entries())
+      await world.append(at(topics.changes, 0), [
+        {
+          key: textKey(key),
+          value: encoder.encode(sampleChange({ key, run: 1, seq, after: { name: `of ${key}` } })),
+        },
+      ])
+    for (const key of keys) await fail(0, key, { run: 1, seq: ['e', 'c', 'a', 'd', 'b'].indexOf(key) })
+    const passes = vi.spyOn(world.log, 'readBackwards')
+    const kept = keptColumns()
+    const found: (readonly [string, unknown])[] = []
+    for (let after: string | null = null; ;) {
+      const { next, found: rest } = await read({ limit: 2, after })
+      const wanted = { sync: SYNC, incarnation: INCARNATION, rows: rest.rows, ahead: rest.ahead }
+      const page = await readFailedColumns(world, wanted, { signal, kept })
+      found.push(...page.map(({ key, row }) => [key, row?.['name'] ?? null] as const))
+      if (next === null) break
+      after = next
+    }
+    expect(found).toEqual(keys.map(key => [key, key === 'f' ? null : `of ${key}`]))
+    expect(passes).toHaveBeenCalledTimes(1)
   })
 
   it('are read from the topic once for all pages, and anew once it has changed', async () => {
