@@ -55,6 +55,20 @@ describe('a secret that is missing', () => {
   })
 })
 
+describe('a destination whose secret is missing', () => {
+  it('has a button that sets it, for the host of the destination', async () => {
+    const { api, page, served } = suite
+    await page.goto(`${served.url}/resources/destination/mail`)
+    await page.getByRole('button', { name: 'Set never-set…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Set a secret' })
+    expect(await dialog.getByLabel('Name').inputValue()).toBe('never-set')
+    const hosts = dialog.getByLabel('Hosts that it may go to')
+    await expect.poll(() => hosts.inputValue()).toBe(new URL(api.url).host)
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    await dialog.waitFor({ state: 'detached' })
+  })
+})
+
 describe('the page of secrets', () => {
   it('lists what the environment sets, and says so before the vault takes another value', async () => {
     const { page, served } = suite

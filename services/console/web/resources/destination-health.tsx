@@ -3,13 +3,15 @@ import type { DestinationHealth } from '@sluice/contracts/views/destination-heal
 import { DESTINATION_STATES } from '@sluice/contracts/views/destination-states'
 import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { lazy, Suspense, useState, type ReactElement } from 'react'
 import { destinationsQuery } from '../api/queries.ts'
-import { EditSecret } from '../secrets/edit-secret.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
 import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
+
+/** The first screen does without it. */
+const EditSecret = lazy(async () => ({ default: (await import('../secrets/edit-secret.tsx')).EditSecret }))
 
 const SIGNS = { good: '✓', warn: '!', bad: '✕', calm: '◌' } as const
 
@@ -67,7 +69,11 @@ export function HealthFix({ health: { fix }, isOnItsPage = false }: FixProps): R
       <RoleButton role="secrets" className="small primary" onClick={() => setSets(true)}>
         Set {name}…
       </RoleButton>
-      {sets ? <EditSecret name={name} onClose={close} /> : null}
+      {sets ? (
+        <Suspense>
+          <EditSecret name={name} onClose={close} />
+        </Suspense>
+      ) : null}
     </>
   )
 }
