@@ -3,7 +3,7 @@
  * publishes what is needed. A key has one change on its way at a time: a later one is held back until
  * delivery has finished the one before, and so is a change of its twin.
  */
-import { shuffled, type Random } from '@sluice/testkit/random'
+import type { Random } from '@sluice/testkit/random'
 import { folded, type Row } from '../plan.ts'
 import { decideKey, doubted, isMeant, isMuted, type Command, type Found, type Rules } from './decide-key.ts'
 import type { Mistake } from './mistakes.ts'
@@ -37,9 +37,17 @@ export interface DetectorOptions {
   readonly onTable: (table: TableRead) => void
 }
 
+interface InFlight {
+  readonly change: StreamChange
+  readonly partition: number
+  readonly slice: number
+}
+
 interface Placed {
   readonly change: StreamChange
   readonly partition: number
+  /** A twin is removed. An entry of the key may still be held back. */
+  readonly isDoubt: boolean
 }
 
 /** How many entries one slice takes from a partition. */
@@ -66,7 +74,7 @@ export class StreamDetector {
   /** What was decided last for keys in flight. */
   readonly #published = new Map<string, Wanted>()
   /** The changes that delivery has not finished, by key. */
-  readonly #inFlight = new Map<string, Placed & { readonly slice: number }>()
+  readonly #inFlight = new Map<string, InFlight>()
   /** The newest entries of keys in flight. */
   readonly #held = new Map<string, Wanted>()
   /** By slice: where its entries begin, and the keys whose changes are not in the topics yet. */
@@ -75,8 +83,11 @@ export class StreamDetector {
   #position: Position | null
   #comparison: Comparison | null = null
   #slice = 0
-  /** What is still to be appended of the last slice. */
-  #writes: (() => void)[] = []
+  /**
+   * What is still to be appended, by partition, in stages. A slice does not wait for the one before. Only
+   * settled changes are acknowledged before what follows, in all partitions.
+   */
+  #stages: Map<number, (() => void)[]>[] = [new Map()]
   /** By partition: the slice that was heard of last, and the offset behind it in `changes`. */
   readonly heard: { slice: number; offset: number }[]
 
@@ -92,14 +103,14 @@ export class StreamDetector {
   /** True once all that it has read is published and finished, as far as its own work goes. */
   get isIdle(): boolean {
     const { ends } = this.#options.source
-    const isBusy = this.#writes.length > 0 || this.#inFlight.size > 0 || this.#held.size > 0
+    const isBusy = this.#isWriting || this.#inFlight.size > 0 || this.#held.size > 0
     const isAtEnd = ends.every((end, index) => this.#position?.at[index]?.offset === end)
     return !isBusy && isAtEnd && !this.#mustCompare && this.#due.length === 0 && !this.hasWork
   }
 
   /** True while rows are left that somebody has asked for, or their changes are not in the topics yet. */
   get hasWork(): boolean {
-    const isUnwritten = this.#writes.length > 0 && this.#mistake !== 'ends-commands-early'
+    const isUnwritten = this.#isWriting && this.#mistake !== 'ends-commands-early'
     return isUnwritten || this.#keysOf(this.#options.rules.command).length > 0
   }
 
@@ -109,11 +120,32 @@ export class StreamDetector {
 
   /** Goes on by one append, or by one slice. `retries`: rows that failed are due. */
   step(retries: boolean): void {
-    const write = this.#writes.shift()
-    if (write !== undefined) write()
+    if (this.#isWriting && this.#options.random.chance(0.7)) this.#write()
     else if (this.#comparison !== null) this.#compare(this.#comparison)
     else if (this.#position === null || this.#mustCompare) this.#beginComparison()
     else this.#readSlice(this.#position, retries)
+  }
+
+  get #isWriting(): boolean {
+    return this.#stages.some(stage => [...stage.values()].some(({ length }) => length > 0))
+  }
+
+  #write(): void {
+    const [stage = new Map<number, (() => void)[]>()] = this.#stages
+    const lanes = [...stage.values()].filter(({ length }) => length > 0)
+    if (lanes.length > 0) this.#options.random.pick(lanes).shift()?.()
+    else this.#stages.shift()
+  }
+
+  /** A stage that is to be begun once all others are acknowledged. */
+  #newStage(): void {
+    this.#stages.push(new Map())
+  }
+
+  #toWrite(partition: number, writes: readonly (() => void)[]): void {
+    if (this.#stages.length === 0) this.#newStage()
+    const stage = this.#stages.at(-1)
+    stage?.set(partition, [...(stage.get(partition) ?? []), ...writes])
   }
 
   /** Takes notice of what delivery has finished in a partition. */
@@ -241,7 +273,7 @@ export class StreamDetector {
       }
       this.#held.delete(key)
       const changes = this.#decide(key, wanted)
-      if (changes.length === 0) this.#settleDebt(key)
+      if (changes.length === 0) this.#settleDebt(key, { from: 0, to: this.#slice })
       for (const placed of changes) {
         const { change } = placed
         found.push(placed)
@@ -281,7 +313,7 @@ export class StreamDetector {
 
   /** The whole table takes the place of entries that the log has lost. Nothing may be on its way. */
   #beginComparison(): void {
-    if (this.#inFlight.size > 0) return
+    if (this.#inFlight.size > 0 || this.#isWriting) return
     const { source, rules, onTable } = this.#options
     const before = this.#position
     const start = before === null ? NOWHERE : this.#from(before)
@@ -325,6 +357,7 @@ export class StreamDetector {
     const doubts = twins ? this.#doubts(key, { removed: change.beforeState, isStrict }) : []
     const place = { run: this.#options.run, slice: 0, seq: 0 }
     return [...doubts, { found: change, partition: index }].map(({ found, partition: at }) => ({
+      isDoubt: found !== change,
       change: { ...found, ...place, wanted: this.#toldOf(found) },
       partition: at,
     }))
@@ -355,7 +388,7 @@ export class StreamDetector {
 
   /** The appends of a slice, which a death may cut anywhere. */
   #append(start: Position, found: readonly Placed[], keys: Set<string>): void {
-    const { partitions, run, random } = this.#options
+    const { partitions, run } = this.#options
     const slice = (this.#slice += 1)
     this.#owing.set(slice, { start, keys })
     const now = this.#comparison === null ? (this.#position ?? start) : start
@@ -363,29 +396,39 @@ export class StreamDetector {
     const byPartition = Map.groupBy(found, ({ partition }) => partition)
     // A partition without changes needs no marker. One of them has one, so that the position is told.
     const told = byPartition.size === 0 ? [[0, []] as const] : [...byPartition]
-    const settledFirst: (() => void)[] = []
-    const appends = told.map(([index, placed]) => {
+    let left = told.length
+    const written = (): void => {
+      left -= 1
+      if (left > 0) return
+      for (const { change, isDoubt } of found)
+        this.#settleDebt(change.key, { from: isDoubt ? slice : 0, to: slice })
+    }
+    const isSettling = found.some(({ change: { op } }) => op === 'settled')
+    if (isSettling) this.#newStage()
+    for (const { change, partition } of found)
+      if (change.op === 'settled')
+        this.#toWrite(partition, [() => this.#publish({ ...change, slice }, partition)])
+    if (isSettling) this.#newStage()
+    for (const [index, placed] of told) {
       const items = partitions[index]?.changes ?? []
       const changes = placed.map(({ change }) => change)
       const [settled, sent] = [
         changes.filter(({ op }) => op === 'settled'),
         changes.filter(({ op }) => op !== 'settled').toSorted(inOrder),
       ]
-      settledFirst.push(...settled.map(change => () => this.#publish(change, index)))
-      const published = sent.map(change => () => this.#publish(change, index))
+      const published = sent.map(change => () => this.#publish({ ...change, slice }, index))
       const ended = settled.map(change => () => this.#endEntries(change, index))
-      return [...published, () => items.push({ kind: 'slice', run, slice, from }), ...ended]
-    })
-    const shuffledAppends = shuffled(appends, random).flat()
-    this.#writes = [...shuffled(settledFirst, random), ...shuffledAppends, () => this.#written(found)]
+      const marked = (): void => void items.push({ kind: 'slice', run, slice, from })
+      this.#toWrite(index, [...published, marked, ...ended, written])
+    }
   }
 
   #publish(change: StreamChange, index: number): void {
     const { partitions, run, onPublish } = this.#options
     const items = partitions[index]?.changes ?? []
-    const whole = { ...change, slice: this.#slice, seq: changesIn(items, run) }
+    const whole = { ...change, seq: changesIn(items, run) }
     const last = this.states.get(change.key)?.wanted.order
-    this.#inFlight.set(change.key, { slice: this.#slice, change: whole, partition: index })
+    this.#inFlight.set(change.key, { slice: change.slice, change: whole, partition: index })
     items.push({ kind: 'change', change: whole })
     onPublish(whole, last !== undefined && !isNewer(change.wanted.order, last))
   }
@@ -396,14 +439,11 @@ export class StreamDetector {
     if (settledState === 'absent') partition?.captured.delete(key)
   }
 
-  #written(found: readonly Placed[]): void {
-    for (const { change } of found) this.#settleDebt(change.key)
-  }
-
-  /** The key is published as the source has it. */
-  #settleDebt(key: string): void {
+  /** The key is published as the source had it in this slice. A later slice may owe it again. */
+  #settleDebt(key: string, { from, to }: { readonly from: number; readonly to: number }): void {
     if (this.#held.has(key) && this.#mistake !== 'forgets-held') return
-    for (const { keys } of this.#owing.values()) keys.delete(key)
+    for (const [slice, { keys }] of this.#owing)
+      if ((slice >= from && slice <= to) || this.#mistake === 'pays-later-slices') keys.delete(key)
   }
 
   /** Where the entries begin that are not all in the topics yet. */

@@ -3,6 +3,7 @@ export const MISTAKES = [
   'sends-in-flight',
   'forgets-held',
   'passes-unwritten',
+  'pays-later-slices',
   'forgets-orders',
   'orders-by-run',
   'orders-by-transaction',

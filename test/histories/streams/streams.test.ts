@@ -1,13 +1,12 @@
 /** Random histories of streams, and the mistakes that they have to notice. */
 import { randomInt } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { MISTAKES, type Mistake } from './mistakes.ts'
+import { MISTAKES } from './mistakes.ts'
 import { playStream } from './play-stream.ts'
 
 const HISTORIES = 1_500
+/** Some mistakes do harm only if three rare things come together. The same histories show them each time. */
 const UNTIL_NOTICED = 15_000
-/** Mistakes that do harm only if three rare things come together, and a seed shortly before that happens. */
-const RARE: { readonly [M in Mistake]?: number } = { 'epochs-by-marker': 7_400, 'forgets-taint': 3_500 }
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
@@ -21,8 +20,7 @@ describe(`random histories of streams (SLUICE_TEST_SEED=${SEED})`, () => {
     'notice a detector or a delivery that %s',
     mistake => {
       expect(() => {
-        for (let index = 0; index < UNTIL_NOTICED; index += 1)
-          playStream((RARE[mistake] ?? 0) + index, mistake)
+        for (let index = 0; index < UNTIL_NOTICED; index += 1) playStream(index, mistake)
       }).toThrow('seed')
     },
     120_000,
