@@ -1,4 +1,4 @@
-import { DuckDBConnection, type DuckDBResultReader } from '@duckdb/node-api'
+import { DuckDBConnection, type DuckDBMaterializedResult } from '@duckdb/node-api'
 import { describe, expect, it, vi } from 'vitest'
 import { deliveredStateContract } from '../../test/contract.ts'
 import { TIMEOUT } from '../../test/harness.ts'
@@ -15,7 +15,7 @@ describe('a large diff', TIMEOUT, () => {
       `SELECT ${columns} FROM (SELECT range::INTEGER AS id FROM range(20000))`,
     )
     await using state = await harness.open({ name: 'state' })
-    const reading = vi.spyOn(DuckDBConnection.prototype, 'runAndReadAll')
+    const reading = vi.spyOn(DuckDBConnection.prototype, 'run')
     const diff = await state.diff({
       extractFile: extract.file,
       columns: extract.columns,
@@ -28,8 +28,8 @@ describe('a large diff', TIMEOUT, () => {
     let changes = 0
     for await (const batch of diff.changes()) changes += batch.changes.length
     expect(changes).toBe(20_000)
-    const answers = reading.mock.results as { readonly value: Promise<DuckDBResultReader> }[]
-    const rows = (await Promise.all(answers.map(({ value }) => value))).map(reader => reader.currentRowCount)
+    const answers = reading.mock.results as { readonly value: Promise<DuckDBMaterializedResult> }[]
+    const rows = (await Promise.all(answers.map(({ value }) => value))).map(result => result.rowCount)
     reading.mockRestore()
     expect(rows.length).toBeGreaterThan(0)
     expect(Math.max(...rows)).toBeLessThan(100)

@@ -22,8 +22,9 @@ import type {
   StateOptions,
 } from '../port.ts'
 import {
-  closeExtract,
+  COPIED,
   countsOf,
+  EXTRACTED,
   findChanges,
   findInvalidRows,
   type FoundChanges,
@@ -35,7 +36,7 @@ import {
 import { forgetGone, goneKeys } from './state/stored-rows.ts'
 import { assertKeyUnchanged } from './state/key-columns.ts'
 import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
-import { type Keeping, keepRun, loadKept } from './feed/kept-run.ts'
+import { type Keeping, keepRun, keptIn } from './feed/kept-run.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
 import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
 import { asChanges, readChanges } from './diff/read-changes.ts'
@@ -57,13 +58,17 @@ import {
   type StateFile,
   type StateFileOptions,
 } from './state/state-file.ts'
-import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-meta.ts'
+import {
+  hashIn,
+  inTransaction,
+  loadPositions,
+  metaSql,
+  noPositions,
+  readMeta,
+  runInTransaction,
+} from './state/state-meta.ts'
+import { rowsOf } from './sql/rows-of.ts'
 
-/**
- * The threads of a diff, which runs between the export and the first change. Nothing else of the run is at
- * work then.
- */
-const DIFF_THREADS = 2
 /** One call of `end` gets up to this many keys. */
 const MAX_GONE_KEYS = 4096
 
@@ -90,10 +95,11 @@ export interface DeliveredStateOptions extends StateOptions {
  */
 export async function openDeliveredState(options: DeliveredStateOptions): Promise<DeliveredState> {
   const full = { memoryLimit: '192MB', threads: 1, pieceRows: 65_536, ...options }
-  const { file, reason } = await openStateFile(full)
+  const { file, fresh, reason } = await openStateFile(full)
   if (reason !== null) options.onDiscard?.(reason)
   try {
-    return new DuckdbDeliveredState(full, file, await loadFeed(file.connection, full.partitions))
+    const feed = fresh ? newFeed : loadFeed
+    return new DuckdbDeliveredState(full, file, await feed(file.connection, full.partitions))
   } catch (error) {
     await file.close()
     throw error
@@ -112,13 +118,21 @@ interface Feed {
   hash: RowHash | null
 }
 
+/** Returns the data that `loadFeed` would read in a new file. */
+async function newFeed(connection: DuckDBConnection, partitions: number): Promise<Feed> {
+  const shapes = new Shapes()
+  const stage = await FeedStaging.open(connection, shapes)
+  return { shapes, stage, positions: noPositions(partitions), hash: null }
+}
+
 async function loadFeed(connection: DuckDBConnection, partitions: number): Promise<Feed> {
   const shapes = await Shapes.load(connection)
+  const meta = await readMeta(connection)
   return {
     shapes,
     stage: await FeedStaging.open(connection, shapes),
-    positions: { ...(await loadPositions(connection, partitions)), kept: await loadKept(connection) },
-    hash: await loadHash(connection),
+    positions: { ...(await loadPositions(connection, partitions, meta)), kept: keptIn(meta) },
+    hash: hashIn(meta),
   }
 }
 
@@ -169,7 +183,7 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#file = await createStateFile(this.#options)
     this.#groupRows = VECTOR_ROWS
     this.#memory = new StateMemory(this.#file.connection, this.#options)
-    this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
+    this.#feed = await newFeed(this.#file.connection, this.#options.partitions)
     this.#staged = this.#feed.positions
     this.#takesKept = false
   }
@@ -215,15 +229,18 @@ class DuckdbDeliveredState implements DeliveredState {
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
-      const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
+      const staged = stage.characters
+      const makeRoom = (rows: number, bytes: number): Promise<void> =>
+        this.#memory.toMerge({ rows, bytes, staged })
       const useGroups = (groupRows: number): Promise<void> => this.#useGroups(groupRows)
       const kept = this.#feed.positions.kept === null ? 'none' : this.#takesKept ? 'taken' : 'left'
       const rooms = { makeRoom, groupRows: this.#groupRows, useGroups, kept } as const
-      const { isWide } = await mergeFeed({
+      const { isMerged, isWide } = await mergeFeed({
         ...{ connection, shapes, hash, positions: this.#staged, signal },
-        ...rooms,
+        ...{ ...rooms, hasRecords: staged > 0 },
       })
-      await this.#file.checkpoint()
+      // Positions alone are written with the next rows, or when the file is closed.
+      if (isMerged) await this.#file.checkpoint()
       this.#staged = { ...this.#staged, kept: null }
       this.#takesKept = false
       this.#feed.positions = this.#staged
@@ -265,7 +282,7 @@ class DuckdbDeliveredState implements DeliveredState {
       const useGroups = (groupRows: number): Promise<void> => this.#useGroups(groupRows)
       if (!(await keepRun({ ...diffed, connection, shapes, useGroups }, published))) return false
       await this.#file.checkpoint()
-      this.#staged = { ...this.#feed.positions, kept: await loadKept(connection) }
+      this.#staged = { ...this.#feed.positions, kept: keptIn(await readMeta(connection)) }
       this.#feed.positions = this.#staged
       return true
     })
@@ -280,8 +297,8 @@ class DuckdbDeliveredState implements DeliveredState {
 
   async lastUncertain(): ReturnType<DeliveredState['lastUncertain']> {
     const sql = 'SELECT partition, run, max(seq) FROM doubts GROUP BY ALL'
-    const reader = await this.#guarded(() => this.#file.connection.runAndReadAll(sql))
-    return reader.getRows().map(row => {
+    const result = await this.#guarded(() => rowsOf(this.#file.connection, sql))
+    return result.map(row => {
       const [partition = 0, run = 0, seq = 0] = row.map(Number)
       return { partition, run, seq }
     })
@@ -300,41 +317,44 @@ class DuckdbDeliveredState implements DeliveredState {
     signal.throwIfAborted()
     keyColumns(asked)
     const epoch = ++this.#epoch
-    return this.#withThreads(DIFF_THREADS, signal, async () => {
+    return await this.#interruptible(signal, async () => {
       await this.#endDiff()
       this.#epoch = epoch
       this.#hasDiff = true
       await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
-      const slices = await this.#memory.ofDiff(asked)
-      const known = await withKnownTypes(connection, asked)
+      const measured = await this.#memory.ofDiff(asked)
+      const meta = await readMeta(connection)
+      const known = await withKnownTypes(connection, asked, { hasRows: measured.rows > 0, meta })
       const { request } = known
       if (request.purpose?.kind === 'replay')
         return await diffReplayed(connection, request, found => this.#read(found, signal, epoch))
       await openExtract(connection, known)
-      await assertKeyUnchanged(connection, known, this.#options.sync)
-      await rememberTypes(connection, known)
-      const hash = await this.#useHash(request)
+      const hasStored = measured.stored.length > 0
+      const { sync } = this.#options
+      const key = await assertKeyUnchanged(connection, known, { sync, hasStored })
+      const hash = await this.#useHash(request, { hasStored, remember: key + rememberTypes(known) })
       const invalid = await findInvalidRows(connection, request)
       const { shapes } = this.#feed
       const found = await findChanges(connection, request, {
         hash,
         shapes: shapes.all,
         ambiguous: invalid.ambiguous,
-        slices,
+        slices: measured.slices,
+        isSmall: measured.isSmall,
       })
       this.#diffed = { request, found, hash }
       return {
         columns: request.columns,
         retyped: known.retyped,
-        rowsRead: await this.#count('extracted'),
+        rowsRead: measured.rows,
         rowsInvalid: invalid.rows + found.oversize.rows,
         invalidSamples: [...invalid.samples, ...found.oversize.samples].slice(0, SAMPLES),
         counts: countsOf(request, found),
         settled: found.settled.rows,
         removalsFirst: found.sendsTwins,
-        keysBefore: await this.#count('state WHERE kind > 0'),
+        keysBefore: hasStored ? await this.#count('state WHERE kind > 0') : 0,
         adopted: found.adopted,
         muted: found.muted,
         undecided: found.undecided,
@@ -342,26 +362,13 @@ class DuckdbDeliveredState implements DeliveredState {
         changes: () => asChanges(this.#changes(request, found, { epoch, byColumn: false })),
         changesByColumn: () => this.#changes(request, found, { epoch, byColumn: true }),
       }
-    })
-  }
-
-  /** Runs `work` with at least this many threads, and then sets the threads of the options again. */
-  async #withThreads<T>(threads: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { connection } = this.#file
-    const { threads: usual } = this.#options
-    await connection.run(`SET threads = ${Math.max(threads, usual)}`)
-    try {
-      return await this.#interruptible(signal, work)
-    } finally {
-      // If a full disk has ended the database, setting threads fails, too. Only the first error counts.
-      await connection.run(`SET threads = ${usual}`).catch(() => undefined)
-    }
+    }).finally(() => this.#memory.usualThreads())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return
     this.#disposed = true
-    await this.#endDiff().catch(() => {})
+    await this.#endDiff({ closes: true }).catch(() => {})
     await this.#feed.stage.close()
     await this.#file.close()
   }
@@ -373,24 +380,30 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#groupRows = groupRows
   }
 
-  /** Gives every stored row a hash over the columns that are compared now. */
-  async #useHash(request: DiffRequest): Promise<RowHash> {
+  /**
+   * Gives every stored row a hash over the columns that are compared now. In the same transaction it runs
+   * `remember`.
+   */
+  async #useHash(
+    request: DiffRequest,
+    { hasStored, remember }: { readonly hasStored: boolean; readonly remember: string },
+  ): Promise<RowHash> {
     const { connection } = this.#file
     const columns = comparedColumns(request)
     const hash = new RowHash(columns)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
+    const spec = isKnown ? '' : metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
+    const meta = remember + spec
     // Hashes find their rows by row ids. A commit between two statements could change these ids.
-    if (isKnown) await inTransaction(connection, () => fillHashes(connection, { hash, shapes, all: false }))
-    else {
-      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
-      // Hashes and metadata change together. If hashes over other columns counted as present, every row would
-      // seem to have changed.
+    // Hashes and metadata change together. If hashes over other columns counted as present, every row would
+    // seem to have changed.
+    if (hasStored)
       await inTransaction(connection, async () => {
-        await fillHashes(connection, { hash, shapes, all: true })
-        await connection.run(meta)
+        await fillHashes(connection, { hash, shapes, all: !isKnown })
+        if (meta !== '') await connection.run(meta)
       })
-    }
+    else if (meta !== '') await runInTransaction(connection, meta)
     this.#feed.hash = hash
     return hash
   }
@@ -429,22 +442,23 @@ class DuckdbDeliveredState implements DeliveredState {
     signal.throwIfAborted()
   }
 
-  /** Removes the tables of a diff. */
-  async #endDiff(): Promise<void> {
+  /** Removes the tables of a diff. A connection that closes removes its temporary tables itself. */
+  async #endDiff({ closes = false } = {}): Promise<void> {
     this.#epoch++
     if (!this.#hasDiff) return
     this.#hasDiff = false
     this.#diffed = null
     const { connection } = this.#file
     const tables = [
+      COPIED,
       ...this.#pieces,
       ...['found', 'model', 'ordered', 'places', 'known', 'collected', 'piece', 'sizes', 'ambiguous'],
       ...[COPIED_ROWS, GATHERED],
       ...TWIN_TABLES,
     ]
-    await connection.run(tables.map(table => `DROP TABLE IF EXISTS temp.${table};`).join(' '))
-    await closeExtract(connection)
-    await connection.run('DETACH DATABASE IF EXISTS extract')
+    const drops = tables.map(table => `DROP TABLE IF EXISTS temp.${table};`)
+    const drop = closes ? '' : `DROP VIEW IF EXISTS temp.${EXTRACTED}; ${drops.join(' ')}`
+    await connection.run(`${drop} DETACH DATABASE IF EXISTS extract`)
     await this.#forgetEnded()
     await this.#memory.letGo()
   }
@@ -466,8 +480,8 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   async #count(from: string): Promise<number> {
-    const reader = await this.#file.connection.runAndReadAll(`SELECT count(*) FROM ${from}`)
-    return Number(reader.getRows()[0]?.[0])
+    const result = await rowsOf(this.#file.connection, `SELECT count(*) FROM ${from}`)
+    return Number(result[0]?.[0])
   }
 
   async #guarded<T>(work: () => Promise<T>): Promise<T> {

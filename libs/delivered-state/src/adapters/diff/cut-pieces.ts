@@ -4,6 +4,7 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { SizedRows } from './model-rows.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /**
  * The most bytes of larger values in a piece. But a piece has at least one change, and its row may have up to
@@ -53,8 +54,8 @@ export async function cutPieces(
     CREATE OR REPLACE TEMP TABLE sizes AS
     SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${sized.from} GROUP BY 2
     UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(${stored})::BIGINT, max(${stored})::BIGINT FROM stored GROUP BY 2`)
-  const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
-  const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+  const largest = await rowsOf(connection, 'SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
+  const most = largest.reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
   const slabRows = Math.max(
     SLAB_ROWS,
@@ -62,17 +63,21 @@ export async function cutPieces(
   )
   // Rows from a slab have at most the bytes of its largest row each, and at most the bytes of the slab
   // together.
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
       SELECT rowid // ${slabRows} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL
       UNION ALL SELECT rowid // ${slabRows}, false, srid // ${SLAB_ROWS}, count(*) FROM ordered WHERE srid IS NOT NULL GROUP BY ALL
-    ) JOIN sizes USING (is_new, slab) GROUP BY place`)
-  const slabs = new Map(reader.getRows().map(([slab, bytes]) => [Number(slab), Number(bytes)]))
+    ) JOIN sizes USING (is_new, slab) GROUP BY place`,
+  )
+  const slabs = new Map(result.map(([slab, bytes]) => [Number(slab), Number(bytes)]))
   await connection.run('DROP TABLE sizes')
   return [...sizedPieces(slabs, { rows, pieceRows, slabRows })]
 }
 
-function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
+/** Returns pieces of `pieceRows` rows. */
+export function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
   return Array.from({ length: Math.ceil(rows / pieceRows) }, (_, i) => ({
     start: i * pieceRows,
     end: Math.min((i + 1) * pieceRows, rows),

@@ -27,14 +27,15 @@ import { dropOversizeRows, findOversizeKeys, fitsSql, type OversizeRows } from '
 import type { RowHash } from './row-hash.ts'
 import type { Slice } from './row-slices.ts'
 import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
-import { findTwins } from './twin-keys.ts'
+import { findTwins, type FindTwinsOptions } from './twin-keys.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 export const SAMPLES = 10
 
 /** The view of the extract. Its columns have names that cannot clash with the user's: `rid`, `e0`, `e1`, … */
 export const EXTRACTED = 'extracted'
 /** The table under the view, if the view cannot use the extract itself. */
-const COPIED = 'extracted_copy'
+export const COPIED = 'extracted_copy'
 
 /** Returns a function that names the column of `extracted` with the values of a model's column. */
 export function placeOf(columns: readonly Column[]): (column: Column) => string {
@@ -81,10 +82,6 @@ async function hasInvalidRows(connection: DuckDBConnection): Promise<boolean> {
 /** True if a column has the name by which DuckDB knows row ids. */
 export function hidesRowIds(columns: readonly Column[]): boolean {
   return columns.some(({ name }) => name.toLowerCase() === 'rowid')
-}
-
-export async function closeExtract(connection: DuckDBConnection): Promise<void> {
-  await connection.run(`DROP VIEW IF EXISTS temp.${EXTRACTED}; DROP TABLE IF EXISTS temp.${COPIED}`)
 }
 
 /**
@@ -140,14 +137,15 @@ export async function findInvalidRows(
 ): Promise<InvalidRows> {
   const place = placeOf(request.columns)
   const columns = keyColumns(request)
+  if (await areAllValid(connection, request)) return { rows: 0, samples: [], ambiguous: false }
   const samples: InvalidSample[] = []
   let rows = 0
   for (const [index, column] of columns.entries()) {
     // A row with several nulls counts once, for the first of them.
     const earlier = columns.slice(0, index).map(c => `${place(c)} IS NOT NULL`)
     const isInvalid = [`${place(column)} IS NULL`, ...earlier].join(' AND ')
-    const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${EXTRACTED} WHERE ${isInvalid}`)
-    const count = Number(counted.getRows()[0]?.[0])
+    const counted = await rowsOf(connection, `SELECT count(*) FROM ${EXTRACTED} WHERE ${isInvalid}`)
+    const count = Number(counted[0]?.[0])
     rows += count
     for (let i = 0; i < count && samples.length < SAMPLES; i++)
       samples.push({ key: null, reason: `primary key column "${column.name}" is null` })
@@ -169,14 +167,15 @@ export async function findInvalidRows(
     SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
       AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} GROUP BY 1 HAVING count(*) > 1))
     GROUP BY key HAVING count(*) > 1`)
-  const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
-  const [keys, copies] = counted.getRows()[0] ?? []
-  const some = await connection.runAndReadAll(
+  const counted = await rowsOf(connection, 'SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
+  const [keys, copies] = counted[0] ?? []
+  const some = await rowsOf(
+    connection,
     `SELECT ${asBytes('key')}, copies FROM (
       SELECT ${key} AS key, a.copies FROM ${EXTRACTED} e JOIN ambiguous a ON a.rid = e.rid
     ) ORDER BY key LIMIT ${SAMPLES}`,
   )
-  for (const [sample, n] of some.getRows())
+  for (const [sample, n] of some)
     if (samples.length < SAMPLES)
       samples.push({ key: textOfBytes(sample), reason: `${String(n)} rows have this primary key` })
   const misfits = await excludeMisfits(connection, { key, valid })
@@ -188,16 +187,33 @@ export async function findInvalidRows(
   }
 }
 
+/**
+ * True if each row has a key of its own that records can carry, and nothing but values that can be carried.
+ * Different hashes prove that keys differ.
+ */
+async function areAllValid(connection: DuckDBConnection, request: DiffRequest): Promise<boolean> {
+  const place = placeOf(request.columns)
+  const key = keyText(request)
+  const present = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
+  const valid = [...present, 'why IS NULL', fitsSql(key)].join(' AND ')
+  const [row] = await rowsOf(
+    connection,
+    `SELECT count(*) = count(DISTINCT hash(${key})) FILTER (${valid}) FROM ${EXTRACTED}`,
+  )
+  return row?.[0] === true
+}
+
 /** Adds the keys of rows that have a value which cannot be carried to `ambiguous`. */
 async function excludeMisfits(
   connection: DuckDBConnection,
   { key, valid }: { readonly key: string; readonly valid: string },
 ): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
   const misfits = `FROM ${EXTRACTED} WHERE why IS NOT NULL AND ${valid} AND ${keyToken(key)} NOT IN (SELECT key FROM ambiguous)`
-  const some = await connection.runAndReadAll(
+  const some = await rowsOf(
+    connection,
     `SELECT ${asBytes(key)}, ${asBytes('why')}, count(*) OVER () ${misfits} ORDER BY ${key} LIMIT ${SAMPLES}`,
   )
-  const rows = some.getRows()
+  const rows = some
   if (rows.length === 0) return { rows: 0, samples: [] }
   await connection.run(`INSERT INTO ambiguous SELECT ${keyToken(key)}, 1, rid ${misfits}`)
   const samples = rows.map(([sample, why]) => ({ key: textOfBytes(sample), reason: textOfBytes(why) ?? '' }))
@@ -222,6 +238,8 @@ export interface FoundChanges {
   readonly sized: SizedRows
   /** The slices in which the model's rows are read. Null if rows are narrow. */
   readonly slices: readonly Slice[] | null
+  /** True if extract and state have a few rows of few bytes. */
+  readonly isSmall: boolean
   readonly oversize: OversizeRows
   readonly settled: Section
   readonly removed: Section
@@ -244,6 +262,7 @@ export interface DiffedWith {
   readonly ambiguous: boolean
   /** Null if the model's rows are narrow. */
   readonly slices: readonly Slice[] | null
+  readonly isSmall: boolean
 }
 
 type SectionName = 'settled' | 'removed' | 'changed' | 'added'
@@ -309,20 +328,18 @@ export async function findChanges(
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
-  const sendsTwins = await findTwins(connection, {
+  const { sendsTwins, sections, muted, adopted } = await countWithTwins(connection, {
     ...{ key: model.key, extracted: EXTRACTED, slices: from.slices },
-    sent: request.baseline ? new Set() : request.opsWithTrigger,
+    sent: request.opsWithTrigger,
     atMostOnce: request.atMostOnce === true,
     tellsExists: request.tellsExists === true,
   })
   return {
-    oversize,
-    key: model.key,
-    sized: sizedRows(model),
-    slices: from.slices,
-    sendsTwins,
-    ...(await countSections(connection)),
-    ...(await countSettled(connection, from)),
+    ...{ oversize, key: model.key, sized: sizedRows(model), sendsTwins },
+    ...{ slices: from.slices, isSmall: from.isSmall },
+    ...sections,
+    muted,
+    adopted: await adoptedColumns(connection, adopted, from),
     undecided: leaves ? await countUndecided(connection, isDecided) : 0,
   }
 }
@@ -390,32 +407,32 @@ function meantSql(
   return conditions.join(' AND ')
 }
 
-async function countSettled(
+/** Returns the columns that settled rows were delivered without. */
+async function adoptedColumns(
   connection: DuckDBConnection,
+  rows: number,
   { hash, shapes }: { readonly hash: RowHash; readonly shapes: readonly Shape[] },
-): Promise<Pick<FoundChanges, 'adopted' | 'muted'>> {
-  const reader = await connection.runAndReadAll(
-    'SELECT count(*) FILTER (newly_muted), count(adopted_shape) FROM found',
-  )
-  const [muted, adopted] = (reader.getRows()[0] ?? []).map(Number)
-  if (adopted === undefined || adopted === 0) return { muted: muted ?? 0, adopted: { rows: 0, columns: [] } }
-  const shaped = await connection.runAndReadAll(
+): Promise<FoundChanges['adopted']> {
+  if (rows === 0) return { rows: 0, columns: [] }
+  const shaped = await rowsOf(
+    connection,
     'SELECT DISTINCT adopted_shape FROM found WHERE adopted_shape IS NOT NULL',
   )
-  const ids = new Set(shaped.getRows().map(([id]) => Number(id)))
+  const ids = new Set(shaped.map(([id]) => Number(id)))
   const lacking = shapes.filter(({ id }) => ids.has(id))
   const columns = hash.columns.map(({ name }) => name)
   const isNew = (name: string): boolean => lacking.some(shape => !shape.columns.includes(name))
-  return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
+  return { rows, columns: columns.filter(isNew) }
 }
 
 /** Counts the rows whose last change has an unknown outcome, and that nobody has decided about. */
 async function countUndecided(connection: DuckDBConnection, isDecided: string): Promise<number> {
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     `SELECT count(*) FROM (FROM state WHERE NOT (${isDecided})) s JOIN retry r ON ${keyToken('r.key')} = ${keyToken('s.key')}
       AND r.partition = s.partition AND r.run = s.run AND r.seq = s.seq WHERE r.outcome = ${UNKNOWN}`,
   )
-  return Number(reader.getRows()[0]?.[0] ?? 0)
+  return Number(result[0]?.[0] ?? 0)
 }
 
 /** Returns the first keys, in order, of the rows that a trigger removes. */
@@ -424,10 +441,11 @@ export async function removedSamples(
   { removed }: FoundChanges,
 ): Promise<readonly string[]> {
   if (removed.rows === 0) return []
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     `SELECT ${asBytes('key')} FROM state WHERE srid IN (SELECT srid FROM found WHERE section = ${REMOVED}) ORDER BY key LIMIT ${SAMPLES}`,
   )
-  return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
+  return result.map(([key]) => textOfBytes(key) ?? '')
 }
 
 /** SQL for the op that brings the destination to the model. Tests compare it with domain/key-state.ts. */
@@ -447,28 +465,50 @@ function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`
 }
 
-async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
-  const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
-  const captured = Number(held.getRows()[0]?.[0]) > 0
-  const reader = await connection.runAndReadAll(
-    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry), count(partition) > 0 FROM found GROUP BY section`,
+/** Counts the found changes, after the twins of removed keys have changed them. */
+async function countWithTwins(connection: DuckDBConnection, twins: FindTwinsOptions) {
+  const counted = await countFound(connection)
+  if (counted.sections.removed.rows === 0) return { ...counted, sendsTwins: false }
+  const sendsTwins = await findTwins(connection, twins)
+  return { ...(await countFound(connection)), sendsTwins }
+}
+
+/** Counts the found changes by section, and the settled rows that are newly muted or get new columns. */
+async function countFound(connection: DuckDBConnection): Promise<{
+  readonly sections: Pick<FoundChanges, SectionName>
+  readonly muted: number
+  readonly adopted: number
+}> {
+  const counted = await rowsOf(
+    connection,
+    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry), count(partition) > 0,
+      count(*) FILTER (newly_muted), count(adopted_shape), EXISTS (FROM captured) FROM found GROUP BY section`,
   )
   const sections = new Map<number, Section>()
-  for (const [section, rows, before, retried, known] of reader.getRows())
+  let muted = 0
+  let adopted = 0
+  for (const [section, rows, before, retried, known, newlyMuted, withShape, captured] of counted) {
+    muted += Number(newlyMuted)
+    adopted += Number(withShape)
     sections.set(Number(section), {
       rows: Number(rows),
       before: before === true,
-      captured,
+      captured: captured === true,
       retried: retried === true,
       known: known === true,
     })
+  }
   const none: Section = { rows: 0, before: false, captured: false, retried: false, known: false }
   const sectionOf = (code: number): Section => sections.get(code) ?? none
   return {
-    settled: sectionOf(SETTLED),
-    removed: sectionOf(REMOVED),
-    changed: sectionOf(CHANGED),
-    added: sectionOf(ADDED),
+    sections: {
+      settled: sectionOf(SETTLED),
+      removed: sectionOf(REMOVED),
+      changed: sectionOf(CHANGED),
+      added: sectionOf(ADDED),
+    },
+    muted,
+    adopted,
   }
 }
 

@@ -8,6 +8,7 @@ import type { Column } from '@sluice/contracts/values'
 import { EXTRACTED } from './find-changes.ts'
 import { keyToken } from './model-rows.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The table of the current piece, with everything that its changes carry except the model's values. */
 export const PIECE = 'piece'
@@ -64,10 +65,13 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
  */
 export async function gatherStored(connection: DuckDBConnection, isWide: boolean): Promise<boolean> {
   if (isWide) return false
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT (SELECT coalesce(sum(span), 0)::DOUBLE FROM (
-      SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM stored)`)
-  const [spans = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
+      SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM stored)`,
+  )
+  const [spans = 0, stored = 0] = (result[0] ?? []).map(Number)
   if (spans <= MAX_READINGS * stored) return false
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${GATHERED} AS
@@ -88,6 +92,8 @@ export interface PieceSources {
   readonly slices: { readonly extract: readonly Slice[] | null; readonly state: readonly Slice[] | null }
   /** True if the stored rows are gathered. */
   readonly gathered: boolean
+  /** True if extract and state have a few rows of few bytes. */
+  readonly isSmall: boolean
 }
 
 /** Makes the tables of a piece of the ordered changes. */
@@ -96,37 +102,37 @@ export async function takePiece(
   { start, end }: { readonly start: number; readonly end: number },
   sources: PieceSources,
 ): Promise<void> {
-  const { retried, captured } = sources
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE places AS
-    SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`)
+  const { retried, captured, isSmall } = sources
+  const places = `SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`
+  if (!isSmall) await connection.run(`CREATE OR REPLACE TEMP TABLE places AS ${places}`)
   const state: Sought = { from: 'stored', rowid: 'rowid', id: 'srid', slices: sources.slices.state }
   const stored = sources.gathered
     ? `(SELECT * FROM ${GATHERED} WHERE place >= ${start} AND place < ${end}) s ON s.place = p.place`
-    : `${await rowsOfPiece(connection, state, ['key', 'content'])} s ON s.srid = p.srid`
+    : `${isSmall ? allRows(state, ['key', 'content']) : await rowsOfPiece(connection, state, ['key', 'content'])} s ON s.srid = p.srid`
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`
   // The state is joined first, while there are few columns: each join keeps a copy of all columns in memory.
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE known AS
+  const known = `
     SELECT p.place, p.rid, p.section, s.key AS stored_key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
       s.content AS before, ${retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
       ${captured ? 'c.content' : 'NULL::VARCHAR'} AS captured
     FROM places p LEFT JOIN ${stored}
-      ${retried ? beside('retry', 'r') : ''} ${captured ? beside('captured', 'c') : ''}`)
+      ${retried ? beside('retry', 'r') : ''} ${captured ? beside('captured', 'c') : ''}`
+  if (!isSmall) await connection.run(`CREATE OR REPLACE TEMP TABLE known AS ${known}`)
   const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: sources.slices.extract }
   for (const { name, columns } of sources.tables) {
     const values = columns.map(sources.place)
     if (name !== PIECE) await makeValues(connection, { name, values, model })
   }
   const own = (sources.tables.find(({ name }) => name === PIECE)?.columns ?? []).map(sources.place)
-  const extracted = await rowsOfPiece(connection, model, own, `${sources.key} AS extracted_key`)
+  const wanted = [...own, `${sources.key} AS extracted_key`]
+  const extracted = isSmall ? allRows(model, wanted) : await rowsOfPiece(connection, model, wanted)
   await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ${PIECE} AS
+    CREATE OR REPLACE TEMP TABLE ${PIECE} AS ${isSmall ? `WITH places AS (${places}), known AS (${known})` : ''}
     SELECT coalesce(k.stored_key, e.extracted_key) AS key, k.* EXCLUDE (place, rid, stored_key) ${own.map(value => `, e.${value}`).join('')}
     FROM known k LEFT JOIN ${extracted} e ON e.rid = k.rid
     ORDER BY k.place`)
-  await connection.run(`DROP TABLE IF EXISTS ${COLLECTED}`)
+  if (!isSmall) await connection.run(`DROP TABLE IF EXISTS ${COLLECTED}`)
 }
 
 async function makeValues(
@@ -161,13 +167,13 @@ async function rowsOfPiece(
   connection: DuckDBConnection,
   { from, rowid, id, slices }: Sought,
   columns: readonly string[],
-  ...computed: readonly string[]
 ): Promise<string> {
-  const selected = [rowid === id ? id : `${rowid} AS ${id}`, ...columns, ...computed].join(', ')
-  const reader = await connection.runAndReadAll(
+  const selected = selectedOf({ rowid, id }, columns)
+  const result = await rowsOf(
+    connection,
     `SELECT coalesce(min(${id}), 0), coalesce(max(${id}) + 1, 0), count(${id}) FROM places`,
   )
-  const [first = 0, end = 0, rows = 0] = (reader.getRows()[0] ?? []).map(Number)
+  const [first = 0, end = 0, rows = 0] = (result[0] ?? []).map(Number)
   const all = { from: first, to: end }
   if (slices === null || rows === end - first)
     return `(SELECT ${selected} FROM ${from} WHERE ${isInSlice(rowid, all)})`
@@ -184,13 +190,25 @@ async function rowsOfPiece(
   return COLLECTED
 }
 
+/** Returns SQL for all rows, with their ids. A join of few rows needs no ranges. */
+function allRows(sought: Sought, columns: readonly string[]): string {
+  return `(SELECT ${selectedOf(sought, columns)} FROM ${sought.from})`
+}
+
+function selectedOf({ rowid, id }: Pick<Sought, 'rowid' | 'id'>, columns: readonly string[]): string {
+  return [rowid === id ? id : `${rowid} AS ${id}`, ...columns].join(', ')
+}
+
 /** Returns the row ids of the piece as ranges without gaps, in order, up to one more than the limit. */
 async function rangesOf(connection: DuckDBConnection, id: Sought['id']): Promise<readonly Slice[]> {
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT min(${id}), max(${id}) + 1 FROM (
       SELECT ${id}, ${id} - row_number() OVER (ORDER BY ${id}) AS stretch FROM places WHERE ${id} IS NOT NULL)
-    GROUP BY stretch ORDER BY 1 LIMIT ${MAX_RANGES + 1}`)
-  return reader.getRows().map(([from, to]) => ({ from: Number(from), to: Number(to) }))
+    GROUP BY stretch ORDER BY 1 LIMIT ${MAX_RANGES + 1}`,
+  )
+  return result.map(([from, to]) => ({ from: Number(from), to: Number(to) }))
 }
 
 /** Yields the slices within a range, in parts that leave memory for the rows that the piece already has. */

@@ -8,6 +8,7 @@ import type { InvalidSample } from '@sluice/contracts/records'
 import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import type { SizedRows } from './model-rows.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** A key that is too long is shown up to this many characters. */
 const SHOWN_CHARACTERS = 100
@@ -32,15 +33,13 @@ export async function dropOversizeRows(
 ): Promise<OversizeRows> {
   const { from, size } = options.sized
   if (size === '0') return { rows: 0, samples: [] }
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE oversize AS
-    SELECT rid, ${size} AS size FROM ${from}
-    WHERE ${size} > ${ROW_CEILING_BYTES} AND rid IN (SELECT rid FROM found WHERE rid IS NOT NULL)`)
-  const counted = await connection.runAndReadAll('SELECT count(*) FROM oversize')
-  const rows = Number(counted.getRows()[0]?.[0])
-  const samples = rows === 0 ? [] : await samplesOf(connection, options)
-  if (rows > 0) await connection.run('DELETE FROM found WHERE rid IN (SELECT rid FROM oversize)')
-  await connection.run('DROP TABLE oversize')
+  const selected = `FROM ${from} WHERE ${size} > ${ROW_CEILING_BYTES} AND rid IN (SELECT rid FROM found WHERE rid IS NOT NULL)`
+  const counted = await rowsOf(connection, `SELECT count(*) ${selected}`)
+  const rows = Number(counted[0]?.[0])
+  if (rows === 0) return { rows, samples: [] }
+  await connection.run(`CREATE OR REPLACE TEMP TABLE oversize AS SELECT rid, ${size} AS size ${selected}`)
+  const samples = await samplesOf(connection, options)
+  await connection.run('DELETE FROM found WHERE rid IN (SELECT rid FROM oversize); DROP TABLE oversize')
   return { rows, samples }
 }
 
@@ -52,11 +51,14 @@ async function samplesOf(
     samples,
   }: { readonly key: string; readonly extracted: string; readonly samples: number },
 ): Promise<readonly InvalidSample[]> {
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT ${asBytes('key')}, size FROM (
       SELECT ${keySql} AS key, o.size FROM ${extracted} e JOIN oversize o ON o.rid = e.rid
-    ) ORDER BY key LIMIT ${samples}`)
-  return reader.getRows().map(([key, bytes]) => ({
+    ) ORDER BY key LIMIT ${samples}`,
+  )
+  return result.map(([key, bytes]) => ({
     key: textOfBytes(key),
     reason: `the row has about ${String(bytes)} bytes, and the most is ${ROW_CEILING_BYTES}`,
   }))
@@ -75,13 +77,14 @@ export async function findOversizeKeys(
 ): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
   const { key, present, extracted } = options
   const from = `FROM (SELECT ${key} AS key FROM ${extracted} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
-  const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
-  const rows = Number(counted.getRows()[0]?.[0])
+  const counted = await rowsOf(connection, `SELECT count(*) ${from}`)
+  const rows = Number(counted[0]?.[0])
   if (rows === 0) return { rows, samples: [] }
-  const some = await connection.runAndReadAll(
+  const some = await rowsOf(
+    connection,
     `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${options.samples}`,
   )
-  const samples = some.getRows().map(([start, bytes]) => ({
+  const samples = some.map(([start, bytes]) => ({
     key: `${String(start)} …`,
     reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
   }))

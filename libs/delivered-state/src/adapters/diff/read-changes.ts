@@ -8,7 +8,7 @@ import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { ChangeBatch, DetectedChange, EndedKey, NewRows } from '../../port.ts'
-import { cutPieces } from './cut-pieces.ts'
+import { cutPieces, evenPieces } from './cut-pieces.ts'
 import {
   type ColumnChunk,
   type ColumnReading,
@@ -25,6 +25,7 @@ import { newRowReadings, NewRowsReader } from './read-new-rows.ts'
 import { tableSlices } from './row-slices.ts'
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The limits of a chunk: rows, and about the bytes of its texts. A chunk has at least one row. */
 const CHUNK_ROWS = 4096
@@ -42,6 +43,7 @@ export async function* readChanges(
   options: { readonly found: FoundChanges; readonly pieceRows: number; readonly byColumn: boolean },
 ): AsyncGenerator<ChangeBatch | NewRows> {
   const { found, pieceRows, byColumn } = options
+  const { isSmall } = found
   const readStored = storedReader(columns)
   const sections: readonly SectionPlan[] = (['settled', 'removed', 'changed', 'added'] as const).map(
     name => ({
@@ -53,22 +55,24 @@ export async function* readChanges(
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
   const tables = pieceTables(columns)
   const place = placeOf(columns)
-  const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
+  const stored = isSmall ? [] : (await tableSlices(connection, { table: 'stored', size: 'size' })).slices
   const joined = {
     tables,
     place,
     key: found.key,
     retried: sections.some(({ section }) => section.retried),
     captured: sections.some(({ section }) => section.captured),
-    slices: { extract: found.slices, state: stored.slices.length > 1 ? stored.slices : null },
-    gathered: await gatherStored(connection, stored.slices.length > 1),
+    slices: { extract: found.slices, state: stored.length > 1 ? stored : null },
+    gathered: !isSmall && (await gatherStored(connection, stored.length > 1)),
+    isSmall,
   }
   const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
   // Narrow rows without captured values are plain: a piece of them has few bytes, and nothing is joined.
   const isPlain = byColumn && found.slices === null && !found.added.captured && tables.length === 1
   const readings = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
-  const newRows = readings === null ? null : new NewRowsReader(connection, readings)
-  for (const piece of await cutPieces(connection, measured)) {
+  const newRows = readings === null ? null : new NewRowsReader(connection, { readings, isSmall })
+  const pieces = isSmall ? evenPieces(rows, pieceRows) : await cutPieces(connection, measured)
+  for (const piece of pieces) {
     const range = newRows === null ? null : await newRows.rowsOf(piece)
     if (newRows !== null && range !== null) {
       for await (const added of newRows.read(range)) yield { newRows: added }
@@ -78,7 +82,7 @@ export async function* readChanges(
     await takePiece(connection, piece, joined)
     const values: ColumnReading[] = []
     for (const table of tables) values.push(...(await readingsOf(connection, table, place)))
-    const slabs = await slabSizes(connection, tables, place)
+    const slabs = isSmall ? [] : await slabSizes(connection, tables, place)
     let start = -from
     for (const { section, wanted, build } of sections) {
       const end = start + section.rows
@@ -121,8 +125,8 @@ async function readingsOf(
     return 'false'
   })
   // The count makes the query an aggregate of one row, even if no column needs a check.
-  const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')}, count(*) FROM ${name}`)
-  const plain = reader.getRows()[0] ?? []
+  const result = await rowsOf(connection, `SELECT ${checks.join(', ')}, count(*) FROM ${name}`)
+  const plain = result[0] ?? []
   return columns.map((column, index) => ({
     ...readingOf(column, place(column), plain[index] === true),
     table: name,
@@ -203,11 +207,11 @@ async function slabSizes(
 ): Promise<readonly number[]> {
   const slabs: number[] = []
   const add = async (table: string, size: string): Promise<void> => {
-    const reader = await connection.runAndReadAll(
+    const result = await rowsOf(
+      connection,
       `SELECT avg(${size}) FROM ${table} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
     )
-    for (const [index, [bytes]] of reader.getRows().entries())
-      slabs[index] = (slabs[index] ?? 0) + Number(bytes)
+    for (const [index, [bytes]] of result.entries()) slabs[index] = (slabs[index] ?? 0) + Number(bytes)
   }
   await add(PIECE, 'strlen(key) + coalesce(strlen(before), 0)')
   for (const { name, columns } of tables) {

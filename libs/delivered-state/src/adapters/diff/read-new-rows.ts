@@ -13,6 +13,7 @@ import { canonicalText } from '../sql/sql-types.ts'
 import { type Range, readAhead, readColumnBytes, type Reading } from './chunk-columns.ts'
 import { EXTRACTED } from './find-changes.ts'
 import type { Piece } from './cut-pieces.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** Up to this many rows are read at once. They are rows of one piece, whose bytes are limited. */
 const CHUNK_ROWS = 8192
@@ -90,12 +91,19 @@ function byteReading({ type }: Column, x: string): ByteReading | null {
 export class NewRowsReader {
   readonly #connection: DuckDBConnection
   readonly #readings: NewRowReadings
+  /** The table or view that rows are read from. */
+  readonly #from: typeof EXTRACTED | typeof COPIED_ROWS
   /** The rows of the extract that are copied. */
   #copied: Range = { start: 0, end: 0 }
 
-  constructor(connection: DuckDBConnection, readings: NewRowReadings) {
+  /** With `isSmall`, a query may look at the whole extract. */
+  constructor(
+    connection: DuckDBConnection,
+    { readings, isSmall }: { readonly readings: NewRowReadings; readonly isSmall: boolean },
+  ) {
     this.#connection = connection
     this.#readings = readings
+    this.#from = isSmall ? EXTRACTED : COPIED_ROWS
   }
 
   /**
@@ -104,19 +112,21 @@ export class NewRowsReader {
    */
   async rowsOf({ start, end }: Piece): Promise<Range | null> {
     const isNew = `section = ${ADDED} AND kind = ${ABSENT} AND partition IS NULL AND NOT is_retry`
-    const reader = await this.#connection.runAndReadAll(
+    const result = await rowsOf(
+      this.#connection,
       `SELECT coalesce(bool_and(${isNew}), false), min(rid), max(rid) + 1, count(rid) FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`,
     )
-    const [areNew, ...places] = reader.getRows()[0] ?? []
+    const [areNew, ...places] = result[0] ?? []
     const [from = 0, to = 0, rows = 0] = places.map(Number)
     if (areNew !== true || rows !== end - start || to - from !== rows) return null
-    await this.#copy({ start: from, end: to })
+    if (this.#from === COPIED_ROWS) await this.#copy({ start: from, end: to })
     const holds = this.#readings.columns.flatMap(reading => reading.holds ?? [])
     if (holds.length === 0) return { start: from, end: to }
-    const checked = await this.#connection.runAndReadAll(
-      `SELECT ${holds.join(' AND ')} FROM ${COPIED_ROWS} WHERE rid >= ${from} AND rid < ${to}`,
+    const checked = await rowsOf(
+      this.#connection,
+      `SELECT ${holds.join(' AND ')} FROM ${this.#from} WHERE rid >= ${from} AND rid < ${to}`,
     )
-    return checked.getRows()[0]?.[0] === true ? { start: from, end: to } : null
+    return checked[0]?.[0] === true ? { start: from, end: to } : null
   }
 
   async #copy({ start, end }: Range): Promise<void> {
@@ -134,7 +144,7 @@ export class NewRowsReader {
       (reading, index) => [`${index}`, reading] as const,
     )
     yield* readAhead(rangesOf(start, end), async (range): Promise<ColumnRows> => {
-      const from = { name: COPIED_ROWS, rowid: 'rid' }
+      const from = { name: this.#from, rowid: 'rid' }
       const [keys, ...values] = await readColumnBytes(this.#connection, from, range, wanted)
       if (keys?.kind !== 'texts') throw new SluiceError('internal', 'keys were read that are no texts')
       return { rows: range.end - range.start, keys, columns: values }

@@ -11,6 +11,7 @@ import { storedRowReader } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, PRESENT } from '../state/shapes.ts'
 import { foldedKeys, uncertainKind } from './twin-keys.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The limits of a batch: keys, and about the bytes of their rows. A batch has at least one key. */
 const BATCH_KEYS = 1024
@@ -32,10 +33,11 @@ export async function believedKeys(
 ): Promise<ReadonlySet<string>> {
   if (keys.length === 0) return new Set()
   const wanted = keys.map(key => quoteText(key)).join(', ')
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     `SELECT ${asBytes('key')} FROM state WHERE kind <> ${ABSENT} AND key IN (${wanted})`,
   )
-  return new Set(reader.getRows().map(([key]) => textOfBytes(key) ?? ''))
+  return new Set(result.map(([key]) => textOfBytes(key) ?? ''))
 }
 
 /** Makes the diff of a replay. `through` guards the reading of its changes. */
@@ -46,11 +48,11 @@ export async function diffReplayed(
 ): Promise<Diff> {
   const { columns, opsWithTrigger: sent, atMostOnce = false, tellsExists = false } = request
   const settled = await findReplayed(connection, uncertainKind({ sent, atMostOnce, tellsExists }, false))
-  const reader = await connection.runAndReadAll(`SELECT count(*) FROM state WHERE kind <> ${ABSENT}`)
+  const result = await rowsOf(connection, `SELECT count(*) FROM state WHERE kind <> ${ABSENT}`)
   return {
     ...{ columns, retyped: [], rowsRead: 0, rowsInvalid: 0, invalidSamples: [], counts: {}, settled },
     ...{ adopted: { rows: 0, columns: [] }, muted: 0, undecided: 0, removedSamples: [] },
-    keysBefore: Number(reader.getRows()[0]?.[0]),
+    keysBefore: Number(result[0]?.[0]),
     removalsFirst: await removesTwins(connection),
     changes: () => through(readReplayed(connection, columns, settled)),
     changesByColumn: () => through(readReplayed(connection, columns, settled)),
@@ -69,8 +71,8 @@ async function findReplayed(connection: DuckDBConnection, twins: number | null):
     SELECT r.key, r.given, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, e.key IS NOT NULL AS has_entry, ${REPLAYED_KIND} AS settled_kind, NULL::VARCHAR AS muted
     FROM r LEFT JOIN state s ON s.key = r.key LEFT JOIN retry e ON e.key = s.key AND e.partition = s.partition
     WHERE ${REPLAYED_KIND} <> ${ABSENT} ${twins === null ? '' : twinsOfRemoved(twins)} ORDER BY srid NULLS LAST, given`)
-  const reader = await connection.runAndReadAll('SELECT count(*) FROM found')
-  return Number(reader.getRows()[0]?.[0])
+  const result = await rowsOf(connection, 'SELECT count(*) FROM found')
+  return Number(result[0]?.[0])
 }
 
 /** Returns SQL for rows whose twins are removed (twin-keys.ts). Muted ones stay muted. */
@@ -87,9 +89,12 @@ function twinsOfRemoved(kind: number): string {
 /** True if a key is removed that shares its form with another key. */
 async function removesTwins(connection: DuckDBConnection): Promise<boolean> {
   const folded = foldedKeys({ columns: 'key, removes', key: 'key', from: 'stage_replayed' })
-  const reader = await connection.runAndReadAll(`
-    SELECT count(*) FROM (SELECT fold FROM (${folded}) GROUP BY fold HAVING bool_or(removes) AND count(DISTINCT key) > 1)`)
-  return Number(reader.getRows()[0]?.[0]) > 0
+  const result = await rowsOf(
+    connection,
+    `
+    SELECT count(*) FROM (SELECT fold FROM (${folded}) GROUP BY fold HAVING bool_or(removes) AND count(DISTINCT key) > 1)`,
+  )
+  return Number(result[0]?.[0]) > 0
 }
 
 /** Reads the table as changes. The rows have the columns of the model. */
@@ -101,15 +106,18 @@ async function* readReplayed(
   const step = await keysOfBatch(connection)
   const read = storedRowReader(columns)
   for (let from = 0; from < keys; from += step) {
-    const reader = await connection.runAndReadAll(`
+    const result = await rowsOf(
+      connection,
+      `
       SELECT ${asBytes('f.key')}, f.partition, f.kind, f.settled_kind, f.has_entry, s.content, g.content, c.content, f.muted
       FROM (SELECT rowid AS place, * FROM found WHERE rowid >= ${from} AND rowid < ${from + step}) f
         LEFT JOIN state s ON s.srid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given
         LEFT JOIN captured c ON c.key = f.key AND c.partition = f.partition
-      ORDER BY f.place`)
+      ORDER BY f.place`,
+    )
     const changes: DetectedChange[] = []
     const endsRetry: EndedKey[] = []
-    for (const row of reader.getRows()) {
+    for (const row of result) {
       const [keyBytes, partition, kind, settled, hasEntry, content, given, captured, muted] = row
       const key = textOfBytes(keyBytes) ?? ''
       const known = partition === null ? null : Number(partition)
@@ -129,10 +137,13 @@ async function* readReplayed(
  * Returns the number of keys whose rows fit into memory together, even if all are as large as the largest.
  */
 async function keysOfBatch(connection: DuckDBConnection): Promise<number> {
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT coalesce(max(coalesce(s.size, 0) + coalesce(strlen(g.content), 0) + strlen(f.key)), 0)
-    FROM found f LEFT JOIN state s ON s.srid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given`)
-  const most = Math.max(1, Number(reader.getRows()[0]?.[0]))
+    FROM found f LEFT JOIN state s ON s.srid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given`,
+  )
+  const most = Math.max(1, Number(result[0]?.[0]))
   return Math.max(1, Math.min(BATCH_KEYS, Math.floor(BATCH_BYTES / most)))
 }
 

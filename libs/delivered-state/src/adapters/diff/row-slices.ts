@@ -7,6 +7,7 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../sql/sql-types.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The limit of the bytes of a slice, or of 2,048 of its rows. A slice has at least one row. */
 export const SLICE_BYTES = 16_000_000
@@ -68,10 +69,13 @@ export async function tableSlices(
   connection: DuckDBConnection,
   { table, size, where = 'true' }: { readonly table: string; readonly size: string; readonly where?: string },
 ): Promise<SlicedRows> {
-  const reader = await connection.runAndReadAll(`
-    SELECT rowid // ${VECTOR_ROWS} AS slab, sum(${size})::DOUBLE, max(${size})::DOUBLE FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`)
+  const result = await rowsOf(
+    connection,
+    `
+    SELECT rowid // ${VECTOR_ROWS} AS slab, sum(${size})::DOUBLE, max(${size})::DOUBLE FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`,
+  )
   return cutSlices(
-    reader.getRows().map(([slab, total, most]) => {
+    result.map(([slab, total, most]) => {
       const from = Number(slab) * VECTOR_ROWS
       return { from, to: from + VECTOR_ROWS, total: Number(total), most: Number(most) }
     }),
@@ -83,7 +87,9 @@ export async function tableSlices(
  * within a list counts as often as an average row has texts in that list.
  */
 export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT max(ends) FILTER (is_key), coalesce(sum(blocks * block_size) FILTER (has_texts), 0)::DOUBLE,
       coalesce(sum(longest * if(contains(column_path, ','), ceil(n / ${VECTOR_ROWS}), 1)) FILTER (has_texts), 0)::DOUBLE
     FROM (
@@ -93,9 +99,10 @@ export async function extractSlices(connection: DuckDBConnection, keyColumn: str
         max(TRY_CAST(regexp_extract(stats, 'Max String Length: (\\d+)', 1) AS BIGINT)) AS longest
       FROM pragma_storage_info('extract.main.rows') GROUP BY ALL
     ), (SELECT block_size FROM pragma_database_size() WHERE database_name = 'extract')
-    GROUP BY row_group_id ORDER BY row_group_id`)
+    GROUP BY row_group_id ORDER BY row_group_id`,
+  )
   let at = 0
-  const slabs = reader.getRows().map(([rows, total, most]) => {
+  const slabs = result.map(([rows, total, most]) => {
     const from = at
     at += Number(rows)
     return { from, to: at, total: Number(total), most: Math.max(1, Number(most)) }

@@ -17,6 +17,7 @@ import {
 } from '../state/shapes.ts'
 import { keyToken, MAX_TOKEN_BYTES } from './model-rows.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The forms of removed keys, and the uncertain kind that the rows of their twins get. */
 const GONE = 'twins_gone'
@@ -79,19 +80,16 @@ export interface TwinRules {
 }
 
 /**
- * Makes each row uncertain that the removal of its twin may take away. Resolves with true if the run sends
- * the row of a twin of a removed key, so that removals have to go first. Removals that are not sent do not
- * count.
+ * Makes each row uncertain that the removal of its twin may take away. `found` has a removal that is sent.
+ * Resolves with true if the run sends the row of a twin of a removed key, so that removals have to go first.
  */
 export async function findTwins(connection: DuckDBConnection, options: FindTwinsOptions): Promise<boolean> {
-  if (!options.sent.has('removed')) return false
-  const seen = await connection.runAndReadAll(`
-    SELECT coalesce(bool_or(section = ${REMOVED}), false),
-      coalesce(bool_or(section IN (${CHANGED}, ${ADDED}) AND strlen(key) > ${MAX_TOKEN_BYTES}), false) FROM found`)
-  const [removes, hasLong] = seen.getRows()[0] ?? []
-  if (removes !== true) return false
+  const [seen] = await rowsOf(
+    connection,
+    `SELECT coalesce(bool_or(section IN (${CHANGED}, ${ADDED}) AND strlen(key) > ${MAX_TOKEN_BYTES}), false) FROM found`,
+  )
   await findGone(connection, options)
-  const sendsTwins = await markSentTwins(connection, options, hasLong === true)
+  const sendsTwins = await markSentTwins(connection, options, seen?.[0] === true)
   await settleOtherTwins(connection)
   await connection.run(`DROP TABLE ${GONE}; DROP TABLE ${TWINS}`)
   return sendsTwins
@@ -143,8 +141,8 @@ async function markSentTwins(
   await connection.run(`
     UPDATE found SET kind = greatest(kind, t.doubt), section = if(t.doubt = ${EXISTENCE_UNCERTAIN}, ${ADDED}, section)
     FROM ${TWINS} t WHERE found.key = t.key AND section = ${CHANGED} AND t.doubt IS NOT NULL`)
-  const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${TWINS}`)
-  return Number(reader.getRows()[0]?.[0]) > 0
+  const result = await rowsOf(connection, `SELECT count(*) FROM ${TWINS}`)
+  return Number(result[0]?.[0]) > 0
 }
 
 /**

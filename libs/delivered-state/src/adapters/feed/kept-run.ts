@@ -13,8 +13,9 @@ import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { isInSlice, VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText, readingOfExtracted } from '../sql/sql-types.ts'
 import { ABSENT, ADDED, PRESENT, type Shapes } from '../state/shapes.ts'
-import { inTransaction, metaSql, readMeta } from '../state/state-meta.ts'
+import { inTransaction, metaSql, type StateMeta } from '../state/state-meta.ts'
 import { groupRowsFor, STATE_COLUMNS } from '../state/stored-rows.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 const KEPT = 'kept'
 /** Invalid rows divide the extract into ranges, each of which takes a query of its own. */
@@ -79,11 +80,10 @@ export async function keepRun(
   const content = contentSql(request.columns, place)
   const isPlain = content !== null && found.slices === null && groupsOf(request.columns).length === 1
   if (!addsOnly || !isPlain || added.rows === 0 || !(await isEmptyState(connection))) return false
-  const ranges = (
-    await connection.runAndReadAll(
-      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MAX_RANGES + 1}`,
-    )
-  ).getRows()
+  const ranges = await rowsOf(
+    connection,
+    `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MAX_RANGES + 1}`,
+  )
   if (ranges.length > MAX_RANGES) return false
   // The diff's tables would take the memory in which row groups wait until they are written.
   await connection.run(`DROP TABLE ordered; DROP TABLE IF EXISTS temp.${COPIED_ROWS}`)
@@ -103,8 +103,8 @@ export async function keepRun(
         FROM (SELECT ${placeInRun} AS place, ${found.key} AS key, ${hash.ofExtracted(hash.columns, place)} AS hash, ${content ?? ''} AS content
           FROM ${EXTRACTED} WHERE ${isInSlice('rid', { from: Number(from), to: Number(to) })})`)
     }
-    const counted = await connection.runAndReadAll(`SELECT partition, count(*) FROM ${KEPT} GROUP BY 1`)
-    const counts = new Map(counted.getRows().map(([partition, rows]) => [Number(partition), Number(rows)]))
+    const counted = await rowsOf(connection, `SELECT partition, count(*) FROM ${KEPT} GROUP BY 1`)
+    const counts = new Map(counted.map(([partition, rows]) => [Number(partition), Number(rows)]))
     const byPartition = ends.map((end, partition) => ({ end, count: counts.get(partition) ?? 0 }))
     const kept: KeptRun = { run, runId, partitions: byPartition }
     await connection.run(metaSql(KEPT, JSON.stringify(kept)))
@@ -116,14 +116,14 @@ export async function keepRun(
 async function isEmptyState(connection: DuckDBConnection): Promise<boolean> {
   const tables = ['stored', 'dead', 'entries', 'doubts', 'captured', 'gone']
   const counts = tables.map(table => `(SELECT count(*) FROM (FROM ${table} LIMIT 1))`)
-  const reader = await connection.runAndReadAll(`SELECT ${counts.join(' + ')}`)
-  return Number(reader.getRows()[0]?.[0]) === 0
+  const result = await rowsOf(connection, `SELECT ${counts.join(' + ')}`)
+  return Number(result[0]?.[0]) === 0
 }
 
 /** Returns the run whose rows are kept; null if there is none. */
-export async function loadKept(connection: DuckDBConnection): Promise<KeptRun | null> {
-  const value = await readMeta(connection, KEPT)
-  return value === null ? null : (JSON.parse(value) as KeptRun)
+export function keptIn(meta: StateMeta): KeptRun | null {
+  const value = meta.get(KEPT)
+  return value === undefined ? null : (JSON.parse(value) as KeptRun)
 }
 
 /** Stages the kept changes that have an entry, so that the merge gives these their outcome. */

@@ -33,7 +33,8 @@ import { endKeptSql, stageEntered } from './kept-run.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
-import { inTransaction, positionsSql } from '../state/state-meta.ts'
+import { inTransaction, positionsSql, runInTransaction } from '../state/state-meta.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /**
  * SQL for the state after a change `c` with its outcome: its kind, and below, which of the change's rows it
@@ -59,27 +60,37 @@ export interface Merge {
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
-  /** Raises DuckDB's limit, so that it can hold this many bytes of rows. */
-  readonly makeRoom: (bytes: number) => Promise<void>
+  /** Raises DuckDB's limit, so that it can hold this many bytes of so many rows. */
+  readonly makeRoom: (rows: number, bytes: number) => Promise<void>
   /** The rows of a row group that is written now, and how to write others. */
   readonly groupRows: number
   readonly useGroups: (groupRows: number) => Promise<void>
   /** `taken` if rows of a run are kept and merged now; `left` if they are kept, and dropped now. */
   readonly kept: 'none' | 'left' | 'taken'
+  /** False if no record is staged, as after a run that changed nothing. */
+  readonly hasRecords: boolean
 }
 
 /**
- * Carries out the merge, and says whether wide rows were merged. An error or an abort changes nothing, and
- * the fed records stay.
+ * Carries out the merge, and says whether there was more to merge than positions, and wide rows among it. An
+ * error or an abort changes nothing, and the fed records stay.
  */
-export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolean }> {
+export async function mergeFeed(
+  merge: Merge,
+): Promise<{ readonly isMerged: boolean; readonly isWide: boolean }> {
   const { connection } = merge
+  // Only the positions differ: each merge leaves a state that another one with the same records would not
+  // change.
+  if (!merge.hasRecords && merge.kept === 'none') {
+    await runInTransaction(connection, positionsSql(merge.positions))
+    return { isMerged: false, isWide: false }
+  }
   const saving = merge.shapes.saving()
   if (merge.kept === 'taken') await stageEntered(connection)
-  const ended = await countOf(connection, 'stage_ended')
-  if (ended > 0) await dropEnded(connection)
+  const { ended, entries, doubts, captured, hasState } = await lookAtRecords(connection)
+  if (ended) await dropEnded(connection)
   const distinct = await hasDistinctKeys(connection)
-  const emptyState = merge.kept !== 'taken' && (await isEmpty(connection, 'state'))
+  const emptyState = merge.kept !== 'taken' && !hasState
   if (!emptyState) await dropOutdated(connection)
   const { staged, rows, kept, readBytes } = await measureMerge(connection)
   const isWide = kept > SLICE_BYTES
@@ -87,18 +98,18 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   const groupRows = groupRowsFor(rows, Math.max(kept, readBytes))
   if (staged > 0 && groupRows !== merge.groupRows) await merge.useGroups(groupRows)
   // A checkpoint, too, reads 2,048 rows of the state at once.
-  await merge.makeRoom(Math.max(kept, readBytes))
+  await merge.makeRoom(rows, Math.max(kept, readBytes))
   // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
   await connection.run(`SET force_compression = '${isWide || isWideStored ? 'uncompressed' : 'auto'}'`)
   let wroteWide = false
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     if (merge.kept !== 'none') await connection.run(endKeptSql(merge.kept === 'taken'))
-    if (ended > 0) await forgetEnded(connection)
-    await replaceEntries(connection)
-    const captured = { columns: 'partition, key, content', isRecord: 'content IS NOT NULL' }
-    await replaceByKey(connection, 'captured', { staged: 'stage_captured', ...captured })
-    const changes = await countOf(connection, 'stage_changes')
+    if (ended) await forgetEnded(connection)
+    await replaceEntries(connection, { entries, doubts })
+    const values = { columns: 'partition, key, content', isRecord: 'content IS NOT NULL' }
+    if (captured) await replaceByKey(connection, 'captured', { staged: 'stage_captured', ...values })
+    const changes = staged
     if (changes > 0 && !emptyState)
       await hideRows(
         connection,
@@ -113,15 +124,28 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
     merge.signal.throwIfAborted()
   })
   saving.saved()
-  return { isWide: isWide || wroteWide }
+  return { isMerged: true, isWide: isWide || wroteWide }
 }
 
 /** The rows that a merge may write, and the most bytes of 2,048 neighbours among the new and the old ones. */
 async function measureMerge(connection: DuckDBConnection) {
   const kept = await keptBytes(connection)
   const { readBytes } = await tableSlices(connection, { table: 'stored', size: 'size' })
-  const staged = await countOf(connection, 'stage_changes')
-  return { staged, rows: staged + (await countOf(connection, 'stored')), kept, readBytes }
+  const counted = await rowsOf(
+    connection,
+    'SELECT (SELECT count(*) FROM stage_changes), (SELECT count(*) FROM stored)',
+  )
+  const [staged = 0, stored = 0] = (counted[0] ?? []).map(Number)
+  return { staged, rows: staged + stored, kept, readBytes }
+}
+
+/** Says which records are staged, and whether the state has rows. */
+async function lookAtRecords(connection: DuckDBConnection) {
+  const tables = ['stage_ended', 'stage_retry', 'stage_doubts', 'stage_captured', 'state']
+  const has = tables.map(table => `EXISTS (FROM ${table})`)
+  const [row = []] = await rowsOf(connection, `SELECT ${has.join(', ')}`)
+  const [ended, entries, doubts, captured, hasState] = row.map(value => value === true)
+  return { ended, entries, doubts, captured, hasState }
 }
 
 /** SQL that is true for a staged change, and not for the empty rows between wide ones (stage-feed.ts). */
@@ -129,8 +153,7 @@ const IS_CHANGE = 'key IS NOT NULL'
 
 /** Returns the greatest number of bytes that 2,048 neighbouring staged rows will have in the state. */
 async function keptBytes(connection: DuckDBConnection): Promise<number> {
-  const bytesOf = async (sql: string): Promise<number> =>
-    Number((await connection.runAndReadAll(sql)).getRows()[0]?.[0])
+  const bytesOf = async (sql: string): Promise<number> => Number((await rowsOf(connection, sql))[0]?.[0])
   const most = VECTOR_ROWS * (await bytesOf('SELECT max(kept) FROM stage_changes'))
   if (most <= SLICE_BYTES) return most
   return bytesOf(`
@@ -186,31 +209,33 @@ async function forgetEnded(connection: DuckDBConnection): Promise<void> {
  * not needed. Different hashes prove that keys differ.
  */
 async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     `SELECT count(*) = count(DISTINCT hash(key)) FROM stage_changes WHERE ${IS_CHANGE}`,
   )
-  return reader.getRows()[0]?.[0] === true
+  return result[0]?.[0] === true
 }
 
 async function countOf(connection: DuckDBConnection, table: string): Promise<number> {
-  const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
-  return Number(reader.getRows()[0]?.[0])
-}
-
-async function isEmpty(connection: DuckDBConnection, table: string): Promise<boolean> {
-  return (await countOf(connection, `(FROM ${table} LIMIT 1)`)) === 0
+  const result = await rowsOf(connection, `SELECT count(*) FROM ${table}`)
+  return Number(result[0]?.[0])
 }
 
 /**
  * Replaces the entries of the topic `retry`, and the entries for changes whose outcome a run lost (`doubts`).
  * An entry in `doubts` stays until the next change of its key in the same partition, whatever `retry` says.
  */
-async function replaceEntries(connection: DuckDBConnection): Promise<void> {
+async function replaceEntries(
+  connection: DuckDBConnection,
+  has: { readonly entries: boolean | undefined; readonly doubts: boolean | undefined },
+): Promise<void> {
   const columns = 'partition, key, run, seq, outcome, runs, status, reason, entry'
   const isRecord = 'run IS NOT NULL'
-  await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
+  if (has.entries === true)
+    await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
   await removeKeys(connection, 'doubts', `SELECT partition, key FROM stage_changes WHERE ${IS_CHANGE}`)
-  await replaceByKey(connection, 'doubts', { staged: 'stage_doubts', columns, isRecord })
+  if (has.doubts === true)
+    await replaceByKey(connection, 'doubts', { staged: 'stage_doubts', columns, isRecord })
 }
 
 /**
@@ -226,7 +251,6 @@ async function replaceByKey(
     isRecord,
   }: { readonly staged: string; readonly columns: string; readonly isRecord: string },
 ): Promise<void> {
-  if (await isEmpty(connection, staged)) return
   await removeKeys(connection, table, `SELECT partition, key FROM ${staged}`)
   await connection.run(`
     INSERT INTO ${table} SELECT ${columns} FROM ${staged}
@@ -244,10 +268,11 @@ const LAST_OF_EACH_KEY = `
 
 /** Removes staged changes of keys for which the state has the change of a later run. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM stored)',
   )
-  if (reader.getRows()[0]?.[0] !== true) return
+  if (result[0]?.[0] !== true) return
   // A row that a tombstone ends does not outdate a change in another partition.
   const kept =
     'SELECT s.key, s.run FROM state s ANTI JOIN stage_ended e ON e.key = s.key AND e.partition = s.partition'

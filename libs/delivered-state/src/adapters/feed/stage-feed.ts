@@ -75,6 +75,7 @@ export class FeedStaging {
   /** The size of the last staged changes, which DuckDB reads together. */
   #vector = { rows: 0, bytes: 0 }
   #isPadded = false
+  #characters = 0
 
   private constructor(connection: DuckDBConnection, shapes: Shapes) {
     this.#connection = connection
@@ -151,6 +152,11 @@ export class FeedStaging {
     })
   }
 
+  /** About the size of all added records. 0 only if there are none. */
+  get characters(): number {
+    return this.#characters
+  }
+
   /** True if wide changes are staged. */
   get isWide(): boolean {
     return this.#isPadded
@@ -164,7 +170,8 @@ export class FeedStaging {
   /** Forgets all added records. */
   async clear(): Promise<void> {
     await this.close()
-    await this.#connection.run(STAGE_TABLES)
+    if (this.#characters > 0) await this.#connection.run(STAGE_TABLES)
+    this.#characters = 0
   }
 
   /**
@@ -228,6 +235,7 @@ export class FeedStaging {
   ): Promise<void> {
     const text = parts.join('')
     await this.#inserting
+    this.#characters += text.length
     if (into.sql === INSERT_CHANGES) await this.#pad(lines, characters)
     this.#inserting = this.#run(into, text)
     // The next call waits for the insertion, and gets its error.

@@ -9,7 +9,8 @@ import { keyColumns } from '../diff/find-changes.ts'
 import type { KnownRequest } from './known-columns.ts'
 import { isInSlice, tableSlices } from '../diff/row-slices.ts'
 import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from '../sql/sql-types.ts'
-import { readMeta, saveMeta } from './state-meta.ts'
+import { metaSql } from './state-meta.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 interface KeyColumn {
   readonly name: string
@@ -17,6 +18,8 @@ interface KeyColumn {
 }
 
 /**
+ * Returns SQL that remembers the columns that keys are made of; empty if the state knows them already.
+ *
  * Throws `config` if the state's keys were made of other columns, or if the columns have other types now that
  * no longer make the keys of most stored rows.
  *
@@ -26,34 +29,35 @@ interface KeyColumn {
  */
 export async function assertKeyUnchanged(
   connection: DuckDBConnection,
-  { request, hasRows }: KnownRequest,
-  sync: string,
-): Promise<void> {
+  { request, hasRows, meta }: KnownRequest,
+  { sync, hasStored }: { readonly sync: string; readonly hasStored: boolean },
+): Promise<string> {
   const columns = keyColumns(request)
   const wanted: readonly KeyColumn[] = columns.map(column => ({
     name: column.name,
     kind: kindOf(column.type),
   }))
-  const saved = await readMeta(connection, 'key')
+  const saved = meta.get('key') ?? null
   const text = JSON.stringify(wanted)
-  if (saved === text) return
+  if (saved === text) return ''
   if (!hasRows) {
     const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
     const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
     if (isRenamed) throw changed(sync, describe(was), describe(wanted))
-    return
+    return ''
   }
-  const stored = await connection.runAndReadAll(
-    'SELECT count(*) FROM (SELECT key FROM state WHERE size IS NOT NULL LIMIT 1)',
-  )
-  const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
-  if (!isEmpty) {
+  if (hasStored && (await hasContents(connection))) {
     const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
     const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
     if (isRenamed || (await hasOtherKeys(connection, columns)))
       throw changed(sync, was === null ? 'other columns' : describe(was), describe(wanted))
   }
-  await saveMeta(connection, 'key', text)
+  return metaSql('key', text)
+}
+
+async function hasContents(connection: DuckDBConnection): Promise<boolean> {
+  const [row] = await rowsOf(connection, 'SELECT EXISTS (FROM state WHERE size IS NOT NULL)')
+  return row?.[0] === true
 }
 
 /** True if most stored rows do not make, out of these columns, the keys that they are stored under. */
@@ -69,10 +73,13 @@ async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Colu
     where: 'size IS NOT NULL',
   })
   for (const slice of slices) {
-    const reader = await connection.runAndReadAll(`
+    const result = await rowsOf(
+      connection,
+      `
       SELECT count(*), count(*) FILTER (key IS DISTINCT FROM ${key})
-      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)})`)
-    const [some = 0, other = 0] = (reader.getRows()[0] ?? []).map(Number)
+      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)})`,
+    )
+    const [some = 0, other = 0] = (result[0] ?? []).map(Number)
     rows += some
     others += other
   }

@@ -9,7 +9,8 @@ import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { DiffRequest, RetypedColumn } from '../../port.ts'
 import { isInSlice, tableSlices } from '../diff/row-slices.ts'
 import { quoteIdentifier, quoteText } from '../sql/sql-types.ts'
-import { readMeta, saveMeta } from './state-meta.ts'
+import { metaSql, type StateMeta } from './state-meta.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** A request whose columns have known types. The attached extract is `extract.main.rows`. */
 export interface KnownRequest {
@@ -18,6 +19,8 @@ export interface KnownRequest {
   /** Names of the columns without values in this result; all columns if it has no rows. */
   readonly empty: ReadonlySet<string>
   readonly hasRows: boolean
+  /** The metadata of the state before this diff. */
+  readonly meta: StateMeta
   /** Columns whose values are of another type than those before. */
   readonly retyped: readonly RetypedColumn[]
 }
@@ -26,11 +29,10 @@ export interface KnownRequest {
 export async function withKnownTypes(
   connection: DuckDBConnection,
   request: DiffRequest,
+  { hasRows, meta }: Pick<KnownRequest, 'hasRows' | 'meta'>,
 ): Promise<KnownRequest> {
-  const counted = await connection.runAndReadAll('SELECT count(*) FROM (FROM extract.main.rows LIMIT 1)')
-  const hasRows = Number(counted.getRows()[0]?.[0]) > 0
-  const saved = await readMeta(connection, 'columns')
-  const remembered = saved === null ? null : typesOf(JSON.parse(saved) as readonly Column[])
+  const saved = meta.get('columns')
+  const remembered = saved === undefined ? null : typesOf(JSON.parse(saved) as readonly Column[])
   const isOther = ({ name, type }: Column): boolean =>
     remembered === null ? type.kind === 'text' : !isSame(remembered.get(name) ?? type, type)
   const others = request.columns.filter(isOther)
@@ -51,7 +53,7 @@ export async function withKnownTypes(
     const was = remembered?.get(name)
     return was === undefined || isSame(was, type) ? [] : [{ name, was, is: type }]
   })
-  return { request: { ...request, columns }, empty, hasRows, retyped }
+  return { request: { ...request, columns }, empty, hasRows, meta, retyped }
 }
 
 /** Returns those of the columns that have no value in the extract. */
@@ -61,8 +63,8 @@ async function withoutValues(
 ): Promise<readonly string[]> {
   if (columns.length === 0) return []
   const counts = columns.map(({ name }) => `count(${quoteIdentifier(name)})`).join(', ')
-  const reader = await connection.runAndReadAll(`SELECT ${counts} FROM extract.main.rows`)
-  const [row = []] = reader.getRows()
+  const result = await rowsOf(connection, `SELECT ${counts} FROM extract.main.rows`)
+  const [row = []] = result
   return columns.filter((_, index) => Number(row[index]) === 0).map(({ name }) => name)
 }
 
@@ -71,19 +73,16 @@ function isSame(a: ColumnType, b: ColumnType): boolean {
 }
 
 /**
- * Remembers the types of columns that have values, once the result is known to be one of this sync. A column
- * that never had a value is not remembered.
+ * Returns SQL that remembers the types of columns that have values, once the result is known to be one of
+ * this sync; empty if the state knows them already. A column that never had a value is not remembered.
  */
-export async function rememberTypes(
-  connection: DuckDBConnection,
-  { request, empty, hasRows }: KnownRequest,
-): Promise<void> {
-  if (!hasRows) return
-  const saved = await readMeta(connection, 'columns')
-  const remembered = saved === null ? new Map() : typesOf(JSON.parse(saved) as readonly Column[])
+export function rememberTypes({ request, empty, hasRows, meta }: KnownRequest): string {
+  if (!hasRows) return ''
+  const saved = meta.get('columns')
+  const remembered = saved === undefined ? new Map() : typesOf(JSON.parse(saved) as readonly Column[])
   const columns = request.columns.filter(({ name }) => remembered.has(name) || !empty.has(name))
   const text = JSON.stringify(columns)
-  if (saved !== text) await saveMeta(connection, 'columns', text)
+  return saved === text ? '' : metaSql('columns', text)
 }
 
 function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {

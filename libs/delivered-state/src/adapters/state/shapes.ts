@@ -7,6 +7,7 @@ import type { Row } from '@sluice/contracts/values'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import { encodeRow } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /**
  * The state file names kinds, ops and outcomes by their index in these lists, so their order must not change.
@@ -62,8 +63,8 @@ export class Shapes {
 
   static async load(connection: DuckDBConnection): Promise<Shapes> {
     const shapes = new Shapes()
-    const reader = await connection.runAndReadAll('SELECT id, columns FROM shapes')
-    for (const [id, text] of reader.getRows()) {
+    const result = await rowsOf(connection, 'SELECT id, columns FROM shapes')
+    for (const [id, text] of result) {
       const columns: unknown = JSON.parse(String(text))
       if (!Array.isArray(columns)) throw new Error(`shape ${String(id)} is no list of columns`)
       shapes.#byText.set(String(text), { id: Number(id), columns: columns.map(String) })

@@ -12,6 +12,7 @@ import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** The version of the tables and of the codes in them. */
 export const STATE_FORMAT = '9'
@@ -129,9 +130,12 @@ async function createTables(options: StateFileOptions): Promise<StateFile> {
 }
 
 export async function removeStateFile(file: string): Promise<void> {
-  await Promise.all(
-    [file, `${file}.wal`, `${file}.tmp`].map(path => rm(path, { recursive: true, force: true })),
-  )
+  for (const path of [file, `${file}.wal`, `${file}.tmp`]) await removeIfThere(path)
+}
+
+/** Mostly there is nothing to remove, and finding that out by `rm` takes much longer. */
+async function removeIfThere(path: string): Promise<void> {
+  if (existsSync(path)) await rm(path, { recursive: true, force: true })
 }
 
 /** Returns the metadata that must be equal for a file to be trusted. */
@@ -176,16 +180,16 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
 }
 
 async function mismatchOf(connection: DuckDBConnection, options: StateFileOptions): Promise<string | null> {
-  const reader = await connection.runAndReadAll('SELECT name, value FROM meta')
-  const meta = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]))
+  const result = await rowsOf(connection, 'SELECT name, value FROM meta')
+  const meta = new Map(result.map(([name, value]) => [String(name), String(value)]))
   for (const [name, wanted] of Object.entries(identityOf(options))) {
     const found = meta.get(name)
     if (found === wanted) continue
     if (name === 'format') return 'another version of Sluice made it'
     return `its ${name} is ${found ?? 'unknown'} instead of ${wanted}`
   }
-  const counted = await connection.runAndReadAll('SELECT count(*), min(number), max(number) FROM positions')
-  const [count, low, high] = counted.getRows()[0] ?? []
+  const counted = await rowsOf(connection, 'SELECT count(*), min(number), max(number) FROM positions')
+  const [count, low, high] = counted[0] ?? []
   if (Number(count) !== options.partitions || Number(low) !== 0 || Number(high) !== options.partitions - 1)
     return 'its positions do not match its partitions'
   if ((await columnsOf(connection)) !== Object.values(TABLES).join(', '))
@@ -220,7 +224,7 @@ export async function readStateFormat(file: string): Promise<string | null> {
     const connection = await instance.connect()
     await connection.run(`ATTACH ${quoteText(file)} AS sluice_state (TYPE duckdb, READ_ONLY)`)
     const sql = "SELECT value FROM sluice_state.meta WHERE name = 'format'"
-    const [row] = (await connection.runAndReadAll(sql)).getRows()
+    const [row] = await rowsOf(connection, sql)
     connection.closeSync()
     return row === undefined ? null : String(row[0])
   } catch {
@@ -282,12 +286,12 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
   const instance = options.shared?.take() ?? (await createInstance(options))
   try {
     const connection = await instance.connect()
-    await connection.run("SET TimeZone = 'UTC'")
     const attach = async (groupRows: number): Promise<void> => {
       const storage = `TYPE duckdb, ROW_GROUP_SIZE ${groupRows}, ${STORAGE}`
       // The file is attached, so that its name in SQL is ours, and does not depend on the file's.
-      await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (${storage})`)
-      await connection.run('USE sluice_state')
+      await connection.run(
+        `SET TimeZone = 'UTC'; ATTACH ${quoteText(options.file)} AS sluice_state (${storage}); USE sluice_state`,
+      )
     }
     await attach(VECTOR_ROWS)
     return {
@@ -327,27 +331,15 @@ async function close(
 ): Promise<void> {
   // A checkpoint writes committed data on another thread, and closing would do so on the main thread. If it
   // fails, the next process has more to read from the topics.
-  const checkpoint = connection.run('CHECKPOINT sluice_state')
-  const isWhole = await checkpoint.then(
+  const detach = shared === undefined ? '' : '; USE memory; DETACH sluice_state'
+  const isWhole = await connection.run(`CHECKPOINT sluice_state${detach}`).then(
     () => true,
     () => false,
   )
   connection.closeSync()
-  if (shared !== undefined && isWhole && (await isDetached(instance))) shared.giveBack(instance)
+  if (shared !== undefined && isWhole) shared.giveBack(instance)
   else instance.closeSync()
-  await rm(`${file}.tmp`, { recursive: true, force: true })
-}
-
-/** Detaches the file of a closed connection. Resolves with false if DuckDB cannot detach it. */
-async function isDetached(instance: DuckDBInstance): Promise<boolean> {
-  try {
-    const connection = await instance.connect()
-    await connection.run('DETACH sluice_state')
-    connection.closeSync()
-    return true
-  } catch {
-    return false
-  }
+  await removeIfThere(`${file}.tmp`)
 }
 
 function firstLine(text: string): string {

@@ -8,7 +8,15 @@ import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest } from '../../port.ts'
 import { hidesRowIds } from '../diff/find-changes.ts'
 import { groupsOf } from '../diff/row-hash.ts'
-import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows, tableSlices } from '../diff/row-slices.ts'
+import {
+  extractSlices,
+  SLICE_BYTES,
+  type Slice,
+  type SlicedRows,
+  tableSlices,
+  VECTOR_ROWS,
+} from '../diff/row-slices.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 /** With more columns than this, two threads would work on too many values at once. */
 const MANY_COLUMNS = 100
@@ -18,8 +26,14 @@ const COLUMN_BYTES = 100_000
 const WIDE_ROW_BYTES = 2000
 /** Rows of fewer bytes on average count as narrow, without a look at each. */
 const LOOKED_AT_BYTES = 500
-/** All rows of such a file make a single slice, however large each of them is: the file is not compressed. */
-const SMALL_FILE_BYTES = 1_000_000
+/**
+ * All rows of such an extract make a single slice, however large each of them is: the file is not compressed.
+ * A few rows of so few bytes, in extract and state, need no setting of memory and threads: each costs more
+ * time than all work on such rows, and there is nothing to give back.
+ */
+const SMALL_BYTES = 1_000_000
+/** The threads of a diff. Nothing else of the run is at work between the export and the first change. */
+const DIFF_THREADS = 2
 /** The share of memory that DuckDB keeps while changes are published, when other stages are at work. */
 const PUBLISHING_SHARE = 0.5
 /** The memory that DuckDB needs beside wide rows, to hash them as JSON and to join some of them. */
@@ -36,9 +50,22 @@ export function comparedColumns({ columns, compare }: DiffRequest): readonly Col
   return columns.filter(({ name }) => compare.includes(name))
 }
 
+/** The rows of a diff. */
+export interface MeasuredRows {
+  /** The number of rows in the extract. */
+  readonly rows: number
+  /** The slices in which the model's rows are read. Null for narrow rows, which need none. */
+  readonly slices: readonly Slice[] | null
+  /** The slices of the stored rows. */
+  readonly stored: readonly Slice[]
+  /** True if extract and state have a few rows of few bytes. */
+  readonly isSmall: boolean
+}
+
 /** The limit of a state's connection. One caller at a time. */
 export class StateMemory {
   readonly #connection: DuckDBConnection
+  readonly #file: string
   readonly #usualBytes: number
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
@@ -52,56 +79,90 @@ export class StateMemory {
    * needs little memory.
    */
   #wide: 'none' | 'few' | 'many' = 'none'
+  /** True if all work since memory was last given back was on a few rows of few bytes. */
+  #isSmall: boolean
+  #hasMoreThreads = false
 
   constructor(
     connection: DuckDBConnection,
-    { memoryLimit, threads }: { readonly memoryLimit: string; readonly threads: number },
+    {
+      file,
+      memoryLimit,
+      threads,
+    }: { readonly file: string; readonly memoryLimit: string; readonly threads: number },
   ) {
     this.#connection = connection
+    this.#file = file
+    // Opening a file reads a part of each of its rows.
+    this.#isSmall = this.#areFew(0, 0)
     this.#usualBytes = Number.parseInt(memoryLimit, 10) * 1_000_000
     this.#setBytes = this.#usualBytes
     this.#threads = threads
   }
 
   /**
-   * Sets limit and threads for a diff, whose extract is attached: rows of many columns or bytes get one
-   * thread, and as much memory as they need. Returns the slices in which the model's rows are read; null for
-   * narrow rows, which need none.
+   * Sets limit and threads for a diff, whose extract is attached. Rows of many columns or bytes get the usual
+   * threads, and as much memory as they need. `usualThreads` has to be called after the diff.
    */
-  async ofDiff(request: DiffRequest): Promise<readonly Slice[] | null> {
+  async ofDiff(request: DiffRequest): Promise<MeasuredRows> {
     const { columns, extractFile, primaryKey } = request
     const connection = this.#connection
     const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
     if (more > 0) await this.#limit(this.#usualBytes + more)
-    const counted = await connection.runAndReadAll('SELECT count(*) FROM extract.main.rows')
-    const rows = Number(counted.getRows()[0]?.[0])
+    const counted = await rowsOf(connection, 'SELECT count(*) FROM extract.main.rows')
+    const rows = Number(counted[0]?.[0])
     const { size: fileBytes } = statSync(extractFile)
     const rowBytes = fileBytes / Math.max(1, rows)
-    if (more > 0 || rowBytes > WIDE_ROW_BYTES) await connection.run(`SET threads = ${this.#threads}`)
     const isMany = groupsOf(columns).length > 1
     const none: SlicedRows = { slices: [], readBytes: 0 }
     const extracted =
-      (rowBytes > LOOKED_AT_BYTES && fileBytes > SMALL_FILE_BYTES) || isMany
+      (rowBytes > LOOKED_AT_BYTES && fileBytes > SMALL_BYTES) || isMany
         ? await extractSlices(connection, primaryKey[0] ?? '')
         : none
     const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
+    const inFew = more === 0 && rows <= VECTOR_ROWS && fileBytes <= SMALL_BYTES
+    const isSmall = inFew && this.#areFew(stored.slices.at(-1)?.to ?? 0, stored.readBytes)
+    this.#isSmall &&= isSmall
+    if (!isSmall && more === 0 && rowBytes <= WIDE_ROW_BYTES) await this.#moreThreads()
     // From a file, such as extract and state, DuckDB reads a few rows if a few are wanted. A copy is no file.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
     const most = Math.max(stored.readBytes, extracted.readBytes)
     const isNarrow = isMany || this.#readBytes > 0 || most <= SLICE_BYTES
     this.#wide = isNarrow ? 'none' : rows <= FEW_ROWS ? 'few' : 'many'
     const share = this.#wide === 'few' ? PUBLISHING_SHARE : 1
-    await this.#limit(this.#enough(share, HASHING_BYTES) + more)
-    return extracted.slices.length > 1 || isMany ? extracted.slices : null
+    if (!isSmall) await this.#limit(this.#enough(share, HASHING_BYTES) + more)
+    const slices = extracted.slices.length > 1 || isMany ? extracted.slices : null
+    return { rows, slices, stored: stored.slices, isSmall }
+  }
+
+  /** Sets the threads that the state has outside of a diff. */
+  async usualThreads(): Promise<void> {
+    if (!this.#hasMoreThreads) return
+    this.#hasMoreThreads = false
+    // If a full disk has ended the database, setting threads fails, too. Only the first error counts.
+    await this.#connection.run(`SET threads = ${this.#threads}`).catch(() => undefined)
   }
 
   /** Sets the limit for staging wide changes. */
   async whileStagingWide(): Promise<void> {
+    this.#isSmall = false
     await this.#limit(Math.min(this.#usualBytes, STAGING_BYTES))
   }
 
-  /** Sets the limit for reading this many bytes of rows at once. */
-  async toRead(bytes: number): Promise<void> {
+  /**
+   * Sets the limit for a merge: `bytes` of rows are read at once, `rows` are stored afterwards, and `staged`
+   * is about the bytes of the records that are merged.
+   */
+  async toMerge({
+    bytes,
+    rows,
+    staged,
+  }: {
+    readonly bytes: number
+    readonly rows: number
+    readonly staged: number
+  }): Promise<void> {
+    this.#isSmall &&= staged <= SMALL_BYTES && this.#areFew(rows, bytes)
     this.#readBytes = bytes
     this.#wide = 'none'
     await this.#limit(this.#enough(1, JOINING_BYTES))
@@ -109,15 +170,31 @@ export class StateMemory {
 
   /** Sets the limit for the rest of the diff. */
   async whilePublishing(): Promise<void> {
+    if (this.#isSmall) return
     const least = Math.min(this.#usualBytes, JOINING_BYTES)
     await this.#limit(Math.max(least, this.#enough(PUBLISHING_SHARE, JOINING_BYTES)))
   }
 
   /** Frees memory between two pieces of work, for an export, or for the state of another sync. */
   async letGo(): Promise<void> {
+    if (this.#isSmall) return
+    this.#isSmall = true
     await this.#limit(IDLE_BYTES)
     await this.#connection.run(`SET memory_limit = '${this.#usualBytes}B'`)
     this.#setBytes = this.#usualBytes
+  }
+
+  /** True if so many stored rows, with at most so many bytes together, are all that the file has much of. */
+  #areFew(rows: number, bytes: number): boolean {
+    if (rows > VECTOR_ROWS || bytes > SMALL_BYTES) return false
+    const file = statSync(this.#file, { throwIfNoEntry: false })
+    return file !== undefined && file.size <= SMALL_BYTES
+  }
+
+  async #moreThreads(): Promise<void> {
+    if (this.#threads >= DIFF_THREADS) return
+    this.#hasMoreThreads = true
+    await this.#connection.run(`SET threads = ${DIFF_THREADS}`)
   }
 
   /** Returns a share of the usual limit, or more if wide rows and the work on them need more. */

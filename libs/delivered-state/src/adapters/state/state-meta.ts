@@ -4,20 +4,33 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { FedFor, StatePositions } from '../../port.ts'
 import { RowHash } from '../diff/row-hash.ts'
 import { quoteText } from '../sql/sql-types.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 const FED_FOR = 'fed_for'
+
+/** The values of a state file by their names. */
+export type StateMeta = ReadonlyMap<string, string>
+
+/** Returns the positions of a new file. */
+export function noPositions(partitions: number): StatePositions {
+  const zeros = Array<number>(partitions).fill(0)
+  const lastChange = Array<null>(partitions).fill(null)
+  return { changes: zeros, retry: zeros, captured: zeros, lastChange, fedFor: null, kept: null }
+}
 
 export async function loadPositions(
   connection: DuckDBConnection,
   partitions: number,
+  meta: StateMeta,
 ): Promise<Omit<StatePositions, 'kept'>> {
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
   )
-  const rows = reader.getRows()
+  const rows = result
   if (rows.length !== partitions)
     throw new SluiceError('corrupt', 'the positions do not match the partitions')
-  const fedFor = await readMeta(connection, FED_FOR)
+  const fedFor = meta.get(FED_FOR) ?? null
   return {
     changes: rows.map(row => Number(row[0])),
     retry: rows.map(row => Number(row[1])),
@@ -41,19 +54,18 @@ export function positionsSql(positions: Omit<StatePositions, 'kept'>): string {
 }
 
 /** Returns the hash of the stored rows; null if none was made, or another version made it. */
-export async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
-  const value = await readMeta(connection, 'hash')
-  if (value === null) return null
+export function hashIn(meta: StateMeta): RowHash | null {
+  const value = meta.get('hash')
+  if (value === undefined) return null
   const saved = JSON.parse(value) as { readonly spec: string; readonly columns: RowHash['columns'] }
   const hash = new RowHash(saved.columns)
   return hash.spec === saved.spec ? hash : null
 }
 
-/** Returns the value under a name; null if there is none. */
-export async function readMeta(connection: DuckDBConnection, name: string): Promise<string | null> {
-  const reader = await connection.runAndReadAll(`SELECT value FROM meta WHERE name = ${quoteText(name)}`)
-  const value = reader.getRows()[0]?.[0]
-  return typeof value === 'string' ? value : null
+/** Returns all values by their names. */
+export async function readMeta(connection: DuckDBConnection): Promise<StateMeta> {
+  const rows = await rowsOf(connection, 'SELECT name, value FROM meta')
+  return new Map(rows.map(([name, value]) => [String(name), String(value)]))
 }
 
 /** Returns SQL that replaces the value under a name. */
@@ -62,8 +74,14 @@ export function metaSql(name: string, value: string): string {
   return `DELETE FROM meta WHERE name = ${quoted}; INSERT INTO meta VALUES (${quoted}, ${quoteText(value)});`
 }
 
-export async function saveMeta(connection: DuckDBConnection, name: string, value: string): Promise<void> {
-  await inTransaction(connection, () => connection.run(metaSql(name, value)))
+/** Runs SQL in one transaction: all of it, or nothing. */
+export async function runInTransaction(connection: DuckDBConnection, sql: string): Promise<void> {
+  try {
+    await connection.run(`BEGIN TRANSACTION; ${sql}; COMMIT`)
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    throw error
+  }
 }
 
 /** Does the work in one transaction: all of it, or nothing. */

@@ -9,6 +9,7 @@ import { isInSlice, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-sli
 import type { EndedKey } from '../../port.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { ABSENT, REMOVED, SETTLED } from './shapes.ts'
+import { rowsOf } from '../sql/rows-of.ts'
 
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
@@ -26,10 +27,13 @@ const SLICE_ROWS = 250_000
  * remaining records.
  */
 export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> {
-  const reader = await connection.runAndReadAll(`
+  const result = await rowsOf(
+    connection,
+    `
     SELECT (SELECT count(*) FROM (FROM gone LIMIT 1)), (SELECT count(*) FROM stage_changes),
-      (SELECT count(*) FROM stage_ended), (SELECT count(*) FROM stage_changes WHERE ${LEAVES_NOTHING})`)
-  const [known = 0, changes = 0, ended = 0, leaving = 0] = (reader.getRows()[0] ?? []).map(Number)
+      (SELECT count(*) FROM stage_ended), (SELECT count(*) FROM stage_changes WHERE ${LEAVES_NOTHING})`,
+  )
+  const [known = 0, changes = 0, ended = 0, leaving = 0] = (result[0] ?? []).map(Number)
   if (known > 0 && changes + ended > 0)
     await removeKeys(
       connection,
@@ -74,10 +78,11 @@ export async function goneKeys(
   connection: DuckDBConnection,
   { before, behind, limit }: { readonly before: number; readonly behind: number; readonly limit: number },
 ): Promise<GoneKeys> {
-  const reader = await connection.runAndReadAll(
+  const result = await rowsOf(
+    connection,
     `SELECT partition, ${asBytes('key')}, rowid FROM gone WHERE since < ${before} AND rowid > ${behind} LIMIT ${limit}`,
   )
-  const rows = reader.getRows()
+  const rows = result
   return {
     keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: textOfBytes(key) ?? '' })),
     last: Number(rows.at(-1)?.[2] ?? behind),
@@ -135,10 +140,8 @@ export async function hideRows(connection: DuckDBConnection, rows: string): Prom
  * appended, since it changes the ids of rows within the transaction. Resolves with true if it wrote.
  */
 export async function dropDeadRows(connection: DuckDBConnection): Promise<boolean> {
-  const reader = await connection.runAndReadAll(
-    'SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM stored)',
-  )
-  const [dead = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
+  const result = await rowsOf(connection, 'SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM stored)')
+  const [dead = 0, stored = 0] = (result[0] ?? []).map(Number)
   if (dead <= Math.min(stored * MAX_DEAD_SHARE, MAX_DEAD)) return false
   const { slices } = await tableSlices(connection, { table: 'stored', size: 'size' })
   await connection.run(`CREATE TABLE stored_next (${STATE_COLUMNS})`)
@@ -165,8 +168,8 @@ export async function removeKeys(
   table: 'entries' | 'doubts' | 'captured' | 'gone',
   rows: string,
 ): Promise<void> {
-  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
-  const count = Number(counted.getRows()[0]?.[0])
+  const counted = await rowsOf(connection, `SELECT count(*) FROM ${table}`)
+  const count = Number(counted[0]?.[0])
   if (count === 0) return
   const isOne = `JOIN (${rows}) e ON e.key = t.key AND e.partition = t.partition`
   await connection.run(
