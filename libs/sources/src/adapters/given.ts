@@ -71,13 +71,13 @@ function createGivenSource(given: GivenRows, session: () => Promise<DuckdbSessio
     const typed = names.map(name => ({ name, type: types[name] ?? typeOf(name, [...rows, ...others]) }))
     if (names.length === 0) throw wrongRows('there is no column. Name one in `types`')
     const declared = typed.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
-    const create = `CREATE TABLE ${table} (${declared.join(', ')})`
-    await connection.run(create).catch(rethrown)
-    for (const row of rows) {
+    const inserts = rows.map(row => {
       const values = typed.map(({ name, type }) => valueSql(row[name], type))
-      await connection.run(`INSERT INTO ${table} VALUES (${values.join(', ')})`).catch(rethrown)
-    }
-    const result = await connection.run(`FROM ${table} LIMIT 0`)
+      return `INSERT INTO ${table} VALUES (${values.join(', ')});`
+    })
+    // DuckDB returns the result of the last statement, which only has the columns.
+    const create = `CREATE TABLE ${table} (${declared.join(', ')}); ${inserts.join(' ')} FROM ${table} LIMIT 0`
+    const result = await connection.run(create).catch(rethrown)
     const columns = result.columnTypes().map((type, index): Column => {
       const carried = carry(type)
       const name = names[index] ?? ''

@@ -1,8 +1,10 @@
 /**
  * Runs tests of syncs: each case on a pipeline of this profile of its own, with rows and answers that the
- * case gives. Its files are in a temporary folder, which is in memory if the system has a folder there. The
- * cases share only DuckDB, which takes longer to open than all other parts.
+ * case gives. Its files are in a temporary folder, which is in memory if the system has a folder there, and
+ * begin as copies of those of a pipeline that did nothing. The cases share only DuckDB, which takes longer to
+ * open than all other parts.
  */
+import { cpSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,20 +47,23 @@ export async function openSyncTesting(
   )
   opening.defer(() => rm(dir, { recursive: true, force: true }))
   const world = opening.use(new TestedWorld(dir))
-  const opened = opening.move()
   let cases = 0
-  const env = testedSecrets(project)
+  const common = { env: testedSecrets(project), logger, newRunId, signal, mask: ignored, tell: ignored }
+  const unused = join(dir, 'unused')
+  await mkdir(unused)
+  await (await openEmbedded({ ...common, dir: unused }))[Symbol.asyncDispose]()
+  const opened = opening.move()
   return {
     run: async (sync, test) => {
       cases += 1
       const own = join(dir, `case-${cases}`)
-      const options = { dir: own, env, logger, newRunId, signal, mask: ignored, tell: ignored }
-      await mkdir(own)
+      cpSync(unused, own, { recursive: true })
       try {
-        await using pipeline = await startPipeline({ ...options, simulation: world })
+        await using pipeline = await startPipeline({ ...common, dir: own, simulation: world })
         return await runCase({ project, pipeline, world, signal }, sync, test)
       } finally {
-        await rm(own, { recursive: true, force: true })
+        // Few files in memory are removed at once, without a thread for each.
+        rmSync(own, { recursive: true, force: true })
       }
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

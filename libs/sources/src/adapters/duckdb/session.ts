@@ -38,18 +38,18 @@ export async function attachExtract(
   file: string,
   { layout = FOR_WIDE_ROWS, name = EXTRACT } = {},
 ): Promise<void> {
-  // The extract is read once and then removed. Choosing a compression would take longer than reading it.
-  await connection.run(`SET force_compression = 'uncompressed'`)
   const { groupRows, blockBytes } = layout
   const options = `ROW_GROUP_SIZE ${groupRows}, BLOCK_SIZE ${blockBytes}, RECOVERY_MODE 'no_wal_writes'`
-  await connection.run(`ATTACH ${quoteText(file)} AS ${name} (${options})`)
+  // The extract is read once and then removed. Choosing a compression would take longer than reading it.
+  await connection.run(
+    `SET force_compression = 'uncompressed'; ATTACH ${quoteText(file)} AS ${name} (${options})`,
+  )
 }
 
 /** Writes the extract to its file and detaches it. Rejects if a part of it could not be written. */
 export async function closeExtract(connection: DuckDBConnection, name = EXTRACT): Promise<void> {
   // DETACH alone would ignore an error.
-  await connection.run(`CHECKPOINT ${name}`)
-  await connection.run(`DETACH ${name}`)
+  await connection.run(`CHECKPOINT ${name}; DETACH ${name}`)
 }
 
 export interface SessionLimits {
