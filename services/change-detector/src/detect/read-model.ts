@@ -3,6 +3,7 @@
  * up to date, which takes about as long as the query. Both share the memory budget of the process
  * (libs/domain/src/memory-budget.ts). So the state takes in no row before the reading is over.
  */
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Extract, Source } from '@sluice/sources/port'
@@ -50,5 +51,5 @@ export function readModel(options: {
 }
 
 async function removeExtract(file: string): Promise<void> {
-  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+  for (const path of [file, `${file}.wal`]) if (existsSync(path)) await rm(path, { force: true })
 }

@@ -36,6 +36,8 @@ import type { OwnedSync } from '../sync/owned-sync.ts'
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
 const MAX_IDLE_AGE_MS = 3_600_000
+/** Fewer rows are read from their topic in less time than the state takes to keep them. */
+const KEPT_ROWS = 1_000
 /** The reason why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
@@ -182,7 +184,8 @@ export class RunExecution {
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
     const published = await this.#publish(definition, { detected, replay }, detecting)
-    if (published === 'await-reports' && replay === null) await this.#keep(state, definition)
+    if (published === 'await-reports' && replay === null && records >= KEPT_ROWS)
+      await this.#keep(state, definition)
     return { next: published, toApprove: null }
   }
 
