@@ -171,6 +171,18 @@ describe('the errors of a folder', () => {
     ])
   })
 
+  it('name a topic of a source that has none, and a query of a source of topics', async () => {
+    const cdc = 'kind: source\nname: cdc\ntype: kafka\nbrokers: [kafka:9092]\n'
+    const topic = 'kind: model\nname: a\nsource: shop\ntopic: t\nformat: rows\n'
+    const query = 'kind: model\nname: b\nsource: cdc\nsql: select 1 as id\nprimaryKey: id\n'
+    expect(await problemsOf({ 'a.yaml': [SOURCE, cdc, topic, query].join('---\n') })).toEqual([
+      expect.stringMatching(
+        / topic: model `a`: wanted `sql` or `table`, since source `shop` is of type duckdb/,
+      ),
+      expect.stringMatching(/ sql: model `b`: wanted `topic`, since source `cdc` is of type kafka/),
+    ])
+  })
+
   it('name dangling references of a resource that is wrong elsewhere too', async () => {
     const broken = SYNC.replace('method: POST', 'method: PSOT').replace('model: synonyms', 'model: gone')
     const problems = await problemsOf({ ...ALL, 'b/c.yml': `${DESTINATION}---\n${broken}` })

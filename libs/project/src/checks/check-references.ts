@@ -1,6 +1,6 @@
 /**
- * Checks all resources of a folder together: finds names that occur twice, and references to resources that
- * do not exist.
+ * Checks all resources of a folder together: finds names that occur twice, references to resources that do
+ * not exist, and models that do not fit their source.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { AlertSpec, ResourceKind, SyncSpec } from '@sluice/contracts/resources'
@@ -26,7 +26,29 @@ export function checkReferences(decoded: readonly DecodedResource[], hiding: Hid
     namesOf.set(kind, names.add(name ?? ''))
   }
   const find = { namesOf, mayExist: hiddenNames(decoded, hiding), hints: { left: MAX_HINTS } }
-  return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, find))]
+  return [
+    ...duplicateNames(decoded),
+    ...decoded.flatMap(resource => danglingReferences(resource, find)),
+    ...misplacedTopics(decoded),
+  ]
+}
+
+/** The models that name a topic of a source without topics, or none of a source of type `kafka`. */
+function misplacedTopics(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const types = new Map(
+    decoded.flatMap(({ spec }) => (spec?.kind === 'source' ? [[spec.name, spec.type] as const] : [])),
+  )
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    const type = spec?.kind === 'model' ? types.get(spec.source) : undefined
+    if (spec?.kind !== 'model' || type === undefined) return []
+    const hasTopic = spec.topic !== undefined
+    if (hasTopic === (type === 'kafka')) return []
+    const field = hasTopic ? 'topic' : spec.table === undefined ? 'sql' : 'table'
+    const wanted = hasTopic ? '`sql` or `table`' : '`topic`'
+    const message = `model \`${spec.name}\`: wanted ${wanted}, since source \`${spec.source}\` is of type ${type}, found \`${field}\``
+    return [detailAt(placeOf(resource, [field]), [field], message)]
+  })
 }
 
 interface Finding {

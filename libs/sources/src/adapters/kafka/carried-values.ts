@@ -13,7 +13,8 @@
  * | NanoTime, NanoTimestamp, ZonedTime | text |
  * | Interval, MicroDuration | interval |
  * | Uuid | uuid |
- * | Json, structs, maps, arrays | json |
+ * | arrays of plain values | list |
+ * | Json, structs, maps, other arrays | json |
  * | Bits | text of digits 0 and 1 |
  * | bytes | bytes |
  * | string, Enum, EnumSet, Xml, all others | text |
@@ -257,11 +258,32 @@ export function carrierOf(type: FieldType): Carrier {
   if (carrier === undefined) {
     const plain = CARRIERS[type.kind]
     carrier =
-      semanticCarrier(type) ?? (plain === JSON_VALUE ? { ...plain, text: v => jsonText(v, type) } : plain)
+      semanticCarrier(type) ??
+      listCarrier(type) ??
+      (plain === JSON_VALUE ? { ...plain, text: v => jsonText(v, type) } : plain)
     known.set(type, carrier)
   }
   return carrier
 }
+
+/** A list is sent as a JSON array of the texts of its elements. Lists of lists, structs and maps are JSON. */
+function listCarrier({ kind, of }: FieldType): Carrier | null {
+  if (kind !== 'list' || of === null || COMPOSITE.has(of.kind)) return null
+  const element = carrierOf(of)
+  return {
+    type: { kind: 'list', of: element.type },
+    sqlType: `${element.sqlType}[]`,
+    text: value => {
+      if (!Array.isArray(value)) throw new Misfit(`${shown(value)}, which is no list`)
+      const texts = value.map(item => (item === null || item === undefined ? null : element.text(item)))
+      return wellFormedJson(JSON.stringify(texts))
+    },
+    value: place =>
+      `list_transform(CAST(CAST(${place} AS JSON) AS VARCHAR[]), lambda item: ${element.value('item')})`,
+  }
+}
+
+const COMPOSITE: ReadonlySet<FieldType['kind']> = new Set(['list', 'struct', 'map', 'any'])
 
 /** Returns the JSON of a value. Nested values have the form that they would have in a column. */
 export function jsonText(value: unknown, type?: FieldType): string {
