@@ -47,6 +47,9 @@ const suite = consoleSuite({
   files: {
     'project.yaml': [
       '\nkind: source\nname: files\ntype: duckdb\npath: .\n---',
+      `\nkind: source\nname: gone-db\ntype: postgres\nurl: postgres://reader@127.0.0.1:${CLOSED}/crm\nallowPrivateNetwork: true\n---`,
+      model('gone', 'select id, name from people').replace('source: files', 'source: gone-db'),
+      sync('gone', { model: 'gone' }),
       model('people', `select id, name from 'people.csv'`),
       model('few', `select id, name from 'few.csv'`),
       model('mistaken', `select id, nmae from 'people.csv'`),
@@ -241,6 +244,21 @@ describe('what stands under “Needs attention”', () => {
     })
     await need(page, 'guarded').waitFor({ state: 'detached' })
   })
+})
+
+it('an error of a source leads to its page, which tests the connection', PATIENT, async () => {
+  const { page, served } = suite
+  expect((await ended(await started('gone'))).status).toBe('failed')
+  await page.goto(served.url)
+  const unreachable = need(page, 'From gone-db')
+  await unreachable.getByText('ECONNREFUSED').waitFor()
+  await unreachable.getByRole('link', { name: 'Open the source' }).click()
+  await page.getByRole('heading', { name: 'gone-db', level: 1 }).waitFor()
+  await page.getByRole('button', { name: 'Test connection' }).click()
+  await page.getByText(`Nothing listens at port ${CLOSED} of 127.0.0.1.`).waitFor()
+  await expectAccessibleInAllColours(page, 'a source that cannot be reached')
+  await page.goto(`${served.url}/syncs/gone`)
+  await page.locator('.banner').getByRole('link', { name: 'Open the source' }).waitFor()
 })
 
 describe('the phases of a run', () => {
