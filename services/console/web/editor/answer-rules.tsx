@@ -15,11 +15,11 @@ interface RulesProps {
 
 const MEANINGS = [
   ['delivered', 'delivered'],
-  ['rejected', 'rejected: not applied'],
-  ['unknown', 'unknown: perhaps applied'],
-  ['throttled', 'throttled: the API asks to wait'],
-  ['exists', 'exists: the row is there already'],
-  ['missing', 'missing: the row is not there'],
+  ['rejected', 'rejected', 'It was not applied.'],
+  ['unknown', 'unknown', 'It may have been applied.'],
+  ['throttled', 'throttled', 'The API asks to wait.'],
+  ['exists', 'exists', 'The row is there already.'],
+  ['missing', 'missing', 'The row is not there.'],
 ] as const
 
 export function AnswerRules({ editing }: { readonly editing: Editing }): ReactElement {
