@@ -9,13 +9,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 import { median } from './median.ts'
 import { runTimed } from './usage.ts'
 
 const { values } = parseArgs({
   options: { cases: { type: 'string', default: '100' }, rounds: { type: 'string', default: '3' } },
 })
-const COMMAND = new URL('../../services/cli/src/main.ts', import.meta.url).pathname
+const COMMAND = join(await linkedBundle(), 'sluice.mjs')
 const PROJECT = `
 { kind: source, name: files, type: duckdb, path: . }
 ---
