@@ -1,4 +1,4 @@
-/** The form of a source: files, or a database server. */
+/** The form of a source: files, or a database server. A source of topics is edited as YAML. */
 import { useQuery } from '@tanstack/react-query'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
@@ -40,11 +40,9 @@ export function SourceStep({ editing }: { readonly editing: Editing }): ReactEle
     <>
       <TypeField editing={editing} />
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
-      {isServerType(type) ? (
-        <ServerFields editing={editing} type={type} keep={keep} />
-      ) : (
-        <FolderField editing={editing} />
-      )}
+      {isServerType(type) ? <ServerFields editing={editing} type={type} keep={keep} /> : null}
+      {type === 'duckdb' ? <FolderField editing={editing} /> : null}
+      {type === 'kafka' ? <p>Brokers, login and registry of Kafka stand in the YAML.</p> : null}
       <TestConnection text={editing.text} keep={keep} />
     </>
   )
@@ -73,6 +71,7 @@ function FolderField({ editing }: { readonly editing: Editing }): ReactElement {
 /** The choice of the type. The fields that another type does not have go with it. */
 function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
   const { data } = useQuery(resourcesQuery)
+  const isKafka = textAt(editing.text, ['type']) === 'kafka'
   const change = (text: string): void => {
     editing.change(ofType(editing.text, textAt(text, ['type']), namesOf(data?.resources ?? [], 'source')))
   }
@@ -86,6 +85,8 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
         ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
         ['postgres', 'PostgreSQL'],
         ['mysql', 'MySQL or MariaDB'],
+        // The form has no fields for it, so a new source gets it in the YAML alone.
+        ...(isKafka ? [['kafka', 'Topics of Kafka'] as const] : []),
       ]}
     />
   )
@@ -95,6 +96,7 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
 export function ofType(text: string, type: string, taken: readonly string[]): string {
   const before = textAt(text, ['type']) || 'duckdb'
   let changed = withValue(text, ['type'], type)
+  for (const field of ['brokers', 'sasl', 'registry']) changed = withValue(changed, [field], undefined)
   if (isServerType(type)) {
     changed = withValue(changed, ['path'], undefined)
     const parts = serverParts(textAt(text, ['url']))
