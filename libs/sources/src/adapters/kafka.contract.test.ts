@@ -202,10 +202,14 @@ describe.skipIf(given === null)('a topic of rows', () => {
       { key: 'a', value: { n: 2 }, partition: 1, timestamp: 1_500 },
       { key: 'b', value: { n: 2 }, partition: 1, timestamp: 2_000 },
     )
-    expect((await read(topic.topic)).rows).toEqual([
-      { n: '2', key: 'a', [WHY_INVALID]: null },
-      { n: expect.anything(), key: 'b', [WHY_INVALID]: expect.stringContaining('the same time') },
-    ])
+    const { rows } = await read(topic.topic)
+    expect(rows).toHaveLength(2)
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        { n: '2', key: 'a', [WHY_INVALID]: null },
+        { n: expect.anything(), key: 'b', [WHY_INVALID]: expect.stringContaining('the same time') },
+      ]),
+    )
   })
 
   it('takes nothing of a topic whose first records are lost, unless they were compacted', async () => {
