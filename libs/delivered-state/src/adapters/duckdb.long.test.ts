@@ -9,7 +9,7 @@ import { deliveredStateLongContract } from '../../test/contract.ts'
 import { duckdbHarness } from '../../test/duckdb-harness.ts'
 import { type DeliveredStateHarness, TIMEOUT } from '../../test/harness.ts'
 import { History } from '../../test/history.ts'
-import type { Diff, EndedKey, PlacedChange } from '../port.ts'
+import type { DeliveredState, Diff, EndedKey, PlacedChange } from '../port.ts'
 
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
@@ -141,12 +141,38 @@ async function mostRowsOfGroup(file: string): Promise<number> {
   }
 }
 
+it('compares more keys than fit into memory', { timeout: 300_000 }, async () => {
+  const rows = 2_000_000
+  const { signal } = new AbortController()
+  const opsWithTrigger = new Set(['added', 'changed', 'removed'] as const)
+  const diffOf = async (state: DeliveredState, sql: string): Promise<Diff> => {
+    const { file, columns } = await harness.extract(sql)
+    const asked = { extractFile: file, columns, primaryKey: ['id'], compare: ['v'], opsWithTrigger }
+    return await state.diff({ ...asked, baseline: false, signal })
+  }
+  const first = await harness.open({ name: 'state' })
+  const all = await diffOf(first, `SELECT range AS id, 'x' AS v FROM range(${rows})`)
+  for await (const batch of all.changesByColumn()) expect('newRows' in batch).toBe(true)
+  await first.keep({ run: 1, runId: 'r', ends: [rows + 2], blockRows: 100, signal })
+  first.feedKept([{ offset: rows, run: 1, seq: rows - 1 }])
+  await first.commit()
+  await first[Symbol.asyncDispose]()
+  await using state = await harness.open({ name: 'state', memoryLimit: '32MB' })
+  const { counts } = await diffOf(
+    state,
+    `SELECT range + 1000 AS id, if(range % 1000 = 0, 'y', 'x') AS v FROM range(${rows})`,
+  )
+  const detected = Object.fromEntries(Object.entries(counts).map(([op, { detected }]) => [op, detected]))
+  expect(detected).toEqual({ added: 1000, changed: rows / 1000 - 1, removed: 1000 })
+})
+
 const pieceRows = 1 + (SEED % 3)
 it(
-  `a large diff finds the same in pieces of ${pieceRows} changes (SLUICE_TEST_SEED=${SEED})`,
+  `a large diff finds the same by parts of its keys, in pieces of ${pieceRows} changes (SLUICE_TEST_SEED=${SEED})`,
   TIMEOUT,
   async () => {
-    const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
+    const open: DeliveredStateHarness['open'] = options =>
+      openState({ ...options, pieceRows, joinedKeys: 1 + (SEED % 7) })
     await new History({ ...harness, open }, SEED).play()
   },
 )

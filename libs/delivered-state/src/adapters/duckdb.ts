@@ -86,6 +86,8 @@ export interface DeliveredStateOptions extends StateOptions {
   readonly threads?: number
   /** The number of changes that are joined to their rows at once. Default 65,536. */
   readonly pieceRows?: number
+  /** The number of keys that are compared at once. Default: as many as fit into memory. */
+  readonly joinedKeys?: number
   /** The instance that states share, one after the other. Absent: the state opens one of its own. */
   readonly shared?: SharedInstance | undefined
 }
@@ -108,7 +110,7 @@ export async function openDeliveredState(options: DeliveredStateOptions): Promis
 
 const NEVER = new AbortController().signal
 
-type OpenedOptions = StateFileOptions & { readonly pieceRows: number }
+type OpenedOptions = StateFileOptions & { readonly pieceRows: number; readonly joinedKeys?: number }
 
 /** The data that a feed needs to go on. */
 interface Feed {
@@ -335,7 +337,9 @@ class DuckdbDeliveredState implements DeliveredState {
       const { sync } = this.#options
       const key = await assertKeyUnchanged(connection, known, { sync, hasStored })
       const hash = await this.#useHash(request, { hasStored, remember: key + rememberTypes(known) })
-      const invalid = await findInvalidRows(connection, request)
+      const invalid = await findInvalidRows(connection, request, tokenBytes =>
+        this.#memory.keyParts(tokenBytes),
+      )
       const { shapes } = this.#feed
       const found = await findChanges(connection, request, {
         hash,
@@ -343,6 +347,7 @@ class DuckdbDeliveredState implements DeliveredState {
         ambiguous: invalid.ambiguous,
         slices: measured.slices,
         isSmall: measured.isSmall,
+        parts: invalid.parts,
       })
       this.#diffed = { request, found, hash }
       return {

@@ -22,10 +22,17 @@ import {
 } from '../state/shapes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
-import { keyToken, type ModelRows, modelRows, type SizedRows, sizedRows } from './model-rows.ts'
+import {
+  keyToken,
+  MAX_TOKEN_BYTES,
+  type ModelRows,
+  modelRows,
+  type SizedRows,
+  sizedRows,
+} from './model-rows.ts'
 import { dropOversizeRows, findOversizeKeys, fitsSql, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
-import type { Slice } from './row-slices.ts'
+import { type KeyPart, keyParts, type Slice } from './row-slices.ts'
 import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
 import { findTwins, type FindTwinsOptions } from './twin-keys.ts'
 import { rowsOf } from '../sql/rows-of.ts'
@@ -126,18 +133,24 @@ export interface InvalidRows {
    * `ambiguous` lists these keys.
    */
   readonly ambiguous: boolean
+  /** Keys are compared in so many parts, since a join of all of them may not fit into memory. */
+  readonly parts: number
 }
 
 /**
  * Finds the rows that have no key, share one with another row, or have a value that cannot be carried (R5).
+ * `partsFor` gives the number of parts for the mean length of a token in bytes.
  */
 export async function findInvalidRows(
   connection: DuckDBConnection,
   request: DiffRequest,
+  partsFor: (tokenBytes: number) => number,
 ): Promise<InvalidRows> {
   const place = placeOf(request.columns)
   const columns = keyColumns(request)
-  if (await areAllValid(connection, request)) return { rows: 0, samples: [], ambiguous: false }
+  const fit = partsFor(MAX_TOKEN_BYTES) === 1
+  if (fit && (await areAllValid(connection, request)))
+    return { rows: 0, samples: [], ambiguous: false, parts: 1 }
   const samples: InvalidSample[] = []
   let rows = 0
   for (const [index, column] of columns.entries()) {
@@ -161,12 +174,15 @@ export async function findInvalidRows(
   rows += oversize.rows
   samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
   const valid = `${present} AND ${fitsSql(key)}`
+  const parts = partsFor(oversize.tokenBytes)
   // Hashes are compared first. Equal keys have equal hashes, and 8 bytes a row fit into memory.
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ambiguous AS
-    SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
-      AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} GROUP BY 1 HAVING count(*) > 1))
-    GROUP BY key HAVING count(*) > 1`)
+  await connection.run('CREATE OR REPLACE TEMP TABLE ambiguous (key VARCHAR, copies BIGINT, rid BIGINT)')
+  for (const part of keyParts(parts))
+    await connection.run(`
+      INSERT INTO ambiguous
+      SELECT key, count(*), min(rid) FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
+        AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} AND ${part(key)} GROUP BY 1 HAVING count(*) > 1))
+      GROUP BY key HAVING count(*) > 1`)
   const counted = await rowsOf(connection, 'SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
   const [keys, copies] = counted[0] ?? []
   const some = await rowsOf(
@@ -184,6 +200,7 @@ export async function findInvalidRows(
     rows: rows + Number(copies) + misfits.rows,
     samples,
     ambiguous: Number(keys) + misfits.rows > 0,
+    parts,
   }
 }
 
@@ -263,6 +280,7 @@ export interface DiffedWith {
   /** Null if the model's rows are narrow. */
   readonly slices: readonly Slice[] | null
   readonly isSmall: boolean
+  readonly parts: number
 }
 
 type SectionName = 'settled' | 'removed' | 'changed' | 'added'
@@ -277,7 +295,7 @@ export async function findChanges(
   request: DiffRequest,
   from: DiffedWith,
 ): Promise<FoundChanges> {
-  const { model, incomplete, rows, clear } = await rowsToJoin(connection, request, from)
+  const { model, incomplete, rowsOf, clear } = await rowsToJoin(connection, request, from)
   const modelHash =
     incomplete.length === 0
       ? 'm.hash'
@@ -300,18 +318,18 @@ export async function findChanges(
   const leaves = leavesUndecided !== 'none' && !isOfSome
   const isDecided = leavesUndecided === 'after-asked' ? isUpTo : 'false'
   const isLeftOut = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE found AS
-    WITH m AS (SELECT * FROM (${rows})${clear}),
-      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isUpTo}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
-        FROM state WHERE ${fitsSql('key')})${clear}),
+  const token = keyToken('key')
+  const foundSql = (part: KeyPart): string => `
+    WITH m AS (SELECT * FROM (${rowsOf(part)})${clear}),
+      s AS (SELECT * FROM (SELECT srid, ${token} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isUpTo}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
+        FROM state WHERE ${fitsSql('key')} AND ${part(token)})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
       entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome, r.reason, r.entry,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
-        FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
+        FROM decided d LEFT JOIN (SELECT * REPLACE (${token} AS key) FROM retry WHERE ${part(token)}) r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND NOT ${isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND NOT ${isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
           op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
@@ -321,7 +339,8 @@ export async function findChanges(
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE (${wantedSql(purpose, isMeant ?? 'true')}) AND NOT (${isLeftOut})`)
+    FROM needs WHERE (${wantedSql(purpose, isMeant ?? 'true')}) AND NOT (${isLeftOut})`
+  await makeFound(connection, from.parts, foundSql)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -341,6 +360,19 @@ export async function findChanges(
     muted,
     adopted: await adoptedColumns(connection, adopted, from),
     undecided: leaves ? await countUndecided(connection, isDecided) : 0,
+  }
+}
+
+/** Makes the table `found` by SQL for each part of the keys. */
+async function makeFound(
+  connection: DuckDBConnection,
+  parts: number,
+  foundSql: (part: KeyPart) => string,
+): Promise<void> {
+  let verb = 'CREATE OR REPLACE TEMP TABLE found AS'
+  for (const part of keyParts(parts)) {
+    await connection.run(`${verb} ${foundSql(part)}`)
+    verb = 'INSERT INTO found'
   }
 }
 
@@ -364,8 +396,8 @@ async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, fr
     incomplete,
     slices,
   }
-  const rows = await modelRows(connection, model)
-  return { model, incomplete, rows, clear }
+  const rowsOf = await modelRows(connection, model)
+  return { model, incomplete, rowsOf, clear }
 }
 
 /** SQL for the kind that a row of the state has in a resync (domain/key-state.ts, `resynced`). */

@@ -7,7 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { Shape } from '../state/shapes.ts'
 import { gatheredHash, groupsOf, hashOfExtracted, type RowHash } from './row-hash.ts'
-import { isInSlice, type Slice } from './row-slices.ts'
+import { isInSlice, type KeyPart, type Slice } from './row-slices.ts'
 
 const MODEL = 'model'
 
@@ -36,18 +36,26 @@ export interface ModelRows {
   readonly slices: readonly Slice[] | null
 }
 
-/** Returns SQL for rows of `rid`, `key` (a token), `hash`, and `hash_<id>` for each incomplete shape. */
-export async function modelRows(connection: DuckDBConnection, model: ModelRows): Promise<string> {
+/**
+ * Returns SQL for the rows of a part of the keys: `rid`, `key` (a token), `hash`, and `hash_<id>` for each
+ * incomplete shape.
+ */
+export async function modelRows(
+  connection: DuckDBConnection,
+  model: ModelRows,
+): Promise<(part: KeyPart) => string> {
   const { extracted, place, key, valid, hash, incomplete, slices } = model
   if (slices !== null) {
     await makeModel(connection, model, slices)
-    return `SELECT * EXCLUDE (size, key_size) FROM ${MODEL}`
+    return part => `SELECT * EXCLUDE (size, key_size) FROM ${MODEL} WHERE ${part('key')}`
   }
   const hashes = incomplete.map(
     shape => `, ${hash.ofExtracted(hash.columnsIn(shape), place)} AS hash_${shape.id}`,
   )
-  return `SELECT rid, ${keyToken(key)} AS key, ${hash.ofExtracted(hash.columns, place)} AS hash ${hashes.join('')}
-    FROM ${extracted} WHERE ${valid}`
+  // DuckDB would make the hashes of all rows if the condition were outside.
+  return part => `
+    SELECT rid, ${keyToken(key)} AS key, ${hash.ofExtracted(hash.columns, place)} AS hash ${hashes.join('')}
+    FROM ${extracted} WHERE ${valid} AND ${part(keyToken(key))}`
 }
 
 /** Columns that are read together, for a part of a hash, of the bytes, or of both. */

@@ -7,7 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'
 import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
-import type { SizedRows } from './model-rows.ts'
+import { MAX_TOKEN_BYTES, type SizedRows } from './model-rows.ts'
 import { rowsOf } from '../sql/rows-of.ts'
 
 /** A key that is too long is shown up to this many characters. */
@@ -64,7 +64,7 @@ async function samplesOf(
   }))
 }
 
-/** Finds the rows whose key is too large for a record. */
+/** Finds the rows whose key is too large for a record, and the mean length of a token in bytes. */
 export async function findOversizeKeys(
   connection: DuckDBConnection,
   options: {
@@ -74,21 +74,25 @@ export async function findOversizeKeys(
     readonly extracted: string
     readonly samples: number
   },
-): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
+): Promise<OversizeRows & { readonly tokenBytes: number }> {
   const { key, present, extracted } = options
-  const from = `FROM (SELECT ${key} AS key FROM ${extracted} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
-  const counted = await rowsOf(connection, `SELECT count(*) ${from}`)
-  const rows = Number(counted[0]?.[0])
-  if (rows === 0) return { rows, samples: [] }
+  const from = `FROM (SELECT ${key} AS key FROM ${extracted} WHERE ${present})`
+  const isLarge = `NOT ${fitsSql('key')}`
+  const counted = await rowsOf(
+    connection,
+    `SELECT count(*) FILTER (${isLarge}), coalesce(avg(least(strlen(key), ${MAX_TOKEN_BYTES})), 0) ${from}`,
+  )
+  const [rows = 0, tokenBytes = 0] = (counted[0] ?? []).map(Number)
+  if (rows === 0) return { rows, samples: [], tokenBytes }
   const some = await rowsOf(
     connection,
-    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${options.samples}`,
+    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} WHERE ${isLarge} LIMIT ${options.samples}`,
   )
   const samples = some.map(([start, bytes]) => ({
     key: `${String(start)} …`,
     reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
   }))
-  return { rows, samples }
+  return { rows, samples, tokenBytes }
 }
 
 /** Returns SQL that is true for a key which records can carry. */

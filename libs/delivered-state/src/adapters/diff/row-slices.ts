@@ -109,3 +109,12 @@ export async function extractSlices(connection: DuckDBConnection, keyColumn: str
   })
   return cutSlices(slabs)
 }
+
+/** Returns SQL that is true for one part of the keys. `key` is SQL for a key. */
+export type KeyPart = (key: string) => string
+
+/** Yields so many parts of all keys, each of about the same size. */
+export function* keyParts(parts: number): Generator<KeyPart> {
+  for (let part = 0; part < parts; part++)
+    yield key => (parts === 1 ? 'true' : `hash(${key}) % ${parts} = ${part}`)
+}

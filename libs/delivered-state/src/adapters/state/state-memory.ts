@@ -41,6 +41,13 @@ const HASHING_BYTES = 128_000_000
 const JOINING_BYTES = 64_000_000
 /** Keys and hashes of up to this many rows need less than the usual memory. */
 const FEW_ROWS = 200_000
+/**
+ * The memory of a join: some, and for each key that it compares a part of what it has in temporary files.
+ * Measured with keys of 8 and of 64 bytes.
+ */
+const JOIN_BYTES = 16_000_000
+const JOINED_KEY_BYTES = 10
+const JOINED_TOKEN_SHARE = 0.25
 /** The limit while wide rows are staged. With a higher one, DuckDB would only keep more of them in memory. */
 const STAGING_BYTES = 96_000_000
 /** The memory that DuckDB may keep between two pieces of work. */
@@ -68,6 +75,7 @@ export class StateMemory {
   readonly #file: string
   readonly #usualBytes: number
   readonly #threads: number
+  readonly #joinedKeys: number | undefined
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
   /**
@@ -82,6 +90,8 @@ export class StateMemory {
   /** True if all work since memory was last given back was on a few rows of few bytes. */
   #isSmall: boolean
   #hasMoreThreads = false
+  /** The rows of the diff's model, or of the state if these are more. */
+  #keys = 0
 
   constructor(
     connection: DuckDBConnection,
@@ -89,7 +99,13 @@ export class StateMemory {
       file,
       memoryLimit,
       threads,
-    }: { readonly file: string; readonly memoryLimit: string; readonly threads: number },
+      joinedKeys,
+    }: {
+      readonly file: string
+      readonly memoryLimit: string
+      readonly threads: number
+      readonly joinedKeys?: number | undefined
+    },
   ) {
     this.#connection = connection
     this.#file = file
@@ -98,6 +114,7 @@ export class StateMemory {
     this.#usualBytes = Number.parseInt(memoryLimit, 10) * 1_000_000
     this.#setBytes = this.#usualBytes
     this.#threads = threads
+    this.#joinedKeys = joinedKeys
   }
 
   /**
@@ -109,8 +126,12 @@ export class StateMemory {
     const connection = this.#connection
     const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
     if (more > 0) await this.#limit(this.#usualBytes + more)
-    const counted = await rowsOf(connection, 'SELECT count(*) FROM extract.main.rows')
-    const rows = Number(counted[0]?.[0])
+    const counted = await rowsOf(
+      connection,
+      'SELECT (SELECT count(*) FROM extract.main.rows), (SELECT count(*) FROM stored)',
+    )
+    const [rows = 0, known = 0] = (counted[0] ?? []).map(Number)
+    this.#keys = Math.max(rows, known)
     const { size: fileBytes } = statSync(extractFile)
     const rowBytes = fileBytes / Math.max(1, rows)
     const isMany = groupsOf(columns).length > 1
@@ -141,6 +162,16 @@ export class StateMemory {
     this.#hasMoreThreads = false
     // If a full disk has ended the database, setting threads fails, too. Only the first error counts.
     await this.#connection.run(`SET threads = ${this.#threads}`).catch(() => undefined)
+  }
+
+  /**
+   * Returns the number of parts in which the keys of a diff are compared. `tokenBytes` is the mean length of
+   * a token.
+   */
+  keyParts(tokenBytes: number): number {
+    const bytes = JOINED_KEY_BYTES + tokenBytes * JOINED_TOKEN_SHARE
+    const atOnce = this.#joinedKeys ?? Math.max(1, (this.#usualBytes - JOIN_BYTES) / bytes)
+    return Math.max(1, Math.ceil(this.#keys / atOnce))
   }
 
   /** Sets the limit for staging wide changes. */

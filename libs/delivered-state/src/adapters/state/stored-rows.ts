@@ -5,7 +5,7 @@
  * without them (docs/decisions/state-appended.md).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { isInSlice, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
+import { isInSlice, keyParts, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
 import type { EndedKey } from '../../port.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { ABSENT, REMOVED, SETTLED } from './shapes.ts'
@@ -58,9 +58,7 @@ async function inSlices(
   rows: number,
   sqlOf: (slice: string) => string,
 ): Promise<void> {
-  const slices = Math.ceil(rows / SLICE_ROWS)
-  for (let slice = 0; slice < slices; slice++)
-    await connection.run(sqlOf(slices === 1 ? 'true' : `hash(key) % ${slices} = ${slice}`))
+  for (const part of keyParts(Math.ceil(rows / SLICE_ROWS))) await connection.run(sqlOf(part('key')))
 }
 
 /** Some keys that have been gone for long, and the row id of the last of them. */
