@@ -435,6 +435,7 @@ describe('schema', () => {
         { properties: { kind: { const: 'source' }, title: { type: ['string', 'number', 'boolean'] } } },
         { properties: { type: { const: 'postgres' }, url: {}, password: {} } },
         { properties: { type: { const: 'mysql' }, tls: { properties: { insecure: {} } } } },
+        { properties: { type: { const: 'kafka' }, brokers: {}, registry: {} } },
         { properties: { kind: { const: 'model' } } },
         { properties: { kind: { const: 'destination' } } },
         {
