@@ -44,6 +44,8 @@ export class EntryDecoder {
   readonly #keys = new ValueReader()
   /** The columns of keys that belong to rows, by the carriers of all. */
   readonly #chosen = new WeakMap<object, Columns & { readonly places: readonly number[] }>()
+  /** The entry of the record before, if that is a delete with the time of its commit. */
+  #deleted: (Entry & { readonly kind: 'removed' }) | null = null
 
   constructor(options: DecoderOptions) {
     this.#options = options
@@ -62,6 +64,19 @@ export class EntryDecoder {
 
   /** Decodes a record. `prepare` has seen it before. */
   decode(record: LogRecord, partition: number): Entry {
+    const entry = this.#decode(record, partition)
+    const deleted = this.#deleted
+    const isRemoved = entry.kind === 'removed'
+    this.#deleted = isRemoved && record.value !== null ? entry : null
+    // The tombstone behind a delete has only the time at which it was written, which may be much later. It
+    // would outdo a row that came back in another partition.
+    const repeats = isRemoved && record.value === null && deleted?.at.partition === partition
+    return repeats && deleted.key.identity === entry.key.identity
+      ? { ...entry, committedAt: deleted.committedAt }
+      : entry
+  }
+
+  #decode(record: LogRecord, partition: number): Entry {
     const at = { partition, offset: record.offset }
     const plain = { at, committedAt: record.timestamp, snapshot: null }
     if (record.unreadable !== undefined)
@@ -363,7 +378,9 @@ function documentOf(value: unknown): unknown {
 }
 
 const TRANSACTION_STATUS = new Set(['BEGIN', 'END'])
-const NO_ROWS = /(TransactionMetadataValue|Heartbeat|SchemaChangeValue|\.Message\.)/
+/** Debezium's own types. The types of rows begin with the prefix of their topic. */
+const NO_ROWS =
+  /^io\.debezium\.connector\.(\w+\.)*(TransactionMetadataValue|Heartbeat|SchemaChangeValue|Message(\.|Value))/
 
 /** True for what Debezium writes beside rows: heartbeats, frames of transactions, changes of schemas. */
 function isAboutNoRow({ value, type }: Typed): boolean {

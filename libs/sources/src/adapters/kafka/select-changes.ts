@@ -34,6 +34,8 @@ export async function createRows(
     /** The table with the rows, and the reason of each that is invalid. */
     readonly changes: string
     readonly columns: readonly Column[]
+    /** The columns that tell the rows apart. An invalid row has no others for sure. */
+    readonly primaryKey: readonly string[]
     readonly limit: number | null
   },
 ): Promise<MadeRows> {
@@ -46,7 +48,7 @@ export async function createRows(
   let rows = `SELECT ${names}${hasInvalid ? `, ${WHY}` : ''} FROM ${changes}`
   if (model.sql !== undefined) {
     await connection.run(`CREATE TEMP VIEW ${CHANGES} AS ${plain}`)
-    const query = await rowByRow(connection, model)
+    const query = await rowByRow(connection, model, hasInvalid ? options.primaryKey : null)
     const carried = await carriedBy(connection, model, query.valid)
     columns = carried.map(({ name, carried: { type } }) => ({ name, type }))
     const own = carried
@@ -111,6 +113,7 @@ const MODIFIERS: { readonly [type: string]: string } = {
 async function rowByRow(
   connection: DuckDBConnection,
   model: ModelSpec,
+  keyOfInvalid: readonly string[] | null,
 ): Promise<{ readonly valid: string; readonly invalid: string }> {
   const sql = sqlOf(model)
   assertBeginsAsQuery(model, sql)
@@ -120,6 +123,7 @@ async function rowByRow(
   if (others.length > 0 || !isNode(select)) throw notRowByRow(model, 'it is several statements')
   await assertRowByRow(connection, model, select)
   const list = listIn(select, 'select_list')
+  if (keyOfInvalid !== null) assertKeyTold(list, keyOfInvalid, model)
   for (const node of nodesOf(list)) if (node['type'] === 'STAR') excludeReason(node, model)
   const reason = { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [WHY_INVALID] }
   const isValid = { class: 'OPERATOR', type: 'OPERATOR_IS_NULL', alias: '', children: [reason] }
@@ -204,6 +208,39 @@ async function aggregatesOf(connection: DuckDBConnection): Promise<ReadonlySet<s
     `SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = ${quoteText('aggregate')}`,
   )
   return new Set(reader.getRows().map(([name]) => String(name)))
+}
+
+/**
+ * Checks that the key of an invalid row follows from its key alone. Its other values may not be known. With
+ * another key, the row would seem to be removed.
+ */
+function assertKeyTold(list: readonly Node[], primaryKey: readonly string[], model: ModelSpec): void {
+  const known = new Set(primaryKey.map(name => name.toLowerCase()))
+  const calculated = list.flatMap(node => [
+    { name: nameOf(node), value: node },
+    ...listIn(node, 'replace_list').map(({ key, value }) => ({ name: String(key), value })),
+  ])
+  for (const { name, value } of calculated) {
+    if (!known.has(name.toLowerCase())) continue
+    for (const each of nodesOf(value)) {
+      const used = each['class'] === 'COLUMN_REF' ? columnOf(each) : null
+      if (used !== null && !known.has(used.toLowerCase()))
+        throw notRowByRow(
+          model,
+          `it makes the key "${name}" of "${used}", which a record that cannot be read does not tell`,
+        )
+    }
+  }
+}
+
+function nameOf(node: Node): string {
+  const { alias } = node
+  return typeof alias === 'string' && alias !== '' ? alias : (columnOf(node) ?? '')
+}
+
+function columnOf({ column_names: names }: Node): string | null {
+  const last: unknown = Array.isArray(names) ? names.at(-1) : null
+  return typeof last === 'string' ? last : null
 }
 
 /** A star stands for the columns of the rows alone. */

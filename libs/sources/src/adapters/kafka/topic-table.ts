@@ -278,6 +278,7 @@ export class TopicTable implements AsyncDisposable {
         model,
         changes: `${STAGED}.main.changes`,
         columns: columns.map(({ name, carrier }) => ({ name, type: carrier.type })),
+        primaryKey,
         limit: sample,
       })
       await closeExtract(connection)
@@ -312,7 +313,8 @@ export class TopicTable implements AsyncDisposable {
     const all = partitions > 1 ? overall : `SELECT *, false AS tied FROM (${ofPartition})`
     await connection.run(`CREATE TABLE ${STAGED}.main.newest AS ${all}`)
     for (const { partition, offset, at } of this.#emptied) {
-      const others = `part <> ${partition} AND ts`
+      // A batch that cannot be read has no time, so it may be newer.
+      const others = `part <> ${partition} AND NOT (kind = ${HIDES_KEY} AND ts <= 0) AND ts`
       await connection.run(
         `DELETE FROM ${STAGED}.main.newest WHERE (part = ${partition} AND off < ${offset}) OR (${others} < ${at})`,
       )
