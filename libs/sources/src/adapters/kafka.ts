@@ -1,6 +1,6 @@
 /**
- * The source of type `kafka`: a topic is read from its beginning to its end as of the start, and the newest
- * row of each key is a row of the model. It joins no group and commits no offset. Records of transactions
+ * The source of type `kafka`: a topic is read from its beginning to its end, and the newest row of each key
+ * is a row of the model. It joins no group and commits no offset. Records of transactions
  * count once they are committed.
  */
 import { existsSync } from 'node:fs'
@@ -13,15 +13,17 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Column } from '@sluice/contracts/values'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
-import { createKafkaLog, readTopicSettings } from '@sluice/message-log/adapters/kafka'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, PartitionOffsets } from '@sluice/message-log/port'
 import { ForeignSchemas } from '@sluice/schema-codec/adapters/foreign-schemas'
 import type { Extract, Source } from '../port.ts'
 import { diskErrorOf, duckdbMessage, saysOutOfMemory } from './duckdb/errors.ts'
 import { kafkaAccess, type KafkaAccess } from './kafka/access.ts'
 import { EntryDecoder } from './kafka/decode-entries.ts'
+import type { Entry } from './kafka/entry.ts'
 import { LostBeginning } from './kafka/lost-beginning.ts'
 import { TopicTable } from './kafka/topic-table.ts'
+import { UnfinishedSnapshot } from './kafka/unfinished-snapshot.ts'
 import { masked } from './server/errors.ts'
 import type { PrivateNetworks } from './server/access.ts'
 import { modelCalled } from './query/model-columns.ts'
@@ -34,6 +36,8 @@ const MIN_SAMPLED = 1_000
 const ENTRIES_PER_ROW = 20
 /** Rows that `describe` reads for the columns. */
 const DESCRIBED_ROWS = 200
+/** No compaction ends within a reading that takes less than this. */
+const SHORT_MS = 5_000
 
 export interface KafkaSourceOptions {
   readonly spec: KafkaSourceSpec
@@ -55,6 +59,11 @@ interface Reading {
   readonly access: KafkaAccess
   readonly log: MessageLog
   readonly signal: AbortSignal
+}
+
+interface Decoding {
+  readonly decoder: EntryDecoder
+  readonly see: (entry: Entry) => void
 }
 
 /** Makes a source of topics. Topics may be read concurrently, each with connections of its own. */
@@ -133,7 +142,10 @@ class KafkaSource implements Source {
       sample === null
         ? partition.low
         : Math.max(partition.low, partition.end - Math.max(MIN_SAMPLED, sample * ENTRIES_PER_ROW))
-    const lost = sample === null ? await this.#lostBeginning(reading, partitions) : null
+    const watches =
+      sample === null
+        ? [new LostBeginning({ model, topic, partitions }), new UnfinishedSnapshot(model, topic)]
+        : []
     await using table = await TopicTable.open({
       model,
       topic,
@@ -147,41 +159,55 @@ class KafkaSource implements Source {
     const { format = 'rows' } = model
     const schemas = access.registry === null ? null : new ForeignSchemas(access.registry)
     const decoder = new EntryDecoder({ format, schemas, primaryKey })
+    const see = (entry: Entry): void => {
+      for (const watch of watches) watch.see(entry)
+      table.add(entry)
+    }
     for (const each of partitions)
-      await this.#readPartition(reading, { partition: each, from: from(each), decoder, table, lost })
-    lost?.assertWhole()
+      await this.#readPartition(reading, { ...each, low: from(each) }, { decoder, see })
+    if (sample === null) await this.#readOn(reading, partitions, { decoder, see })
+    for (const watch of watches) watch.assertWhole()
     const { columns, rowCount, primaryKey: found } = await table.finish({ sample })
     return { file, columns, rowCount, primaryKey: found }
   }
 
   async #readPartition(
     { topic, log, signal }: Reading,
-    {
-      partition: { partition, end },
-      from,
-      decoder,
-      table,
-      lost,
-    }: {
-      readonly partition: Partition
-      readonly from: number
-      readonly decoder: EntryDecoder
-      readonly table: TopicTable
-      readonly lost: LostBeginning | null
-    },
+    { partition, low, end }: Partition,
+    { decoder, see }: Decoding,
   ): Promise<void> {
-    if (from >= end) return
-    for await (const { records } of log.read({ topic, partition }, { from, to: end, signal })) {
+    if (low >= end) return
+    // Records that are not there any more would be waited for.
+    const now = await log.offsets({ topic, partition }, { signal })
+    if (now.low > low || now.end < end) throw changedMeanwhile(topic)
+    for await (const { records } of log.read({ topic, partition }, { from: low, to: end, signal })) {
       await decoder.prepare(records, { signal })
-      for (const record of records) {
-        const entry = decoder.decode(record, partition)
-        lost?.see(entry)
-        table.add(entry)
-      }
+      for (const record of records) see(decoder.decode(record, partition))
     }
   }
 
-  /** Looks up the beginning and the end of each partition. Later records are left to a later reading. */
+  /**
+   * Reads on to the ends as they are by now, until a reading is short. Kafka may compact a record away before
+   * it is read. Then a later record of its key is behind the end that was looked up.
+   */
+  async #readOn(reading: Reading, read: readonly Partition[], decoding: Decoding): Promise<void> {
+    for (let done = read; ;) {
+      const startedMs = performance.now()
+      const now = await this.#partitions(reading)
+      if (now.length !== read.length) throw changedMeanwhile(reading.topic)
+      const ends = now.map((each, index) => ({ ...each, low: done[index]?.end ?? 0 }))
+      if (now.some((each, index) => each.low > (read[index]?.low ?? 0))) throw changedMeanwhile(reading.topic)
+      if (ends.every(({ low, end }) => low === end)) return
+      for (const each of ends) {
+        if (each.end < each.low) throw changedMeanwhile(reading.topic)
+        await this.#readPartition(reading, each, decoding)
+      }
+      if (performance.now() - startedMs < SHORT_MS) return
+      done = now
+    }
+  }
+
+  /** Looks up the beginning and the end of each partition. */
   async #partitions({ model, topic, log, signal }: Reading): Promise<readonly Partition[]> {
     const count = await log.partitionsOf(topic, { signal })
     if (count === null) {
@@ -194,19 +220,6 @@ class KafkaSource implements Source {
         ...(await log.offsets({ topic, partition }, { signal })),
       })),
     )
-  }
-
-  /** Returns a watch over the beginning, if some records of the topic are lost. */
-  async #lostBeginning(
-    { model, topic, access, signal }: Reading,
-    partitions: readonly Partition[],
-  ): Promise<LostBeginning | null> {
-    const lost = partitions.filter(({ low }) => low > 0)
-    if (lost.length === 0) return null
-    const settings = await readTopicSettings(access.log, [topic], { signal })
-    const policy = settings?.get(topic)?.['cleanup.policy'] ?? null
-    if (policy !== null && !policy.includes('delete')) return null
-    return new LostBeginning({ model, topic, policy, partitions })
   }
 
   #wrongModel(model: ModelSpec, found: string, wanted: string): SluiceError {
@@ -254,6 +267,11 @@ class KafkaSource implements Source {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve()
   }
+}
+
+function changedMeanwhile(topic: string): SluiceError {
+  const message = `The topic ${topic} lost records, got partitions or was made again while it was read, so nothing was taken.`
+  return new SluiceError('query', message, { retryable: true, details: [{ field: 'topic', message }] })
 }
 
 /** Finds the error of a connection that was not opened, since it leads into a private network. */

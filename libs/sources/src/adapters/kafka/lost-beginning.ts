@@ -1,7 +1,7 @@
 /**
  * Watches the reading of a topic whose first records are gone (retention, or records that somebody deleted).
  * Rows that nobody changed since are not in it, and would seem to be removed. Only a whole snapshot of
- * Debezium behind the loss has them all.
+ * Debezium behind the loss has them all. Compaction alone does not move the beginning.
  *
  * A snapshot is whole if the records that begin and end it are there, and each partition goes back before its
  * beginning. A partition that begins within it may have lost some of it.
@@ -14,8 +14,6 @@ import type { Entry } from './entry.ts'
 interface LostOptions {
   readonly model: ModelSpec
   readonly topic: string
-  /** The setting `cleanup.policy`; null if it may not be seen. */
-  readonly policy: string | null
   readonly partitions: readonly (PartitionOffsets & { readonly partition: number })[]
 }
 
@@ -41,8 +39,9 @@ export class LostBeginning {
     if (snapshot === 'last') this.#endedAt = Math.max(this.#endedAt, committedAt)
   }
 
-  /** Throws `query` once all is read, unless a whole snapshot is there. */
+  /** Throws `query` once all is read, if the beginning is lost and no whole snapshot is there. */
   assertWhole(): void {
+    if (this.#options.partitions.every(({ low }) => low === 0)) return
     const begin = this.#begin
     const isEnded = begin !== null && this.#endedAt >= begin.committedAt
     if (isEnded && this.#options.partitions.every(each => this.#holds(each))) return
@@ -60,21 +59,17 @@ export class LostBeginning {
   }
 
   #failure(): SluiceError {
-    const { model, topic, policy, partitions } = this.#options
+    const { model, topic, partitions } = this.#options
     const lost = partitions.filter(({ low }) => low > 0)
     const dates = lost.map(({ partition, low }) => {
       const first = this.#first.get(partition)
       const until = first === undefined ? '' : `, written before ${new Date(first.committedAt).toISOString()}`
       return `partition ${partition} lost its first ${low} offsets${until}`
     })
-    const why =
-      policy === null
-        ? 'its login may not see `cleanup.policy`, so that the loss may not be one of compaction'
-        : `its \`cleanup.policy\` is ${policy}`
     const message =
-      `The topic ${topic} of model ${model.name} does not reach back to its beginning: ${dates.join('; ')} (${why}). ` +
+      `The topic ${topic} of model ${model.name} does not reach back to its beginning: ${dates.join('; ')}. ` +
       'Rows that have not changed since would seem to be removed, so nothing was taken. ' +
-      'Let Debezium make a new snapshot, or keep the records: `cleanup.policy=compact`, or `retention.ms=-1`, and write all rows again.'
+      'Let Debezium make a new snapshot, or write all rows to a new topic whose records stay (`cleanup.policy=compact`, or `retention.ms=-1`).'
     return new SluiceError('query', message, { details: [{ field: 'topic', message }] })
   }
 }
