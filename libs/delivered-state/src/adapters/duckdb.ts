@@ -34,8 +34,8 @@ import {
   SAMPLES,
 } from './diff/find-changes.ts'
 import { forgetGone, goneKeys } from './state/stored-rows.ts'
-import { assertKeyUnchanged } from './state/key-columns.ts'
-import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
+import { keyColumnsSql } from './state/key-columns.ts'
+import { knownTypesSql, withKnownTypes } from './state/known-columns.ts'
 import { type Keeping, keepRun, keptIn } from './feed/kept-run.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
 import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
@@ -335,8 +335,8 @@ class DuckdbDeliveredState implements DeliveredState {
       await openExtract(connection, known)
       const hasStored = measured.stored.length > 0
       const { sync } = this.#options
-      const key = await assertKeyUnchanged(connection, known, { sync, hasStored })
-      const hash = await this.#useHash(request, { hasStored, remember: key + rememberTypes(known) })
+      const keySql = await keyColumnsSql(connection, known, { sync, hasStored })
+      const hash = await this.#useHash(request, { hasStored, remember: keySql + knownTypesSql(known) })
       const invalid = await findInvalidRows(connection, request, tokenBytes =>
         this.#memory.keyParts(tokenBytes),
       )
@@ -386,8 +386,8 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   /**
-   * Gives every stored row a hash over the columns that are compared now. In the same transaction it runs
-   * `remember`.
+   * Gives every stored row a hash over the columns that are compared now. Runs the SQL `remember` in the same
+   * transaction.
    */
   async #useHash(
     request: DiffRequest,
@@ -400,9 +400,8 @@ class DuckdbDeliveredState implements DeliveredState {
     const shapes = this.#feed.shapes.all
     const spec = isKnown ? '' : metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
     const meta = remember + spec
-    // Hashes find their rows by row ids. A commit between two statements could change these ids.
-    // Hashes and metadata change together. If hashes over other columns counted as present, every row would
-    // seem to have changed.
+    // One transaction: hashes find their rows by row ids, which a commit between two statements could change.
+    // If hashes over other columns counted as present, every row would seem to have changed.
     if (hasStored)
       await inTransaction(connection, async () => {
         await fillHashes(connection, { hash, shapes, all: !isKnown })

@@ -133,13 +133,13 @@ export interface InvalidRows {
    * `ambiguous` lists these keys.
    */
   readonly ambiguous: boolean
-  /** Keys are compared in so many parts, since a join of all of them may not fit into memory. */
+  /** The number of parts in which keys are compared, since a join of all keys may not fit into memory. */
   readonly parts: number
 }
 
 /**
  * Finds the rows that have no key, share one with another row, or have a value that cannot be carried (R5).
- * `partsFor` gives the number of parts for the mean length of a token in bytes.
+ * `partsFor` returns the number of parts for the mean length of a token in bytes.
  */
 export async function findInvalidRows(
   connection: DuckDBConnection,
@@ -226,11 +226,10 @@ async function excludeMisfits(
   { key, valid }: { readonly key: string; readonly valid: string },
 ): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
   const misfits = `FROM ${EXTRACTED} WHERE why IS NOT NULL AND ${valid} AND ${keyToken(key)} NOT IN (SELECT key FROM ambiguous)`
-  const some = await rowsOf(
+  const rows = await rowsOf(
     connection,
     `SELECT ${asBytes(key)}, ${asBytes('why')}, count(*) OVER () ${misfits} ORDER BY ${key} LIMIT ${SAMPLES}`,
   )
-  const rows = some
   if (rows.length === 0) return { rows: 0, samples: [] }
   await connection.run(`INSERT INTO ambiguous SELECT ${keyToken(key)}, 1, rid ${misfits}`)
   const samples = rows.map(([sample, why]) => ({ key: textOfBytes(sample), reason: textOfBytes(why) ?? '' }))
@@ -295,7 +294,7 @@ export async function findChanges(
   request: DiffRequest,
   from: DiffedWith,
 ): Promise<FoundChanges> {
-  const { model, incomplete, rowsOf, clear } = await rowsToJoin(connection, request, from)
+  const { model, incomplete, modelSql, clear } = await rowsToJoin(connection, request, from)
   const modelHash =
     incomplete.length === 0
       ? 'm.hash'
@@ -320,7 +319,7 @@ export async function findChanges(
   const isLeftOut = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
   const token = keyToken('key')
   const foundSql = (part: KeyPart): string => `
-    WITH m AS (SELECT * FROM (${rowsOf(part)})${clear}),
+    WITH m AS (SELECT * FROM (${modelSql(part)})${clear}),
       s AS (SELECT * FROM (SELECT srid, ${token} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isUpTo}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
         FROM state WHERE ${fitsSql('key')} AND ${part(token)})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
@@ -376,7 +375,7 @@ async function makeFound(
   }
 }
 
-/** Returns SQL for the model's rows, without keys that several rows have. */
+/** Returns SQL for the model's rows of a part of the keys, without keys that several rows have. */
 async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
   const place = placeOf(request.columns)
   const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
@@ -396,8 +395,8 @@ async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, fr
     incomplete,
     slices,
   }
-  const rowsOf = await modelRows(connection, model)
-  return { model, incomplete, rowsOf, clear }
+  const modelSql = await modelRows(connection, model)
+  return { model, incomplete, modelSql, clear }
 }
 
 /** SQL for the kind that a row of the state has in a resync (domain/key-state.ts, `resynced`). */
@@ -418,7 +417,7 @@ function wantedSql(purpose: RunPurpose | undefined, isMeant: string): string {
   }
 }
 
-/** SQL for the time at which a row failed first. It is the last field of the entry's JSON. */
+/** SQL for the time at which a row failed first, which is the last field of the entry's JSON. */
 const SINCE = `try_cast(regexp_extract(entry, '"since":([0-9]+)}$', 1) AS BIGINT)`
 
 /** Returns SQL that is true for the failed rows which the run is about. */

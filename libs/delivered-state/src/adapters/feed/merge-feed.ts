@@ -60,7 +60,7 @@ export interface Merge {
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
-  /** Raises DuckDB's limit, so that it can hold this many bytes of so many rows. */
+  /** Raises DuckDB's limit for a merge that reads `bytes` of rows at once and leaves `rows` in the state. */
   readonly makeRoom: (rows: number, bytes: number) => Promise<void>
   /** The rows of a row group that is written now, and how to write others. */
   readonly groupRows: number
@@ -72,15 +72,14 @@ export interface Merge {
 }
 
 /**
- * Carries out the merge, and says whether there was more to merge than positions, and wide rows among it. An
- * error or an abort changes nothing, and the fed records stay.
+ * Carries out the merge. `isMerged` is true if there was more to merge than positions, and `isWide` if there
+ * were wide rows among it. An error or an abort changes nothing, and the fed records stay.
  */
 export async function mergeFeed(
   merge: Merge,
 ): Promise<{ readonly isMerged: boolean; readonly isWide: boolean }> {
   const { connection } = merge
-  // Only the positions differ: each merge leaves a state that another one with the same records would not
-  // change.
+  // Only the positions differ: a merge without records changes no row.
   if (!merge.hasRecords && merge.kept === 'none') {
     await runInTransaction(connection, positionsSql(merge.positions))
     return { isMerged: false, isWide: false }
@@ -109,15 +108,14 @@ export async function mergeFeed(
     await replaceEntries(connection, { entries, doubts })
     const values = { columns: 'partition, key, content', isRecord: 'content IS NOT NULL' }
     if (captured) await replaceByKey(connection, 'captured', { staged: 'stage_captured', ...values })
-    const changes = staged
-    if (changes > 0 && !emptyState)
+    if (staged > 0 && !emptyState)
       await hideRows(
         connection,
         `SELECT s.srid FROM state s SEMI JOIN (SELECT key FROM stage_changes WHERE ${IS_CHANGE}) c ON c.key = s.key`,
       )
     if (!emptyState) await hideRows(connection, USELESS_ABSENCES)
     wroteWide = (await dropDeadRows(connection)) && isWideStored
-    if (changes > 0) await insertChanges(merge, { distinct, isWide })
+    if (staged > 0) await insertChanges(merge, { distinct, isWide })
     await connection.run(INSERT_USEFUL_ABSENCES)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
@@ -144,7 +142,9 @@ async function lookAtRecords(connection: DuckDBConnection) {
   const tables = ['stage_ended', 'stage_retry', 'stage_doubts', 'stage_captured', 'state']
   const has = tables.map(table => `EXISTS (FROM ${table})`)
   const [row = []] = await rowsOf(connection, `SELECT ${has.join(', ')}`)
-  const [ended, entries, doubts, captured, hasState] = row.map(value => value === true)
+  const [ended = false, entries = false, doubts = false, captured = false, hasState = false] = row.map(
+    value => value === true,
+  )
   return { ended, entries, doubts, captured, hasState }
 }
 
@@ -227,15 +227,13 @@ async function countOf(connection: DuckDBConnection, table: string): Promise<num
  */
 async function replaceEntries(
   connection: DuckDBConnection,
-  has: { readonly entries: boolean | undefined; readonly doubts: boolean | undefined },
+  has: { readonly entries: boolean; readonly doubts: boolean },
 ): Promise<void> {
   const columns = 'partition, key, run, seq, outcome, runs, status, reason, entry'
   const isRecord = 'run IS NOT NULL'
-  if (has.entries === true)
-    await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
+  if (has.entries) await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
   await removeKeys(connection, 'doubts', `SELECT partition, key FROM stage_changes WHERE ${IS_CHANGE}`)
-  if (has.doubts === true)
-    await replaceByKey(connection, 'doubts', { staged: 'stage_doubts', columns, isRecord })
+  if (has.doubts) await replaceByKey(connection, 'doubts', { staged: 'stage_doubts', columns, isRecord })
 }
 
 /**

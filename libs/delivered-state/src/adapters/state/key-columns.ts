@@ -18,7 +18,7 @@ interface KeyColumn {
 }
 
 /**
- * Returns SQL that remembers the columns that keys are made of; empty if the state knows them already.
+ * Returns SQL that remembers the columns of keys; empty if the state knows them already.
  *
  * Throws `config` if the state's keys were made of other columns, or if the columns have other types now that
  * no longer make the keys of most stored rows.
@@ -27,7 +27,7 @@ interface KeyColumn {
  * another row. A state that was rebuilt from topics does not know its key columns. Then most stored rows must
  * lead to the keys that they are stored under. A result without rows has no types, so it is not remembered.
  */
-export async function assertKeyUnchanged(
+export async function keyColumnsSql(
   connection: DuckDBConnection,
   { request, hasRows, meta }: KnownRequest,
   { sync, hasStored }: { readonly sync: string; readonly hasStored: boolean },

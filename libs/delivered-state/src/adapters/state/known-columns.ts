@@ -76,7 +76,7 @@ function isSame(a: ColumnType, b: ColumnType): boolean {
  * Returns SQL that remembers the types of columns that have values, once the result is known to be one of
  * this sync; empty if the state knows them already. A column that never had a value is not remembered.
  */
-export function rememberTypes({ request, empty, hasRows, meta }: KnownRequest): string {
+export function knownTypesSql({ request, empty, hasRows, meta }: KnownRequest): string {
   if (!hasRows) return ''
   const saved = meta.get('columns')
   const remembered = saved === undefined ? new Map() : typesOf(JSON.parse(saved) as readonly Column[])

@@ -42,8 +42,8 @@ const JOINING_BYTES = 64_000_000
 /** Keys and hashes of up to this many rows need less than the usual memory. */
 const FEW_ROWS = 200_000
 /**
- * The memory of a join: some, and for each key that it compares a part of what it has in temporary files.
- * Measured with keys of 8 and of 64 bytes.
+ * A join needs this much memory, and for each key that it compares a part of what it has in temporary files:
+ * measured with keys of 8 and of 64 bytes.
  */
 const JOIN_BYTES = 16_000_000
 const JOINED_KEY_BYTES = 10
@@ -119,7 +119,7 @@ export class StateMemory {
 
   /**
    * Sets limit and threads for a diff, whose extract is attached. Rows of many columns or bytes get the usual
-   * threads, and as much memory as they need. `usualThreads` has to be called after the diff.
+   * threads, and as much memory as they need. The caller calls `usualThreads` after the diff.
    */
   async ofDiff(request: DiffRequest): Promise<MeasuredRows> {
     const { columns, extractFile, primaryKey } = request
@@ -181,7 +181,7 @@ export class StateMemory {
   }
 
   /**
-   * Sets the limit for a merge: `bytes` of rows are read at once, `rows` are stored afterwards, and `staged`
+   * Sets the limit for a merge, which reads `bytes` of rows at once and leaves `rows` in the state. `staged`
    * is about the bytes of the records that are merged.
    */
   async toMerge({
@@ -215,7 +215,7 @@ export class StateMemory {
     this.#setBytes = this.#usualBytes
   }
 
-  /** True if so many stored rows, with at most so many bytes together, are all that the file has much of. */
+  /** True if these are few rows of few bytes, and the file has little else. */
   #areFew(rows: number, bytes: number): boolean {
     if (rows > VECTOR_ROWS || bytes > SMALL_BYTES) return false
     const file = statSync(this.#file, { throwIfNoEntry: false })

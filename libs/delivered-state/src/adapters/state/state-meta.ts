@@ -23,11 +23,10 @@ export async function loadPositions(
   partitions: number,
   meta: StateMeta,
 ): Promise<Omit<StatePositions, 'kept'>> {
-  const result = await rowsOf(
+  const rows = await rowsOf(
     connection,
     'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
   )
-  const rows = result
   if (rows.length !== partitions)
     throw new SluiceError('corrupt', 'the positions do not match the partitions')
   const fedFor = meta.get(FED_FOR) ?? null

@@ -76,11 +76,10 @@ export async function goneKeys(
   connection: DuckDBConnection,
   { before, behind, limit }: { readonly before: number; readonly behind: number; readonly limit: number },
 ): Promise<GoneKeys> {
-  const result = await rowsOf(
+  const rows = await rowsOf(
     connection,
     `SELECT partition, ${asBytes('key')}, rowid FROM gone WHERE since < ${before} AND rowid > ${behind} LIMIT ${limit}`,
   )
-  const rows = result
   return {
     keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: textOfBytes(key) ?? '' })),
     last: Number(rows.at(-1)?.[2] ?? behind),
