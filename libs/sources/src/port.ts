@@ -33,8 +33,8 @@ export interface Source extends AsyncDisposable {
   describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]>
   /**
    * Runs the model's query and writes the result to `file`, a path that does not exist yet. Resolves only if
-   * the result is complete. Removes the file on any failure or abort. With `sample`, some rows are enough, at
-   * least that many if there are as many: a topic is then read from near its end.
+   * the result is complete. Removes the file on any failure or abort. With `sample`, a part of the result is
+   * enough, of so many rows if there are as many: a topic is then read from near its end.
    */
   extract(model: ModelSpec, options: { file: string; signal: AbortSignal; sample?: number }): Promise<Extract>
   /**

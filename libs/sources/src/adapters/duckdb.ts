@@ -14,6 +14,7 @@ import type { Extract, Source } from '../port.ts'
 import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
 import { removeResult, type Answer, type Task } from './duckdb/messages.ts'
+import { assertNewFile } from './extract-file.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import { unchangedWhile } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
@@ -79,8 +80,7 @@ class DuckdbSource implements Source {
   async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
     const { file, signal } = options
     signal.throwIfAborted()
-    if (existsSync(file))
-      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    assertNewFile(file)
     const accepting = openToAccept(file)
     // A failure is thrown below, once the session is needed.
     accepting.catch(() => undefined)

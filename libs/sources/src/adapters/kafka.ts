@@ -1,9 +1,8 @@
 /**
- * The source of type `kafka`: a topic is read from its beginning to its end, and the newest row of each key
- * is a row of the model. It joins no group and commits no offset. Records of transactions
- * count once they are committed.
+ * The source of type `kafka`. It reads a topic from its beginning to its end, and on what came meanwhile.
+ * The newest row of each key is a row of the model. The source joins no group and commits no offset. Records
+ * of transactions count once they are committed.
  */
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +17,7 @@ import type { MessageLog, PartitionOffsets } from '@sluice/message-log/port'
 import { ForeignSchemas } from '@sluice/schema-codec/adapters/foreign-schemas'
 import type { Extract, Source } from '../port.ts'
 import { diskErrorOf, duckdbMessage, saysOutOfMemory } from './duckdb/errors.ts'
+import { assertNewFile, removeExtract } from './extract-file.ts'
 import { kafkaAccess, type KafkaAccess } from './kafka/access.ts'
 import { EntryDecoder } from './kafka/decode-entries.ts'
 import type { Entry } from './kafka/entry.ts'
@@ -30,11 +30,13 @@ import { modelCalled } from './query/model-columns.ts'
 
 /** The memory in which DuckDB finds the newest rows. What does not fit goes to files beside the extract. */
 const MEMORY_BYTES = 128_000_000
-/** A sample of rows reads at least this many of the last entries of each partition. */
-const MIN_SAMPLED = 1_000
-/** Rows of a sample may have many entries each. */
+/**
+ * A sample of rows reads so many entries of each partition for each row, since a row may have many entries.
+ */
 const ENTRIES_PER_ROW = 20
-/** Rows that `describe` reads for the columns. */
+/** A sample reads at least this many entries of each partition. */
+const MIN_SAMPLED = 1_000
+/** The number of rows that `describe` reads for the columns. */
 const DESCRIBED_ROWS = 200
 /** No compaction ends within a reading that takes less than this. */
 const SHORT_MS = 5_000
@@ -109,11 +111,9 @@ class KafkaSource implements Source {
   ): Promise<Extract> {
     const { file, sample = null } = options
     options.signal.throwIfAborted()
-    if (existsSync(file))
-      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    assertNewFile(file)
     const { topic } = model
-    if (topic === undefined)
-      throw this.#wrongModel(model, 'sql or table', 'a source of type kafka has topics: name one as `topic`')
+    if (topic === undefined) throw lacksTopic(model)
     const { timeout } = this.#options.spec
     const late = timeout === undefined ? null : AbortSignal.timeout(timeout)
     const signal = late === null ? options.signal : AbortSignal.any([options.signal, late])
@@ -122,7 +122,7 @@ class KafkaSource implements Source {
       await using log = createKafkaLog(access.log)
       return await this.#read({ model, topic, file, sample, access, log, signal })
     } catch (error) {
-      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      await removeExtract(file)
       options.signal.throwIfAborted()
       if (late?.aborted === true) throw this.#tookTooLong(model, timeout ?? 0, error)
       throw this.#translated(error, access, signal, { model, file })
@@ -222,11 +222,6 @@ class KafkaSource implements Source {
     )
   }
 
-  #wrongModel(model: ModelSpec, found: string, wanted: string): SluiceError {
-    const message = `The model ${model.name} has ${found}, and ${wanted}.`
-    return new SluiceError('config', message, { details: [{ field: 'topic', message: wanted }] })
-  }
-
   #tookTooLong({ name }: ModelSpec, timeoutMs: number, cause: unknown): SluiceError {
     const message = `Reading the topic of ${modelCalled(name)} took longer than the time-out of source ${this.#options.spec.name}, ${timeoutMs} ms.`
     return new SluiceError('query', message, { cause, retryable: true })
@@ -272,6 +267,12 @@ class KafkaSource implements Source {
 function changedMeanwhile(topic: string): SluiceError {
   const message = `The topic ${topic} lost records, got partitions or was made again while it was read, so nothing was taken.`
   return new SluiceError('query', message, { retryable: true, details: [{ field: 'topic', message }] })
+}
+
+function lacksTopic({ name }: ModelSpec): SluiceError {
+  const wanted = 'a source of type kafka has topics: name one as `topic`'
+  const message = `The model ${name} has sql or table, and ${wanted}.`
+  return new SluiceError('config', message, { details: [{ field: 'topic', message: wanted }] })
 }
 
 /** Finds the error of a connection that was not opened, since it leads into a private network. */

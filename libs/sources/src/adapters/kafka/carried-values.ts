@@ -96,7 +96,7 @@ const INFINITIES: { readonly [micros: string]: string } = {
   '-9223372036832400000': '-infinity',
 }
 
-/** A time in units of which a microsecond has `perMicro`, or which have `micros` microseconds each. */
+/** A time in units of so many microseconds. */
 function time(micros: bigint): Carrier {
   return {
     type: { kind: 'time' },
@@ -108,7 +108,7 @@ function time(micros: bigint): Carrier {
 
 function timestamp(micros: bigint, zone: boolean): Carrier {
   const { type, sqlType } = zone ? ZONED_SQL : TIMESTAMP_SQL
-  const made = zone ? `make_timestamptz` : `make_timestamp`
+  const made = zone ? 'make_timestamptz' : 'make_timestamp'
   return {
     type,
     sqlType,
@@ -251,22 +251,24 @@ const CARRIERS: { readonly [kind in FieldType['kind']]: Carrier } = {
   any: JSON_VALUE,
 }
 
-const known = new WeakMap<FieldType, Carrier>()
+const carriers = new WeakMap<FieldType, Carrier>()
 
 export function carrierOf(type: FieldType): Carrier {
-  let carrier = known.get(type)
+  let carrier = carriers.get(type)
   if (carrier === undefined) {
     const plain = CARRIERS[type.kind]
     carrier =
       semanticCarrier(type) ??
       listCarrier(type) ??
       (plain === JSON_VALUE ? { ...plain, text: v => jsonText(v, type) } : plain)
-    known.set(type, carrier)
+    carriers.set(type, carrier)
   }
   return carrier
 }
 
-/** A list is sent as a JSON array of the texts of its elements. Lists of lists, structs and maps are JSON. */
+/**
+ * The text of a list is a JSON array of the texts of its elements. Lists of lists, structs and maps are JSON.
+ */
 function listCarrier({ kind, of }: FieldType): Carrier | null {
   if (kind !== 'list' || of === null || COMPOSITE.has(of.kind)) return null
   const element = carrierOf(of)
@@ -305,7 +307,7 @@ function plainJson(value: unknown, type: FieldType): unknown {
   return nested(carrier.text(value), carrier.type)
 }
 
-/** The form of a text of a carrier inside of JSON. */
+/** Returns the value inside of JSON that the text of a carrier stands for. */
 function nested(text: string, type: ColumnType): unknown {
   if (type.kind === 'boolean') return text === 'true'
   if (NUMBERS.has(type.kind)) return Number.isFinite(Number(text)) ? JSON.rawJSON(text) : text
@@ -319,7 +321,7 @@ function instantText(micros: bigint, zone: boolean): string {
   return `${nanoText(micros * 1000n, true)}${zone ? 'Z' : ''}`
 }
 
-/** A value of Avro without a type of its own, such as a branch of a union. */
+/** Returns the JSON of a value of Avro without a type of its own, such as a branch of a union. */
 function anyJson(value: unknown): unknown {
   if (typeof value === 'bigint') return JSON.rawJSON(String(value))
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')

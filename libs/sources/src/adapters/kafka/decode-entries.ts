@@ -35,14 +35,14 @@ export interface DecoderOptions {
 /** The column of a key that is one value, not several fields. */
 export const KEY_COLUMN = 'key'
 
-/** Fields that Debezium's flattening adds, and that say what happened to the row. */
+/** The fields that Debezium's flattening adds to say what happened to the row. */
 const FLAT_MARKS = new Set(['__deleted', '__op'])
 
 export class EntryDecoder {
   readonly #options: DecoderOptions
   readonly #values = new ValueReader()
   readonly #keys = new ValueReader()
-  /** The columns of keys that belong to rows, by the carriers of all. */
+  /** The columns of a key that belong to its row, by the carriers of all its columns. */
   readonly #chosen = new WeakMap<object, Columns & { readonly places: readonly number[] }>()
   /** The entry of the record before, if that is a delete with the time of its commit. */
   #deleted: (Entry & { readonly kind: 'removed' }) | null = null
@@ -324,39 +324,39 @@ function cellsOf({ value, type }: Typed, unknown: readonly string[] = []): Cells
 }
 
 type Columns = Pick<Cells, 'names'> & { readonly carriers: NonNullable<Cells['carriers']> }
-const known = new WeakMap<FieldType, Columns>()
+const columnsByType = new WeakMap<FieldType, Columns>()
 
 /** Returns the same object for the same type, by which a table knows it again. */
 function columnsOf(type: FieldType): Columns {
-  let columns = known.get(type)
+  let columns = columnsByType.get(type)
   if (columns === undefined) {
     const { fields } = type
     columns = { names: fields.map(({ name }) => name), carriers: fields.map(field => carrierOf(field.type)) }
-    known.set(type, columns)
+    columnsByType.set(type, columns)
   }
   return columns
 }
 
-const values = new WeakMap<FieldType, Columns>()
+const keyColumnByType = new WeakMap<FieldType, Columns>()
 
 /** Returns the column of a key that is one value. */
 function valueCells({ value, type }: Typed): Cells {
   if (type === ANY) return { names: [KEY_COLUMN], carriers: null, texts: [looseText(value)] }
-  let columns = values.get(type)
+  let columns = keyColumnByType.get(type)
   if (columns === undefined) {
     columns = { names: [KEY_COLUMN], carriers: [carrierOf(type)] }
-    values.set(type, columns)
+    keyColumnByType.set(type, columns)
   }
   return { ...columns, texts: [carrierOf(type).text(value)] }
 }
 
-const flat = new WeakMap<FieldType, FieldType>()
+const flatTypes = new WeakMap<FieldType, FieldType>()
 
 function flatType(type: FieldType): FieldType {
-  let found = flat.get(type)
+  let found = flatTypes.get(type)
   if (found === undefined) {
     found = { ...type, fields: type.fields.filter(({ name }) => !FLAT_MARKS.has(name)) }
-    flat.set(type, found)
+    flatTypes.set(type, found)
   }
   return found
 }
@@ -365,7 +365,7 @@ function fieldOf({ fields }: FieldType, name: string): FieldType {
   return fields.find(field => field.name === name)?.type ?? ANY
 }
 
-/** The letter of a loose value is left out, so that a key is the same with a schema and without. */
+/** Leaves out the letter of a loose value, so that a key is the same with a schema and without. */
 function identityOf({ names, carriers, texts }: Cells, isOneValue: boolean): string {
   const values = texts.map(text => (carriers === null ? (text?.slice(1) ?? null) : text))
   if (isOneValue) return JSON.stringify(values[0])
@@ -382,7 +382,9 @@ const TRANSACTION_STATUS = new Set(['BEGIN', 'END'])
 const NO_ROWS =
   /^io\.debezium\.connector\.(\w+\.)*(TransactionMetadataValue|Heartbeat|SchemaChangeValue|Message(\.|Value))/
 
-/** True for what Debezium writes beside rows: heartbeats, frames of transactions, changes of schemas. */
+/**
+ * True for records that Debezium writes beside rows: heartbeats, frames of transactions, changes of schemas.
+ */
 function isAboutNoRow({ value, type }: Typed): boolean {
   if (!isObject(value)) return false
   if (NO_ROWS.test(type.name)) return true

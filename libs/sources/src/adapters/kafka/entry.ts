@@ -1,6 +1,5 @@
 /**
- * An entry of a topic: what one record says about one row. The table of the newest rows reads entries to the
- * end, and a stream goes on from a position.
+ * An entry of a topic: what one record says about one row, and where the record stands.
  */
 import type { Carrier } from './carried-values.ts'
 
@@ -54,7 +53,7 @@ export type SnapshotMark = 'first' | 'last' | 'within' | null
 
 export type Entry = Said & {
   readonly at: Position
-  /** When the change was committed, else when the record was written, in ms since 1970. */
+  /** The time at which the change was committed, else at which the record was written, in ms since 1970. */
   readonly committedAt: number
   /** The entry's place in a snapshot of Debezium. */
   readonly snapshot: SnapshotMark

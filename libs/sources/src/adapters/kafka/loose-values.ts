@@ -1,5 +1,5 @@
 /**
- * Values without a schema count as they are. Each has the text of its JSON, behind a letter for its kind: b
+ * Values without a schema. Each has the text of its JSON, behind a letter for its kind: b
  * for true and false, l for a whole number of 64 bits, n for any other number, s for a text, and j for lists
  * and maps. The letters of all values of a column make its type.
  */

@@ -1,7 +1,7 @@
 /**
  * Watches the reading of a topic whose first records are gone (retention, or records that somebody deleted).
- * Rows that nobody changed since are not in it, and would seem to be removed. Only a whole snapshot of
- * Debezium behind the loss has them all. Compaction alone does not move the beginning.
+ * Rows that nobody has changed since then are not in it, and would seem to be removed. Only a whole snapshot
+ * of Debezium behind the loss has all rows. Compaction alone does not move the beginning.
  *
  * A snapshot is whole if the records that begin and end it are there, and each partition goes back before its
  * beginning. A partition that begins within it may have lost some of it.
@@ -23,7 +23,7 @@ export class LostBeginning {
   readonly #first = new Map<number, Entry>()
   /** The last beginning of a snapshot. */
   #begin: Entry | null = null
-  /** When the last record was committed that ends a snapshot, in ms since 1970. */
+  /** The commit time of the last record that ends a snapshot, in ms since 1970. */
   #endedAt = -Infinity
 
   constructor(options: LostOptions) {

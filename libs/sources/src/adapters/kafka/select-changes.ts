@@ -1,7 +1,7 @@
 /**
  * Writes the rows of a topic to the extract: as they are, or as the model's `sql` makes them of `changes`,
- * row by row. A row by itself decides what becomes of it, so that the same SQL holds for a whole topic and
- * for a few entries of it.
+ * row by row. No row decides what becomes of another, so that a part of a topic gives the same rows as the
+ * whole.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -66,7 +66,7 @@ export async function createRows(
     await connection.run(`CREATE TABLE ${ROWS} AS SELECT * FROM (${rows})${some}`)
   } catch (error) {
     if (model.sql === undefined) throw error
-    throw failed(model, error)
+    throw failed(model, duckdbMessage(error), error)
   }
   const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${ROWS}`)
   return { columns, rowCount: Number(counted.getRows()[0]?.[0]) }
@@ -81,19 +81,18 @@ async function carriedBy(connection: DuckDBConnection, model: ModelSpec, sql: st
     assertColumns(model, carried)
     return carried
   } catch (error) {
-    throw isSluiceError(error) ? error : failed(model, error)
+    throw isSluiceError(error) ? error : failed(model, duckdbMessage(error), error)
   }
 }
 
-function failed(model: ModelSpec, cause: unknown): SluiceError {
-  const message = duckdbMessage(cause)
+function failed(model: ModelSpec, message: string, cause?: unknown): SluiceError {
   return new SluiceError('query', `The query of ${modelCalled(model.name)} fails: ${message}`, {
     cause,
     details: [{ field: 'sql', message }],
   })
 }
 
-/** Parts of a SELECT that look at several rows, and how people call them. */
+/** Parts of a SELECT that look at several rows, and their names for people. */
 const PARTS: readonly (readonly [string, string])[] = [
   ['having', 'HAVING'],
   ['qualify', 'QUALIFY'],
@@ -151,9 +150,7 @@ async function parsed(connection: DuckDBConnection, model: ModelSpec, sql: strin
   const message = String(tree['error_message'])
   if (tree['error_type'] !== 'parser')
     throw notRowByRow(model, `it is a statement of another kind (${message})`)
-  throw new SluiceError('query', `The query of ${modelCalled(model.name)} fails: ${message}`, {
-    details: [{ field: 'sql', message }],
-  })
+  throw failed(model, message)
 }
 
 async function textOf(connection: DuckDBConnection, tree: Node): Promise<string> {

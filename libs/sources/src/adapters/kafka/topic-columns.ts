@@ -10,11 +10,11 @@ export interface FixedPlace {
   readonly carrier: Carrier
 }
 
-/** Where the values of a column stand in entries. */
+/** The places of a column's values in entries. */
 export interface ColumnPlaces {
   readonly name: string
   readonly fixed: readonly FixedPlace[]
-  /** Its place among the values without a schema, and their kinds. */
+  /** Its place among the values without a schema, and the kinds of these values. */
   readonly loose: { readonly index: number; readonly kinds: ReadonlySet<string> } | null
 }
 

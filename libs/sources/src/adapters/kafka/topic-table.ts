@@ -20,7 +20,7 @@ import { createRows } from './select-changes.ts'
 
 const THREADS = 2
 const STAGED = 'sluice_staged'
-/** Appended entries are kept in memory until there are this many bytes of them. */
+/** The appender keeps entries in memory up to this many bytes. */
 const FLUSH_BYTES = 8_000_000
 const FLUSH_ENTRIES = 20_000
 /** With this many entries, the layout for wide rows would take too much memory for its groups. */
@@ -39,7 +39,7 @@ export interface TopicTableOptions {
   /** A path that does not exist yet. */
   readonly file: string
   readonly memoryBytes: number
-  /** How many entries there are at most. */
+  /** The number of entries, or more. */
   readonly entries: number
   readonly partitions: number
   readonly signal: AbortSignal
@@ -68,7 +68,7 @@ export class TopicTable implements AsyncDisposable {
   readonly #loose = new Map<string, { readonly index: number; readonly kinds: Set<string> }>()
   readonly #keyColumns = new Map<string, readonly string[]>()
   readonly #unknown = new Set<string>()
-  readonly #emptied: (Position & { readonly at: number })[] = []
+  readonly #emptied: (Position & Pick<Entry, 'committedAt'>)[] = []
   #pendingBytes = 0
   #pendingEntries = 0
 
@@ -110,7 +110,7 @@ export class TopicTable implements AsyncDisposable {
       case 'passed':
         return
       case 'emptied':
-        this.#emptied.push({ ...at, at: committedAt })
+        this.#emptied.push({ ...at, committedAt })
         return
       case 'removed':
         this.#noteKey(entry.key)
@@ -257,8 +257,8 @@ export class TopicTable implements AsyncDisposable {
   }
 
   /**
-   * Writes the newest row of each key to the extract. With `sample`, some of them. Rejects with `query` if
-   * the rows cannot be told apart, or a record that cannot be read may be about any row.
+   * Writes the newest row of each key to the extract, at most `sample` rows. Rejects with `query` if the rows
+   * cannot be told apart, or if a record that cannot be read may be about any row.
    */
   async finish({ sample }: { readonly sample: number | null }): Promise<TopicRows> {
     this.#appender.closeSync()
@@ -312,13 +312,13 @@ export class TopicTable implements AsyncDisposable {
       FROM (${ofPartition}) GROUP BY k`
     const all = partitions > 1 ? overall : `SELECT *, false AS tied FROM (${ofPartition})`
     await connection.run(`CREATE TABLE ${STAGED}.main.newest AS ${all}`)
-    for (const { partition, offset, at } of this.#emptied) {
+    for (const { partition, offset, committedAt } of this.#emptied) {
       // A batch that cannot be read has no time, so it may be newer.
       const others = `part <> ${partition} AND NOT (kind = ${HIDES_KEY} AND ts <= 0) AND ts`
       await connection.run(
-        `DELETE FROM ${STAGED}.main.newest WHERE (part = ${partition} AND off < ${offset}) OR (${others} < ${at})`,
+        `DELETE FROM ${STAGED}.main.newest WHERE (part = ${partition} AND off < ${offset}) OR (${others} < ${committedAt})`,
       )
-      await connection.run(`UPDATE ${STAGED}.main.newest SET tied = true WHERE ${others} = ${at}`)
+      await connection.run(`UPDATE ${STAGED}.main.newest SET tied = true WHERE ${others} = ${committedAt}`)
     }
     await connection.run(`DELETE FROM ${STAGED}.main.newest WHERE kind = ${REMOVED}`)
   }
@@ -409,13 +409,13 @@ export class TopicTable implements AsyncDisposable {
 
   /** Returns SQL for the newest rows, with the reason of each that is invalid. */
   #select(columns: readonly TopicColumn[]): string {
-    const lists = (e: string, alias: string): string =>
-      `SELECT part, off, shape, unknown, why, kind, ${listOfTexts(`${e}.v`)} AS v, ${listOfTexts(`${e}.l`)} AS l FROM ${STAGED}.main.entries AS ${e}${alias}`
+    const lists = (e: string): string =>
+      `SELECT part, off, shape, unknown, why, kind, ${listOfTexts(`${e}.v`)} AS v, ${listOfTexts(`${e}.l`)} AS l FROM ${STAGED}.main.entries AS ${e}`
     const told = [...this.#unknown].filter(name => columns.some(column => column.name === name))
     const joins = told.map(
       (name, index) => `
         LEFT JOIN ${STAGED}.main.told AS t${index} ON t${index}.k = n.k AND t${index}.col = ${quoteText(name)}
-        LEFT JOIN (${lists('p', '')}) AS p${index} ON p${index}.part = n.part AND p${index}.off = t${index}.off`,
+        LEFT JOIN (${lists('p')}) AS p${index} ON p${index}.part = n.part AND p${index}.off = t${index}.off`,
     )
     const place = `${quoteText(`${this.#options.topic}, partition `)} || n.part || ', offset ' || n.off`
     const values = columns.map((column, index) => {
@@ -431,7 +431,7 @@ export class TopicTable implements AsyncDisposable {
       isAnyText(column) ? [] : [`(${column.text('e')}) AS t${index}`],
     )
     const inner = `SELECT ${[...values, ...texts].join(', ')}, e.why, e.kind, e.unknown, n.tied, ${place} AS place
-      FROM ${STAGED}.main.newest AS n JOIN (${lists('e', '')}) AS e ON e.part = n.part AND e.off = n.off ${joins.join('')}`
+      FROM ${STAGED}.main.newest AS n JOIN (${lists('e')}) AS e ON e.part = n.part AND e.off = n.off ${joins.join('')}`
     const named = columns.map(({ name }, index) => `c${index} AS ${quoteIdentifier(name)}`)
     return `SELECT ${named.join(', ')}, ${whyInvalid(columns, told)} AS ${quoteIdentifier(WHY_INVALID)},
       kind = ${UNREADABLE} AND unknown IS NOT NULL AS ${quoteIdentifier(LACKS_KEY)} FROM (${inner})`

@@ -91,7 +91,7 @@ export function openedKey(source: string, key: string): string {
   }
 }
 
-/** Returns a phrase that says how to permit private networks; null if they may be reached. */
+/** Returns a phrase that says how to permit private networks; null if a source may reach them. */
 export function guardOf(
   { allowPrivateNetwork }: { readonly allowPrivateNetwork?: boolean | undefined },
   operator: PrivateNetworks,

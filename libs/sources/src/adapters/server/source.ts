@@ -2,15 +2,14 @@
  * A source on any database server. It opens a connection for each query, begins one read-only snapshot,
  * enforces the time-out, and ends all of that. A dialect has the parts that differ between databases.
  */
-import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { SluiceError } from '@sluice/contracts/errors'
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
+import { assertNewFile, removeExtract } from '../extract-file.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, serverAccess, type PrivateNetworks, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
@@ -97,15 +96,14 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
 
   async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
     const { file } = options
-    if (existsSync(file))
-      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    assertNewFile(file)
     try {
       return await this.#withSnapshot(model, options.signal, async session => {
         const prepared = await this.#dialect.prepare(session, model)
         return this.#load(session, model, { prepared, file })
       })
     } catch (error) {
-      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      await removeExtract(file)
       throw error
     }
   }
