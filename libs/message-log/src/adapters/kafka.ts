@@ -35,7 +35,7 @@ export interface KafkaLogOptions {
   /** TLS: true, or Node's options (ca, cert, key, …). */
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
-  /** Says where a login is set, for the error without one. Default: the variables of a process. */
+  /** Says how to set a login, for the error that Kafka wants one. Default: by the variables of a process. */
   readonly loginHint?: string
   /**
    * The replication factor of new topics. Default: the cluster's. With 3 or more, at least two replicas have
@@ -47,7 +47,7 @@ export interface KafkaLogOptions {
    * open one. Sluice itself writes no transactions. Default false.
    */
   readonly committedOnly?: boolean
-  /** Opens the connection to a broker that may not be in a private network. Absent: any network. */
+  /** Makes sockets that refuse to connect to private networks. Absent: brokers may be in any network. */
   readonly guardedSocket?: (() => Socket) | undefined
   /** If false, a missing topic is a `not-found` error, which says how to make the topic. Default true. */
   readonly createTopics?: boolean

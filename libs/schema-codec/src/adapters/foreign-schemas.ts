@@ -1,6 +1,6 @@
 /**
- * Reads records of other programs in the Confluent wire format, with the schemas of their writers. The
- * registry is only read. A schema is asked for once.
+ * Reads records of other programs in the Confluent wire format, with the schemas of their writers. Sluice
+ * only reads the registry, and asks it for each schema once.
  */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
@@ -29,7 +29,7 @@ export interface ForeignSchemasOptions {
   /** The base URL of a Confluent-compatible API, with user and password if the registry wants them. */
   readonly url: string
   readonly tls?: Pick<AgentOptions, 'ca' | 'rejectUnauthorized'>
-  /** Opens a connection that may not lead to a private network. Absent: any network. */
+  /** Opens a connection, and refuses private networks. Absent: the registry may be in any network. */
   readonly connect?: ((port: number, host: string) => Duplex) | undefined
 }
 

@@ -24,7 +24,7 @@ const KEEP_ALIVE_MS = 60_000
 
 /**
  * Opens sockets to the addresses that `route` gives for advertised addresses. `guarded` makes a socket that
- * connects only where it may.
+ * refuses to connect to private networks.
  */
 export function socketFactory(
   route: (advertised: Address) => Address,

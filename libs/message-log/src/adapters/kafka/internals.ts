@@ -193,7 +193,7 @@ export interface ConnectionSettings {
   readonly clientId: string
   readonly ssl: ConnectionOptions | null
   readonly sasl: SASLOptions | null
-  /** Says where a login is set, as in `set SLUICE_KAFKA_SASL_MECHANISM`. */
+  /** Says how to set a login, as in `set SLUICE_KAFKA_SASL_MECHANISM`. */
   readonly loginHint: string
   readonly connectTimeoutMs: number
   readonly socketFactory: SocketFactory

@@ -65,7 +65,7 @@ export interface FetchedPartition {
   readonly partition: number
   readonly errorCode: number
   readonly highWatermark: number
-  /** The aborted transactions with records in the batches. None for a reader of uncommitted records. */
+  /** The aborted transactions with records in the batches. Empty unless `committedOnly`. */
   readonly aborted: readonly AbortedTransaction[]
   /**
    * Batches, of which the last may be incomplete. This is a view of the answer's buffer, so a caller that
@@ -87,7 +87,7 @@ export function fetchRequest(request: {
   partitions: readonly FetchPartition[]
   maxWaitMs: number
   maxBytes: number
-  /** True: the answer ends before the first transaction that is open, and names those that were aborted. */
+  /** True: the answer ends before the first open transaction, and names the aborted ones. */
   committedOnly: boolean
 }): OwnRequest<readonly FetchedPartition[]> {
   const body = Buffer.concat([

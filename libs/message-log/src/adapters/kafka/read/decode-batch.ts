@@ -80,21 +80,21 @@ export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
 }
 
 /**
- * Marks the batches of aborted transactions. A transaction ends with a control batch of its producer, which
- * may start another one behind it.
+ * Marks the batches of aborted transactions. A transaction ends with a control batch of its producer. Behind
+ * that batch the producer may begin another transaction.
  */
-export function withoutAborted(
+export function markAborted(
   buffer: Buffer,
   frames: readonly Frame[],
   aborted: readonly AbortedTransaction[],
 ): readonly Frame[] {
   if (aborted.length === 0) return frames
-  const begin = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
+  const begun = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
   const open = new Set<bigint>()
   return frames.map(frame => {
     if (!frame.intact) return frame
-    while (begin[0] !== undefined && begin[0].firstOffset < frame.nextOffset)
-      open.add(begin.shift()?.producerId ?? -1n)
+    while (begun[0] !== undefined && begun[0].firstOffset < frame.nextOffset)
+      open.add(begun.shift()?.producerId ?? -1n)
     const attributes = buffer.readInt16BE(frame.at + AT.attributes)
     const producerId = buffer.readBigInt64BE(frame.at + AT.producerId)
     if ((attributes & CONTROL) !== 0) open.delete(producerId)

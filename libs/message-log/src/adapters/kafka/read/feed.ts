@@ -2,7 +2,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { LogRecord, ReadBatch, TopicPartition } from '../../../port.ts'
 import { name } from '../cluster.ts'
 import type { AbortedTransaction } from '../own-requests.ts'
-import { framesOf, openBatch, withoutAborted, type BatchReader, type Frame } from './decode-batch.ts'
+import { framesOf, markAborted, openBatch, type BatchReader, type Frame } from './decode-batch.ts'
 import type { Waiting } from '../stalls.ts'
 
 /**
@@ -97,12 +97,12 @@ export class Feed {
   /**
    * Copies the complete batches of an answer, since its buffer also has batches of other partitions. Returns
    * true if there are any. A batch whose checksum does not fit is fetched once more, since the network may
-   * have damaged it. The records of aborted transactions are passed over. Throws ConnectionLost if the bytes
-   * are no batches.
+   * have damaged it. Readers pass over the records of aborted transactions. Throws ConnectionLost if the
+   * bytes are no batches.
    */
   put(batches: Buffer, aborted: readonly AbortedTransaction[]): boolean {
     if (!this.open) return false
-    const all = withoutAborted(batches, framesOf(batches, this.fetchOffset), aborted)
+    const all = markAborted(batches, framesOf(batches, this.fetchOffset), aborted)
     const frames = all.slice(0, this.#firstToFetchAgain(all))
     const last = frames.at(-1)
     if (last === undefined) return all.length > 0
