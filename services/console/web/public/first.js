@@ -25,7 +25,7 @@ globalThis.sluiceAsked = new Map(
   ].map(path => {
     const url = `/api/v1${path}`
     const answer = fetch(url, { credentials: 'same-origin', headers: { accept: 'application/json' } })
-    // Whoever takes the answer is told of a failure.
+    // The page that takes the answer hears of a failure.
     answer.catch(() => undefined)
     return [url, answer]
   }),
