@@ -178,7 +178,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
     doNotFollow: { path: 'node_modules' },
-    // Built, not written; and what finds its packages in `deploy/site` alone.
+    // The pages are built, not written. The theme finds its packages in `deploy/site` alone.
     exclude: { path: '^(services/console/web/dist/|deploy/site/[.]vitepress/theme/)' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],

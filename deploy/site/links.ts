@@ -1,12 +1,12 @@
 /**
- * Links of the pages. They are written as paths in the repository, so that they lead somewhere there, too.
- * Some of these files are pages of the site. The others are in the repository alone.
+ * The links of the pages, which are paths in the repository, so that they lead somewhere there, too. Some of
+ * these files are pages of the site. The others are in the repository alone.
  */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { ROOT, addressOf, isPage } from './navigation.ts'
 
-/** What of a token of markdown-it is used here. */
+/** The part of a token of markdown-it that is used here. */
 interface Token {
   readonly type: string
   readonly children: Token[] | null
@@ -27,9 +27,9 @@ interface State {
 }
 
 /**
- * A plugin of markdown-it. `repository` is the address of the repository, say
- * `https://github.com/acme/sluice`. Without it, a link to a file that is no page is its text alone. A link to
- * no file is an error.
+ * A plugin of markdown-it, which makes addresses of these paths. `repository` is the address of the
+ * repository, say `https://github.com/acme/sluice`. Without it, a link to a file that is no page is its text
+ * alone. A link to no file is an error.
  */
 export function siteLinks(markdown: Markdown, repository: string | undefined): void {
   markdown.core.ruler.after('inline', 'site-links', ({ tokens, env }) => {
@@ -45,8 +45,8 @@ export function siteLinks(markdown: Markdown, repository: string | undefined): v
 }
 
 /**
- * The address that a link of a page has in the site; null: it leads out of the site, and nobody knows where
- * to.
+ * Returns the address that a link of a page has in the site; null if it leads out of the site, and the
+ * address of the repository is not known.
  */
 function targetOf(href: string, page: string, repository: string | undefined): string | null {
   if (/^(?:#|[a-z]+:)/.test(href)) return href
@@ -69,11 +69,11 @@ function removeLink(tokens: Token[], link: Token): void {
 }
 
 /**
- * The links of a built site that lead to no page, file or heading, as `page: link`. `base` is the path of the
- * site on its server, such as `/` or `/sluice/`.
+ * Returns the links of a built site that lead to no page, file or heading, as `page: link`. `base` is the
+ * path of the site on its server, such as `/` or `/sluice/`.
  */
 export function deadLinks(folder: string, base: string): readonly string[] {
-  // The page for an address that is not there.
+  // 404.html stands for any address without a page.
   const pages = globSync('**/*.html', { cwd: folder }).filter(path => path !== '404.html')
   const texts = pages.map(path => [path, readFileSync(join(folder, path), 'utf8')] as const)
   const anchors = new Map(texts.map(([path, text]) => [path, new Set(valuesOf('id', text))]))
@@ -92,7 +92,7 @@ export function deadLinks(folder: string, base: string): readonly string[] {
   }
 }
 
-/** The values of an attribute in a page. */
+/** Returns the values of an attribute in a page. */
 function valuesOf(attribute: string, html: string): readonly string[] {
   const values = html.matchAll(new RegExp(`<[^>]* ${attribute}="([^"]*)"`, 'g'))
   return [...values].map(([, value = '']) => value.replaceAll('&amp;', '&'))

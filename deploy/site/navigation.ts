@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** As VitePress wants it: a page, a group of items, or a page whose group stands below it. */
+/** An item as VitePress wants it: a page, a group of items, or a page whose group stands below it. */
 export interface Item {
   readonly text: string
   readonly link?: string
   readonly items?: readonly Item[]
-  /** Whether the group can be folded, and is at first. */
+  /** True if the group can be folded, and is folded at first. */
   readonly collapsed?: boolean
 }
 
@@ -44,12 +44,12 @@ export const navigation = (): readonly Item[] => [
   { text: 'The project', items: [page('CHANGELOG.md'), page('CONTRIBUTING.md')] },
 ]
 
-/** Whether the site has a file of the repository as a page. */
+/** True for a file of the repository that is a page of the site. */
 export function isPage(path: string): boolean {
   return /^(?:docs\/.*|README|CHANGELOG|CONTRIBUTING)\.md$/.test(path)
 }
 
-/** The place of a page in the site: `docs/reference/README.md` is `reference/index.md`. */
+/** Returns the place of a page in the site: for `docs/reference/README.md`, `reference/index.md`. */
 export function placeOf(path: string): string {
   return path
     .replace(/^docs\//, '')
@@ -58,7 +58,7 @@ export function placeOf(path: string): string {
 }
 
 /**
- * The address of a page, from the root of the site: that of `docs/reference/sync.md` is
+ * Returns the address of a page, from the root of the site: for `docs/reference/sync.md`,
  * `/reference/sync.html`.
  */
 export function addressOf(path: string): string {
@@ -73,8 +73,8 @@ function page(path: string): Item {
 }
 
 /**
- * The README.md of a folder, and below it each page that begins a row of its tables. A heading before a
- * table, or a row that begins in bold, begins a group.
+ * Returns the README.md of a folder, and below it each page that begins a row of its tables. A heading before
+ * a table, or a row that begins in bold, begins a group.
  */
 function index(folder: string): Item {
   const items: Item[] = []

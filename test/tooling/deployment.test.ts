@@ -117,7 +117,10 @@ const filled = (text: string, given: { readonly [name: string]: string } = {}): 
     return value === '' ? rest : value
   })
 
-/** What the service reads in its container. Each secret is in a folder of this machine. */
+/**
+ * Returns the variables that the service reads in its container. Files of secrets lie in a folder of the
+ * test.
+ */
 const containerEnv = (name: string, given: { readonly [name: string]: string }): Environment =>
   Object.fromEntries(
     Object.entries(serviceNamed(name).environment).map(([key, value]) => [

@@ -42,7 +42,8 @@ const errorGroup = z.object({
   since: timestamp.optional(),
   /**
    * Names the group of these rows, for a list, a retry or a discard. Rows that fail for the first time later
-   * are not of it. Absent while the run is under way, and in a list of one key: the group may have others.
+   * are not in it. Absent while the run is under way, and in a list of one key, whose group may have other
+   * rows.
    */
   id: z.string().optional(),
 })
@@ -343,7 +344,7 @@ const refusedRun = z.object({ at: timestamp, by: z.string().nullable(), error: z
 const syncTrouble = z.object({
   /** Sentences for people. Text in backticks is a name. */
   text: z.string(),
-  /** True if the text has words of the API. */
+  /** True if the text quotes the API. */
   quotesAnswer: z.literal(true).optional(),
   /** The source that could not be read. Absent if something else is wrong. */
   source: z.string().optional(),

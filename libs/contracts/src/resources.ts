@@ -137,7 +137,7 @@ export const source = z.union([duckdbSource, postgresSource, mysqlSource, kafkaS
 
 const FROM_WANTED = 'one of `sql`, `table` and `topic`'
 
-/** The ways to say which rows a model has. A topic may have `sql` over its changes, too. */
+/** Returns the field that says which rows a model has. A topic may have `sql` over its changes, too. */
 function fromOf(spec: { readonly [field in 'sql' | 'table' | 'topic']?: string | undefined }) {
   const { sql, table, topic } = spec
   return { sql: topic === undefined ? sql : undefined, table, topic }

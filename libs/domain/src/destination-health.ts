@@ -30,8 +30,8 @@ export interface AttemptSums {
   readonly rowsDelivered: number
   readonly rowsRejected: number
   /**
-   * The number of failed attempts that only sent rows again which an earlier run had rejected while others
-   * arrived. They say nothing new, so they count by their rows alone.
+   * The number of failed attempts with rows that the API had rejected in an earlier run, while other rows
+   * arrived. They say nothing new, so they count by their rows alone. Default 0.
    */
   readonly repeated?: number
 }

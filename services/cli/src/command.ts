@@ -49,7 +49,7 @@ export interface CommandArgs {
 
 /** The stream that a command prints to; `columns` is the width of a terminal. */
 export interface TextSink {
-  /** Returns false if the reader is slow. It then calls `done` once the text is written, or cannot be. */
+  /** Returns false if the reader is slow. Then `done` is called once the text is written, or cannot be. */
   write(text: string, done?: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
@@ -75,7 +75,7 @@ export interface CommandContext {
   readonly args: CommandArgs
   /** The project folder, absolute. For a command that needs no project, the folder it was called in. */
   readonly dir: string
-  /** The folder that the command was called in, from which relative paths of people lead. */
+  /** The folder in which the command was called. Relative paths that people type start there. */
   readonly cwd: string
   /**
    * The program name and the options `--dir` and `--env` of this call, which hints repeat for people to copy.

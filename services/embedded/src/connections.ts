@@ -73,8 +73,8 @@ export function connectionsWith(
       return await source.describe(model, { signal })
     },
     async excessRights(spec, signal) {
-      // A source on files has no login, and would start a process for nothing. Rights of Kafka are not asked
-      // for.
+      // A source on files has no login, and would start a process for nothing. Nobody asks Kafka for the
+      // rights of a login.
       if (spec.type === 'duckdb' || spec.type === 'kafka') return []
       await using source = await openSource(spec)
       return (await source.excessRights?.({ signal })) ?? []

@@ -54,7 +54,7 @@ const auditEntry = z.object({
   /** The run of a command. */
   run: z.string().nullable(),
   /**
-   * What a token may do that was made, and until when; `endsAt` is null if it has no end. Absent for anything
+   * The roles of a token that was made, and its end; `endsAt` is null if it has none. Absent for anything
    * else, and for a token that an earlier version made.
    */
   token: z.object({ roles: sessionView.shape.roles, endsAt: timestamp.nullable() }).optional(),

@@ -71,8 +71,8 @@ function hasSent({ events }: SyncRuns): boolean {
 }
 
 /**
- * The attempts of the newest run of a sync. A run that only sends rows again that were rejected earlier is
- * judged by all rows of which these are a part.
+ * Returns the sums of the newest run of a sync. If the run failed only with rows that an earlier run had
+ * rejected, it is judged by all rows, of which these are a part.
  */
 function sumsOfRun({ events, reports }: SyncRuns, spans: readonly AttemptsSpan[]): AttemptSums {
   const sums = sumsOf(spans)

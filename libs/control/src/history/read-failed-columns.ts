@@ -15,11 +15,14 @@ import { shownRow } from './row/shown-row.ts'
 /** A page has at most this many bytes of changes, or one row, so that wide rows do not fill the memory. */
 const MAX_BYTES = 8_000_000
 
-/** The columns of rows to come that one pass through a topic keeps have at most this many bytes. */
+/** One pass through a topic keeps at most this many bytes of columns for later pages. */
 const MAX_BYTES_AHEAD = 8_000_000
+/** The columns of all syncs that are kept for later pages have at most this many bytes. */
 const MAX_BYTES_KEPT = 16_000_000
 
-/** The columns of rows of later pages, by their places. A change never alters, so they stay right. */
+/**
+ * The columns of rows of later pages, by the places of the rows. A change never alters, so they stay right.
+ */
 interface ColumnsAhead {
   readonly found: ReadonlyMap<string, Found>
   readonly bytes: number
@@ -96,7 +99,7 @@ class ColumnsToCome implements ColumnsAhead {
   bytes = 0
   readonly #wanted = new Map<number, Map<string, KeptRow>>()
 
-  /** Goes on from what an earlier page has kept. */
+  /** `known` has the columns that an earlier page has kept. */
   constructor(rows: readonly KeptRow[], known: ReadonlyMap<string, Found>) {
     for (const [partition, some] of Map.groupBy(rows, each => each.partition))
       this.#wanted.set(partition, new Map(some.map(each => [each.row.key, each])))

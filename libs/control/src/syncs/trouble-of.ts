@@ -74,7 +74,7 @@ function waitingText(open: number): string {
   return open === 0 ? '' : ` ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
 }
 
-/** Empty while it tries again, so that the end of the wait is over. */
+/** Returns an empty text once the wait is over: Sluice is trying again then. */
 function againText({ kind, until }: WaitView, at: number): string {
   return until === null || kind === 'secret' || Date.parse(until) <= at
     ? ''

@@ -1,9 +1,9 @@
 /**
- * A group of failed rows: rows that fail for one reason, and that failed first no later than the last of them
- * did when they were listed. Its id is a text, so that people and pages can name the group of a list that
- * they saw. A row that fails later is not in the group. A row that is tried again stays in it if it fails for
- * the same reason, so a sync that always runs has groups that last. After a reset rows fail anew, so the id
- * depends on the incarnation of the sync, too.
+ * A group of failed rows: the rows of a list that fail for one reason. Its id is a text, so that people and
+ * pages can name the group that they saw. A row is in the group if it failed first no later than the last row
+ * of the list did. A row that is tried again stays in it if it fails for the same reason, so a sync that
+ * always runs has groups that last. After a reset rows fail anew, so the id depends on the incarnation of the
+ * sync, too.
  */
 import { hash } from 'node:crypto'
 import type { FailedRow } from '@sluice/contracts/api'

@@ -36,7 +36,7 @@ import type { OwnedSync } from '../sync/owned-sync.ts'
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
 const MAX_IDLE_AGE_MS = 3_600_000
-/** Fewer rows are read from their topic in less time than the state takes to keep them. */
+/** Reading fewer rows from their topic takes less time than keeping them in the state. */
 const KEPT_ROWS = 1_000
 /** The reason why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'

@@ -148,8 +148,8 @@ function nextSteps(
 ): string {
   const paint = painter(color)
   const path = relative(from, dir)
-  // A relative path leads to another program from another folder, or to none. npx looks for one in the folder
-  // and above.
+  // A relative path leads to another program, or none, from another folder. npx looks for the program in the
+  // folder and above.
   const isAnywhere =
     called.command === 'sluice' || (called.command === 'npx sluice' && !path.startsWith('..'))
   const typed = { command: called.command, dir: path === '' || isAnywhere ? null : path }

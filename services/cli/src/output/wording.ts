@@ -59,7 +59,9 @@ export function clockTime(iso: string, timeZone?: string): string {
 
 const TIMES = /\bat (\d{4}-\d\d-\d\dT[\d:.]+Z)/g
 
-/** A message of Sluice with `in 14 min` or `3 h ago` for its times. `now` in ms since 1970. */
+/**
+ * Returns a message of Sluice with `in 14 min` or `3 h ago` in place of its times. `now` in ms since 1970.
+ */
 export function timesFromNow(text: string, now: number): string {
   return text.replaceAll(TIMES, (whole, iso: string) => {
     const leftMs = Date.parse(iso) - now

@@ -144,7 +144,7 @@ export function TextField({
 
 interface ChoiceFieldProps extends FieldProps {
   /**
-   * The values, each with its label, and with what it means if that is said below. The first one is the
+   * The values, each with its label, and with a meaning if one is to stand below. The first value is the
    * default.
    */
   readonly choices: readonly (readonly [value: string, name: string, meaning?: string])[]

@@ -9,7 +9,7 @@ const GRANTS = [
   ['client-credentials', 'Client credentials', 'Sluice signs in as itself.'],
   ['authorization-code', 'Authorization code', 'A person logs in once.'],
   ['password', 'Password', 'Sluice signs in as a user, with their password.'],
-  ['refresh-token', 'Refresh token', 'You have got one from the API already.'],
+  ['refresh-token', 'Refresh token', 'You already have one from the API.'],
   ['jwt-bearer', 'JWT bearer', 'Sluice signs an assertion with a private key.'],
 ] as const
 

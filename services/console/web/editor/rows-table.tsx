@@ -5,7 +5,8 @@ import { memo, type ReactElement } from 'react'
 const MAX_CHARACTERS = 120
 
 /**
- * Drawn anew with other rows only: its cells may be thousands, and each letter of the query draws the form.
+ * React draws it anew for other rows only. It may have thousands of cells, and each letter that somebody
+ * types into the query draws the form.
  */
 export const RowsTable = memo(function RowsTable({ rows: all }: { readonly rows: RowsView }): ReactElement {
   const { columns, rows, more } = all

@@ -10,7 +10,7 @@ import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
 
-/** The first screen does without it. */
+/** Loaded when it is opened, since the first screen does without it. */
 const EditSecret = lazy(async () => ({ default: (await import('../secrets/edit-secret.tsx')).EditSecret }))
 
 const SIGNS = { good: '✓', warn: '!', bad: '✕', calm: '◌' } as const

@@ -1,4 +1,4 @@
-/** The hosts that a secret has to go to, in the form of a grant. */
+/** Finds the hosts that a secret has to go to, in the form of a grant. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { grantFor, serverParts } from '../editor/server-url.ts'
@@ -11,7 +11,7 @@ export function grantedHost(address: unknown): string {
   return isSafe ? (url?.host ?? '') : ''
 }
 
-/** Each host once, as one grant. */
+/** Returns one grant for all these hosts. */
 export const joinedHosts = (hosts: readonly string[]): string =>
   [...new Set(hosts)].filter(host => host !== '').join(', ')
 

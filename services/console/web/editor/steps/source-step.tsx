@@ -1,4 +1,7 @@
-/** The form of a source: files, or a database server. A source of topics is edited as YAML. */
+/**
+ * The form of a source: files, or a database server. The fields of a source of topics stand in the YAML
+ * alone.
+ */
 import { useQuery } from '@tanstack/react-query'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
@@ -85,7 +88,7 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
         ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
         ['postgres', 'PostgreSQL'],
         ['mysql', 'MySQL or MariaDB'],
-        // The form has no fields for it, so a new source gets it in the YAML alone.
+        // The form has no fields for Kafka, so a new source becomes one in the YAML alone.
         ...(isKafka ? [['kafka', 'Topics of Kafka'] as const] : []),
       ]}
     />
