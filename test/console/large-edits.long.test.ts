@@ -56,14 +56,18 @@ ${sync('mapped', `      fields:\n${COLUMNS.map(name => `        ${name}: ${name}
 const suite = consoleSuite({ files: { 'project.yaml': PROJECT } })
 
 /**
- * Types thirty letters at the end of a field. Returns the longest time for which the page could not answer.
+ * Types thirty letters at the end of the first line of a field, which then has them. Returns the longest time
+ * for which the page could not answer.
  */
 async function typing(field: Locator): Promise<number> {
   await field.waitFor()
   await field.focus()
   await suite.page.keyboard.press('ControlOrMeta+Home')
   await suite.page.keyboard.press('End')
-  return await longestBlock(suite.page, () => suite.page.keyboard.type(LETTERS, { delay: DELAY_MS }))
+  const longest = await longestBlock(suite.page, () => suite.page.keyboard.type(LETTERS, { delay: DELAY_MS }))
+  const isEditor = (await field.getAttribute('contenteditable')) === 'true'
+  expect(isEditor ? await field.textContent() : await field.inputValue()).toContain(LETTERS)
+  return longest
 }
 
 const open = async (sync: string, step: string): Promise<void> => {
@@ -80,14 +84,12 @@ describe('a body of 1 MB with 500 columns', () => {
     await open('large', 'requests')
     const editor = editorOf(suite.page, 'JSON template')
     expect(await typing(editor), 'ms of one task').toBeLessThanOrEqual(MAX_BLOCKING_MS)
-    expect(await editor.locator('.cm-line').first().textContent()).toContain(LETTERS)
   })
 
   it('takes each letter at once in another field', async () => {
     await open('large', 'requests')
     const path = suite.page.getByLabel('Path', { exact: true })
     expect(await typing(path), 'ms of one task').toBeLessThanOrEqual(MAX_BLOCKING_MS)
-    expect(await path.inputValue()).toContain(LETTERS)
   })
 
   it('takes each letter at once in the YAML', async () => {
@@ -119,12 +121,18 @@ describe('a map of 500 fields', () => {
 })
 
 describe('a model of 500 columns', () => {
-  it.each([
-    ['its query', 'model', () => editorOf(suite.page, 'SQL of the model')],
-    ['the settings of its sync', 'behaviour', () => suite.page.getByLabel('Title', { exact: true })],
-  ])('takes each letter at once in %s', async (_what, step, field) => {
-    await open('mapped', step)
-    expect(await typing(field()), 'ms of one task').toBeLessThanOrEqual(MAX_BLOCKING_MS)
+  it('takes each letter at once in the settings of its sync', async () => {
+    await open('mapped', 'behaviour')
+    const title = suite.page.getByLabel('Title', { exact: true })
+    expect(await typing(title), 'ms of one task').toBeLessThanOrEqual(MAX_BLOCKING_MS)
+  })
+
+  // The page keeps the query with its letters, which no preview can read. So this test is the last one.
+  it('takes each letter at once in its query', async () => {
+    await open('mapped', 'model')
+    await suite.page.getByRole('button', { name: 'Change it for all 2 syncs' }).click()
+    const query = editorOf(suite.page, 'SQL of the model')
+    expect(await typing(query), 'ms of one task').toBeLessThanOrEqual(MAX_BLOCKING_MS)
   })
 })
 
