@@ -90,7 +90,7 @@ function planOf(random: Random, profile: FaultProfile): Plan {
 }
 
 /**
- * Plays it. Throws, with the seed and what happened, if a promise is broken. `program` is the file of the
+ * Plays a history. Throws, with the seed and the events, if a promise is broken. `program` is the file of the
  * command. Default: the one that project folders have.
  */
 export async function playFaultHistory(

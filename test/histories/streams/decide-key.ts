@@ -1,4 +1,6 @@
-/** What the detector of a stream publishes for one key, by its state and what the source has of it. */
+/**
+ * Decides which change the detector of a stream publishes for a key, by its state and its row in the source.
+ */
 import type { KeyStateKind } from '@sluice/contracts/state'
 import { decide, resynced, transition } from '@sluice/domain/key-state'
 import { mutedText } from '../detector.ts'
@@ -7,7 +9,7 @@ import type { Known } from '../topics.ts'
 import type { Mistake } from './mistakes.ts'
 import type { KeyState, Partition, StreamChange, Wanted } from './topics.ts'
 
-/** What somebody has asked for. It is about changes that were there then. */
+/** A command of a person. It is about the changes that were there then. */
 export interface Command {
   readonly kind: 'resync' | 'retry' | 'discard'
   /** A resync is about rows whose last change is of a run up to this one. */

@@ -27,7 +27,7 @@ export interface DeliveryOptions {
   readonly onFinished: (row: SentChange, outcome: Outcome, id: string | null) => void
 }
 
-/** What an attempt says. */
+/** The outcome of an attempt. */
 interface Attempt {
   readonly outcome: Outcome
   readonly id: string | null
@@ -37,7 +37,7 @@ interface Request {
   readonly rows: readonly SentChange[]
   /** It may have been sent without a record, or an attempt was unknown. */
   isTainted: boolean
-  /** What its last attempt says, once that is acknowledged. */
+  /** The outcome of its last attempt, once that is acknowledged. */
   recorded: Attempt | null
   /** Its last attempt is recorded and says that another one follows, at the latest until then. */
   waitsUntil: number | null

@@ -69,9 +69,9 @@ interface Comparison {
 export class StreamDetector {
   readonly #options: DetectorOptions
   readonly #mistake: Mistake | null
-  /** All that delivery has finished. */
+  /** The states by the changes that delivery has finished. */
   readonly states: States
-  /** What was decided last for keys in flight. */
+  /** The last decision for each key in flight. */
   readonly #published = new Map<string, Wanted>()
   /** The changes that delivery has not finished, by key. */
   readonly #inFlight = new Map<string, InFlight>()
@@ -84,8 +84,8 @@ export class StreamDetector {
   #comparison: Comparison | null = null
   #slice = 0
   /**
-   * What is still to be appended, by partition, in stages. A slice does not wait for the one before. Only
-   * settled changes are acknowledged before what follows, in all partitions.
+   * The records that are still to be appended, by partition, in stages. A slice does not wait for the one
+   * before. Only settled changes are acknowledged before what follows, in all partitions.
    */
   #stages: Map<number, (() => void)[]>[] = [new Map()]
   /** By partition: the slice that was heard of last, and the offset behind it in `changes`. */

@@ -59,7 +59,7 @@ class StreamHistory {
   #compare: readonly (keyof Row)[]
   #detector: StreamDetector | null = null
   #cache: Cache = { states: new Map(), from: [] }
-  /** What was asked for, until it is done. */
+  /** The command of a person, until it is done. */
   #command: Command | null = null
   /** Nobody goes on before this many takeovers were tried. */
   #paused = 0

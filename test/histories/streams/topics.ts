@@ -31,7 +31,7 @@ export interface Position {
   readonly compare: string
 }
 
-/** What the source has of a key, as far as a detector has read. */
+/** The row of a key in the source, as far as a detector has read. */
 export interface Wanted {
   readonly row: Row | null
   readonly order: Order
@@ -42,7 +42,7 @@ export interface Wanted {
 export interface StreamChange extends Change {
   /** The slice of the run. A key has at most one change in a slice. */
   readonly slice: number
-  /** What the source has. A change that is settled may leave the destination with another row. */
+  /** The row in the source. A change that is settled may leave the destination with another row. */
   readonly wanted: Wanted
 }
 
