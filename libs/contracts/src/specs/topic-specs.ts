@@ -10,12 +10,18 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
 const REGISTRY_WANTED = 'a URL such as http://registry:8081; a password in it stands as ${secret:NAME}'
 
-/** True for a URL of HTTP, whose password, if it has one, is a secret. */
+/**
+ * True for a URL of HTTP, whose password, if it has one, is a secret. Secrets stand nowhere else than in user
+ * and password: host and path are shown in errors and in the reasons of rows, and a host is looked up by DNS.
+ */
 function isRegistryUrl(value: string): boolean {
-  const [, password] = /^https?:\/\/[^/@:]*:([^@]*)@/.exec(value) ?? []
-  if (password !== undefined && password !== '' && secretNames(password).length === 0) return false
+  const [, login = '', rest] = /^https?:\/\/(?:([^/\\?#]*)@)?(.*)$/s.exec(value) ?? []
+  if (rest === undefined || secretNames(rest).length > 0) return false
+  const [user = ''] = /^(?:\$\{secret:[^}]*\}|[^:])*/.exec(login) ?? []
+  const password = login.slice(user.length + 1)
+  if (password !== '' && secretNames(password).length === 0) return false
   const url = URL.parse(value.replaceAll(/\$\{secret:[^}]*\}/g, 'secret'))
-  return url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
+  return url !== null && url.search === '' && url.hash === ''
 }
 
 export const kafkaFields = {

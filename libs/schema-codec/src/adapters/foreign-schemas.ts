@@ -2,20 +2,23 @@
  * Reads records of other programs in the Confluent wire format, with the schemas of their writers. Sluice
  * only reads the registry, and asks it for each schema once.
  */
-import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpAgent, type ClientRequest } from 'node:http'
 import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { retry } from '@sluice/flow/retry'
-import { typeForSchema, ValueReader, type AvscType } from './avsc.ts'
+import { avscTypes, typeForSchema, ValueReader, type AvscType, type Tap } from './avsc.ts'
 import { EXACT_LONG } from './number-types.ts'
+import { readText } from './text-types.ts'
 import { boundedRequests, endpoint, isMissing, isTransient, statusOf } from './registry.ts'
 
 /** Byte 0, then the schema's id in four bytes. */
 const HEADER_BYTES = 5
 const REQUEST_TIMEOUT_MS = 5_000
+/** An answer has one schema. */
+const MAX_ANSWER_CHARACTERS = 10_000_000
 const RETRY_MS = 15_000
 const PAUSES = { firstMs: 100, maxMs: 2_000 } as const
 
@@ -54,6 +57,7 @@ export class ForeignSchemas {
       ? new HttpsAgent({ ...tls, keepAlive: true })
       : new HttpAgent({ keepAlive: true })
     if (connect !== undefined) guard(agent, connect)
+    boundAnswers(agent)
     const registry = new SchemaRegistry({
       host,
       clientId: 'sluice',
@@ -116,6 +120,30 @@ function guard(agent: HttpAgent, connect: (port: number, host: string) => Duplex
       : plain
 }
 
+/**
+ * Ends a request whose answer is too long, or is not there in time. The client takes answers of any length,
+ * and its time-out is one of silence. An event `timeout` makes it give up.
+ */
+function boundAnswers(agent: HttpAgent): void {
+  const inner = agent as unknown as { addRequest(request: ClientRequest, ...rest: unknown[]): void }
+  const add = inner.addRequest.bind(agent)
+  inner.addRequest = (request, ...rest) => {
+    const giveUp = (): boolean => request.emit('timeout')
+    const timer = setTimeout(giveUp, REQUEST_TIMEOUT_MS)
+    request.once('close', () => clearTimeout(timer))
+    request.once('response', response => {
+      let taken = 0
+      response.on('data', (chunk: string | Buffer) => {
+        taken += chunk.length
+        if (taken <= MAX_ANSWER_CHARACTERS) return
+        response.removeAllListeners('data')
+        giveUp()
+      })
+    })
+    add(request, ...rest)
+  }
+}
+
 function schemaOf(id: number, answer: unknown): ForeignSchema {
   const {
     schema,
@@ -145,11 +173,72 @@ function schemaOf(id: number, answer: unknown): ForeignSchema {
 }
 
 /** Whole numbers keep all their digits. Logical types are left to the caller. */
-function foreignType(schema: unknown): AvscType | undefined {
-  const isLong =
-    schema === 'long' ||
-    (typeof schema === 'object' && schema !== null && Reflect.get(schema, 'type') === 'long')
-  return isLong ? EXACT_LONG : undefined
+function foreignType(schema: unknown, options: object): AvscType | undefined {
+  if (schema === 'long') return EXACT_LONG
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined
+  switch (Reflect.get(schema, 'type')) {
+    case 'long':
+      return EXACT_LONG
+    case 'array':
+      return new BoundedList(schema, options)
+    case 'map':
+      return new BoundedMap(schema, options)
+    case 'record':
+      return new BoundedRecord(schema, options)
+    default:
+      return undefined
+  }
+}
+
+/** A record may have this many values, and some for each of its bytes. Most values have a byte at least. */
+const FREE_VALUES = 10_000
+const VALUES_PER_BYTE = 4
+let valuesLeft = 0
+
+/**
+ * Throws for a record with more values than its bytes can be. A block could claim any number of items, and
+ * records that refer to each other stand for very many values that take no bytes.
+ */
+function countValues(count: number): void {
+  valuesLeft -= count
+  if (!(valuesLeft >= 0)) throw new Error('it stands for more values than its bytes may')
+}
+
+/** Reads the number of items in the next block of an array or map. */
+function readBlockSize(tap: Tap): number {
+  const count = tap.readLong()
+  if (count < 0) tap.skipLong()
+  countValues(Math.abs(count))
+  return Math.abs(count)
+}
+
+class BoundedList extends avscTypes.ArrayType {
+  override _read(tap: Tap): unknown[] {
+    const items: unknown[] = []
+    for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap))
+      for (; count > 0; count--) items.push(this.itemsType._read(tap))
+    return items
+  }
+}
+
+class BoundedMap extends avscTypes.MapType {
+  override _read(tap: Tap): object {
+    const entries: [string, unknown][] = []
+    for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap))
+      for (; count > 0; count--) entries.push([readText(tap), this.valuesType._read(tap)])
+    return Object.fromEntries(entries)
+  }
+}
+
+class BoundedRecord extends avscTypes.RecordType {
+  override _createReader(): AvscType['_read'] {
+    const read = super._createReader()
+    const count = this.fields.length + 1
+    return tap => {
+      countValues(count)
+      return read(tap)
+    }
+  }
 }
 
 /** Returns the id of the schema in front of a value; null for a value without it. */
@@ -168,6 +257,7 @@ const reader = new ValueReader()
 /** Decodes a value in Avro. Throws `corrupt` for bytes that are not of the schema. */
 export function readForeign(schema: ForeignSchema & { readonly kind: 'avro' }, bytes: Buffer): unknown {
   let value: unknown
+  valuesLeft = FREE_VALUES + VALUES_PER_BYTE * bytes.length
   try {
     value = reader.read(schema.type, bytes, HEADER_BYTES)
   } catch (cause) {

@@ -70,6 +70,8 @@ function createGivenSource(given: GivenRows, session: () => Promise<DuckdbSessio
     const names = columnNames(given)
     const typed = names.map(name => ({ name, type: types[name] ?? typeOf(name, [...rows, ...others]) }))
     if (names.length === 0) throw wrongRows('there is no column. Name one in `types`')
+    const two = typed.find(({ type }) => type.includes(';'))
+    if (two !== undefined) throw wrongRows(`column \`${two.name}\` has a type with a semicolon in it`)
     const declared = typed.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
     const inserts = rows.map(row => {
       const values = typed.map(({ name, type }) => valueSql(row[name], type))

@@ -11,6 +11,7 @@ import type { KafkaSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Column } from '@sluice/contracts/values'
 import { primaryKeyOf } from '@sluice/domain/definition'
+import { isLongTurn, nextTurn } from '@sluice/flow/sleep'
 import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, PartitionOffsets } from '@sluice/message-log/port'
@@ -182,7 +183,13 @@ class KafkaSource implements Source {
     if (now.low > low || now.end < end) throw changedMeanwhile(topic)
     for await (const { records } of log.read({ topic, partition }, { from: low, to: end, signal })) {
       await decoder.prepare(records, { signal })
-      for (const record of records) see(decoder.decode(record, partition))
+      for (const record of records) {
+        if (isLongTurn()) {
+          await nextTurn()
+          signal.throwIfAborted()
+        }
+        see(decoder.decode(record, partition))
+      }
     }
   }
 

@@ -33,6 +33,18 @@ describe('the hosts for a secret', () => {
     expect(hostsFor('db', [database({ url, tls: { insecure: true } }), crm])).toBe('db.test source plain')
   })
 
+  it.each([
+    'postgres://*.test/shop',
+    'postgres://db.test,evil.test/shop',
+    'postgres://db.test destination/x',
+  ])('are none for %s, which would be read as a grant of more', url => {
+    expect(hostsFor('db', [database({ url })])).toBe('')
+  })
+
+  it.each(['https://*.test', 'https://crm.test%2cevil.test'])('are none for %s, either', baseUrl => {
+    expect(hostsFor('crm-key', [{ ...crm, spec: { ...crm.spec, baseUrl } }])).toBe('')
+  })
+
   it('are none for an alert, whose address may be the secret itself', () => {
     expect(hostsFor('hook', [{ kind: 'alert', spec: { to: { url: '${secret:hook}' } } }])).toBe('')
   })

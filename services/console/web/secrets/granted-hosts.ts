@@ -11,9 +11,12 @@ export function grantedHost(address: unknown): string {
   return isSafe ? (url?.host ?? '') : ''
 }
 
-/** Returns one grant for all these hosts. */
+/** One host alone: a comma would divide two grants, and a star or a blank would grant more than this host. */
+const ONE_HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?: source)?(?: plain)?$/i
+
+/** Returns one grant for all these hosts. It leaves out a host that would be read as another grant. */
 export const joinedHosts = (hosts: readonly string[]): string =>
-  [...new Set(hosts)].filter(host => host !== '').join(', ')
+  [...new Set(hosts)].filter(host => ONE_HOST.test(host)).join(', ')
 
 /** The grant that a secret needs for the stored resources that name it, as far as their hosts are known. */
 export function hostsFor(secret: string, resources: readonly Pick<ResourceView, 'kind' | 'spec'>[]): string {

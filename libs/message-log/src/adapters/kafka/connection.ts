@@ -36,7 +36,10 @@ export function socketFactory(
     const named = isIP(host) ? {} : { servername: host }
     const socket: Socket =
       ssl !== null
-        ? connectTls({ ...named, ...ssl, ...(below === undefined ? place : { socket: below }) }, onConnect)
+        ? connectTls(
+            { ...named, ...ssl, ...(below === undefined ? place : { host, socket: below }) },
+            onConnect,
+          )
         : (below?.once('connect', onConnect) ?? connectPlain(place, onConnect))
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     // Requests are small, and the callers wait for the answers. Waiting for more bytes would only delay them.

@@ -127,6 +127,13 @@ export type SocketFactory = (options: {
   onConnect: () => void
 }) => Socket
 
+/** A part of kafkajs' connection: the framing of answers. */
+interface Framing extends RawConnection {
+  /** The bytes from which on the answer is whole: its length, and the four bytes of that. */
+  readonly bytesNeeded: number
+  processData(bytes: Buffer): void
+}
+
 const Connection = require('kafkajs/src/network/connection') as new (options: {
   host: string
   port: number
@@ -138,7 +145,25 @@ const Connection = require('kafkajs/src/network/connection') as new (options: {
   clientId: string
   ssl: ConnectionOptions | null
   sasl: SASLOptions | null
-}) => RawConnection
+}) => Framing
+
+/** No broker has a larger record batch: `socket.request.max.bytes` is 100 MiB, and nobody has it larger. */
+const MAX_ANSWER_BYTES = 120_000_000
+
+/**
+ * kafkajs waits for answers of any length, and throws from the socket's listener if a length makes no sense,
+ * which would end the process. Here either ends the connection.
+ */
+class BoundedConnection extends Connection {
+  override processData(bytes: Buffer): void {
+    try {
+      super.processData(bytes)
+      if (this.bytesNeeded > MAX_ANSWER_BYTES) throw new Error('the broker announces too long an answer')
+    } catch (error) {
+      this.socket?.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+}
 
 const errors = require('kafkajs/src/protocol/error') as {
   errorCodes: readonly { type: string; code: number; message: string }[]
@@ -216,7 +241,7 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue):
  * checks them ten times a second on each connection, and keeps using a connection whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
-  return new Connection({
+  return new BoundedConnection({
     host,
     port,
     logger: settings.logger,
