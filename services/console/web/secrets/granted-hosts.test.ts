@@ -18,8 +18,14 @@ const database = (spec: object) =>
 
 describe('the hosts for a secret', () => {
   it('are those of the APIs whose requests have it, if TLS guards the way', () => {
-    expect(hostsFor('crm-key', [crm, plain])).toBe('api.crm.test:8443')
+    expect(hostsFor('crm-key', [crm])).toBe('api.crm.test:8443')
+    expect(hostsFor('crm-key', [plain])).toBe('')
     expect(hostsFor('crm', [crm, plain])).toBe('')
+  })
+
+  it('are none if several resources name it, since one of them may be there to get it', () => {
+    const other = { kind: 'destination', spec: { ...crm.spec, baseUrl: 'https://other.test' } } as const
+    expect(hostsFor('crm-key', [crm, other])).toBe('')
   })
 
   it('are also those of the tokens, if these are asked for with it', () => {

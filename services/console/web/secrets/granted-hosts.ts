@@ -18,19 +18,19 @@ const ONE_HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?: source)?(?: plain)?$/i
 export const joinedHosts = (hosts: readonly string[]): string =>
   [...new Set(hosts)].filter(host => ONE_HOST.test(host)).join(', ')
 
-/** The grant that a secret needs for the stored resources that name it, as far as their hosts are known. */
+/**
+ * The grant that a secret needs for the stored resource that names it, as far as its hosts are known. Empty if
+ * several name it: somebody else may have added one to have the secret sent to another host.
+ */
 export function hostsFor(secret: string, resources: readonly Pick<ResourceView, 'kind' | 'spec'>[]): string {
   const isIn = (value: unknown): boolean =>
     secretNames(JSON.stringify(value ?? null)).some(
       name => name.toLowerCase().replaceAll('_', '-') === secret,
     )
-  return joinedHosts(
-    resources.flatMap(({ kind, spec }) => {
-      if (!isIn(spec)) return []
-      if (kind === 'source') return [hostOfSource(spec)]
-      return kind === 'destination' ? hostsOfDestination(spec, isIn) : []
-    }),
-  )
+  const [user, ...others] = resources.filter(({ spec }) => isIn(spec))
+  if (user === undefined || others.length > 0) return ''
+  if (user.kind === 'source') return joinedHosts([hostOfSource(user.spec)])
+  return user.kind === 'destination' ? joinedHosts(hostsOfDestination(user.spec, isIn)) : ''
 }
 
 function hostOfSource({ url, tls }: ResourceView['spec']): string {
