@@ -74,7 +74,7 @@ function ofForms(problem: Problem['errors'][number]): Problem['errors'][number] 
   const { file, field = '', message } = problem
   if (field === '' && /^sync `[^`]*`: Model /.test(message))
     return { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') }
-  if (file === fileOf('model') && message.includes('either `sql` or `table`, found neither'))
+  if (file === fileOf('model') && message.includes('one of `sql`, `table` and `topic`, found none'))
     return { file, field: 'sql', message: 'Choose a table or a file, or write a query.' }
   if (file === fileOf('source') && field === 'url' && message.includes('wanted a URL'))
     return { ...problem, message: 'Type the host, the database and the user of the server.' }
