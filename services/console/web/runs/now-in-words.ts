@@ -56,12 +56,11 @@ function perSecond(value: number): string {
 }
 
 const MINUTE = 60
-const HOUR = 60 * MINUTE
 
 /** For example `about 3 min left`. */
 export function leftInWords(seconds: number): string {
   if (seconds < MINUTE) return `about ${count(seconds)} s left`
-  if (seconds < HOUR) return `about ${Math.round(seconds / MINUTE)} min left`
-  const hours = Math.floor(seconds / HOUR)
-  return `about ${count(hours)} h ${Math.round((seconds % HOUR) / MINUTE)} min left`
+  const minutes = Math.round(seconds / MINUTE)
+  if (minutes < 60) return `about ${minutes} min left`
+  return `about ${count(Math.floor(minutes / 60))} h ${minutes % 60} min left`
 }

@@ -76,9 +76,11 @@ export function fromNow(iso: string, now: number): string {
 /** For example `380 ms`, `12.4 s`, `3 min 20 s`. */
 export function duration(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`
-  if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.round((ms % MINUTE) / SECOND)} s`
-  return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`
+  if (ms < MINUTE - 50) return `${(ms / SECOND).toFixed(1)} s`
+  const seconds = Math.round(ms / SECOND)
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  const minutes = Math.round(ms / MINUTE)
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
 const UNITS: { readonly [unit: string]: string } = {
