@@ -19,8 +19,8 @@ export const joinedHosts = (hosts: readonly string[]): string =>
   [...new Set(hosts)].filter(host => ONE_HOST.test(host)).join(', ')
 
 /**
- * The grant that a secret needs for the stored resource that names it, as far as its hosts are known. Empty if
- * several name it: somebody else may have added one to have the secret sent to another host.
+ * The grant that a secret needs for the stored resource that names it, as far as its hosts are known. Empty
+ * if several name it: somebody else may have added one to have the secret sent to another host.
  */
 export function hostsFor(secret: string, resources: readonly Pick<ResourceView, 'kind' | 'spec'>[]): string {
   const isIn = (value: unknown): boolean =>

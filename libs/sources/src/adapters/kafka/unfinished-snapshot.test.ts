@@ -17,7 +17,7 @@ function judged(...marks: readonly SnapshotMark[]): string {
 
 function entryOf(offset: number, snapshot: SnapshotMark): Entry {
   const key = { identity: String(offset), cells: null }
-  return { kind: 'removed', key, at: { partition: 0, offset }, committedAt: offset, snapshot } as Entry
+  return { kind: 'removed', key, at: { partition: 0, offset }, committedAt: offset, snapshot }
 }
 
 it('a topic with only the beginning of a snapshot has lost the rows behind it', () => {
