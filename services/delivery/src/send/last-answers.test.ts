@@ -27,7 +27,11 @@ describe('the reason why a destination gets nothing', () => {
   })
 
   it.each([
-    [429, 900_000, '`crm` answers HTTP 429, and asked for a pause of 15 min'],
+    [
+      429,
+      900_000,
+      '`crm` answers HTTP 429, and asked for a pause of 15 min. Sluice asks again after 5 min at most',
+    ],
     [503, 90_000, '`crm` answers HTTP 503, and asked for a pause of 90 s'],
     [429, null, '`crm` answers HTTP 429, so Sluice pauses'],
   ])('is the pause that it asked for (%s, %s)', (status, askedMs, words) => {

@@ -4,7 +4,7 @@
  */
 import { failureInWords } from '@sluice/domain/destination-health'
 import { RecentMap } from '@sluice/flow/recent-map'
-import type { Broken } from '@sluice/rate-limit/port'
+import { type Broken, MAX_PAUSE_MS } from '@sluice/rate-limit/port'
 
 const MAX_DESTINATIONS = 10_000
 const SECOND_MS = 1_000
@@ -26,7 +26,9 @@ export class LastAnswers {
   throttled(destination: string, status: number | null, askedMs: number | null): void {
     const answer = status === null ? 'throttles requests' : `answers HTTP ${status}`
     const pause = askedMs === null ? 'so Sluice pauses' : `and asked for a pause of ${roughly(askedMs)}`
-    this.#pauses.set(destination, `\`${destination}\` ${answer}, ${pause}`)
+    const isCut = askedMs !== null && askedMs > MAX_PAUSE_MS
+    const atMost = isCut ? `. Sluice asks again after ${roughly(MAX_PAUSE_MS)} at most` : ''
+    this.#pauses.set(destination, `\`${destination}\` ${answer}, ${pause}${atMost}`)
   }
 
   /** The reason for a pause. */
