@@ -336,13 +336,20 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
  * values.
  */
 const USELESS_ABSENCES = `
-  SELECT srid FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
+  SELECT srid FROM state WHERE kind = ${ABSENT} AND muted IS NULL
+    AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.key = state.key)
     AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition)`
 
-/** SQL that adds a key for each retry entry, with its partition, and for captured values of unknown keys. */
+const STAGED_KEYS =
+  'SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured'
+
+/**
+ * SQL that adds a key for each retry entry, with its partition, and for captured values of unknown keys. It
+ * has joins, and no `NOT IN`, for which DuckDB keeps all keys of the subquery in memory.
+ */
 const INSERT_USEFUL_ABSENCES = `
-  INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
-  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
-  INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
-  WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
-    AND key NOT IN (SELECT key FROM state) GROUP BY key;`
+  INSERT INTO stored SELECT r.key, ${ABSENT}, NULL, NULL, NULL, max_by(r.partition, r.run), NULL, NULL, NULL, NULL FROM retry r
+  ANTI JOIN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) s ON s.key = r.key GROUP BY r.key;
+  INSERT INTO stored SELECT c.key, ${ABSENT}, NULL, NULL, NULL, max(c.partition), NULL, NULL, NULL, NULL FROM captured c
+  SEMI JOIN (${STAGED_KEYS}) g ON g.key = c.key
+  ANTI JOIN (SELECT key FROM state WHERE key IN (${STAGED_KEYS})) s ON s.key = c.key GROUP BY c.key;`
