@@ -340,9 +340,6 @@ const USELESS_ABSENCES = `
     AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.key = state.key)
     AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition)`
 
-const STAGED_KEYS =
-  'SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured'
-
 /**
  * SQL that adds a key for each retry entry, with its partition, and for captured values of unknown keys. It
  * has joins, and no `NOT IN`, for which DuckDB keeps all keys of the subquery in memory.
@@ -351,5 +348,7 @@ const INSERT_USEFUL_ABSENCES = `
   INSERT INTO stored SELECT r.key, ${ABSENT}, NULL, NULL, NULL, max_by(r.partition, r.run), NULL, NULL, NULL, NULL FROM retry r
   ANTI JOIN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) s ON s.key = r.key GROUP BY r.key;
   INSERT INTO stored SELECT c.key, ${ABSENT}, NULL, NULL, NULL, max(c.partition), NULL, NULL, NULL, NULL FROM captured c
-  SEMI JOIN (${STAGED_KEYS}) g ON g.key = c.key
-  ANTI JOIN (SELECT key FROM state WHERE key IN (${STAGED_KEYS})) s ON s.key = c.key GROUP BY c.key;`
+  SEMI JOIN (
+    SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured
+  ) g ON g.key = c.key
+  ANTI JOIN (SELECT key FROM state WHERE key IN (SELECT key FROM captured)) s ON s.key = c.key GROUP BY c.key;`
