@@ -156,7 +156,7 @@ describe('a server', () => {
     expect(await sender.send(mail, { signal })).toMatch(/ECONNREFUSED/)
     const mute = await box({ onConnect: () => undefined })
     const impatient = createMailSender({ timeoutMs: 50 })
-    expect(await impatient.send(mailTo(mute), { signal })).toMatch(/did not answer|timeout|never received/i)
+    expect(await impatient.send(mailTo(mute), { signal })).toMatch(/did not answer|timeout/i)
   })
 
   it('in a private network gets no connection where that is not permitted', async () => {

@@ -22,13 +22,18 @@ export function createMailSender(options: { readonly timeoutMs?: number } = {}):
       } catch (error) {
         signal.throwIfAborted()
         if (late.signal.aborted) return `the mail server did not answer within ${timeoutMs / 1_000} s`
-        return messageOf(error)
+        return isTimeout(error) ? `the mail server did not answer: ${messageOf(error)}` : messageOf(error)
       } finally {
         clearTimeout(timer)
         transport.close()
       }
     },
   }
+}
+
+/** True for a time-out of nodemailer's own, which may come a moment before ours. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'timeoutType' in error
 }
 
 async function send(transport: Transporter, mail: Mail, signal: AbortSignal): Promise<string | null> {
