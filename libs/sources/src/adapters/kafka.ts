@@ -23,6 +23,7 @@ import { kafkaAccess, type KafkaAccess } from './kafka/access.ts'
 import { EntryDecoder } from './kafka/decode-entries.ts'
 import type { Entry } from './kafka/entry.ts'
 import { LostBeginning } from './kafka/lost-beginning.ts'
+import { topicError } from './kafka/topic-error.ts'
 import { TopicTable } from './kafka/topic-table.ts'
 import { UnfinishedSnapshot } from './kafka/unfinished-snapshot.ts'
 import { masked } from './server/errors.ts'
@@ -219,7 +220,7 @@ class KafkaSource implements Source {
     const count = await log.partitionsOf(topic, { signal })
     if (count === null) {
       const message = `The topic ${topic} of ${modelCalled(model.name)} does not exist in source ${this.#options.spec.name}, or its login may not see it.`
-      throw new SluiceError('query', message, { details: [{ field: 'topic', message }] })
+      throw topicError(message)
     }
     return await Promise.all(
       Array.from({ length: count }, async (_, partition) => ({
@@ -263,7 +264,7 @@ class KafkaSource implements Source {
     const message = saysOutOfMemory(error)
       ? `The rows of ${modelCalled(model.name)} need more memory than reading them may take: set SLUICE_MEMORY higher. ${reason}`
       : `The rows of ${modelCalled(model.name)} cannot be read from source ${name}: ${messageOf(error)}`
-    return new SluiceError('query', message, { cause: error, details: [{ field: 'topic', message }] })
+    return topicError(message, { cause: error })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -273,7 +274,7 @@ class KafkaSource implements Source {
 
 function changedMeanwhile(topic: string): SluiceError {
   const message = `The topic ${topic} lost records, got partitions or was made again while it was read, so nothing was taken.`
-  return new SluiceError('query', message, { retryable: true, details: [{ field: 'topic', message }] })
+  return topicError(message, { retryable: true })
 }
 
 function lacksTopic({ name }: ModelSpec): SluiceError {

@@ -6,10 +6,11 @@
  * A snapshot is whole if the records that begin and end it are there, and each partition goes back before its
  * beginning. A partition that begins within it may have lost some of it.
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { PartitionOffsets } from '@sluice/message-log/port'
 import type { Entry } from './entry.ts'
+import { topicError } from './topic-error.ts'
 
 interface LostOptions {
   readonly model: ModelSpec
@@ -70,6 +71,6 @@ export class LostBeginning {
       `The topic ${topic} of model ${model.name} does not reach back to its beginning: ${dates.join('; ')}. ` +
       'Rows that have not changed since would seem to be removed, so nothing was taken. ' +
       'Let Debezium make a new snapshot, or write all rows to a new topic whose records stay (`cleanup.policy=compact`, or `retention.ms=-1`).'
-    return new SluiceError('query', message, { details: [{ field: 'topic', message }] })
+    return topicError(message)
   }
 }

@@ -7,7 +7,7 @@
 import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api'
-import { SluiceError } from '@sluice/contracts/errors'
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { type Column, WHY_INVALID } from '@sluice/contracts/values'
 import { attachExtract, closeExtract, DuckdbSession, FOR_MANY_ROWS } from '../duckdb/session.ts'
@@ -17,6 +17,7 @@ import { type Carrier, wellFormedJson } from './carried-values.ts'
 import type { Cells, Entry, EntryKey, Position } from './entry.ts'
 import { type ColumnPlaces, hasText, listOfTexts, type TopicColumn, topicColumn } from './topic-columns.ts'
 import { createRows } from './select-changes.ts'
+import { topicError } from './topic-error.ts'
 
 const THREADS = 2
 const STAGED = 'sluice_staged'
@@ -460,8 +461,7 @@ export class TopicTable implements AsyncDisposable {
 
   #failure(what: string): SluiceError {
     const { model, topic } = this.#options
-    const message = `The topic ${topic} of model ${model.name} ${what}.`
-    return new SluiceError('query', message, { details: [{ field: 'topic', message }] })
+    return topicError(`The topic ${topic} of model ${model.name} ${what}.`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,9 +2,9 @@
  * Watches the reading of a topic in which a connector has only begun its first snapshot, since the topic is
  * new or was made again. Rows that the snapshot has not reached yet would seem to be removed.
  */
-import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Entry } from './entry.ts'
+import { topicError } from './topic-error.ts'
 
 export class UnfinishedSnapshot {
   readonly #model: ModelSpec
@@ -30,6 +30,6 @@ export class UnfinishedSnapshot {
     const message =
       `The topic ${this.#topic} of model ${this.#model.name} has the beginning of a snapshot of Debezium and no record that ends it. ` +
       'Rows that the snapshot has not reached would seem to be removed, so nothing was taken. Run again once the connector has ended its snapshot.'
-    throw new SluiceError('query', message, { retryable: true, details: [{ field: 'topic', message }] })
+    throw topicError(message, { retryable: true })
   }
 }
