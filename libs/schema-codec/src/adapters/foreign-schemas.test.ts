@@ -1,27 +1,9 @@
 /** Records and schemas of strangers, which want the time or the memory of this process. */
-import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { type ForeignSchema, ForeignSchemas, readForeign } from './foreign-schemas.ts'
+import { askedOf } from '../../test/asked-registry.ts'
+import { type ForeignSchema, readForeign } from './foreign-schemas.ts'
 
-const { signal } = new AbortController()
 type Avro = ForeignSchema & { readonly kind: 'avro' }
-
-/** Asks a registry that answers so for a schema. */
-async function askedOf(answer: (response: ServerResponse) => void): Promise<ForeignSchema> {
-  const server = createServer((_, response) => {
-    answer(response.setHeader('content-type', 'application/json'))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const schemas = new ForeignSchemas({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
-  try {
-    return await schemas.ask(1, { signal })
-  } finally {
-    server.close()
-    server.closeAllConnections()
-  }
-}
 
 async function schemaOf(schema: unknown): Promise<Avro> {
   const found = await askedOf(response => response.end(JSON.stringify({ schema: JSON.stringify(schema) })))
