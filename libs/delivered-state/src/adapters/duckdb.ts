@@ -338,7 +338,7 @@ class DuckdbDeliveredState implements DeliveredState {
       const keySql = await keyColumnsSql(connection, known, { sync, hasStored })
       const hash = await this.#useHash(request, { hasStored, remember: keySql + knownTypesSql(known) })
       const invalid = await findInvalidRows(connection, request, tokenBytes =>
-        this.#memory.keyParts(tokenBytes),
+        this.#memory.partsFor(tokenBytes),
       )
       const { shapes } = this.#feed
       const found = await findChanges(connection, request, {

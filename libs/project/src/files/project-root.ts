@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 export const PROJECT_FILE = 'sluice.yaml'
 const STATE_FOLDER = '.sluice'
 /**
- * What runs of a folder keep in `.sluice`: their log, or the states of environments. Services of the
+ * Runs of a folder keep one of these in `.sluice`: their log, or the states of environments. Services of the
  * distributed profile keep a cache in a folder of that name, wherever they were started.
  */
 const STATE_OF_RUNS = ['log.db', 'env']

@@ -75,7 +75,7 @@ export interface VaultChange {
   readonly action: 'set' | 'remove'
   readonly at: number
   readonly by: string | null
-  /** What the audit tells of it beside its name; null if nothing. */
+  /** The audit tells this text of it beside its name; null if there is nothing to tell. */
   readonly note: string | null
   /** Identifies the change. */
   readonly id: string
@@ -248,7 +248,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
        * stays.
        */
       readonly by?: string | null
-      /** What the audit tells of this change beside its name. It is not sealed, so it holds no secret. */
+      /** The audit tells this text of the change beside its name. It is not sealed, so it holds no secret. */
       readonly note?: string
       /** The version that it replaces (null: none); default: any. */
       readonly expected?: number | null

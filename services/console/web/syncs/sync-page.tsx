@@ -113,7 +113,7 @@ export function SyncPage(): ReactElement {
   )
 }
 
-/** What mends the trouble, or leads to its place. */
+/** The button that mends the trouble, or the link that leads to its place. */
 function TroubleActions({
   trouble: { fix, source },
 }: {

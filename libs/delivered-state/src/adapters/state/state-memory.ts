@@ -168,7 +168,7 @@ export class StateMemory {
    * Returns the number of parts in which the keys of a diff are compared. `tokenBytes` is the mean length of
    * a token.
    */
-  keyParts(tokenBytes: number): number {
+  partsFor(tokenBytes: number): number {
     const bytes = JOINED_KEY_BYTES + tokenBytes * JOINED_TOKEN_SHARE
     const atOnce = this.#joinedKeys ?? Math.max(1, (this.#usualBytes - JOIN_BYTES) / bytes)
     return Math.max(1, Math.ceil(this.#keys / atOnce))
