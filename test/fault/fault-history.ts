@@ -366,32 +366,36 @@ class OncePerDecision {
   readonly #last = new Map<string, { readonly request: Arrived; readonly sent: string }>()
   readonly #decided = { retry: new Set<string>(), resync: new Set<string>() }
   /**
-   * Resyncs that have not ended, with the keys that each has accounted for. They are about what a run at work
-   * sends, too, since nobody knows whether the API still has it by then.
+   * Commands that have not ended. Each has the keys that it has accounted for, and the key that it is about;
+   * null: all. A process takes a while to write what it asks for. So a command may be about a row that was
+   * sent after the process began. Until it has ended, nobody here knows which sends came before the decision.
    */
-  readonly #resyncs = new Set<Set<string>>()
-  /** Commands that have not ended. Until then nobody here knows which sends came before the decision. */
-  #asking = 0
-
-  /** About all rows, or one key. Resolves with the command. */
-  async decides(kind: 'retry' | 'resync', key: string | null, command: Promise<unknown>): Promise<void> {
-    for (const known of key === null ? this.#last.keys() : [key]) this.#decided[kind].add(known)
-    const accounted = new Set(this.#last.keys())
-    if (kind === 'resync') this.#resyncs.add(accounted)
-    this.#asking += 1
-    await command
-    this.#asking -= 1
-    this.#resyncs.delete(accounted)
+  readonly #asking = {
+    retry: new Set<{ readonly about: string | null; readonly accounted: Set<string> }>(),
+    resync: new Set<{ readonly about: string | null; readonly accounted: Set<string> }>(),
   }
 
-  #isResynced(key: string): boolean {
-    const resync = [...this.#resyncs].find(accounted => !accounted.has(key))
-    resync?.add(key)
-    return resync !== undefined
+  /** About all rows, or one key. Resolves with the command. */
+  async decides(kind: 'retry' | 'resync', about: string | null, command: Promise<unknown>): Promise<void> {
+    const known = about === null ? [...this.#last.keys()] : [about]
+    for (const key of known) this.#decided[kind].add(key)
+    const asked = { about, accounted: new Set(known) }
+    this.#asking[kind].add(asked)
+    await command
+    this.#asking[kind].delete(asked)
+  }
+
+  /** True if a command decides about the key. It decides about each key once. */
+  #takes(kind: 'retry' | 'resync', key: string): boolean {
+    if (this.#decided[kind].delete(key)) return true
+    const asked = [...this.#asking[kind]].find(
+      ({ about, accounted }) => (about === null || about === key) && !accounted.has(key),
+    )
+    asked?.accounted.add(key)
+    return asked !== undefined
   }
 
   arrived(request: Arrived): void {
-    const { retry, resync } = this.#decided
     for (const { key, v } of request.rows) {
       const last = this.#last.get(key)
       const sent = `${request.url} ${String(v)}`
@@ -401,13 +405,12 @@ class OncePerDecision {
       const isInDoubt = status === null || status >= 500
       const isTaken = status !== null && status < 300 && last.sent === sent
       const isDecided =
-        (isInDoubt || isTaken) &&
-        (retry.delete(key) || (isTaken && (resync.delete(key) || this.#isResynced(key))))
+        (isInDoubt || isTaken) && (this.#takes('retry', key) || (isTaken && this.#takes('resync', key)))
       if ((isInDoubt || isTaken) && !isDecided)
         this.broken ??= `${JSON.stringify(key)} was sent as ${last.sent}, answered ${String(status)}, and sent as ${sent} without a decision`
-      if (this.#asking > 0) continue
-      retry.delete(key)
-      resync.delete(key)
+      if (this.#asking.retry.size + this.#asking.resync.size > 0) continue
+      this.#decided.retry.delete(key)
+      this.#decided.resync.delete(key)
     }
   }
 }
