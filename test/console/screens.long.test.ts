@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { peopleYaml } from '../e2e/people-project.ts'
 import {
   expectAccessibleInAllColours,
@@ -281,9 +282,10 @@ describe('the pages', () => {
     expect(asked.filter(url => !url.startsWith(full.url))).toEqual([])
     const html = await (await fetch(full.url)).text()
     // Scripts that the page does not name are loaded after the first screen.
-    const files = [...html.matchAll(/"(\/(?:assets\/[^"]+|first\.js))"/g)].map(
-      ([, path = '']) => full.url + path,
-    )
+    const named = [...html.matchAll(/"(\/(?:assets\/[^"]+|first\.js))"/g)].map(([, path = '']) => path)
+    const ofPages = await page.locator('meta[name="sluice-scripts"]').getAttribute('content')
+    const { overview } = z.object({ overview: z.array(z.string()) }).parse(JSON.parse(ofPages ?? ''))
+    const files = [...named, ...overview].map(path => full.url + path)
     expect(files.length).toBeGreaterThanOrEqual(3)
     const loaded = await Promise.all(files.map(async url => await (await fetch(url)).arrayBuffer()))
     const bytes = loaded.reduce((sum, body) => sum + gzipSync(new Uint8Array(body)).length, 0)

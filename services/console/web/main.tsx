@@ -1,10 +1,10 @@
 /** The console's pages. They speak only the documented API of the server that they come from. */
 import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
-import { StrictMode } from 'react'
+import { startTransition, StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { whenAnswersDiffer } from './api/answer-checks.ts'
-import { syncsQuery } from './api/queries.ts'
+import { resourcesQuery, runQuery, syncsQuery } from './api/queries.ts'
 import { queryClient } from './api/query-client.ts'
 import { sessionQuery } from './api/session.ts'
 import { router } from './app/router.tsx'
@@ -39,15 +39,18 @@ await Promise.race([
   firstAnswers().catch(() => undefined),
   new Promise(resolve => setTimeout(resolve, QUICK_MS)),
 ])
-createRoot(root).render(
-  <StrictMode>
-    <Library>
-      <QueryClientProvider client={queryClient}>
-        <RouterProvider router={router} />
-        <Toasts />
-      </QueryClientProvider>
-    </Library>
-  </StrictMode>,
+// A transition is drawn in tasks of a few milliseconds, so that a phone can answer to a tap in between.
+startTransition(() =>
+  createRoot(root).render(
+    <StrictMode>
+      <Library>
+        <QueryClientProvider client={queryClient}>
+          <RouterProvider router={router} />
+          <Toasts />
+        </QueryClientProvider>
+      </Library>
+    </StrictMode>,
+  ),
 )
 
 /**
@@ -55,9 +58,15 @@ createRoot(root).render(
  * page for a while, and draw three times.
  */
 async function firstAnswers(): Promise<void> {
-  await Promise.all([
-    router.load(),
-    queryClient.prefetchQuery(sessionQuery),
-    window.location.pathname === '/' ? queryClient.prefetchQuery(syncsQuery) : null,
-  ])
+  await Promise.all([router.load(), queryClient.prefetchQuery(sessionQuery), answerOfPage()])
+}
+
+/** The data that `public/first.js` has asked for. */
+function answerOfPage(): Promise<void> | null {
+  const { pathname } = window.location
+  const [, run] = /^\/runs\/([^/]+)$/.exec(pathname) ?? []
+  if (run !== undefined) return queryClient.prefetchQuery(runQuery(run))
+  if (/^\/(new|syncs\/[^/]+\/edit)$/.test(pathname)) return queryClient.prefetchQuery(resourcesQuery)
+  if (/^\/(syncs\/[^/]+)?$/.test(pathname)) return queryClient.prefetchQuery(syncsQuery)
+  return null
 }

@@ -4,7 +4,11 @@ import { docsPages } from './docs-pages.mjs'
 const PAGES = {
   edit: 'syncs/edit-sync-page.tsx',
   new: 'syncs/new-sync-page.tsx',
+  overview: 'overview/overview.tsx',
+  requests: 'requests/requests-page.tsx',
   run: 'runs/run-page.tsx',
+  runs: 'runs/runs-page.tsx',
+  sync: 'syncs/sync-page.tsx',
 }
 
 /** Names their scripts in the document, since only the build knows the names. */
@@ -51,6 +55,10 @@ export default {
         codeSplitting: {
           groups: [
             { name: 'first', tags: ['$initial'] },
+            // Most pages have one or both of these, and small parts that other pages have, too.
+            { name: 'lists', test: /@tanstack\/(react-virtual|virtual-core)|ui\/(list-table|long-list)/ },
+            { name: 'tables', test: /@tanstack\/(react-table|table-core)|ui\/data-table/ },
+            { name: 'shared', test: /web\/(api|runs|syncs|ui)\//, minShareCount: 3, maxModuleSize: 8_000 },
             // Made in a task of its own (api/answer-checks.ts).
             { name: 'zod', test: /node_modules\/zod\// },
           ],

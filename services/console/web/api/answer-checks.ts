@@ -5,13 +5,16 @@
 import type { AnswerOf } from '@sluice/contracts/api/operation-shapes'
 import type { OperationName } from '@sluice/contracts/api/operations'
 import type { z } from 'zod'
+import { whenIdle } from '../ui/when-idle.ts'
 import type * as answers from './answers.ts'
 
 type Shapes = typeof answers
 export type OpenApi = z.output<Shapes['openApi']>
 
-/** The first screen is shown by then. */
-const LOADED_AFTER_MS = 1_500
+/** By then the first screen is shown, and a phone has answered to the first taps. */
+const LOADED_AFTER_MS = 5_000
+/** A page that is busy for longer has to load them all the same. */
+const LATEST_MS = 5_000
 /** The most answers that wait for their check. */
 const MAX_CHECKED = 50
 
@@ -28,7 +31,8 @@ let report: (message: string) => void = () => undefined
 /** Sets the listener for the message that an answer, already in use, does not fit its schema. */
 export function whenAnswersDiffer(listener: (message: string) => void): void {
   report = listener
-  setTimeout(() => void loadShapes().catch(() => undefined), LOADED_AFTER_MS)
+  const load = (): void => void loadShapes().catch(() => undefined)
+  setTimeout(() => whenIdle(load, LATEST_MS), LOADED_AFTER_MS)
 }
 
 /** Rejects if the server no longer has the file, or does not answer. The next call tries again. */

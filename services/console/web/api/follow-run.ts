@@ -37,10 +37,13 @@ export function useFollowedRun(id: string): EventsState {
       if (!isAnswer('followRun', run)) return
       // The run was refused, since another one sees the same rows. The page says so.
       if (run.id !== id) return end()
+      const known = client.getQueryData<RunView>(['run', id])
       client.setQueryData(['run', id], run)
       setState('live')
       if (!hasEnded(run)) return
       end()
+      // The page has asked for all that the run left.
+      if (known !== undefined && hasEnded(known)) return
       for (const key of ['run', 'syncs', 'runs', 'failed', 'attempts', 'figures'])
         void client.invalidateQueries({ queryKey: [key] })
     }

@@ -1,10 +1,9 @@
-/** The addresses of the pages. Each page but the overview is loaded when it is opened. */
+/** The addresses of the pages. Each page is loaded when it is opened. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { ApiError, call, noAnswer } from '../api/client.ts'
 import { CHECK_LIMIT_MS } from '../api/connection.ts'
-import { Overview } from '../overview/overview.tsx'
 import { ButtonLink } from '../ui/button.tsx'
 import { Empty, Loading, Page } from '../ui/parts.tsx'
 import { PageError } from './page-error.tsx'
@@ -96,7 +95,10 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = { getParentRoute: () => root } as const
 
 const routes = [
-  createRoute({ ...at, path: '/', validateSearch: overviewSearch, component: Overview }),
+  createRoute({
+    ...{ ...at, path: '/', validateSearch: overviewSearch },
+    component: loaded(() => import('../overview/overview.tsx'), 'Overview'),
+  }),
   createRoute({
     ...{ ...at, path: '/runs', validateSearch: runsSearch },
     component: loaded(() => import('../runs/runs-page.tsx'), 'RunsPage'),

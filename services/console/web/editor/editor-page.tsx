@@ -348,12 +348,16 @@ function Origin({ resource, isTaken, onTake }: OriginProps): ReactElement | null
           files, too, or its next <code>apply</code> is refused.
         </p>
       ) : (
-        <p>
-          This {kind} comes from the files of the project <strong>{project}</strong>, so it is edited there.{' '}
-          <button type="button" className="small" onClick={() => onTake(kind)}>
-            Take it over
-          </button>
-        </p>
+        <>
+          <p>
+            This {kind} comes from the files of the project <strong>{project}</strong>, so it is edited there.
+          </p>
+          <p className="actions">
+            <button type="button" className="small" onClick={() => onTake(kind)}>
+              Take it over
+            </button>
+          </p>
+        </>
       )}
     </div>
   )

@@ -16,10 +16,11 @@ const { pathname } = location
 const midnight = encodeURIComponent(new Date(new Date().setHours(0, 0, 0, 0)).toISOString())
 const [, run] = /^\/runs\/([^/]+)$/.exec(pathname) ?? []
 const edited = /^\/syncs\/[^/]+\/edit$/.test(pathname)
+const sync = /^\/syncs\/[^/]+$/.test(pathname)
 globalThis.sluiceAsked = new Map(
   [
     '/session',
-    ...(pathname === '/' ? [`/syncs?limit=1000&runs=20&deliveredSince=${midnight}`] : []),
+    ...(pathname === '/' || sync ? [`/syncs?limit=1000&runs=20&deliveredSince=${midnight}`] : []),
     ...(run === undefined ? [] : [`/runs/${run}`]),
     ...(edited || pathname === '/new' ? ['/resources?limit=1000'] : []),
   ].map(path => {
@@ -32,7 +33,7 @@ globalThis.sluiceAsked = new Map(
 )
 
 // Loads the scripts of the page together with the script that finds out which they are (vite.config.mjs).
-const page = edited ? 'edit' : run === undefined ? pathname.slice(1) : 'run'
+const page = edited ? 'edit' : sync ? 'sync' : run === undefined ? pathname.slice(1) || 'overview' : 'run'
 const { content = '{}' } = document.querySelector('meta[name="sluice-scripts"]') ?? {}
 for (const href of JSON.parse(content)[page] ?? [])
   document.head.append(Object.assign(document.createElement('link'), { rel: 'modulepreload', href }))

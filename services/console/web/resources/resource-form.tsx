@@ -149,15 +149,18 @@ function ResourceForm(props: FormProps): ReactElement {
       {project === '' ? null : (
         <div className="banner" role="note">
           <p>
-            This {kind} comes from the files of the project <strong>{project}</strong>.{' '}
-            {taken ? (
-              'You take it over. Remove it from the project’s files, too, or its next apply is refused.'
-            ) : (
+            This {kind} comes from the files of the project <strong>{project}</strong>.
+            {taken
+              ? ' You take it over. Remove it from the project’s files, too, or its next apply is refused.'
+              : ''}
+          </p>
+          {taken ? null : (
+            <p className="actions">
               <button type="button" className="small" onClick={() => setTaken(true)}>
                 Take it over
               </button>
-            )}
-          </p>
+            </p>
+          )}
         </div>
       )}
       {saving.error === null ? null : <Trouble error={saving.error} onRetry={onSave} />}

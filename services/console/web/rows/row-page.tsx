@@ -69,19 +69,20 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
     <>
       <button
         type="button"
-        disabled={!mayOperate}
-        title={mayOperate ? undefined : whyOff('operate')}
-        onClick={() => setReplays(true)}
-      >
-        Replay…
-      </button>
-      <button
-        type="button"
+        className="danger"
         disabled={!mayOperate || retry === null}
         title={mayOperate ? undefined : whyOff('operate')}
         onClick={() => setDiscards(true)}
       >
         Discard…
+      </button>
+      <button
+        type="button"
+        disabled={!mayOperate}
+        title={mayOperate ? undefined : whyOff('operate')}
+        onClick={() => setReplays(true)}
+      >
+        Replay…
       </button>
       <button
         type="button"

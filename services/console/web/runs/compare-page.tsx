@@ -117,6 +117,7 @@ function Lines({ title, lines, note }: LinesProps): ReactElement {
     <Section title={title}>
       <ListTable
         label={title}
+        className="even compared"
         items={lines}
         columns={['Figure', ['Before', 'number'], ['After', 'number'], ['Difference', 'number']]}
       >

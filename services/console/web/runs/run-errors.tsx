@@ -119,7 +119,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
           </RoleButton>
           <RoleButton
             role="operate"
-            className="small"
+            className="small danger"
             onClick={() => setAsks({ what: 'discard', group: null })}
           >
             Discard all…
@@ -258,15 +258,15 @@ function GroupActions({ sync, run, group, of, onDecide }: GroupActionsProps): Re
       <RoleButton role="run" className="small" onClick={() => onDecide('retry')}>
         Retry these… <span className="hidden">{of}</span>
       </RoleButton>
-      <RoleButton role="operate" className="small" onClick={() => onDecide('discard')}>
-        Discard these… <span className="hidden">{of}</span>
-      </RoleButton>
-      <a className="button small" href={file('csv')} download>
+      <a href={file('csv')} download>
         Export as CSV <span className="hidden">{of}</span>
       </a>
-      <a className="button small" href={file('json')} download>
+      <a href={file('json')} download>
         Export as JSON <span className="hidden">{of}</span>
       </a>
+      <RoleButton role="operate" className="small danger" onClick={() => onDecide('discard')}>
+        Discard these… <span className="hidden">{of}</span>
+      </RoleButton>
     </div>
   )
 }

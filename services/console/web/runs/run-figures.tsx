@@ -58,7 +58,7 @@ function Requests({
   }, [buckets])
   const most = Math.max(1, ...buckets.map(({ attempts }) => attempts))
   const label = `Requests in each ${seconds === 1 ? 'second' : `${seconds} seconds`}, ${count(most)} at most`
-  return <Chart label={label} times={times} lines={lines} kind="bars" inWords={inWhole} />
+  return <Chart label={label} times={times} lines={lines} kind="bars" inWords={count} />
 }
 
 /** The latency of the answers in each bucket: p50 and p90. */
@@ -79,6 +79,3 @@ function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): R
 
 const timesOf = (buckets: readonly FiguresBucket[]): readonly number[] =>
   buckets.map(({ at }) => Date.parse(at))
-
-/** An axis of small numbers has marks at fractions, which mean nothing for requests and get no text. */
-const inWhole = (value: number): string => (Number.isInteger(value) ? count(value) : '')

@@ -89,7 +89,7 @@ export function RunsTable({
   return (
     <>
       <CompareTicked ticked={runs.filter(({ id }) => ticked.includes(id))} />
-      <DataTable label="List of runs" items={runs} columns={columns} idOf={({ id }) => id} />
+      <DataTable label="List of runs" className="runs" items={runs} columns={columns} idOf={({ id }) => id} />
       <More query={query}>Older runs</More>
     </>
   )

@@ -129,7 +129,7 @@ function SecretActions({
       {kept === null ? null : (
         <RoleButton
           role="secrets"
-          className="small"
+          className="small danger"
           aria-label={`Remove ${secret.name}`}
           onClick={() => onRemove(kept)}
         >

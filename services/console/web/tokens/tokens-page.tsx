@@ -145,7 +145,7 @@ function TokenTable({ tokens, since, makesNone, onRevoke }: TableProps): ReactEl
               {token.from === 'made' ? (
                 <RoleButton
                   role="secrets"
-                  className="small"
+                  className="small danger"
                   aria-label={`Revoke ${token.name}`}
                   onClick={() => onRevoke(token.name)}
                 >

@@ -35,6 +35,8 @@ const RIGHT_EDGE = 28
 const TIME_SPACE = 90
 /** The steps between two times of the axis, in seconds. Its times have no fractions of seconds. */
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400]
+/** The steps between two values of the axis, which are requests, rows or milliseconds, and so are whole. */
+const WHOLE_STEPS = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map(step => step * 10 ** power)).flat()
 const FILL_SHARE = 0.14
 const BAR_SHARE = 0.85
 const MAX_BAR_WIDTH = 40
@@ -152,7 +154,7 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
         values: (_plot, splits) => splits.map(seconds => clockOf(seconds * 1_000)),
       },
       {
-        ...{ ...axis, grid, size: AXIS_WIDTH },
+        ...{ ...axis, grid, size: AXIS_WIDTH, incrs: WHOLE_STEPS },
         values: (_plot, splits) => splits.map(value => latest.current.inWords(value)),
       },
     ],

@@ -3,14 +3,16 @@ import { messageOf } from '@sluice/contracts/errors'
 import { lazy, Suspense, useLayoutEffect, useState, type ReactElement, type ReactNode } from 'react'
 import { Button } from './button.tsx'
 import { ServerMessage } from './server-message.tsx'
+import { whenIdle } from './when-idle.ts'
 
 /**
- * No first screen shows a dialog. Its script is loaded after this time, so the first dialog of a page opens
- * at once.
+ * No first screen shows a dialog. Its script is loaded after this time, once the page is idle, so the first
+ * dialog of a page opens at once.
  */
 const LOAD_AFTER_MS = 1_000
+const LATEST_MS = 5_000
 const Modal = lazy(async () => ({ default: (await import('./modal.tsx')).Modal }))
-setTimeout(() => void import('./modal.tsx').catch(() => undefined), LOAD_AFTER_MS)
+setTimeout(() => whenIdle(() => void import('./modal.tsx').catch(() => undefined), LATEST_MS), LOAD_AFTER_MS)
 
 interface DialogProps {
   readonly title: string

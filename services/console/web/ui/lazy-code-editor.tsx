@@ -5,6 +5,7 @@
  */
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'
 import type { CodeEditor, CodeProps, Cursor, Language, Syntax } from './code-editor.tsx'
+import { whenIdle } from './when-idle.ts'
 
 /** A wide screen also loads an editor that is one screen away. A phone would do work that nobody sees. */
 const WIDE = '(min-width: 1001px)'
@@ -58,22 +59,20 @@ export function LazyCodeEditor(props: CodeProps): ReactElement {
 
 /** Calls back once, when the element is in view and the page idle. Returns a function that ends it. */
 function whenInView(element: HTMLElement, act: () => void): () => void {
-  let idle = 0
+  let end = (): void => undefined
   const rootMargin = matchMedia(WIDE).matches ? NEXT_SCREEN : '0px'
   const observer = new IntersectionObserver(
     entries => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return
       observer.disconnect()
-      // Safari has no such call.
-      if ('requestIdleCallback' in window) idle = requestIdleCallback(act, { timeout: LATEST_MS })
-      else act()
+      end = whenIdle(act, LATEST_MS)
     },
     { rootMargin },
   )
   observer.observe(element)
   return () => {
     observer.disconnect()
-    if (idle !== 0) cancelIdleCallback(idle)
+    end()
   }
 }
 

@@ -72,10 +72,14 @@ export function Page({ title, lead, actions, children }: PageProps): ReactElemen
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Sluice`
-    // A screen reader reads the new title, and the next Tab leads into the page.
-    const at = document.activeElement
-    if (at === document.body || document.querySelector('.side')?.contains(at) === true)
-      heading.current?.focus()
+    // A screen reader reads the new title, and the next Tab leads into the page. The focus needs the layout,
+    // which the browser makes for the next frame anyway.
+    const frame = requestAnimationFrame(() => {
+      const at = document.activeElement
+      if (at === document.body || document.querySelector('.side')?.contains(at) === true)
+        heading.current?.focus()
+    })
+    return () => cancelAnimationFrame(frame)
   }, [title])
   return (
     <div className="page">
