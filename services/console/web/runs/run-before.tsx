@@ -19,7 +19,7 @@ export function CompareWithBefore({ run: { id, sync } }: { readonly run: RunView
   if (before === undefined) return null
   return (
     <Link to="/runs/compare" search={{ before: before.id, after: id }} className="button">
-      Compare with the run before
+      Compare <span className="wide-words">with the run before</span>
     </Link>
   )
 }
