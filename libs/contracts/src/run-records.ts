@@ -230,6 +230,19 @@ const errorPlace = recordOf('ErrorPlace', 'A place in a resource, or in a file.'
 })
 export type ErrorPlace = ValueOf<typeof errorPlace>
 
+const failedRows = recordOf('FailedRows', 'Rows of a partition that failed for one reason.', {
+  outcome: field('What became of the first one.', outcome),
+  status: field('HTTP status of its answer.', nullable(int)),
+  error: field('Its message.', nullable(text)),
+  key: field('Its primary key.', text),
+  since: field('When it failed.', millis),
+  rows: field('How many failed so, and will not be sent again in the run.', long),
+  retried: field('How many failed so, and will be sent again in the run.', long),
+  /** Null in records of earlier versions. */
+  again: optional('How many of `rows` were left by an earlier run.', long),
+})
+export type FailedRows = ValueOf<typeof failedRows>
+
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -297,19 +310,10 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
     'The destination and the model whose rows the delivered state holds.',
     nullable(stateOwner),
   ),
+  /** Set once the run has ended, since reports are of the sync's last run. The first cause, and a few more. */
+  failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
 })
 export type RunEvent = ValueOf<typeof runEvent>
-
-const failedRows = recordOf('FailedRows', 'Rows of a partition that failed for one reason.', {
-  outcome: field('What became of the first one.', outcome),
-  status: field('HTTP status of its answer.', nullable(int)),
-  error: field('Its message.', nullable(text)),
-  key: field('Its primary key.', text),
-  since: field('When it failed.', millis),
-  rows: field('How many failed so, and will not be sent again in the run.', long),
-  retried: field('How many failed so, and will be sent again in the run.', long),
-})
-export type FailedRows = ValueOf<typeof failedRows>
 
 const lately = recordOf('Lately', 'The rows of a partition that were finished just now.', {
   at: field('When they were counted.', millis),

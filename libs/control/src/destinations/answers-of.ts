@@ -11,6 +11,7 @@ import { totalOf } from '@sluice/domain/counts'
 import { percentiles } from '@sluice/history/latency-bins'
 import { runAtWork, type SyncRuns } from '@sluice/runs/runs-view'
 import { rejectedAgain } from '../history/rejected-again.ts'
+import { failuresOf } from '../history/run-progress.ts'
 import { countsByNow } from '../history/run-views.ts'
 
 const HOUR_MS = 3_600_000
@@ -78,7 +79,9 @@ function sumsOfRun({ events, reports }: SyncRuns, spans: readonly AttemptsSpan[]
   const sums = sumsOf(spans)
   const event = [...events.values()].find(({ run }) => run !== null && run === spans[0]?.run)
   if (event === undefined || ![...sums.errors.keys()].every(isOfRejection)) return sums
-  const again = rejectedAgain(event, countsByNow(event, reports), events.values())
+  const counts = countsByNow(event, reports)
+  const failures = failuresOf(event, reports)
+  const again = rejectedAgain(event, { counts, failures, events: events.values() })
   if (again === null) return sums
   const repeated = [...sums.errors.values()].reduce((sum, count) => sum + count, 0)
   return { ...sums, repeated, rowsRejected: again.rejected, rowsDelivered: again.of - again.rejected }

@@ -97,6 +97,32 @@ describe('a run that delivers nothing', () => {
     )
   })
 
+  it('is failing if rows fail for the first time, although no more fail than before', () => {
+    const [some, now] = [
+      { detected: 9, delivered: 6, rejected: 3 },
+      { detected: 3, rejected: 3 },
+    ].map(figures => ({
+      ...event,
+      ...{ status: 'warning' as const, counts: { added: sampleCounts(figures) } },
+    }))
+    const isFailing = (again: number) => {
+      const failures = [{ ...refused, outcome: 'rejected' as const, status: 422, rows: 3, retried: 0, again }]
+      return runView({ ...event, ...now }, null, reports({ failures }), {
+        events: [{ ...event, ...some, run: 6 }],
+      }).failing
+    }
+    expect([isFailing(0), isFailing(3)]).toEqual([true, undefined])
+  })
+
+  it('keeps its reasons once a later run has reported', () => {
+    const failures = [{ ...refused, outcome: 'rejected' as const, status: 422, rows: 3, retried: 0 }]
+    const ended = { ...event, status: 'warning' as const, run: 6, failures }
+    expect(runView(ended, null, reports({ failures: [unsent] }))).toMatchObject({
+      firstError: { status: 422, count: 3 },
+      errors: [{ status: 422, count: 3 }],
+    })
+  })
+
   it('names the phase in which it failed', () => {
     const phases = {
       publishingFrom: 1,

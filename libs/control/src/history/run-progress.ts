@@ -2,7 +2,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import type { FailedRows, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import { reasonId } from '@sluice/domain/answers/error-groups'
+import { failuresOfRun } from '@sluice/domain/answers/failures-of-run'
 import { isoTime } from '@sluice/domain/iso-time'
 import { detectedRows, finishedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { rejectedAgain } from './rejected-again.ts'
@@ -34,8 +34,8 @@ export function runProgress(
     readonly now: number
   },
 ): ShownProgress {
-  const own = [...reports.values()].filter(({ run }) => event.run !== null && run === event.run)
-  const groups = groupsOf(own)
+  const own = reportsOf(event, reports)
+  const groups = failuresOf(event, reports).map(groupOf)
   const throughput = event.status === 'running' ? throughputOf(own, now) : null
   const progress = event.status === 'running' ? progressOf(counts, throughput) : null
   const [firstError] = groups.toSorted((one, other) => (one.since ?? '').localeCompare(other.since ?? ''))
@@ -71,41 +71,31 @@ export function isOfRejectedRows(
     events,
   }: { readonly counts: CountsByOp; readonly reports: Reports; readonly events: Iterable<RunEvent> },
 ): boolean {
-  if (totalOf(counts, 'rejected') === 0 || rejectedAgain(event, counts, events) === null) return false
-  const own = [...reports.values()].filter(({ run }) => run === event.run)
-  return !groupsOf(own).some(({ status }) => OF_REQUESTS.has(status))
+  const failures = failuresOf(event, reports)
+  if (totalOf(counts, 'rejected') === 0) return false
+  if (rejectedAgain(event, { counts, failures, events }) === null) return false
+  return !failures.some(({ status }) => OF_REQUESTS.has(status))
 }
 
-/** The reasons of all partitions. Messages that differ only in numbers are one reason. */
-function groupsOf(own: readonly PartitionReport[]): ErrorGroup[] {
-  const groups = new Map<string, ErrorGroup>()
-  for (const { failures, ended } of own)
-    for (const failure of failures ?? []) {
-      const group = groupOf(failure, ended)
-      const id = reasonId(failure)
-      const known = groups.get(id)
-      if (group.count > 0) groups.set(id, known === undefined ? group : both(known, group))
-    }
-  return [...groups.values()]
+/** The reasons for which rows of the run failed. A run that has ended keeps them, others have reports. */
+export function failuresOf(
+  event: Pick<RunEvent, 'run' | 'failures'>,
+  reports: Reports,
+): readonly FailedRows[] {
+  return event.failures ?? failuresOfRun(reportsOf(event, reports))
 }
 
-function groupOf(
-  { outcome, status, error, key, since, rows, retried }: FailedRows,
-  hasEnded: boolean,
-): ErrorGroup {
-  const again = hasEnded ? 0 : retried
+function reportsOf({ run }: Pick<RunEvent, 'run'>, reports: Reports): readonly PartitionReport[] {
+  return run === null ? [] : [...reports.values()].filter(report => report.run === run)
+}
+
+function groupOf({ outcome, status, error, key, since, rows, retried }: FailedRows): ErrorGroup {
   const first = isoTime(since)
   return {
-    ...{ outcome, status, error, key, count: rows + again },
-    ...(again === 0 ? {} : { retried: again }),
+    ...{ outcome, status, error, key, count: rows + retried },
+    ...(retried === 0 ? {} : { retried }),
     ...(first === null ? {} : { since: first }),
   }
-}
-
-function both(one: ErrorGroup, other: ErrorGroup): ErrorGroup {
-  const first = (other.since ?? '') < (one.since ?? '') ? other : one
-  const retried = (one.retried ?? 0) + (other.retried ?? 0)
-  return { ...first, count: one.count + other.count, ...(retried === 0 ? {} : { retried }) }
 }
 
 function throughputOf(own: readonly PartitionReport[], now: number): RunView['throughput'] | null {

@@ -54,6 +54,29 @@ describe('a run that ends', () => {
     expect(end({ rowsInvalid: 1 }, []).status).toBe('warning')
   })
 
+  it('keeps why its rows failed: the first cause, and the most frequent reasons beside it', () => {
+    const failure = (status: number, since: number, rows: number) =>
+      ({
+        ...{
+          outcome: 'rejected',
+          status,
+          error: `no ${status}`,
+          key: '1',
+          since,
+          rows,
+          retried: 2,
+          again: 0,
+        },
+      }) as const
+    const many = Array.from({ length: 8 }, (_, n) => failure(410 + n, 20, n + 1))
+    const ended = end({}, [{ failures: [failure(422, 9, 1), ...many] }, { failures: [failure(422, 7, 1)] }])
+    expect(ended.failures).toMatchObject([
+      { status: 422, since: 7, rows: 2, retried: 0 },
+      ...[417, 416, 415, 414].map(status => ({ status })),
+    ])
+    expect(end({}, [{ failures: [] }]).failures).toBeNull()
+  })
+
   it('says once which certificates end soon, also where it ends twice', () => {
     const certificate = { side: 'server', subject: 'CN=api', expiresAt: 86_400_000 } as const
     const ended = end({ notices: ['a column is new'] }, [

@@ -14,6 +14,7 @@ import type {
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { parseGroup } from '@sluice/domain/answers/failed-group'
+import { keptFailures } from '@sluice/domain/answers/failures-of-run'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
 import { certificateNotices, firstToEnd } from './shown-certificates.ts'
@@ -307,6 +308,7 @@ export function endedRun(
     errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
     ends: reports.flatMap(report => endOf(report, endsBefore)),
     faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
+    failures: keptFailures(reports),
   }
 }
 

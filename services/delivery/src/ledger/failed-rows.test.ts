@@ -46,6 +46,14 @@ it('counts rows that will be sent again until they are finished', () => {
   expect(reasons.all()).toMatchObject([{ rows: 1, retried: 0 }])
 })
 
+it('tells rows that an earlier run left from rows that fail for the first time', () => {
+  const before = new FailureReasons()
+  before.finished(0, failed(['1', { ...entry('no e-mail'), runs: 2 }], ['2', entry('no e-mail')]))
+  const reasons = new FailureReasons()
+  reasons.finished(1, failed(['3', { ...entry('no e-mail'), runs: 9 }]))
+  expect(reasons.all(before.all())).toMatchObject([{ error: 'no e-mail', rows: 3, again: 2 }])
+})
+
 it('goes on from the reasons of an earlier owner', () => {
   const before = new FailureReasons(() => 1)
   before.finished(0, failed(['1', entry('down', 500)]))

@@ -13,7 +13,7 @@ const MAX_ERROR_BYTES = 400
 const MAX_KEY_BYTES = 200
 
 type Reason = Pick<FailedRows, 'outcome' | 'status' | 'error'>
-type Group = { -readonly [name in keyof FailedRows]: FailedRows[name] }
+type Group = { -readonly [name in keyof FailedRows]: FailedRows[name] } & { again: number }
 
 /** Rows of a request that failed for a reason, and will be sent again in the run. */
 export interface RetriedRows extends Reason {
@@ -60,6 +60,7 @@ export class FailureReasons {
       const group = this.#groupOf(entry, key)
       if (group === null) continue
       group.rows += 1
+      if (entry.runs > 1) group.again += 1
       this.version += 1
     }
   }
@@ -72,7 +73,8 @@ export class FailureReasons {
       const id = reasonId(group)
       const known = sums.get(id)
       const rows = (known?.rows ?? 0) + group.rows
-      sums.set(id, { ...(known ?? group), rows, retried: (known?.retried ?? 0) + group.retried })
+      const again = (known?.again ?? 0) + (group.again ?? 0)
+      sums.set(id, { ...(known ?? group), rows, retried: (known?.retried ?? 0) + group.retried, again })
     }
     return [...sums.values()].slice(0, MAX_REASONS)
   }
@@ -97,7 +99,7 @@ export class FailureReasons {
     if (group === undefined) {
       if (this.#groups.size >= MAX_REASONS && !this.#dropUnused()) return null
       const shownKey = boundedOrNull(key, MAX_KEY_BYTES) ?? ''
-      group = { ...reason, key: shownKey, since: this.#now(), rows: 0, retried: 0 }
+      group = { ...reason, key: shownKey, since: this.#now(), rows: 0, retried: 0, again: 0 }
       this.#groups.set(id, group)
     }
     this.#last = { reason: whole, group }
