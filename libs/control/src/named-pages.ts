@@ -1,11 +1,13 @@
 /** Pages of syncs and resources, in the order of their names. */
 import type { RefusedRun, ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec, SyncSpec } from '@sluice/contracts/resources'
+import { credentialsOf } from '@sluice/domain/refused-credentials'
 import { inTurns } from '@sluice/flow/sleep'
 import { formatCursor, isText, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory, SyncsQuery } from './port.ts'
 import { syncView } from './syncs/sync-view.ts'
 
+/** `specs` are all resources: a sync's trouble names the credentials of its destination. */
 export async function syncsPageOf(
   specs: readonly ResourceSpec[],
   history: RunHistory,
@@ -31,10 +33,15 @@ export async function syncsPageOf(
   const hasFigures = runs !== undefined
   const since = deliveredSince === undefined ? null : Date.parse(deliveredSince)
   const wanted = { runs: runs ?? 0, deliveredSince: since }
+  const destinations = new Map(
+    specs.flatMap(spec => (spec.kind === 'destination' ? [[spec.name, spec] as const] : [])),
+  )
   const syncs = await inTurns(page, async spec => {
     const past = await history.past(spec.name, wanted, signal)
     const refused = await refusedOf(spec.name)
-    return syncView(spec, past, { at, hasFigures, runsSchedules, refused })
+    const destination = destinations.get(spec.destination)
+    const credentials = destination === undefined ? null : credentialsOf(destination)
+    return syncView(spec, past, { at, hasFigures, runsSchedules, refused, credentials })
   })
   return { syncs, next }
 }

@@ -228,7 +228,9 @@ export class ProjectControl implements Control {
       return await syncsPageOf(resources, await this.#opened(signal), all)
     },
     getSync: async ({ name, runs }, { signal }) => {
-      const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
+      const resources = (await this.#catalog.resources(signal)).filter(
+        spec => spec.name === name || spec.kind === 'destination',
+      )
       const all = { runs, ...this.#syncFacts(signal), limit: 1, signal }
       const { syncs } = await syncsPageOf(resources, await this.#opened(signal), all)
       const [found] = syncs

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   destinationHealthOf,
   type DestinationFacts,
+  failureInWords,
   kindOfFailure,
   unusableBy,
 } from './destination-health.ts'
@@ -18,7 +19,14 @@ function facts(
 ): DestinationFacts {
   const sums = { delivered, throttled: 0, rowsDelivered: delivered, rowsRejected: 0 }
   return {
-    ...{ unusable: null, waits: [], stopped: null, wasUsed: true, lastAttemptAt: NOW - MINUTE },
+    ...{
+      unusable: null,
+      credentials: null,
+      waits: [],
+      stopped: null,
+      wasUsed: true,
+      lastAttemptAt: NOW - MINUTE,
+    },
     sums: { ...sums, errors: new Map(Object.entries(errors)) },
     ...more,
   }
@@ -123,4 +131,35 @@ it('a failed attempt has a kind without a text of the answer', () => {
   expect(kindOfFailure(null, 'no answer within 30000 ms')).toBe('time-out')
   expect(kindOfFailure(null, 'self-signed certificate')).toBe('TLS')
   expect(kindOfFailure(null, 'other side closed')).toBe('no answer')
+})
+
+describe('a destination that refuses credentials', () => {
+  const credentials = {
+    text: 'Its requests carry the secret `crm-key`.',
+    fix: { act: 'set-secret', name: 'crm-key' },
+  } as const
+
+  it.each([401, 403])('names the secret, with the act that replaces it (HTTP %d)', status => {
+    const { reason, fix } = destinationHealthOf(facts(0, { [`HTTP ${status}`]: 9 }, { credentials }), NOW)
+    expect(reason).toMatch(
+      /^All of the last 9 requests failed: HTTP 40[13], .* Its requests carry the secret `crm-key`\.$/,
+    )
+    expect(fix).toEqual(credentials.fix)
+  })
+
+  it('names it, too, while its breaker is open, and after the run has ended so', () => {
+    const detail = `\`crm\` ${failureInWords(401, 'HTTP 401: who are you?')}. 50 requests in a row failed`
+    const wait = { kind: 'breaker', until: NOW, detail } as const
+    const stopped = { by: 'breaker', detail, at: NOW - MINUTE } as const
+    for (const more of [{ waits: [wait] }, { stopped }]) {
+      const health = destinationHealthOf(facts(0, {}, { credentials, ...more }), NOW)
+      expect(health).toMatchObject({ state: 'breaker-open', fix: credentials.fix })
+      expect(health.reason).toContain('the secret `crm-key`')
+    }
+  })
+
+  it('has no such act if it fails for another reason, or takes most requests', () => {
+    for (const known of [facts(0, { 'HTTP 500': 9 }), facts(99, { 'HTTP 401': 9 })])
+      expect(destinationHealthOf({ ...known, credentials }, NOW).fix).toBeNull()
+  })
 })

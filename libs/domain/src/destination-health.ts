@@ -8,6 +8,7 @@ import type { Wait } from '@sluice/contracts/records'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
 import type { DestinationState } from '@sluice/contracts/views/destination-states'
 import { isoTime } from './iso-time.ts'
+import type { Credentials } from './refused-credentials.ts'
 
 /** From this share of failed attempts, or of rejected rows, the destination fails. */
 const FAILING_SHARE = 0.5
@@ -43,6 +44,8 @@ export interface Unusable {
 }
 
 export interface DestinationFacts {
+  /** The credentials that its requests carry; null if it names none. */
+  readonly credentials: Credentials | null
   /**
    * The reason why nothing can be sent, as the process that judges sees it; null if it sees nothing wrong.
    */
@@ -118,7 +121,7 @@ export function failureInWords(status: number | null, error: string | null): str
 /** `now` is in ms since 1970. */
 export function destinationHealthOf(facts: DestinationFacts, now: number): DestinationHealth {
   const lastAttemptAt = isoTime(facts.lastAttemptAt)
-  const { state, reason, until = null, fix = null } = verdict(facts, now)
+  const { state, reason, until = null, fix = null } = withCredentials(verdict(facts, now), facts)
   return { state, reason, until: isoTime(until), fix, lastAttemptAt }
 }
 
@@ -127,6 +130,17 @@ interface Verdict {
   readonly reason: string
   readonly until?: number | null
   readonly fix?: DestinationHealth['fix']
+}
+
+const BAD: ReadonlySet<DestinationState> = new Set(['failing', 'breaker-open'])
+/** As `failureInWords` and `failedText` put it. */
+const REFUSES = /\bHTTP 40[13]\b/
+
+/** Names the credentials of a destination that refuses them, with the act that replaces them. */
+function withCredentials(found: Verdict, { credentials }: DestinationFacts): Verdict {
+  const { state, reason, fix = null } = found
+  if (credentials === null || fix !== null || !BAD.has(state) || !REFUSES.test(reason)) return found
+  return { ...found, reason: `${reason} ${credentials.text}`, fix: credentials.fix }
 }
 
 function verdict(facts: DestinationFacts, now: number): Verdict {

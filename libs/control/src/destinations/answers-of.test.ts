@@ -40,7 +40,7 @@ function judged(events: readonly RunEvent[], kind = 'HTTP 422', kept: readonly A
     reports: new Map([[0, report]]),
   }
   const answers = answersOf('api', { syncs, runs: [known] })
-  const { state, reason } = destinationHealthOf({ ...answers, unusable: null }, AT)
+  const { state, reason } = destinationHealthOf({ ...answers, unusable: null, credentials: null }, AT)
   return [state, reason]
 }
 

@@ -17,7 +17,7 @@ import { countsByNow } from '../history/run-views.ts'
 const HOUR_MS = 3_600_000
 const SHARES = [0.5, 0.9, 0.99] as const
 
-export interface Answers extends Omit<DestinationFacts, 'unusable'> {
+export interface Answers extends Omit<DestinationFacts, 'unusable' | 'credentials'> {
   readonly hour: DestinationHour
 }
 

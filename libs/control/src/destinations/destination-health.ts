@@ -4,6 +4,7 @@ import type { DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import type { DestinationHealth, DestinationHour } from '@sluice/contracts/views/destination-health'
 import { destinationHealthOf, type Unusable, unusableBy } from '@sluice/domain/destination-health'
+import { credentialsOf } from '@sluice/domain/refused-credentials'
 import { usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Vault } from '@sluice/secrets/vault/vault'
@@ -40,7 +41,8 @@ export function judgeDestination(
   const { hour, stopped, ...answers } = answersOf(spec.name, { syncs, runs: runs.all() })
   const unusable = means === null ? null : unusableNow(spec, means)
   const isMended = stopped?.by === 'unusable' && means !== null && isMendedSince(spec, stopped, means)
-  const facts = { ...answers, unusable, stopped: isMended ? null : stopped }
+  const credentials = credentialsOf(spec)
+  const facts = { ...answers, unusable, credentials, stopped: isMended ? null : stopped }
   return { health: destinationHealthOf(facts, now), hour }
 }
 

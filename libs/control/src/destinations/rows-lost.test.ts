@@ -1,7 +1,7 @@
 /** A destination that takes nothing new, while as many rows fail as before, or fewer. */
 import { sampleCounts, sampleEvent, sampleReport } from '@sluice/testkit/sample-records'
 import { destinationHealthOf } from '@sluice/domain/destination-health'
-import type { RunEvent } from '@sluice/contracts/records'
+import type { FailedRows, RunEvent } from '@sluice/contracts/records'
 import { expect, it } from 'vitest'
 import { answersOf } from './answers-of.ts'
 
@@ -13,13 +13,12 @@ function run(number: number, { delivered = 0, rejected = 0 }, fields: Partial<Ru
   return sampleEvent({ run: number, runId: `R${number}`, rowsRead: 400, status, counts, ...fields })
 }
 
-const failure = (rows: number, again: number) =>
-  ({
-    ...{ outcome: 'rejected', status: 422, error: 'no e-mail', key: '1', since: AT, rows, retried: 0, again },
-  }) as const
+const failure = (rows: number, again: number): FailedRows => ({
+  ...{ outcome: 'rejected', status: 422, error: 'no e-mail', key: '1', since: AT, rows, retried: 0, again },
+})
 
 /** Returns how the destination is judged after the last of these runs. */
-function judged(events: readonly RunEvent[], failures?: readonly ReturnType<typeof failure>[]) {
+function judged(events: readonly RunEvent[], failures: readonly FailedRows[] = []) {
   const { run: number = 0, counts } = events.at(-1) ?? {}
   const { delivered = 0, rejected = 0 } = counts?.changed ?? {}
   const span = {
@@ -27,7 +26,7 @@ function judged(events: readonly RunEvent[], failures?: readonly ReturnType<type
     ...{ rowsDelivered: delivered, rowsRejected: rejected, errors: { 'HTTP 422': rejected } },
   }
   const report = sampleReport({
-    ...{ run: number ?? 0, ended: true, ...(failures === undefined ? {} : { failures }) },
+    ...{ run: number ?? 0, ended: true, failures },
     recent: { destination: 'api', at: AT, spans: [span], stopped: null },
   })
   const known = {
@@ -36,7 +35,7 @@ function judged(events: readonly RunEvent[], failures?: readonly ReturnType<type
     reports: new Map([[0, report]]),
   }
   const answers = answersOf('api', { syncs: new Set(['s']), runs: [known] })
-  return destinationHealthOf({ ...answers, unusable: null }, AT).state
+  return destinationHealthOf({ ...answers, unusable: null, credentials: null }, AT).state
 }
 
 const first = run(1, { delivered: 380, rejected: 20 })

@@ -1,6 +1,7 @@
 /** A sync as people see it: its resource, and the state of its runs. */
 import { type RefusedRun, type RunView, type SyncView, syncView as schema } from '@sluice/contracts/api'
 import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
+import type { Credentials } from '@sluice/domain/refused-credentials'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { z } from 'zod'
@@ -17,11 +18,13 @@ export function syncView(
     hasFigures,
     runsSchedules = true,
     refused = null,
+    credentials = null,
   }: {
     readonly at: number
     readonly hasFigures: boolean
     readonly runsSchedules?: boolean
     readonly refused?: RefusedRun | null
+    readonly credentials?: Credentials | null
   },
 ): SyncView {
   const { name, title, labels = [], model, destination, paused = false } = spec
@@ -34,7 +37,7 @@ export function syncView(
   const since = isoTime(past.behind?.since ?? null)
   const behind = past.behind === null ? null : { since, runs: past.behind.runs }
   const ended = past.runs.find(({ id }) => id === past.telling) ?? null
-  const trouble = troubleOf({ runs: past.runs, ended, rows: past.rows, refused, behind, at })
+  const trouble = troubleOf({ runs: past.runs, ended, rows: past.rows, refused, credentials, behind, at })
   const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
     ...{ name, ...(title === undefined ? {} : { title }), ...(labels.length === 0 ? {} : { labels }) },

@@ -21,7 +21,10 @@ const judge = (...runs: readonly RunView[]) => {
   return judged({ runs, ended, rows: { failed: ended?.status === 'warning' ? 1 : 0, heldBack: 0 } })
 }
 const judged = (facts: Partial<SyncFacts>) =>
-  troubleOf({ ...{ runs: [], ended: null, refused: null, behind, at: NOW, rows: NONE }, ...facts })
+  troubleOf({
+    ...{ runs: [], ended: null, refused: null, credentials: null, behind, at: NOW, rows: NONE },
+    ...facts,
+  })
 
 const rejection = {
   outcome: 'rejected',
@@ -68,6 +71,40 @@ describe('what is wrong with a sync', () => {
     expect(judge({ ...throttled(AT, AT), waiting: [{ ...wait, until: AT }] })).toMatchObject({
       text: '`crm` refuses connections. 141 rows wait.',
     })
+  })
+
+  it('counts all rows that wait, with those that have failed', () => {
+    const triggers = { added: counts({ detected: 180, delivered: 0, unknown: 96 }) }
+    const waiting = [
+      { kind: 'breaker', since: AT, until: null, detail: '`crm` refuses connections' },
+    ] as const
+    expect(judge({ ...throttled(AT, AT), triggers, waiting: [...waiting] })?.text).toBe(
+      '`crm` refuses connections. 180 rows wait, 96 of which failed.',
+    )
+  })
+
+  it('is a secret that the destination refuses, with the act that replaces it', () => {
+    const fix = { act: 'set-secret', name: 'crm-key' } as const
+    const credentials = { text: 'Its requests carry the secret `crm-key`.', fix }
+    const errors = [{ ...rejection, status: 401, error: 'HTTP 401: no' }]
+    const triggers = { added: counts({ detected: 120, rejected: 120 }) }
+    const refusing = run({ status: 'warning', failing: true, triggers, errors })
+    const facts = { rows: { failed: 120, heldBack: 0 }, credentials }
+    expect(judged({ ...facts, runs: [refusing], ended: refusing })).toMatchObject({
+      text: 'Nothing arrives: 120 rows failed: HTTP 401: no. Its requests carry the secret `crm-key`.',
+      fix,
+    })
+    const atWork = run({ status: 'running', failing: true, triggers, errors })
+    expect(judged({ ...facts, runs: [atWork] })).toMatchObject({ fix })
+    const some = run({ status: 'warning', rowsRead: 400, triggers, errors })
+    expect(judged({ ...facts, runs: [some], ended: some })).toMatchObject({ fix: null })
+  })
+
+  it('is invalid rows of the model, with one of them', () => {
+    const invalidRows = [{ key: '7', reason: 'another row has the same key' }]
+    expect(judge(run({ status: 'warning', rowsRead: 180, rowsInvalid: 2, invalidRows }))?.text).toBe(
+      '2 of 180 rows of the model are invalid: 7: another row has the same key.',
+    )
   })
 
   it('is some rows that are rejected, of all rows of the model', () => {

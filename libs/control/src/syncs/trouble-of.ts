@@ -3,8 +3,9 @@
  * shows something: it delivers, fails or waits. Until then the last run that ended counts.
  */
 import type { RefusedRun, RunView, SyncTrouble, SyncView, WaitView } from '@sluice/contracts/api'
-import { detectedRows, finishedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
+import { detectedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { unusableBy } from '@sluice/domain/destination-health'
+import { type Credentials, refusesCredentials } from '@sluice/domain/refused-credentials'
 
 /** These waits do not end without a person, or mean that the destination takes nothing. */
 const GRAVE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
@@ -18,6 +19,8 @@ export interface SyncFacts {
   readonly ended: RunView | null
   readonly rows: SyncView['rows']
   readonly refused: RefusedRun | null
+  /** The credentials that requests to the destination carry; null if it names none. */
+  readonly credentials: Credentials | null
   /** The runs that ended since some row was not delivered. Null if all rows are at the destination. */
   readonly behind: Pick<SyncTrouble, 'since' | 'runs'> | null
   /** Now, in ms since 1970. */
@@ -32,9 +35,18 @@ type Found = Pick<SyncTrouble, 'text' | 'quotesAnswer' | 'source' | 'isFailing' 
 export function troubleOf(facts: SyncFacts): SyncTrouble | null {
   const found = refusedRun(facts) ?? ofOpenRun(facts) ?? ofEndedRun(facts)
   if (found === null) return null
-  const { run, ...told } = found
+  const { run, ...told } = withCredentials(found, facts)
   const { since, runs } = facts.behind ?? { since: facts.refused?.at ?? run?.startedAt ?? null, runs: 0 }
   return { ...told, run: run?.id ?? null, since, runs }
+}
+
+/** Names the credentials if the run delivers nothing because the destination refuses them. */
+function withCredentials(found: Found, { credentials }: SyncFacts): Found {
+  const { run, text, isFailing, fix } = found
+  const { errors = [], firstError } = run ?? {}
+  const { status = null } = errors[0] ?? firstError ?? {}
+  if (credentials === null || fix !== null || !isFailing || !refusesCredentials(status)) return found
+  return { ...found, text: `${text} ${credentials.text}`, fix: credentials.fix }
 }
 
 /** A run that was refused later than the last one began. */
@@ -53,7 +65,7 @@ function ofOpenRun({ runs, at }: SyncFacts): Found | null {
   const wait = (run.waiting ?? []).find(each => isGrave(each, at))
   if (wait !== undefined) {
     const { reason, fix } = unusableBy(wait.detail)
-    const text = `${reason}${waitingText(openRows(run))}${againText(wait, at)}`
+    const text = `${reason}${waitingText(run)}${againText(wait, at)}`
     return { run, text, isFailing: GRAVE.has(wait.kind), fix }
   }
   if (run.failing !== true) return null
@@ -70,8 +82,13 @@ function isGrave({ kind, since, until }: WaitView, at: number): boolean {
   return kind === 'throttled' && end - Date.parse(since) >= LONG_PAUSE_MS
 }
 
-function waitingText(open: number): string {
-  return open === 0 ? '' : ` ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
+/** All rows that are not at the destination wait: those that have failed are tried again by a later run. */
+function waitingText({ triggers }: RunView): string {
+  const waiting = detectedRows(triggers) - totalOf(triggers, 'delivered')
+  const failed = undeliveredRows(triggers)
+  if (waiting <= 0) return ''
+  const some = failed === 0 ? '' : `, ${number(failed)} of which failed`
+  return ` ${rows(waiting)} ${waiting === 1 ? 'waits' : 'wait'}${some}.`
 }
 
 /** Returns an empty text once the wait is over: Sluice is trying again then. */
@@ -124,11 +141,18 @@ function ofRun(run: RunView, waiting: SyncView['rows']): Omit<Found, 'run'> | nu
       isFailing: run.failing === true || totalOf(run.triggers, 'unsent') > 0,
       fix: null,
     }
-  if (run.status === 'warning') return { text: 'Rows of the model are invalid.', isFailing: false, fix: null }
+  if (run.status === 'warning') return { text: invalidText(run), isFailing: false, fix: null }
   const { heldBack } = waiting
   if (heldBack === 0) return null
   const text = `${rows(heldBack)} ${heldBack === 1 ? 'waits' : 'wait'} for somebody to decide.`
   return { text, isFailing: false, fix: null }
+}
+
+function invalidText({ rowsInvalid, rowsRead, invalidRows: [sample] = [] }: RunView): string {
+  const text = `${number(rowsInvalid)} of ${rows(rowsRead)} of the model ${rowsInvalid === 1 ? 'is' : 'are'} invalid`
+  if (sample === undefined) return `${text}.`
+  const { key, reason } = sample
+  return `${text}: ${key === null ? 'a row without a key' : key}: ${reason}${/[.!?…]$/.test(reason) ? '' : '.'}`
 }
 
 function undelivered(run: RunView): Pick<Found, 'text' | 'quotesAnswer'> {
@@ -147,11 +171,6 @@ function withCause(text: string, { errors = [], firstError }: RunView): Pick<Fou
   if (cause === null) return { text: `${text}.` }
   const whole = `${text}: ${cause}${/[.!?…]$/.test(cause) ? '' : '.'}`
   return { text: whole, ...(status === null ? {} : { quotesAnswer: true }) }
-}
-
-/** The rows that the run has not finished yet. */
-function openRows({ triggers }: RunView): number {
-  return Math.max(0, detectedRows(triggers) - finishedRows(triggers))
 }
 
 const number = (value: number): string => value.toLocaleString('en')

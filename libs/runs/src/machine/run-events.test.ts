@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { PartitionReport } from '@sluice/contracts/records'
+import type { FailedRows, PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import {
   replacementOf,
@@ -55,19 +55,9 @@ describe('a run that ends', () => {
   })
 
   it('keeps why its rows failed: the first cause, and the most frequent reasons beside it', () => {
-    const failure = (status: number, since: number, rows: number) =>
-      ({
-        ...{
-          outcome: 'rejected',
-          status,
-          error: `no ${status}`,
-          key: '1',
-          since,
-          rows,
-          retried: 2,
-          again: 0,
-        },
-      }) as const
+    const failure = (status: number, since: number, rows: number): FailedRows => ({
+      ...{ outcome: 'rejected', status, error: `no ${status}`, key: '1', since, rows, retried: 2, again: 0 },
+    })
     const many = Array.from({ length: 8 }, (_, n) => failure(410 + n, 20, n + 1))
     const ended = end({}, [{ failures: [failure(422, 9, 1), ...many] }, { failures: [failure(422, 7, 1)] }])
     expect(ended.failures).toMatchObject([

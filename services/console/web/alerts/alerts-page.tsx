@@ -104,7 +104,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
           <p className="bad">
             {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be sent,
             after {many(undelivered.tries, 'attempt', 'attempts')}: <ServerMessage text={undelivered.error} />{' '}
-            The next attempt is <Time at={undelivered.nextTryAt} />.
+            The next attempt is <Time at={undelivered.nextTryAt} isToCome />.
           </p>
         )}
       </div>

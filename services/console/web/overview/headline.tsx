@@ -128,7 +128,7 @@ export function NextRuns({ syncs }: { readonly syncs: readonly SyncView[] }): Re
             <Link to="/syncs/$name" params={{ name }}>
               <Named name={name} title={title} />
             </Link>
-            <small>{nextRunAt === null ? '' : <Time at={nextRunAt} />}</small>
+            <small>{nextRunAt === null ? '' : <Time at={nextRunAt} isToCome />}</small>
           </li>
         ))}
       </ul>

@@ -22,6 +22,7 @@ import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { DestinationState } from './destination-state.tsx'
 import { Lineage } from './lineage.tsx'
+import { SourceHealth } from './source-health.tsx'
 
 type Version = ResourceHistoryView['versions'][number]
 
@@ -92,6 +93,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
       }
     >
       {kind === 'destination' ? <DestinationState resource={resource} /> : null}
+      {kind === 'source' ? <SourceHealth name={name} /> : null}
       {kind === 'source' ? <Connection resource={resource} /> : null}
       {kind === 'alert' ? null : <Lineage of={{ kind, name }} />}
       {wantsLogin(resource) ? <DestinationLogin name={name} /> : null}

@@ -2,7 +2,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
-import { rows } from '../ui/format.ts'
+import { count as inWords, rows } from '../ui/format.ts'
 import { Time } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { HttpStatus } from '../ui/status.tsx'
@@ -55,6 +55,32 @@ export function FirstCause({ run }: { readonly run: RunView }): ReactElement | n
           the requests of <code>{key}</code>
         </Link>
       </p>
+    </section>
+  )
+}
+
+/** The rows of the model that could not be sent, each with the reason. */
+export function InvalidRows({ run }: { readonly run: RunView }): ReactElement | null {
+  const { rowsInvalid, rowsRead, invalidRows = [], sync } = run
+  if (rowsInvalid === 0) return null
+  return (
+    <section className="first-cause" aria-label="Invalid rows" data-tone="warn">
+      <p>
+        <strong>Invalid rows</strong> {inWords(rowsInvalid)} of {rows(rowsRead)} of the model{' '}
+        {rowsInvalid === 1 ? 'was' : 'were'} not sent.{' '}
+        <Link to="/syncs/$name/edit" params={{ name: sync }} search={{ step: 'model' }}>
+          Look at the model
+        </Link>
+      </p>
+      {invalidRows.length === 0 ? null : (
+        <ul className="plain-list">
+          {invalidRows.map(({ key, reason }, index) => (
+            <li key={index}>
+              {key === null ? 'A row without a key' : <code>{key}</code>}: <ServerMessage text={reason} />
+            </li>
+          ))}
+        </ul>
+      )}
     </section>
   )
 }

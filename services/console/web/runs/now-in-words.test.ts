@@ -32,6 +32,14 @@ describe('what a run does now', () => {
         waiting: [{ kind: 'breaker', since: AT, until: null, detail: 'it refuses connections' }],
       }),
     ],
+    [
+      'Stopped: nothing is sent now. 180 rows wait, 96 of which failed.',
+      run({
+        phases: begun('publishing', 'rendering', 'sending'),
+        triggers: { added: { ...NONE, detected: 200, delivered: 20, unknown: 96 } },
+        waiting: [{ kind: 'breaker', since: AT, until: null, detail: 'it refuses connections' }],
+      }),
+    ],
   ])('%s', (words, view) => {
     expect(nowInWords(view)).toContain(words)
   })

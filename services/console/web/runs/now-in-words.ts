@@ -29,7 +29,7 @@ export function nowInWords(run: RunView): string {
   if (status === 'held') return 'It waits for approval. Nothing is sent.'
   if (restoring !== undefined)
     return `It ${restoring.why === null ? 'brings the delivered state up to date' : `rebuilds the delivered state (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
-  const { detected, open } = totalsOf(run)
+  const { detected, delivered, failed } = totalsOf(run)
   if (detected === 0)
     return rowsRead === 0
       ? 'It reads the model’s rows, and compares them with what was delivered.'
@@ -37,10 +37,16 @@ export function nowInWords(run: RunView): string {
   const found = `${rows(detected)} ${detected === 1 ? 'is' : 'are'} to be sent.`
   const isUnderWay = (name: Phase): boolean =>
     phases.some(({ phase, endedAt }) => phase === name && endedAt === null)
-  if (isStopped(run)) return `Stopped: nothing is sent now. ${rows(open)} ${open === 1 ? 'waits' : 'wait'}.`
+  if (isStopped(run)) return `Stopped: nothing is sent now. ${waitingInWords(detected - delivered, failed)}`
   if (phases.some(({ phase }) => phase === 'sending')) return `It sends requests: ${found}`
   if (isUnderWay('rendering')) return `It renders requests: ${found}`
   return `It writes the changes down: ${found}`
+}
+
+/** All rows that are not at the destination wait: those that have failed are tried again by a later run. */
+function waitingInWords(waiting: number, failed: number): string {
+  const some = failed === 0 ? '' : `, ${count(failed)} of which failed`
+  return `${rows(waiting)} ${waiting === 1 ? 'waits' : 'wait'}${some}.`
 }
 
 /** For example `80 rows/s delivered, 12 rows/s fail`. Null while the speed is not known. */

@@ -50,7 +50,7 @@ const groupOf = ({ error, status, outcome, count, key, id }: CountedGroup): Erro
 export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
   if (!hasEnded(run)) return <ErrorsSoFar run={run} />
   if (totalsOf(run).failed === 0) return null
-  return <FailedRows sync={run.sync} run={run.id} title="Failed rows" />
+  return <FailedRows sync={run.sync} run={run.id} title="Failed rows" kept={run.errors ?? []} />
 }
 
 /** The reasons for which rows failed so far. Their rows can be retried or discarded once the run is over. */
@@ -58,17 +58,31 @@ function ErrorsSoFar({ run: { errors = [], sync, id } }: { readonly run: RunView
   if (errors.length === 0) return null
   return (
     <Section title="Failed rows" aside={<small className="quiet">so far</small>}>
-      <ul className="groups">
-        {errors.map(group => (
-          <Group
-            key={`${group.outcome} ${group.status ?? ''} ${group.error ?? ''}`}
-            {...{ group: groupOf(group), sync, run: id }}
-            retried={group.retried ?? 0}
-            isWhole
-          />
-        ))}
-      </ul>
+      <RunGroups {...{ sync, run: id, groups: errors }} />
     </Section>
+  )
+}
+
+interface RunGroupsProps {
+  readonly sync: string
+  readonly run: string | undefined
+  readonly groups: NonNullable<RunView['errors']>
+}
+
+/** Groups as the run itself tells them, so that nobody decides about their rows here. */
+function RunGroups({ sync, run, groups }: RunGroupsProps): ReactElement | null {
+  if (groups.length === 0) return null
+  return (
+    <ul className="groups">
+      {groups.map(group => (
+        <Group
+          key={`${group.outcome} ${group.status ?? ''} ${group.error ?? ''}`}
+          {...{ group: groupOf(group), sync, run }}
+          retried={group.retried ?? 0}
+          isWhole
+        />
+      ))}
+    </ul>
   )
 }
 
@@ -76,9 +90,11 @@ interface FailedRowsProps {
   readonly sync: string
   readonly run?: string
   readonly title: string
+  /** The reasons that the run keeps, for the time when its rows no longer wait. */
+  readonly kept?: NonNullable<RunView['errors']>
 }
 
-export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
+export function FailedRows({ sync, run, title, kept = [] }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
   const [asks, setAsks] = useState<Decision | null>(null)
   if (isPending)
@@ -107,6 +123,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             ? 'No row waits for a retry.'
             : 'None of its rows waits any more as this run left it: a later run has tried them, or somebody has discarded them.'}
         </p>
+        <RunGroups {...{ sync, run, groups: kept }} />
       </Section>
     )
   return (
@@ -165,7 +182,14 @@ interface AskFirstProps {
 function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): ReactElement {
   const follow = useGoToRun()
   const chosen: RowChoice = group?.id === undefined ? {} : { group: group.id }
-  const these = group === null ? 'all rows that wait' : rows(group.count)
+  const waiting = useWaitingRows(sync, group === null)
+  const count = group === null ? waiting : group.count
+  const these =
+    group === null
+      ? count === null
+        ? `all rows of ${sync} that wait`
+        : `${count === 1 ? 'the' : 'all'} ${rows(count)} of ${sync} that ${count === 1 ? 'waits' : 'wait'}`
+      : rows(group.count)
   if (what === 'retry')
     return (
       <Confirm
@@ -174,7 +198,10 @@ function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): 
         onConfirm={() => follow(ask('retry', { name: sync, ...chosen }))}
         onClose={onClose}
       >
-        <p>A run starts now and sends them with their values of now.</p>
+        <p>
+          A run starts now and sends {count === 1 ? 'it with its' : 'them with their'} values of now
+          {group === null ? ', and all else that has changed in the model.' : '.'}
+        </p>
       </Confirm>
     )
   return (
@@ -186,12 +213,19 @@ function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): 
       onClose={onClose}
     >
       <p>
-        {group?.count === 1
+        {count === 1
           ? 'It will not be sent unless it changes, or until a resync.'
           : 'They will not be sent unless they change, or until a resync.'}
       </p>
     </Confirm>
   )
+}
+
+/** All rows of the sync that wait, not only those of one run; null until they are counted. */
+function useWaitingRows(sync: string, isAsked: boolean): number | null {
+  const { data } = useInfiniteQuery({ ...failedQuery(sync), enabled: isAsked })
+  const groups = data?.pages[0]?.groups
+  return groups?.reduce((sum, group) => sum + group.count, 0) ?? null
 }
 
 /** Says how many rows of a group the run will send again. */

@@ -13,7 +13,7 @@ import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { placeOf } from '../ui/places.ts'
-import { FirstCause } from './first-cause.tsx'
+import { FirstCause, InvalidRows } from './first-cause.tsx'
 import { Held } from './held-run.tsx'
 import { CompareWithBefore } from './run-before.tsx'
 import { RunButton } from './run-button.tsx'
@@ -72,6 +72,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       )}
       <RunNow run={run} />
       <FirstCause run={run} />
+      <InvalidRows run={run} />
       <Progress run={run} events={events} />
       <RunErrors run={run} />
       <Throughput run={run} />
@@ -232,19 +233,14 @@ function Bar({ counts, label }: { readonly counts: Counts; readonly label: strin
 }
 
 function Notices({ run }: { readonly run: RunView }): ReactElement | null {
-  const { notices = [], invalidRows = [] } = run
-  if (notices.length + invalidRows.length === 0) return null
+  const { notices = [] } = run
+  if (notices.length === 0) return null
   return (
     <Section title="Notices">
       <ul className="plain-list">
         {notices.map(notice => (
           <li key={notice}>
             <ServerMessage text={notice} />
-          </li>
-        ))}
-        {invalidRows.map(({ key, reason }, index) => (
-          <li key={index}>
-            {key === null ? 'A row without a key' : <code>{key}</code>}: <ServerMessage text={reason} />
           </li>
         ))}
       </ul>

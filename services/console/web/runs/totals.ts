@@ -11,8 +11,6 @@ export interface Totals {
   readonly attempts: number
   /** Rows that the run has reported as not delivered. */
   readonly failed: number
-  /** Rows that the run has not finished yet. */
-  readonly open: number
 }
 
 const NAMES = ['detected', 'delivered', 'rejected', 'unknown', 'unsent', 'requests', 'attempts'] as const
@@ -21,7 +19,7 @@ export function totalsOf({ triggers }: Pick<RunView, 'triggers'>): Totals {
   const sums = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
   for (const [, counts] of triggersOf({ triggers })) for (const name of NAMES) sums[name] += counts[name]
   const failed = sums.rejected + sums.unknown + sums.unsent
-  return { ...sums, failed, open: Math.max(0, sums.detected - sums.delivered - failed) }
+  return { ...sums, failed }
 }
 
 type Counts = NonNullable<RunView['triggers']['added']>

@@ -139,7 +139,7 @@ function NextRun({
   if (at === null) return null
   return (
     <span className="quiet">
-      next <Time at={at} />
+      next <Time at={at} isToCome />
     </span>
   )
 }

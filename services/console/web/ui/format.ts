@@ -31,6 +31,18 @@ export const many = (value: number, one: string, several: string): string =>
 export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly detail: string }): string =>
   kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
 
+/** For how long something has waited, and when it goes on at the latest, if that is known. */
+export function waitedInWords(
+  { since, until }: { readonly since: string; readonly until: string | null },
+  now: number,
+): string {
+  const ms = Math.max(0, now - Date.parse(since))
+  const whole = duration(ms - (ms % SECOND)).replace('.0 s', ' s')
+  const waited = `It has waited for ${ms < SECOND ? 'less than 1 s' : whole} so far`
+  if (until === null) return `${waited}.`
+  return `${waited}, and goes on ${Date.parse(until) <= now ? 'now' : `by ${clockTime(until)}`}.`
+}
+
 /** The time of day in the user's time zone, with the date if it is another day than today. */
 export function clockTime(iso: string): string {
   const at = new Date(iso)
@@ -71,6 +83,13 @@ export function fromNow(iso: string, now: number): string {
   if (size < HOUR) return relative().format(Math.round(ms / MINUTE), 'minute')
   if (size < DAY) return relative().format(Math.round(ms / HOUR), 'hour')
   return relative().format(Math.round(ms / DAY), 'day')
+}
+
+/** The same for something that is to come, such as a run: `in 2 hours`, `in a few seconds` or `due now`. */
+export function untilDue(iso: string, now: number): string {
+  const ms = Date.parse(iso) - now
+  if (ms <= 0) return 'due now'
+  return ms < 5 * SECOND ? 'in a few seconds' : fromNow(iso, now)
 }
 
 /** For example `380 ms`, `12.4 s`, `3 min 20 s`. */

@@ -13,7 +13,7 @@ import {
 } from 'react'
 import { ApiError } from '../api/client.ts'
 import { Button, ButtonLink } from './button.tsx'
-import { fromNow, localTime, utcTime } from './format.ts'
+import { fromNow, localTime, untilDue, utcTime } from './format.ts'
 import { Late } from './late.tsx'
 import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
@@ -52,8 +52,18 @@ function whenTicked(listener: () => void): () => void {
 let ticking: ReturnType<typeof setInterval> | undefined
 
 /** An instant relative to now. Its title has the exact time, in the user's zone and in UTC. */
-export function Time({ at, exact = false }: { readonly at: string; readonly exact?: boolean }): ReactElement {
-  const text = useSyncExternalStore(whenTicked, () => (exact ? localTime(at) : fromNow(at, Date.now())))
+export function Time({
+  at,
+  exact = false,
+  isToCome = false,
+}: {
+  readonly at: string
+  readonly exact?: boolean
+  /** True for the time of something that has not happened, although its time may have come. */
+  readonly isToCome?: boolean
+}): ReactElement {
+  const inWords = isToCome ? untilDue : fromNow
+  const text = useSyncExternalStore(whenTicked, () => (exact ? localTime(at) : inWords(at, Date.now())))
   return (
     <time dateTime={at} title={`${localTime(at)} · ${utcTime(at)}`}>
       {text}

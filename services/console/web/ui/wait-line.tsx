@@ -2,7 +2,7 @@
 import type { SyncView } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
-import { clockTime, duration, waitInWords } from './format.ts'
+import { waitedInWords, waitInWords } from './format.ts'
 import { useNow } from './parts.tsx'
 import { ServerMessage } from './server-message.tsx'
 
@@ -12,11 +12,11 @@ type Wait = SyncView['waiting'][number]
 const BEHIND_RUN = /^run (\S+) of this sync is under way$/
 const UPDATED_MS = 5_000
 
-export function WaitLine({ wait: { kind, detail, since, until } }: { readonly wait: Wait }): ReactElement {
+export function WaitLine({ wait }: { readonly wait: Wait }): ReactElement {
+  const { kind, detail } = wait
   const now = useNow(UPDATED_MS)
   const text = waitInWords({ kind, detail })
   const [, before] = BEHIND_RUN.exec(detail) ?? []
-  const forMs = Math.max(0, now - Date.parse(since))
   return (
     <>
       {before === undefined ? (
@@ -30,10 +30,7 @@ export function WaitLine({ wait: { kind, detail, since, until } }: { readonly wa
           .
         </>
       )}{' '}
-      <small>
-        Waits for {forMs < 1_000 ? 'less than 1 s' : duration(forMs - (forMs % 1_000))}
-        {until === null ? '' : `, until ${clockTime(until)}`}.
-      </small>
+      <small>{waitedInWords(wait, now)}</small>
     </>
   )
 }

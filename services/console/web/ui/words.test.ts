@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { scheduleInWords } from '../syncs/schedule-in-words.ts'
-import { duration, fromNow, pathOf } from './format.ts'
+import { duration, fromNow, pathOf, untilDue, waitedInWords } from './format.ts'
 
 describe('words of the console', () => {
   it('show limits as people say them', () => {
@@ -40,6 +40,22 @@ describe('words of the console', () => {
       '3 min 20 s',
       '1 h 5 min',
     ])
+  })
+
+  it('show when something is to come, also if it is late', () => {
+    const now = Date.parse('2026-01-01T12:00:00Z')
+    const due = (time: string) => untilDue(`2026-01-01T${time}Z`, now)
+    expect(['11:59:40', '12:00:00', '12:00:01', '12:00:04', '12:00:30'].map(due)).toEqual([
+      ...['due now', 'due now', 'in a few seconds', 'in a few seconds', 'in 30 seconds'],
+    ])
+  })
+
+  it('show how long something waits, apart from when that ends', () => {
+    const now = Date.parse('2026-01-01T12:00:38Z')
+    const wait = (until: string | null) => waitedInWords({ since: '2026-01-01T12:00:00Z', until }, now)
+    expect(wait(null)).toBe('It has waited for 38 s so far.')
+    expect(wait('2026-01-01T12:01:00Z')).toMatch(/^It has waited for 38 s so far, and goes on by .*:01:00\.$/)
+    expect(wait('2026-01-01T12:00:38Z')).toBe('It has waited for 38 s so far, and goes on now.')
   })
 
   it('show the path of an address', () => {
