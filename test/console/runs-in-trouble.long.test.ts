@@ -226,7 +226,7 @@ describe('what stands under “Needs attention”', () => {
     const cards = await page.locator('section.card h2').allInnerTexts()
     expect(cards.indexOf('Failed rows')).toBeLessThan(cards.indexOf('Runs'))
     await section(page, 'Failed rows').getByRole('button', { name: 'Retry all…' }).click()
-    await page.getByRole('dialog', { name: 'Retry all rows that wait?' }).waitFor()
+    await page.getByRole('dialog', { name: 'Retry all 3 rows of rejected that wait?' }).waitFor()
     await page.keyboard.press('Escape')
     await page.goto(`${served.url}/runs?sync=rejected`)
     await page.getByRole('row').locator('.badge', { hasText: 'failing' }).first().waitFor()

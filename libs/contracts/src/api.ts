@@ -96,11 +96,11 @@ export const runView = z.object({
   notices: z.array(z.string()).optional(),
   /**
    * The reasons for which rows failed, the largest group first. While the run is under way, these are a few
-   * reasons of rows that failed so far. Later, these are the reasons of rows that still wait. Absent in lists
-   * of runs.
+   * reasons of rows that failed so far. Later, these are the reasons of rows that still wait, or a few reasons
+   * that the run keeps if none waits any more. Absent in lists of runs.
    */
   errors: z.array(errorGroup).optional(),
-  /** The first failure of its rows, which usually caused the others. Only the last run of a sync has it. */
+  /** The first failure of its rows, which usually caused the others. */
   firstError: errorGroup.optional(),
   /** True while some rows of the run failed and no row was delivered. */
   failing: z.literal(true).optional(),

@@ -310,7 +310,9 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
     'The destination and the model whose rows the delivered state holds.',
     nullable(stateOwner),
   ),
-  /** Set once the run has ended, since reports are of the sync's last run. The first cause, and a few more. */
+  /**
+   * Set once the run has ended, since reports are of the sync's last run. The first cause, and a few more.
+   */
   failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
 })
 export type RunEvent = ValueOf<typeof runEvent>

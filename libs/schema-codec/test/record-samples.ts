@@ -13,6 +13,10 @@ const retried = {
   runs: 2,
   since: 1_764_000_000_000,
 } as const
+const FAILURE = {
+  ...{ outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: 'é' },
+  ...{ since: 1, rows: 3, retried: 2, again: 1 },
+} as const
 const triggerCounts = {
   detected: 10,
   delivered: 6,
@@ -209,6 +213,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
       { file: 'a.csv', field: null, line: null, column: null, message: '' },
     ],
     deliveredTo: { url: 'https://a.test/v1', accounts: { 'x-tenant': null, 'x-app-id': 'é' }, change: 2 },
+    failures: [FAILURE],
   },
   PartitionReport: {
     sync: 's',
@@ -228,9 +233,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     deaths: 4,
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
     removalsFinished: true,
-    failures: [
-      { outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: 'é', since: 1, rows: 3, retried: 2 },
-    ],
+    failures: [FAILURE],
     lately: { at: 1_764_000_000_000, forMs: 10_000, delivered: 900, failed: 0 },
     recent: {
       destination: 'api',

@@ -18,9 +18,9 @@ export interface RejectedAgain {
 
 /**
  * Returns the rows that the API keeps rejecting, if the run has failed with hardly any others, and if rows
- * arrived beside them in this run or an earlier one. Otherwise returns null. Until the run has sent all rows again,
- * the rest of them counts as rejected. `counts` are the present counts of the run, and `failures` the reasons
- * for which its rows failed. `events` are the runs of the sync, the oldest first.
+ * arrived beside them in this run or an earlier one. Otherwise returns null. Until the run has sent all rows
+ * again, the rest of them counts as rejected. `counts` are the present counts of the run, and `failures` the
+ * reasons for which its rows failed. `events` are the runs of the sync, the oldest first.
  */
 export function rejectedAgain(
   event: RunEvent,

@@ -103,7 +103,7 @@ describe('what is wrong with a sync', () => {
   it('is invalid rows of the model, with one of them', () => {
     const invalidRows = [{ key: '7', reason: 'another row has the same key' }]
     expect(judge(run({ status: 'warning', rowsRead: 180, rowsInvalid: 2, invalidRows }))?.text).toBe(
-      '2 of 180 rows of the model are invalid: 7: another row has the same key.',
+      '2 of 180 rows of the model are invalid, such as row 7: another row has the same key.',
     )
   })
 

@@ -152,7 +152,8 @@ function invalidText({ rowsInvalid, rowsRead, invalidRows: [sample] = [] }: RunV
   const text = `${number(rowsInvalid)} of ${rows(rowsRead)} of the model ${rowsInvalid === 1 ? 'is' : 'are'} invalid`
   if (sample === undefined) return `${text}.`
   const { key, reason } = sample
-  return `${text}: ${key === null ? 'a row without a key' : key}: ${reason}${/[.!?…]$/.test(reason) ? '' : '.'}`
+  const which = key === null ? 'a row without a key' : `row ${key}`
+  return `${text}, such as ${which}: ${reason}${/[.!?…]$/.test(reason) ? '' : '.'}`
 }
 
 function undelivered(run: RunView): Pick<Found, 'text' | 'quotesAnswer'> {

@@ -5,7 +5,8 @@ import { Link, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts'
-import { runQuery } from '../api/queries.ts'
+import { runQuery, syncsQuery } from '../api/queries.ts'
+import { TroubleActions } from '../syncs/trouble-actions.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
 import { count, duration } from '../ui/format.ts'
@@ -70,6 +71,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
           <ErrorDetails run={run} />
         </div>
       )}
+      <Mend run={run} />
       <RunNow run={run} />
       <FirstCause run={run} />
       <InvalidRows run={run} />
@@ -80,6 +82,15 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       <Notices run={run} />
     </Page>
   )
+}
+
+/** What mends the trouble of the sync, on the page of the run that shows it. */
+function Mend({ run: { id, sync } }: { readonly run: RunView }): ReactElement | null {
+  const { data: trouble } = useQuery({
+    ...syncsQuery,
+    select: ({ syncs }) => syncs.find(({ name }) => name === sync)?.trouble,
+  })
+  return trouble === undefined || trouble.run !== id ? null : <TroubleActions trouble={trouble} />
 }
 
 /** The places of the error. A message that the error itself has is not shown again. */

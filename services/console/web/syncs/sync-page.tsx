@@ -7,9 +7,7 @@ import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay, whyOff } from '../api/session.ts'
-import { HealthFix } from '../resources/destination-health.tsx'
 import { Lineage } from '../resources/lineage.tsx'
-import { OpenSource } from '../resources/open-source.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
@@ -22,6 +20,7 @@ import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { scheduleInWords } from './schedule-in-words.ts'
+import { TroubleActions } from './trouble-actions.tsx'
 
 export function SyncPage(): ReactElement {
   const { name } = useParams({ from: '/syncs/$name' })
@@ -110,21 +109,6 @@ export function SyncPage(): ReactElement {
       <FindRow name={name} />
       <Grave name={name} />
     </Page>
-  )
-}
-
-/** The button that mends the trouble, or the link that leads to its place. */
-function TroubleActions({
-  trouble: { fix, source },
-}: {
-  readonly trouble: NonNullable<SyncView['trouble']>
-}): ReactElement | null {
-  if (fix === null && source === undefined) return null
-  return (
-    <div className="actions">
-      <HealthFix health={{ fix }} />
-      {source === undefined ? null : <OpenSource name={source} />}
-    </div>
   )
 }
 
