@@ -96,8 +96,8 @@ export const runView = z.object({
   notices: z.array(z.string()).optional(),
   /**
    * The reasons for which rows failed, the largest group first. While the run is under way, these are a few
-   * reasons of rows that failed so far. Later, these are the reasons of rows that still wait, or a few reasons
-   * that the run keeps if none waits any more. Absent in lists of runs.
+   * reasons of rows that failed so far. Later, these are the reasons of rows that still wait, or a few
+   * reasons that the run keeps if none waits any more. Absent in lists of runs.
    */
   errors: z.array(errorGroup).optional(),
   /** The first failure of its rows, which usually caused the others. */

@@ -1,6 +1,6 @@
 /** One record of each kind for tests, with every field set where it may be null. */
 import type { RecordTypes } from '@sluice/contracts/avro/schemas'
-import type { WrittenChange } from '@sluice/contracts/records'
+import type { FailedRows, WrittenChange } from '@sluice/contracts/records'
 
 const owned = { incarnation: '01JD0000000000000000000000', owner: 12 }
 const retried = {
@@ -13,10 +13,10 @@ const retried = {
   runs: 2,
   since: 1_764_000_000_000,
 } as const
-const FAILURE = {
+const FAILURE: FailedRows = {
   ...{ outcome: 'unknown', status: null, error: 'ECONNREFUSED', key: 'é' },
   ...{ since: 1, rows: 3, retried: 2, again: 1 },
-} as const
+}
 const triggerCounts = {
   detected: 10,
   delivered: 6,
