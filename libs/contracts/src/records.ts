@@ -141,6 +141,61 @@ const retried = recordOf(
 )
 export type Retried = ValueOf<typeof retried>
 
+/**
+ * A place in the log of a source that streams, in each of its partitions. The detector continues from it. It
+ * is written inside of a slice marker.
+ */
+export const streamPosition = recordOf('StreamPosition', 'How far the log of a source has been read.', {
+  /** A comparison with the whole table begins an epoch. Orders count within one. */
+  epoch: field('The number of the comparison that it follows.', long),
+  history: field('What the orders belong to, such as a system and its timeline, or the id of a topic.', text),
+  model: field('Hash of the model, and of the columns that are compared.', text),
+  partitions: field(
+    'The partitions of the log.',
+    listOf(
+      recordOf('StreamPlace', 'How far one partition of the log has been read.', {
+        partition: field('The partition.', int),
+        offset: field('The next entry to be read, as the source names it.', text),
+        /** Null if it has had none since the comparison. */
+        highest: field(
+          'The highest order of the entries before it. No entry up to it is new.',
+          nullable(text),
+        ),
+      }),
+    ),
+  ),
+})
+export type StreamPosition = ValueOf<typeof streamPosition>
+
+/**
+ * The end of a slice in one partition: all its records of the slice are before it. The detector writes it on
+ * `changes`, the renderer on `requests`, and delivery on `retry`, once all effects before it are acknowledged.
+ * A process of an earlier version knows no slices, and takes no sync that has them.
+ */
+export const slice = recordOf('Slice', 'The end of a slice of a run over a stream.', {
+  ...owned,
+  run: field('Number of the run.', long),
+  slice: field('Number of the slice within the run, from 1.', long),
+  begin: field("On changes and requests: offset of the run's run-begin marker.", nullable(long)),
+  count: field('On changes and requests: the seqs of this partition so far.', nullable(long)),
+  /** A `StreamPosition` in Avro. Everything before it is acknowledged in `changes`. */
+  position: field('On changes: where a successor reads on.', nullable(bytes)),
+  input: field('On requests: the next offset of changes.', nullable(long)),
+  requestsEnd: field('On retry: where the slice ends in requests.', nullable(long)),
+  attemptsEnd: field('On retry: where it ends in attempts.', nullable(long)),
+  committedAt: field('When its newest entry was committed at the source.', nullable(millis)),
+})
+export type Slice = ValueOf<typeof slice>
+
+/** Set in a run over a stream alone. */
+const streamed = recordOf('Streamed', 'The entry of the log that a change comes from.', {
+  slice: field('Number of its slice within the run.', long),
+  epoch: field('The comparison that the entry follows.', long),
+  order: field('Its order in the log; empty for a row of the comparison.', text),
+  committedAt: field('When it was committed at the source.', nullable(millis)),
+})
+export type Streamed = ValueOf<typeof streamed>
+
 function changeFields<R>(row: Typed<R>) {
   return {
     ...owned,
@@ -162,6 +217,12 @@ function changeFields<R>(row: Typed<R>) {
     retried: field('What earlier runs left behind.', nullable(retried)),
     /** Set in a replay only. */
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
+    streamed: optional('The entry of the log, in a run over a stream.', streamed),
+    /**
+     * Of a `settled` change, in a run over a stream. Null: the source has no row. For any other op the source has
+     * `after`.
+     */
+    wanted: optional('For settled: the row that the source has.', row),
   }
 }
 /** A change as stages use it. A reader may leave its rows encoded: R then includes `EncodedRow`. */

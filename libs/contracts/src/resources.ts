@@ -14,7 +14,7 @@ import { errors } from './specs/error-specs.ts'
 import { kafkaFields, topicFields } from './specs/topic-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, filledText, size, text } from './specs/plain-values.ts'
-import { paused, schedule } from './specs/schedule-specs.ts'
+import { paused, schedule, slice } from './specs/schedule-specs.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
 /** The longest time-out of a request. A longer one would hold up the end of its run. */
@@ -105,9 +105,27 @@ function serverFields(schemes: readonly string[]) {
   }
 }
 
+/** A name of PostgreSQL that needs no quotes. Slots have no other. */
+const postgresName = text
+  .regex(
+    /^[a-z_][a-z0-9_]{0,62}$/,
+    'a name of lower-case letters, digits and underscores, at most 63 of them',
+  )
+  .optional()
+
+const follow = z
+  .strictObject({
+    publication: postgresName.describe('The publication; default sluice_<sync>, which Sluice makes.'),
+    slot: postgresName.describe('The replication slot; default sluice_<sync>, which Sluice makes.'),
+  })
+  .describe(
+    'Syncs with `schedule: continuous` follow its tables by logical replication. {}: with default names.',
+  )
+
 export const postgresSource = z.strictObject({
   ...serverFields(['postgres', 'postgresql']),
   type: z.literal('postgres').describe('A PostgreSQL database, read in one read-only snapshot.'),
+  follow: follow.optional(),
 })
 
 const mysqlSource = z.strictObject({
@@ -412,6 +430,7 @@ export const sync = z
     model: resourceName.describe('The model whose rows are synced.'),
     destination: resourceName.describe('The destination that the requests go to.'),
     schedule,
+    slice: slice.optional(),
     paused,
     firstRun: z
       .enum(['backfill', 'skip-existing', 'ask'])

@@ -243,6 +243,31 @@ const failedRows = recordOf('FailedRows', 'Rows of a partition that failed for o
 })
 export type FailedRows = ValueOf<typeof failedRows>
 
+const streamMinute = recordOf('StreamMinute', 'A minute of a stream.', {
+  at: field('When it began.', millis),
+  read: field('Entries read.', long),
+  detected: field('Changes found.', long),
+  delivered: field('Rows delivered.', long),
+  failed: field('Rows that failed.', long),
+  lagMs: field('The lag at its end, in milliseconds.', nullable(long)),
+})
+export type StreamMinute = ValueOf<typeof streamMinute>
+
+/** How a run over a stream stands. The event is written anew while the run goes on. */
+const streamProgress = recordOf('StreamProgress', 'How a run over a stream stands.', {
+  since: field('When the stream began: its first run without a pause between.', millis),
+  /** What it does before it follows the log. Null once it follows it. */
+  comparing: field('Why the whole table is compared, while it is.', nullable(text)),
+  read: field('Entries read.', long),
+  /** At most ten places are kept in the notices. */
+  unreadable: field('Records set aside since they cannot be read.', long),
+  lagRecords: field('Entries behind the last one that was read, as far as known.', nullable(long)),
+  lagMs: field('How long ago the oldest entry that is not delivered was committed.', nullable(long)),
+  committedAt: field('When the newest delivered entry was committed.', nullable(millis)),
+  minutes: field('Its last minutes, at most 60, the oldest first.', listOf(streamMinute)),
+})
+export type StreamProgress = ValueOf<typeof streamProgress>
+
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -314,6 +339,10 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
    * Set once the run has ended, since reports are of the sync's last run. The first cause, and a few more.
    */
   failures: optional('The reasons for which its rows failed.', listOf(failedRows)),
+  /** Absent in a run over a table. */
+  stream: optional('How the stream stands.', streamProgress),
+  /** With `upTo`, over a stream: the last slice of that run, by partition, that the command is about. */
+  upToSlices: optional('Of run `upTo`: the last slice meant, by partition.', listOf(long)),
 })
 export type RunEvent = ValueOf<typeof runEvent>
 
@@ -411,5 +440,6 @@ export const partitionReport = recordOf('PartitionReport', 'What delivery says o
   lately: optional('How fast it is.', lately),
   /** Null before the run's destination is known, and in reports of other stages. */
   recent: optional('How the destination has answered lately.', recentAttempts),
+  slice: optional('Of a run over a stream: the last slice that was passed on.', long),
 })
 export type PartitionReport = ValueOf<typeof partitionReport>

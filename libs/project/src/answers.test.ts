@@ -144,7 +144,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `rowResults`, `splitBatches`, `giveUpAfter`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `rowResults`, `splitBatches`, `giveUpAfter`, `retryAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,

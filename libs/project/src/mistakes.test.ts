@@ -34,7 +34,7 @@ describe('a mistake that people make', () => {
     ],
     [
       `${SYNC}schedule: daily\ntriggers:\n  added: { method: POST, path: /x }\n`,
-      /^5:11 .*wanted `manual`, a map such as `\{ every: 15m \}`, or one such as `\{ cron: .* \}`, found `daily`$/,
+      /^5:11 .*wanted `manual`, `continuous`, a map such as `\{ every: 15m \}`, or one such as `\{ cron: .* \}`, found `daily`$/,
     ],
     [
       `${SYNC}schedule: { every: 200ms }\ntriggers:\n  added: { method: POST, path: /x }\n`,

@@ -67,5 +67,5 @@ export class Fixture {
 export const ID_COLUMN: Column = { name: 'id', type: { kind: 'long' } }
 
 export function change(after: Row | null, more: Partial<Change> = {}): WrittenChange {
-  return { ...RECORD_SAMPLES.Change, before: null, after, unfit: null, ...more }
+  return { ...RECORD_SAMPLES.Change, before: null, after, unfit: null, wanted: null, ...more }
 }

@@ -80,6 +80,8 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     retried,
     replayed: new Uint8Array([1, 2, 3]),
     unfit: '{"before":{"id":"one"}}',
+    streamed: { slice: 7, epoch: 1, order: '00000000a0ff:000001', committedAt: 1_764_000_000_000 },
+    wanted: { id: 3 },
   },
   Request: {
     ...owned,
@@ -141,6 +143,27 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     checkpoint,
   },
   RetryEntry: { ...owned, ...retried, run: 3, seq: 4, op: 'removed', status: 500, error: 'oops' },
+  Slice: {
+    ...owned,
+    run: 3,
+    slice: 7,
+    begin: 5,
+    count: 12,
+    position: new Uint8Array([1, 2, 3]),
+    input: 9,
+    requestsEnd: 8,
+    attemptsEnd: 10,
+    committedAt: 1_764_000_000_000,
+  },
+  StreamPosition: {
+    epoch: 1,
+    history: '7301:1',
+    model: 'hash',
+    partitions: [
+      { partition: 0, offset: '0/A0FF', highest: '00000000a0ff:000001' },
+      { partition: 1, offset: '0', highest: null },
+    ],
+  },
   Captured: { ...owned, run: 3, seq: 4, values: '{"customer": 12345678901234567890}' },
   Command: {
     id: '01JD',
@@ -214,6 +237,17 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     ],
     deliveredTo: { url: 'https://a.test/v1', accounts: { 'x-tenant': null, 'x-app-id': 'é' }, change: 2 },
     failures: [FAILURE],
+    stream: {
+      since: 1_764_000_000_000,
+      comparing: null,
+      read: 12,
+      unreadable: 0,
+      lagRecords: 3,
+      lagMs: 40,
+      committedAt: 1_764_000_000_000,
+      minutes: [{ at: 1_764_000_000_000, read: 12, detected: 8, delivered: 7, failed: 1, lagMs: 40 }],
+    },
+    upToSlices: [7, 0],
   },
   PartitionReport: {
     sync: 's',
@@ -233,6 +267,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     deaths: 4,
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
     removalsFinished: true,
+    slice: 7,
     failures: [FAILURE],
     lately: { at: 1_764_000_000_000, forMs: 10_000, delivered: 900, failed: 0 },
     recent: {

@@ -140,8 +140,9 @@ export class RecordIo {
       if (typed.name !== 'sluice.Change') return typed
       const { value } = typed
       if (isFit(value)) return typed
-      const before = wholeOf(value.before)
-      return { ...typed, value: withUnfit({ ...value, before, after: wholeOf(value.after) }) }
+      const { before, after, wanted = null } = value
+      const rows = { before: wholeOf(before), after: wholeOf(after), wanted: wholeOf(wanted) }
+      return { ...typed, value: withUnfit({ ...value, ...rows }) }
     })
   }
 }

@@ -8,11 +8,12 @@ import type { Change, WrittenChange } from '@sluice/contracts/records'
 import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { Encoder } from '@sluice/schema-codec/port'
 
-const ROWS = ['before', 'after'] as const
+const ROWS = ['before', 'after', 'wanted'] as const
 
 interface Unfit {
   before?: Row
   after?: Row
+  wanted?: Row
 }
 
 /** Returns an encoder that also takes rows with unfit values. It throws as the encoder of a codec does. */
@@ -43,12 +44,12 @@ function encodeChange(encoder: Encoder, change: object): Uint8Array {
  */
 function setApart(encoder: Encoder, change: Change): WrittenChange | null {
   const unfit: Unfit = {}
-  const rows: { before: Row | null; after: Row | null } = { before: change.before, after: change.after }
+  const rows: { -readonly [N in (typeof ROWS)[number]]?: Row | null } = {}
   for (const name of ROWS) {
     const row = change[name]
-    if (row === null) continue
+    if (row === null || row === undefined) continue
     const apart = Object.entries(row).filter(([column, value]) => {
-      const alone = { ...change, before: null, after: null, [name]: single(column, value) }
+      const alone = { ...change, before: null, after: null, wanted: null, [name]: single(column, value) }
       return value !== null && !isEncoded(encoder, alone)
     })
     if (apart.length === 0) continue
@@ -108,8 +109,13 @@ export function isFit(written: Change<unknown> & Partial<WrittenChange<unknown>>
 export function withUnfit(written: Change & Partial<WrittenChange>): Change {
   if (written.unfit === null || written.unfit === undefined) return written
   const { unfit, ...change } = written
-  const { before, after } = parsed(unfit)
-  return { ...change, before: filled(change.before, before), after: filled(change.after, after) }
+  const { before, after, wanted } = parsed(unfit)
+  return {
+    ...change,
+    before: filled(change.before, before),
+    after: filled(change.after, after),
+    ...(change.wanted === undefined ? {} : { wanted: filled(change.wanted, wanted) }),
+  }
 }
 
 function filled(row: Row | null, values: Row | undefined): Row | null {

@@ -7,6 +7,8 @@ import {
   marker,
   request,
   retryEntry,
+  slice,
+  streamPosition,
   unrenderable,
   type Change,
 } from '../records.ts'
@@ -24,6 +26,8 @@ export const SCHEMAS = {
   Attempt: attempt.schema,
   RetryEntry: retryEntry.schema,
   Captured: captured.schema,
+  Slice: slice.schema,
+  StreamPosition: streamPosition.schema,
   Command: command.schema,
   RunEvent: runEvent.schema,
   PartitionReport: partitionReport.schema,

@@ -1,12 +1,13 @@
 /** The error handling of a sync, as users write it. */
 import { z } from 'zod'
 import { answerRule, MAX_ANSWER_RULES, rowRule } from './answer-specs.ts'
-import { count, durationWithin } from './plain-values.ts'
+import { count, durationBetween, durationWithin } from './plain-values.ts'
 
 const MAX_GIVE_UP_RUNS = 1_000_000
 const MAX_EXTRA_ATTEMPTS = 100
 const EXTRA_ATTEMPTS_WANTED = `a whole number from 0 to ${MAX_EXTRA_ATTEMPTS}`
 const MAX_BACKOFF_MS = 3_600_000
+const MAX_RETRY_AFTER_MS = 86_400_000
 
 const backoff = z
   .strictObject({
@@ -56,6 +57,11 @@ export const errors = z
     giveUpAfter: count(MAX_GIVE_UP_RUNS)
       .optional()
       .describe('After this many failed runs, runs skip a row until it changes; default: never.'),
+    retryAfter: durationBetween({ ms: 1_000, text: '1s' }, { ms: MAX_RETRY_AFTER_MS, text: '1d' })
+      .optional()
+      .describe(
+        'With `schedule: continuous`: a failed row is sent again after this time, as the source then has it; default 1m.',
+      ),
   })
   .refine(({ retry, attempts }) => retry === 'now' || attempts === undefined, {
     path: ['attempts'],

@@ -1,6 +1,6 @@
 /** The schedule of a sync, as users write it. */
 import { z } from 'zod'
-import { durationBetween } from './plain-values.ts'
+import { count, durationBetween, durationWithin } from './plain-values.ts'
 
 /** Runs of a sync do not overlap, and a run takes longer than a fraction of a second. */
 const MIN_MS = 1_000
@@ -29,12 +29,26 @@ const cron = z.strictObject({
 })
 
 const WANTED =
-  '`manual`, a map such as `{ every: 15m }`, or one such as `{ cron: "*/5 * * * *", timezone: Europe/Paris }`'
+  '`manual`, `continuous`, a map such as `{ every: 15m }`, or one such as `{ cron: "*/5 * * * *", timezone: Europe/Paris }`'
 
 export const schedule = z
-  .union([z.literal('manual'), every, cron], { error: WANTED })
+  .union([z.literal('manual'), z.literal('continuous'), every, cron], { error: WANTED })
   .default('manual')
-  .describe('manual (default), { every: 15m } or { cron: "*/5 * * * *", timezone: Europe/Paris }.')
+  .describe(
+    'manual (default), { every: 15m }, { cron: "*/5 * * * *", timezone: Europe/Paris }, or continuous: each change of a topic or a followed table is sent as it comes.',
+  )
+
+const MAX_SLICE_ROWS = 5_000
+const MAX_SLICE_WAIT_MS = 60_000
+
+export const slice = z
+  .strictObject({
+    rows: count(MAX_SLICE_ROWS).default(5_000).describe('At most this many changes of the source.'),
+    wait: durationWithin(MAX_SLICE_WAIT_MS, '1m')
+      .default(5)
+      .describe('At most this long after the first of them; default 5ms.'),
+  })
+  .describe('With `schedule: continuous`: how many changes are taken together.')
 
 export const paused = z
   .boolean('true or false')

@@ -66,7 +66,7 @@ export function checkSchedules(decoded: readonly DecodedResource[]): ErrorDetail
 
 /** The problems of one schedule, without their place in a file. */
 export function scheduleProblems({ schedule }: Pick<SyncSpec, 'schedule'>): ErrorDetail[] {
-  if (schedule === 'manual' || !('cron' in schedule)) return []
+  if (typeof schedule === 'string' || !('cron' in schedule)) return []
   const parsed = parseCron(schedule.cron, schedule.timezone)
   if (parsed.kind === 'cron') return []
   return [{ field: fieldName(['schedule', parsed.at]), message: parsed.message }]

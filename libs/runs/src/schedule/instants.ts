@@ -20,10 +20,10 @@ export interface Instants {
 }
 
 /**
- * Returns null for a sync that runs only when somebody asks, and for a schedule that a later version wrote.
+ * Returns null for a sync that runs only when somebody asks or without end, and for a schedule that a later version wrote.
  */
 export function instantsOf({ name, schedule }: Pick<SyncSpec, 'name' | 'schedule'>): Instants | null {
-  if (schedule === 'manual') return null
+  if (schedule === 'manual' || schedule === 'continuous') return null
   if ('every' in schedule) return everyOf(schedule.every, name)
   const parsed = parseCron(schedule.cron, schedule.timezone)
   return parsed.kind === 'wrong' ? null : { next: parsed.next, latest: latestBy(parsed.next) }

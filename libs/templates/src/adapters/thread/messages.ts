@@ -50,7 +50,8 @@ function withRows(placed: PlacedChange<AnyRow>, each: (value: unknown) => unknow
   return {
     partition,
     bytes,
-    change: { ...change, before: convert(change.before), after: convert(change.after) },
+    // What the source has is nothing that is sent.
+    change: { ...change, before: convert(change.before), after: convert(change.after), wanted: null },
   }
 }
 

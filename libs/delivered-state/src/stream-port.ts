@@ -1,0 +1,112 @@
+/**
+ * The delivered state of a sync over a stream. It has the facts that `port.ts` has, by the same table
+ * (PROTOCOL.md §2), and is a cache of the same topics. It looks keys up, where the other one compares whole tables. A slice is
+ * decided between two events, so calls are synchronous where they take milliseconds.
+ *
+ * For each key the change of the highest run, and within it of the highest slice, is the last. A key that is
+ * gone stays, with its order, until its tombstone. Changes in flight are never in the state.
+ *
+ * One caller at a time. Errors are `SluiceError`s as in `port.ts`.
+ */
+import type { FailedGroup } from '@sluice/domain/answers/failed-group'
+import type { KeyStateKind } from '@sluice/contracts/state'
+import type { Captured, Change, RetryEntry } from '@sluice/contracts/records'
+import type { Column, Row } from '@sluice/contracts/values'
+import type { DeliveredState, Keyed, PlacedTombstone, StateFeed, StatePositions } from './port.ts'
+
+/** What is known of a key. */
+export interface StreamedKey {
+  readonly key: string
+  /** How certain it is that the destination has `row`. */
+  readonly state: KeyStateKind
+  /** The row that the destination is believed to hold. Null if it has none. */
+  readonly row: Row | null
+  /** The row that the source has, as far as the topics say. Null if it has none. */
+  readonly wanted: Row | null
+  /** The entry of the log that `wanted` is of. */
+  readonly epoch: number
+  readonly order: string
+  /** The place of its last change. */
+  readonly partition: number
+  readonly run: number
+  readonly slice: number
+  readonly seq: number
+  readonly muted: string | null
+  /** Its retry entry, if its last change failed. */
+  readonly failed: RetryEntry | null
+  /** JSON: name and value. */
+  readonly captured: string | null
+}
+
+/** A change of a stream as read from its topic, and the time of its record in ms since 1970. */
+export interface StreamedChange {
+  readonly offset: number
+  readonly timestamp: number
+  readonly change: Omit<Change, 'incarnation' | 'owner'>
+}
+
+/** Records of one partition, in offset order, up to the end of a slice or of a run. */
+export interface StreamFeed extends Omit<StateFeed, 'changes' | 'retry'> {
+  readonly changes?: {
+    readonly records: readonly (StreamedChange | PlacedTombstone)[]
+    readonly nextOffset: number
+  }
+  readonly retry?: {
+    /** With the time of each record, in ms since 1970. */
+    readonly records: readonly (Keyed<RetryEntry> & { readonly timestamp: number })[]
+    readonly nextOffset: number
+  }
+  readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
+}
+
+/** The rows that a command is about, as it was given. */
+export interface StreamCommand {
+  /** A resync is about all keys. The others are about keys with a retry entry, or with an uncertain row. */
+  readonly kind: 'resync' | 'retry' | 'discard'
+  /** Rows whose last change is of a run up to this one. */
+  readonly upTo: number
+  /** Of the run `upTo` itself: rows whose last change is of a slice up to this one, by partition. Null: all of it. */
+  readonly upToSlices: readonly number[] | null
+  /** Null matches every row; the status 5 is 5xx. */
+  readonly key: string | null
+  readonly status: number | null
+  readonly group?: FailedGroup | null
+}
+
+export interface StreamState extends AsyncDisposable {
+  /** The offsets at which reading goes on, as in `DeliveredState`. `kept` is null. */
+  positions(): StatePositions
+  /** The highest epoch of any key; 0 if there is none. */
+  newestEpoch(): number
+  /**
+   * Sets the columns of rows that are taken in from now on. Rows of earlier columns stay as they are: a column that they
+   * lack is null.
+   */
+  setColumns(columns: readonly Column[]): void
+  /** What is known of these keys. A key that is not known is missing. At most 5,000 keys. */
+  of(keys: readonly string[]): ReadonlyMap<string, StreamedKey>
+  /** The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any. */
+  twinsOf(keys: readonly string[]): ReadonlyMap<string, readonly StreamedKey[]>
+  /**
+   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds up
+   * to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one without a
+   * retry entry of its partition, run and seq was delivered.
+   */
+  take(finished: StreamFeed): void
+  /** Keys whose last change failed, or left them uncertain, before this time (ms since 1970); the oldest first. */
+  failedBefore(at: number, limit: number): readonly StreamedKey[]
+  /** When the oldest of them failed. Null if there is none. */
+  oldestFailure(): number | null
+  /** Keys behind `after` that the command is about, in the order of keys, at most `limit`. Empty: there are no more. */
+  meant(command: StreamCommand, after: string | null, limit: number): readonly StreamedKey[]
+  /** Keys behind `after`, in the order of their UTF-8 bytes, at most `limit`. Empty: there are no more. */
+  inOrder(after: string | null, limit: number): readonly StreamedKey[]
+  count(): {
+    /** Keys whose rows may be at the destination. */
+    readonly believed: number
+    readonly failed: number
+  }
+  endGone: DeliveredState['endGone']
+  /** Forgets everything: the next feed starts at the topics' beginning. */
+  reset(): void
+}
