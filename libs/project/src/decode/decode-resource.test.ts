@@ -185,9 +185,17 @@ describe('fields', () => {
     )
   })
 
-  it('refuses kinds and values of a later version, and says so', () => {
-    const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
-    not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
+  it('says what reads topics of Debezium to people who take it for a type of source', () => {
+    const DEBEZIUM = 'kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n'
+    expect(problemOf(DEBEZIUM)).toBe(
+      '3:7 type: source `cdc`: wanted one of `duckdb`, `postgres`, `mysql`, `kafka`, found `debezium`; ' +
+        '`kafka` reads the topics of Debezium, for models with `topic` and `format: debezium`',
+    )
+    const ofConnector = DEBEZIUM.replace('debezium', 'debezium-postgres')
+    expect(problemOf(ofConnector)).toContain('`kafka` reads the topics of Debezium')
+  })
+
+  it('names the nearest field', () => {
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

@@ -21,7 +21,7 @@ import {
   type FilledText,
 } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode, type MapEntry, type Resolved } from '../yaml/map-entries.ts'
-import { mismatchHint, scalarMessage, isValueNotYet, NOT_YET } from './scalar-message.ts'
+import { mismatchHint, scalarMessage } from './scalar-message.ts'
 import { meantBy, meantType, singleBrace } from './meant.ts'
 import { detailAt, didYouMean, fieldName, list, quoted, topOf, type FieldPath, type Place } from './places.ts'
 import { fileAt, placeIn } from '../decode/places.ts'
@@ -167,10 +167,6 @@ class Decoder {
   #decodeAs(kind: ResourceKind, map: YAMLMap): ResourceSpec | null {
     const { node: typeNode, offset: typeOffset } = this.#ownField('type')
     const type = isScalar(typeNode) ? this.#filled(typeNode, ['type']).text : ''
-    if (isValueNotYet(kind, ['type'], type)) {
-      this.#report(typeOffset, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
-      return null
-    }
     const schema = RESOURCE_SCHEMAS[kind]
     const form = formOfType(schema, type)
     if (form === null) return this.#refuseType(typesOf(schema), { node: typeNode, offset: typeOffset })
@@ -420,11 +416,7 @@ class Decoder {
     const [first] = schemas
     if (first === undefined) return UNREADABLE
     const wanted = whole === undefined ? (message ?? wantedBy(first)) : wantedBy(whole)
-    return this.#report(
-      offset,
-      path,
-      scalarMessage(node, filled, { wanted, schemas, path, kind: this.#kind }),
-    )
+    return this.#report(offset, path, scalarMessage(node, filled, { wanted, schemas, path }))
   }
 
   #fill(node: Scalar, path: FieldPath): FilledText {

@@ -29,6 +29,8 @@ export function meantBy(node: unknown, at: FieldPath): string {
 export function meantType(type: string): string {
   const reads = /^(csv|tsv|parquet|json|jsonl|ndjson|files?)$/i.test(type)
   if (reads) return '; `duckdb` reads CSV, Parquet and JSON files'
+  if (/^debezium|^cdc$/i.test(type))
+    return '; `kafka` reads the topics of Debezium, for models with `topic` and `format: debezium`'
   return /^maria-?db$/i.test(type) ? '; `mysql` means MariaDB, too' : ''
 }
 

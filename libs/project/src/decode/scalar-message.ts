@@ -4,38 +4,16 @@ import { z } from 'zod'
 import type { FilledText } from '../files/fill-references.ts'
 import { foundText, described } from '../yaml/scalars.ts'
 import { meantBy } from './meant.ts'
-import { didYouMean, fieldName, type FieldPath } from './places.ts'
+import { didYouMean, type FieldPath } from './places.ts'
 import { shapeOf, type Schema } from './schema-shape.ts'
-
-/**
- * The values and kinds that docs/reference lists as not supported by this version yet. The decoder
- * refuses them, since a sync that ignored them would not do what its file says. They get a message of their
- * own, so that nobody looks for a spelling mistake.
- */
-const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
-
-export const NOT_YET = 'not supported by this version yet'
-
-/** True for a value that a later version will take in this field. */
-export function isValueNotYet(kind: string, path: readonly (string | number)[], value: string): boolean {
-  return VALUES.has(`${[kind, ...path].join('.')}=${value}`)
-}
 
 /** Says what is wanted and what was found. */
 export function scalarMessage(
   node: Scalar,
   filled: FilledText,
-  {
-    wanted,
-    schemas,
-    path,
-    kind,
-  }: { wanted: string; schemas: readonly Schema[]; path: FieldPath; kind: string },
+  { wanted, schemas, path }: { wanted: string; schemas: readonly Schema[]; path: FieldPath },
 ): string {
   const text = filled.text
-  if (isValueNotYet(kind, path, text)) {
-    return `\`${fieldName(path.slice(-1))}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
-  }
   const literals = schemas.flatMap(schema => {
     const shape = shapeOf(schema)
     return shape.kind === 'literals' ? shape.values.map(String) : []

@@ -6,6 +6,7 @@ import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
+import { treeOf } from './duckdb/process/tree-nodes.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT } from './duckdb/session.ts'
 import { carry, quoteIdentifier, quoteText } from './duckdb/types.ts'
 import { assertColumns } from './query/model-columns.ts'
@@ -70,8 +71,7 @@ function createGivenSource(given: GivenRows, session: () => Promise<DuckdbSessio
     const names = columnNames(given)
     const typed = names.map(name => ({ name, type: types[name] ?? typeOf(name, [...rows, ...others]) }))
     if (names.length === 0) throw wrongRows('there is no column. Name one in `types`')
-    const two = typed.find(({ type }) => type.includes(';'))
-    if (two !== undefined) throw wrongRows(`column \`${two.name}\` has a type with a semicolon in it`)
+    for (const column of typed) await assertType(connection, column)
     const declared = typed.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
     const inserts = rows.map(row => {
       const values = typed.map(({ name, type }) => valueSql(row[name], type))
@@ -109,6 +109,29 @@ function columnNames({ rows, others = [], types }: GivenRows): readonly string[]
   // A model without rows has columns, too.
   for (const name of Object.keys(types)) names.add(name)
   return [...names]
+}
+
+/**
+ * Checks that the text is a type and nothing else, since it becomes a part of SQL. DuckDB's own parser has to
+ * find one cast of NULL in a SELECT with it.
+ */
+async function assertType(
+  connection: DuckDBConnection,
+  { name, type }: { readonly name: string; readonly type: string },
+): Promise<void> {
+  const cast = 'SELECT CAST(NULL AS '
+  const trees = await Promise.all(['INTEGER', type].map(each => treeOf(connection, `${cast}${each})`)))
+  const [known, found] = trees.map(withoutType)
+  // A comment would hide the parenthesis, and with it what stands behind the type.
+  if (found !== known || /--|\/\*/.test(type))
+    throw wrongRows(`column \`${name}\` has a type that is none: ${quoteText(type)}`)
+}
+
+/** The tree without the type of its cast, and without places in the text. */
+function withoutType(tree: unknown): string {
+  return JSON.stringify(tree, (field, value: unknown) =>
+    field === 'cast_type' || field === 'query_location' || field === 'stmt_length' ? null : value,
+  )
 }
 
 /** Returns the DuckDB type that holds all values of the column. */

@@ -68,7 +68,7 @@ function filledIn(parts: ServerParts): Partial<ServerParts> {
 }
 
 /** The grant that lets the password of a source go to its server, at any port: a port is often mistyped. */
-export function grantFor({ host }: ServerParts, isChecked: boolean): string {
+export function grantFor({ host }: Pick<ServerParts, 'host'>, isChecked: boolean): string {
   const isOwn = /^(localhost|127\.[\d.]+|::1)$/.test(host)
   return `${host.includes(':') ? `[${host}]` : host} source${isChecked || isOwn ? '' : ' plain'}`
 }

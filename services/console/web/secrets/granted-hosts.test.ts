@@ -39,6 +39,38 @@ describe('the hosts for a secret', () => {
     expect(hostsFor('db', [database({ url, tls: { insecure: true } }), crm])).toBe('db.test source plain')
   })
 
+  describe('that reads topics', () => {
+    const topics = (spec: object) =>
+      ({
+        kind: 'source',
+        spec: {
+          ...{ type: 'kafka', brokers: ['one.test:9092', '[::1]:9093'] },
+          ...{ sasl: { mechanism: 'plain', username: 'sluice', password: '${secret:sasl}' } },
+          ...{ registry: 'https://sluice:${secret:registry}@registry.test/v1', ...spec },
+        },
+      }) as const
+
+    it('are all of its brokers', () => {
+      expect(hostsFor('sasl', [topics({})])).toBe('one.test source plain, [::1] source')
+      expect(hostsFor('sasl', [topics({ tls: {} })])).toBe('one.test source, [::1] source')
+      expect(hostsFor('sasl', [topics({ tls: { insecure: true } })])).toMatch(/^one[.]test source plain, /)
+    })
+
+    it('are the registry, for the password in its URL', () => {
+      expect(hostsFor('registry', [topics({})])).toBe('registry.test source')
+      const plain = 'http://${secret:user}:${secret:registry}@registry.test:8081'
+      expect(hostsFor('registry', [topics({ registry: plain })])).toBe('registry.test source plain')
+      expect(hostsFor('user', [topics({ registry: plain })])).toBe('registry.test source plain')
+    })
+
+    it('are brokers and registry, if both get the secret', () => {
+      const registry = 'http://a:${secret:sasl}@registry.test'
+      expect(hostsFor('sasl', [topics({ brokers: ['one.test:1'], registry })])).toBe(
+        'one.test source plain, registry.test source plain',
+      )
+    })
+  })
+
   it.each([
     'postgres://*.test/shop',
     'postgres://db.test,evil.test/shop',

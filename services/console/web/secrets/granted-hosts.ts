@@ -29,14 +29,36 @@ export function hostsFor(secret: string, resources: readonly Pick<ResourceView, 
     )
   const [user, ...others] = resources.filter(({ spec }) => isIn(spec))
   if (user === undefined || others.length > 0) return ''
-  if (user.kind === 'source') return joinedHosts([hostOfSource(user.spec)])
+  if (user.kind === 'source') return joinedHosts(hostsOfSource(user.spec, isIn))
   return user.kind === 'destination' ? joinedHosts(hostsOfDestination(user.spec, isIn)) : ''
 }
 
-function hostOfSource({ url, tls }: ResourceView['spec']): string {
-  const parts = typeof url === 'string' ? serverParts(url) : null
+function hostsOfSource(
+  { type, url, tls, brokers, sasl, registry }: ResourceView['spec'],
+  isIn: (value: unknown) => boolean,
+): readonly string[] {
   const isChecked = tls !== undefined && fieldsOf(tls)['insecure'] !== true
-  return parts === null || parts.host === '' ? '' : grantFor(parts, isChecked)
+  if (type === 'kafka') {
+    const ofBrokers = isIn([sasl, tls]) && Array.isArray(brokers) ? brokers.map(hostOfBroker) : []
+    const { protocol, hostname } = (isIn(registry) && URL.parse(withoutSecrets(registry))) || NO_URL
+    return [
+      ...ofBrokers.map(host => grantOf(host, isChecked)),
+      grantOf(hostname, protocol === 'https:' && fieldsOf(tls)['insecure'] !== true),
+    ]
+  }
+  return [grantOf(typeof url === 'string' ? (serverParts(url)?.host ?? '') : '', isChecked)]
+}
+
+const NO_URL = { protocol: '', hostname: '' }
+
+/** Returns a URL without the secrets in it, which are user and password. */
+const withoutSecrets = (url: unknown): string => String(url).replaceAll(/\$\{secret:[^}]*\}/g, 'secret')
+
+/** Returns the host of `host:port`. */
+const hostOfBroker = (broker: unknown): string => String(broker).replace(/:\d*$/, '')
+
+function grantOf(host: string, isChecked: boolean): string {
+  return host === '' ? '' : grantFor({ host: host.replaceAll(/[[\]]/g, '') }, isChecked)
 }
 
 /** Secrets of OAuth 2 and of TLS go to the servers of tokens, too. */
