@@ -169,8 +169,8 @@ export type StreamPosition = ValueOf<typeof streamPosition>
 
 /**
  * The end of a slice in one partition: all its records of the slice are before it. The detector writes it on
- * `changes`, the renderer on `requests`, and delivery on `retry`, once all effects before it are acknowledged.
- * A process of an earlier version knows no slices, and takes no sync that has them.
+ * `changes`, the renderer on `requests`, and delivery on `retry`, once all effects before it are
+ * acknowledged. A process of an earlier version knows no slices, and takes no sync that has them.
  */
 export const slice = recordOf('Slice', 'The end of a slice of a run over a stream.', {
   ...owned,
@@ -219,8 +219,8 @@ function changeFields<R>(row: Typed<R>) {
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
     streamed: optional('The entry of the log, in a run over a stream.', streamed),
     /**
-     * Of a `settled` change, in a run over a stream. Null: the source has no row. For any other op the source has
-     * `after`.
+     * Of a `settled` change, in a run over a stream. Null: the source has no row. For any other op the source
+     * has `after`.
      */
     wanted: optional('For settled: the row that the source has.', row),
   }

@@ -1,7 +1,7 @@
 /**
  * The delivered state of a sync over a stream. It has the facts that `port.ts` has, by the same table
- * (PROTOCOL.md §2), and is a cache of the same topics. It looks keys up, where the other one compares whole tables. A slice is
- * decided between two events, so calls are synchronous where they take milliseconds.
+ * (PROTOCOL.md §2), and is a cache of the same topics. It looks keys up, where the other one compares whole
+ * tables. A slice is decided between two events, so calls are synchronous where they take milliseconds.
  *
  * For each key the change of the highest run, and within it of the highest slice, is the last. A key that is
  * gone stays, with its order, until its tombstone. Changes in flight are never in the state.
@@ -65,7 +65,10 @@ export interface StreamCommand {
   readonly kind: 'resync' | 'retry' | 'discard'
   /** Rows whose last change is of a run up to this one. */
   readonly upTo: number
-  /** Of the run `upTo` itself: rows whose last change is of a slice up to this one, by partition. Null: all of it. */
+  /**
+   * Of the run `upTo` itself: rows whose last change is of a slice up to this one, by partition. Null: all of
+   * it.
+   */
   readonly upToSlices: readonly number[] | null
   /** Null matches every row; the status 5 is 5xx. */
   readonly key: string | null
@@ -79,8 +82,8 @@ export interface StreamState extends AsyncDisposable {
   /** The highest epoch of any key; 0 if there is none. */
   newestEpoch(): number
   /**
-   * Sets the columns of rows that are taken in from now on. Rows of earlier columns stay as they are: a column that they
-   * lack is null.
+   * Sets the columns of rows that are taken in from now on. Rows of earlier columns stay as they are: a
+   * column that they lack is null.
    */
   setColumns(columns: readonly Column[]): void
   /** What is known of these keys. A key that is not known is missing. At most 5,000 keys. */
@@ -88,16 +91,22 @@ export interface StreamState extends AsyncDisposable {
   /** The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any. */
   twinsOf(keys: readonly string[]): ReadonlyMap<string, readonly StreamedKey[]>
   /**
-   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds up
-   * to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one without a
-   * retry entry of its partition, run and seq was delivered.
+   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds
+   * up to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one
+   * without a retry entry of its partition, run and seq was delivered.
    */
   take(finished: StreamFeed): void
-  /** Keys whose last change failed, or left them uncertain, before this time (ms since 1970); the oldest first. */
+  /**
+   * Keys whose last change failed, or left them uncertain, before this time (ms since 1970); the oldest
+   * first.
+   */
   failedBefore(at: number, limit: number): readonly StreamedKey[]
   /** When the oldest of them failed. Null if there is none. */
   oldestFailure(): number | null
-  /** Keys behind `after` that the command is about, in the order of keys, at most `limit`. Empty: there are no more. */
+  /**
+   * Keys behind `after` that the command is about, in the order of keys, at most `limit`. Empty: there are no
+   * more.
+   */
   meant(command: StreamCommand, after: string | null, limit: number): readonly StreamedKey[]
   /** Keys behind `after`, in the order of their UTF-8 bytes, at most `limit`. Empty: there are no more. */
   inOrder(after: string | null, limit: number): readonly StreamedKey[]

@@ -31,9 +31,9 @@ export interface StreamSource extends AsyncDisposable {
   /** Returns the columns of the model. Reads no rows. */
   describe(model: ModelSpec, options: Signalled): Promise<StreamColumns>
   /**
-   * Opens the log behind this position; null: behind the next comparison. It makes what it needs at the source,
-   * such as a slot, and may be called again. Resolves with a break if the position is of another history, if
-   * entries behind it are gone, or if the source has more partitions.
+   * Opens the log behind this position; null: behind the next comparison. It makes what it needs at the
+   * source, such as a slot, and may be called again. Resolves with a break if the position is of another
+   * history, if entries behind it are gone, or if the source has more partitions.
    */
   open(model: ModelSpec, from: StreamPosition | null, options: Signalled): Promise<OpenedStream>
   /** Gives up what `open` has made at the source, for `reset` and deletion. Resolves if there is nothing. */
@@ -52,19 +52,19 @@ export interface SliceBounds {
 export interface StreamReader extends AsyncDisposable {
   /**
    * Resolves with entries in the order of each partition, within these bounds. It waits for the first entry
-   * without limit. It leaves out entries up to `highest` of their partition. A break comes alone, and is repeated
-   * until the reader is disposed. One call at a time.
+   * without limit. It leaves out entries up to `highest` of their partition. A break comes alone, and is
+   * repeated until the reader is disposed. One call at a time.
    */
   next(bounds: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak>
   /**
-   * Reads the whole table, or the whole topic, into a DuckDB file, as `Source.extract` does, at an exact order:
-   * `position` includes all entries up to it, and no later one. Its partitions are those of now, and its epoch is
-   * that of the position that was opened, or 0; the caller sets it.
+   * Reads the whole table, or the whole topic, into a DuckDB file, as `Source.extract` does, at an exact
+   * order: `position` includes all entries up to it, and no later one. Its partitions are those of now, and
+   * its epoch is that of the position that was opened, or 0; the caller sets it.
    */
   compare(options: { readonly file: string } & Signalled): Promise<ComparedStream>
   /**
-   * Tells the source that everything before the position is acknowledged in `changes`, so that it may forget it.
-   * Cheap: called for each slice.
+   * Tells the source that everything before the position is acknowledged in `changes`, so that it may forget
+   * it. Cheap: called for each slice.
    */
   acknowledged(position: StreamPosition): void
   /** What is known to be behind the last entry that was read. */

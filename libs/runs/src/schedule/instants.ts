@@ -20,7 +20,8 @@ export interface Instants {
 }
 
 /**
- * Returns null for a sync that runs only when somebody asks or without end, and for a schedule that a later version wrote.
+ * Returns null for a sync that runs only when somebody asks or without end, and for a schedule that a later
+ * version wrote.
  */
 export function instantsOf({ name, schedule }: Pick<SyncSpec, 'name' | 'schedule'>): Instants | null {
   if (schedule === 'manual' || schedule === 'continuous') return null
