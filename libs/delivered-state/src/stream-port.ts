@@ -19,7 +19,7 @@ export interface StreamedKey {
   readonly key: string
   /** How certain it is that the destination has `row`. */
   readonly state: KeyStateKind
-  /** The row that the destination is believed to hold. Null if it has none. */
+  /** The row that the destination is believed to hold. Null if it has none. It lacks columns that came later. */
   readonly row: Row | null
   /** The row that the source has, as far as the topics say. Null if it has none. */
   readonly wanted: Row | null
@@ -32,7 +32,11 @@ export interface StreamedKey {
   readonly slice: number
   readonly seq: number
   readonly muted: string | null
-  /** Its retry entry, if its last change failed. */
+  /**
+   * The retry entry that its partition has of it. Its last change failed if the entry names that run and seq. An entry
+   * of an earlier change was left behind by a death: the key is settled, and the tombstone is missing. An entry
+   * of a later change has come before the change is taken in.
+   */
   readonly failed: RetryEntry | null
   /** JSON: name and value. */
   readonly captured: string | null
@@ -88,17 +92,21 @@ export interface StreamState extends AsyncDisposable {
   setColumns(columns: readonly Column[]): void
   /** What is known of these keys. A key that is not known is missing. At most 5,000 keys. */
   of(keys: readonly string[]): ReadonlyMap<string, StreamedKey>
-  /** The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any. */
+  /**
+   * The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any: other keys
+   * of the same form (`formOf` of libs/domain).
+   */
   twinsOf(keys: readonly string[]): ReadonlyMap<string, readonly StreamedKey[]>
   /**
-   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds
-   * up to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one
-   * without a retry entry of its partition, run and seq was delivered.
+   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds up
+   * to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one without a
+   * retry entry of its partition, run and seq was delivered. `retry`, `captured` and `changes` may come in
+   * one feed, or in several, in this order: so entries of a change are known before it.
    */
   take(finished: StreamFeed): void
   /**
-   * Keys whose last change failed, or left them uncertain, before this time (ms since 1970); the oldest
-   * first.
+   * Keys with a retry entry, and uncertain keys that are not muted, since before this time (ms since 1970); the oldest
+   * first. The time is that of the record.
    */
   failedBefore(at: number, limit: number): readonly StreamedKey[]
   /** When the oldest of them failed. Null if there is none. */
