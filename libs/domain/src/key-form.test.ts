@@ -2,7 +2,14 @@ import { expect, it } from 'vitest'
 import { formOf } from './key-form.ts'
 
 it('is the same for keys that an API may take for one', () => {
-  const spellings = ['ann@x.com', 'Ann@X.com', ' ann@x.com ', 'Änn@x.com', 'A\u0308nn@x.com', 'ann@x\u200b.com']
+  const spellings = [
+    'ann@x.com',
+    'Ann@X.com',
+    ' ann@x.com ',
+    'Änn@x.com',
+    'A\u0308nn@x.com',
+    'ann@x\u200b.com',
+  ]
   expect(new Set(spellings.map(formOf))).toEqual(new Set(['ann@x.com']))
 })
 
