@@ -153,6 +153,14 @@ export function gaplessStretches(partitions: readonly (readonly Placed[])[]): re
         }
         continue
       }
+      if (record?.name === 'sluice.Slice') {
+        const { run, count } = record.value
+        if (open?.run !== run || open.next !== count)
+          throw new Error(
+            `${where}: a slice of run ${run} ends at ${String(count)}, not ${JSON.stringify(open)}`,
+          )
+        continue
+      }
       // Between runs, keys end: of rows that are gone for long, and of requests that were sent again.
       if (record === null && open === null) continue
       if (record === null || !('seq' in record.value)) throw new Error(`${where}: what is this?`)

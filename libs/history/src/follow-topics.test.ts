@@ -5,13 +5,15 @@ import type { Attempt } from '@sluice/contracts/records'
 import {
   INCARNATION,
   sampleAttempt,
+  sampleEntry,
   sampleEvent,
   sampleRequest,
   sampleRow,
+  sampleSlice,
   SYNC,
 } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
-import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, homePartition, runKey, sharedTopics, sliceKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { createSqliteIndex } from './adapters/sqlite.ts'
 import { TopicsFollower } from './follow-topics.ts'
 import type { AttemptSearch, FoundAttempt, HistoryIndex } from './port.ts'
@@ -81,6 +83,26 @@ it('finds what a run has sent, while it is at work and once it has ended', async
   await append({ status: 'success', endedAt: 4 })
   expect((await found()).map(({ keys }) => keys)).toEqual([['c'], ['b'], ['a']])
   expect((await found({ key: 'c' })).map(({ details }) => details?.requestBody)).toEqual(['{"c":1}'])
+  expect(failures).toEqual([])
+})
+
+it('goes past the ends of slices, in which no key is mentioned', async () => {
+  const topics = syncTopics(world.prefix, SYNC)
+  await append({ status: 'running' })
+  const slice = { key: sliceKey(0), value: world.io.encode('Slice', sampleSlice()) }
+  const entry = { key: textKey('a'), value: world.io.encode('RetryEntry', sampleEntry()) }
+  await world.append(at(topics.changes, 0), [slice])
+  await world.append(at(topics.retry, 0), [slice, entry, slice])
+  await world.append(at(topics.requests, 0), [slice])
+  await send(0, 'a', { startedAt: 1 })
+  expect((await found()).map(({ keys, requestOffset }) => [keys, requestOffset])).toEqual([[['a'], 1]])
+  const place = { ...LIFE, partition: 0 } as const
+  expect([
+    index.position({ ...place, topic: 'changes' }),
+    index.position({ ...place, topic: 'retry' }),
+  ]).toEqual([1, 3])
+  const mentions = await index.mentions({ ...LIFE, key: 'a', limit: 10 }, { signal })
+  expect(mentions.map(({ place: { topic }, offset }) => [topic, offset])).toEqual([['retry', 1]])
   expect(failures).toEqual([])
 })
 

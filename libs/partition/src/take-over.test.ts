@@ -1,11 +1,19 @@
 /** Taking partitions over, and what a reader makes of the records of owners that came one after the other. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { INCARNATION, sampleAttempt, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleAttempt, sampleSlice, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { lastOwnRecord, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { plainMarker, takeOver, type Ownership } from './take-over.ts'
-import { at, markerKey, syncTopics, textKey, type StageName } from '@sluice/topics/topics'
+import {
+  at,
+  isMarkerKey,
+  markerKey,
+  sliceKey,
+  syncTopics,
+  textKey,
+  type StageName,
+} from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 const ATTEMPTS = at(syncTopics(PREFIX, SYNC).attempts, 0)
@@ -169,6 +177,23 @@ describe('the owners of a partition', () => {
       await world.append(ATTEMPTS, [attempt(2, 1000, 'before'), attempt(3, now.markerOffset(ATTEMPTS))])
       expect(seqs(await owned())).toEqual([1, 3])
       expect(seqs(await owned('attempts', 'before'))).toEqual([0, 2])
+    })
+
+    it('are passed over with the ends of slices that they wrote late, or in another incarnation', async () => {
+      const slice = (number: number, owner: number, incarnation = INCARNATION) => ({
+        key: sliceKey(0),
+        value: world.io.encode('Slice', sampleSlice({ slice: number, owner, incarnation })),
+      })
+      await using first = await own()
+      await first.append(ATTEMPTS, [slice(1, first.markerOffset(ATTEMPTS))], { signal })
+      await using second = await own()
+      await second.append(ATTEMPTS, [slice(2, second.markerOffset(ATTEMPTS))], { signal })
+      await world.append(ATTEMPTS, [slice(3, first.markerOffset(ATTEMPTS)), slice(4, 1000, 'before')])
+      const slices = (await owned()).flatMap(({ record }) =>
+        record?.name === 'sluice.Slice' ? [record.value.slice] : [],
+      )
+      expect(slices).toEqual([1, 2])
+      expect(isMarkerKey(sliceKey(0))).toBe(true)
     })
 
     it('of another stage end nobody, since two stages write some topics', async () => {

@@ -8,6 +8,7 @@ import type {
   Retried,
   RetryEntry,
   RunEvent,
+  Slice,
 } from '@sluice/contracts/records'
 import { destination, duckdbSource, model, sync, type Definition } from '@sluice/contracts/resources'
 import type { OpCounts, ReplayOf } from '@sluice/contracts/state'
@@ -232,6 +233,23 @@ export function sampleRetried(fields: Partial<Retried> = {}): Retried {
     attempts: 1,
     runs: 1,
     since: 1,
+    ...fields,
+  }
+}
+
+/** The end of the first slice of a run, as `requests` has it. */
+export function sampleSlice(fields: Partial<Slice> = {}): Slice {
+  return {
+    ...OWNED,
+    run: 1,
+    slice: 1,
+    begin: 0,
+    count: 0,
+    position: null,
+    input: 0,
+    requestsEnd: null,
+    attemptsEnd: null,
+    committedAt: null,
     ...fields,
   }
 }

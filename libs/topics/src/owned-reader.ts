@@ -290,6 +290,7 @@ function ownedOf(record: Typed<unknown>): Owned | null {
     case 'sluice.Attempt':
     case 'sluice.RetryEntry':
     case 'sluice.Captured':
+    case 'sluice.Slice':
       return record.value
     default:
       return null
@@ -347,6 +348,11 @@ export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGen
     yield { ...placed, record: placed.record }
   }
   judge(undefined)
+}
+
+/** True for a record without a row: a marker, or the end of a slice. */
+export function isMarking(record: Pick<Typed<unknown>, 'name'>): boolean {
+  return record.name === 'sluice.Marker' || record.name === 'sluice.Slice'
 }
 
 /** Returns the marker in a record; null for another record. */

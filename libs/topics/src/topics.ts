@@ -135,6 +135,11 @@ export function markerKey(kind: string, scope: string): Uint8Array {
   return key
 }
 
+/** Returns the key of the ends of slices on `changes`, `requests` and `retry`. */
+export function sliceKey(partition: number): Uint8Array {
+  return markerKey('slice', `${partition}`)
+}
+
 export function isMarkerKey(key: Uint8Array): boolean {
   return key[0] === MARKER_BYTE
 }

@@ -6,7 +6,7 @@ import { TopicsReader } from '@sluice/history/topics-reader'
 import type { AttemptsQuery } from '../port.ts'
 import type { Attempt, Change, RetryEntry } from '@sluice/contracts/records'
 import { parseGroup } from '@sluice/domain/answers/failed-group'
-import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, markerKey, sliceKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
 import {
   INCARNATION,
@@ -15,6 +15,7 @@ import {
   sampleEntry,
   sampleRequest,
   sampleRow,
+  sampleSlice,
   SYNC,
 } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -85,7 +86,11 @@ describe('the failed rows of a sync', () => {
     await fail(0, 'a', { incarnation: 'another' })
     const marker = world.io.encode('Marker', plainMarker('takeover', INCARNATION, -1))
     const key = markerKey('takeover', `attempts/${SYNC}/0`)
-    await world.append(at(topics.retry, 0), [{ key, value: marker }])
+    const slice = world.io.encode('Slice', sampleSlice())
+    await world.append(at(topics.retry, 0), [
+      { key, value: marker },
+      { key: sliceKey(0), value: slice },
+    ])
     expect((await read()).keys).toEqual([])
   })
 

@@ -5,10 +5,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { randomFrom, type Random } from '@sluice/testkit/random'
-import { INCARNATION, sampleAttempt, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleAttempt, sampleEvent, sampleSlice, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { watchedLog } from '@sluice/testkit/watched-log'
-import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, homePartition, runKey, sharedTopics, sliceKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { concernOf } from '../failures.ts'
 import { takeOver } from '../take-over.ts'
 import { enter, newSuspects, type Suspects } from './entry.ts'
@@ -138,6 +138,28 @@ describe('a partition whose owners die', () => {
     await live({ finishes: 0, suspects })
     await live({ finishes: 1 })
     expect(suspected).toEqual([2])
+  })
+
+  it('suspects nobody of renderers that died behind the end of a slice, where there was nothing to do', async () => {
+    const count = 3
+    await queue(count, 'changes')
+    const { log, io, prefix } = world
+    const requests = at(TOPICS.requests, 0)
+    for (const _ of [1, 2, 3, 4]) {
+      using entry = await entering(newSuspects(), never, 'requests')
+      const place = { sync: SYNC, incarnation: INCARNATION, partition: 0, targets: [requests] }
+      await using owner = await takeOver({
+        ...{ log, io, prefix, stage: 'requests', signal: never, entry },
+        ...place,
+      })
+      if (entry.position >= count) continue
+      const slice = sampleSlice({ owner: owner.markerOffset(requests), input: count })
+      await owner.append(requests, [{ key: sliceKey(0), value: io.encode('Slice', slice) }], {
+        signal: never,
+      })
+    }
+    using entry = await entering(newSuspects(), never, 'requests')
+    expect([entry.position, entry.precautionsIn(1).isSuspect, suspected]).toEqual([count, false, []])
   })
 
   it('counts nothing of an owner that is told to end while it takes over', async () => {

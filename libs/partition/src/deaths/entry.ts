@@ -230,6 +230,8 @@ function placeIn(record: Typed): { readonly position: number; readonly owner: nu
     case 'sluice.Request':
     case 'sluice.Unrenderable':
       return { position: record.value.changesEnd, owner: record.value.owner }
+    case 'sluice.Slice':
+      return record.value.input === null ? null : { position: record.value.input, owner: record.value.owner }
     case 'sluice.Attempt':
     case 'sluice.Marker': {
       const { owner, checkpoint } = record.value

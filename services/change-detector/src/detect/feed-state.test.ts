@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import type { DeliveredState, FedFor, StateFeed } from '@sluice/delivered-state/port'
 import type { MessageLog } from '@sluice/message-log/port'
-import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
-import { INCARNATION, sampleEntry, SYNC } from '@sluice/testkit/sample-records'
+import { at, markerKey, sliceKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { INCARNATION, sampleEntry, sampleSlice, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { feedState } from './feed-state.ts'
@@ -81,6 +81,21 @@ it('has each value from before an entry that it has, though delivery still write
   expect(isWritten).toBe(true)
   expect(fed.flatMap(({ retry: entries }) => entries?.records ?? [])).toEqual([])
   expect(fed.flatMap(({ captured: had }) => had?.records ?? [])).toMatchObject([{ key: 'a' }])
+})
+
+it('takes the ends of slices for no rows, in each of its topics', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const topics = syncTopics(PREFIX, SYNC)
+  const slice = { key: sliceKey(0), value: io.encode('Slice', sampleSlice()) }
+  const entry = { key: textKey('a'), value: io.encode('RetryEntry', sampleEntry()) }
+  await world.append(at(topics.changes, 0), [slice])
+  await world.append(at(topics.retry, 0), [slice, entry, slice])
+  const { fed, state } = recordingState()
+  const of = { topics, partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, signal })
+  expect(fed.flatMap(({ changes }) => changes?.records ?? [])).toEqual([])
+  expect(fed.flatMap(({ retry }) => retry?.records ?? [])).toMatchObject([{ key: 'a' }])
 })
 
 it.each([

@@ -16,7 +16,7 @@ import {
   type RecordedRequest,
   type RecordedSync,
 } from '@sluice/topics/recorded-requests'
-import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
+import { isMarking, lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { NewReplay } from '../publish/publish-changes.ts'
 import { REPLAY_PARTITION } from '../publish/replayed-requests.ts'
@@ -119,8 +119,7 @@ async function lastReplayed({
 }: PlanOptions): Promise<RecordedPlace | null> {
   const target = at(syncTopics(prefix, sync).requests, REPLAY_PARTITION)
   const reading = { log, io, target, incarnation, stage: 'requests', signal } as const
-  const isRow = (record: { readonly name: string }): boolean => record.name !== 'sluice.Marker'
-  const last = await lastOwnRecord({ ...reading, matches: isRow })
+  const last = await lastOwnRecord({ ...reading, matches: record => !isMarking(record) })
   const replayOf = last?.record.name === 'sluice.Request' ? (last.record.value.replayOf ?? null) : null
   return replayOf?.command === command ? replayOf : null
 }

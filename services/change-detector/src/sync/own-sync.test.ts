@@ -1,8 +1,8 @@
 import type { TopicPartition } from '@sluice/message-log/port'
-import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleSlice, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { at, sharedTopics, sliceKey, syncTopics } from '@sluice/topics/topics'
 import { expect, it } from 'vitest'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 
@@ -57,4 +57,20 @@ it('owns nothing if one partition cannot be taken, and may try again', async () 
   await expect(own()).rejects.toMatchObject({ code: 'unreachable' })
   await using ownership = await own(world.log)
   await ownership.forgetRuns(['R1'], signal)
+})
+
+it('reads at the end of a slice that the run goes on, and how many changes it has', async () => {
+  await using world = await openTestLog({ partitions: PARTITIONS })
+  const { changes } = syncTopics(PREFIX, SYNC)
+  const slice = sampleSlice({ run: 7, slice: 3, count: 12, input: null })
+  await world.append(at(changes, 1), [{ key: sliceKey(1), value: world.io.encode('Slice', slice) }])
+  await using ownership = await ownSync(world, {
+    ...{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, signal },
+  })
+  const nothing = { run: 0, ended: true, sealed: false, count: 0 }
+  expect(await ownership.tails(signal)).toEqual([
+    nothing,
+    { run: 7, ended: false, sealed: false, count: 12 },
+    nothing,
+  ])
 })

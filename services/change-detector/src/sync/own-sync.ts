@@ -109,6 +109,10 @@ function tailOf(target: TopicPartition, last: Placed | null): PartitionTail {
     const { begin, sealed, count } = marker
     return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0 }
   }
+  if (record.name === 'sluice.Slice') {
+    const { run, count } = record.value
+    return { run, ended: false, sealed: false, count: count ?? 0 }
+  }
   if (record.name !== 'sluice.Change')
     throw new SluiceError('corrupt', `a ${record.name} record is in ${target.topic}`)
   const { run, seq } = record.value
