@@ -6,9 +6,11 @@
  *
  * - `unreachable`: retryable.
  * - `config`: a right or a setting is missing. The message says what to run, and as whom.
+ * - `query`: the model's SQL is refused, or there are no whole rows to compare with: the log has no
+ *   beginning, and no table is behind it.
  * - `corrupt`: the log is not what it says it is.
- * - `incomplete`: the log has no beginning, and no table is behind it.
- * - `aborted`.
+ *
+ * An abort rejects with the signal's reason.
  */
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { StreamPosition } from '@sluice/contracts/records'
@@ -53,13 +55,15 @@ export interface StreamReader extends AsyncDisposable {
   /**
    * Resolves with entries in the order of each partition, within these bounds. It waits for the first entry
    * without limit. It leaves out entries up to `highest` of their partition. A break comes alone, and is
-   * repeated until the reader is disposed. One call at a time.
+   * repeated until a comparison, or until the reader is disposed. One call at a time. A reader that was
+   * opened at no position breaks off at once, as `first`.
    */
   next(bounds: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak>
   /**
    * Reads the whole table, or the whole topic, into a DuckDB file, as `Source.extract` does, at an exact
    * order: `position` includes all entries up to it, and no later one. Its partitions are those of now, and
-   * its epoch is that of the position that was opened, or 0; the caller sets it.
+   * its epoch is that of the position that was opened, or 0; the caller sets it. The reader goes on behind
+   * it. Not to be called while `next` waits.
    */
   compare(options: { readonly file: string } & Signalled): Promise<ComparedStream>
   /**
