@@ -9,7 +9,14 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { StreamPosition } from '@sluice/contracts/records'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { type Column, type ColumnType, Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import {
+  type Column,
+  type ColumnType,
+  Decimal,
+  JsonText,
+  type Row,
+  type Value,
+} from '@sluice/contracts/values'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'

@@ -175,7 +175,12 @@ export function streamContract(name: string, harness: () => StreamHarness): void
       expect(rowCount).toBe(2)
       await table.write(rowOf(3, 'Cyd'), { id: 1, row: null })
       const { entries } = await entriesOf(reader, 2)
-      expect(new Set(said(entries))).toEqual(new Set([['3', 'Cyd'], ['1', null]]))
+      expect(new Set(said(entries))).toEqual(
+        new Set([
+          ['3', 'Cyd'],
+          ['1', null],
+        ]),
+      )
       await using other = table.open()
       await using later = await readerOf(other, table.model, position)
       expect(new Set(said((await entriesOf(later, 2)).entries))).toEqual(new Set(said(entries)))
@@ -322,7 +327,12 @@ export function streamContract(name: string, harness: () => StreamHarness): void
       await using _ = reader
       await table.changeKey(1, { id: 9, name: 'n1', note: null })
       const { entries } = await entriesOf(reader, 2)
-      expect(new Set(said(entries))).toEqual(new Set([['1', null], ['9', 'n1']]))
+      expect(new Set(said(entries))).toEqual(
+        new Set([
+          ['1', null],
+          ['9', 'n1'],
+        ]),
+      )
     })
 
     it('names the columns whose values an entry lacks', async ({ skip }) => {
@@ -350,7 +360,10 @@ export function streamContract(name: string, harness: () => StreamHarness): void
         entries.push(...slice.entries)
         unreadable.push(...slice.unreadable)
       }
-      expect(said(entries)).toEqual([['1', 'a'], ['1', 'b']])
+      expect(said(entries)).toEqual([
+        ['1', 'a'],
+        ['1', 'b'],
+      ])
       expect(unreadable).toHaveLength(1)
       expect(unreadable[0]?.place).toMatch(/partition \d+, offset \d+/)
     })
