@@ -65,7 +65,7 @@ function* changesOf(
   }
 }
 
-async function openWorld(random: Random): Promise<TestLog> {
+async function openWorld(random: Random, { slices = false } = {}): Promise<TestLog> {
   await using opening = new AsyncDisposableStack()
   const world = opening.use(await openTestLog({ partitions: 1 }))
   const { signal } = new AbortController()
@@ -75,7 +75,9 @@ async function openWorld(random: Random): Promise<TestLog> {
   for (let run = 1; run <= RUNS; run += 1) {
     const begin: RunBegin = { run, runId: `RUN${run}`, definition, startedAt: 1, first: run === 1 }
     const rows = changesOf(run, random)
-    await writeChanges(world, { begin, columns: COLUMNS, rows, appended: 1 + random.below(9) })
+    const slicesAt = (): number => (slices && random.chance(0.1) ? 1 + random.below(2) : 0)
+    const appended = 1 + random.below(9)
+    await writeChanges(world, { begin, columns: COLUMNS, rows, appended, slicesAt })
   }
   opening.move()
   return world
@@ -245,20 +247,27 @@ async function leftByFirstRun(world: TestLog): Promise<readonly string[]> {
 
 const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000)
 
-it(`a renderer that is killed at random moments leaves the requests of an undisturbed one (SLUICE_TEST_SEED=${seed})`, async () => {
-  let kills = 0
-  for (let history = 0; history < HISTORIES; history += 1) {
-    await using calm = await openWorld(randomFrom(seed + history))
-    await using rough = await openWorld(randomFrom(seed + history))
-    const random = randomFrom(seed - history)
-    expect(await live(calm, randomFrom(seed), Number.MAX_SAFE_INTEGER)).toBe(false)
-    while (await live(rough, random, 1 + random.below(12))) kills += 1
-    const wanted = await requestsOf(calm)
-    expect(wanted.length).toBeGreaterThan(2 * RUNS)
-    expect(await requestsOf(rough)).toEqual(wanted)
-  }
-  expect(kills).toBeGreaterThan(HISTORIES)
-}, 120_000)
+it.each([
+  ['a run', { slices: false }],
+  ['a run over a stream', { slices: true }],
+] as const)(
+  `a renderer of %s that is killed at random moments leaves the requests of an undisturbed one (SLUICE_TEST_SEED=${seed})`,
+  async (_name, of) => {
+    let kills = 0
+    for (let history = 0; history < HISTORIES; history += 1) {
+      await using calm = await openWorld(randomFrom(seed + history), of)
+      await using rough = await openWorld(randomFrom(seed + history), of)
+      const random = randomFrom(seed - history)
+      expect(await live(calm, randomFrom(seed), Number.MAX_SAFE_INTEGER)).toBe(false)
+      while (await live(rough, random, 1 + random.below(12))) kills += 1
+      const wanted = await requestsOf(calm)
+      expect(wanted.length).toBeGreaterThan(2 * RUNS)
+      expect(await requestsOf(rough)).toEqual(wanted)
+    }
+    expect(kills).toBeGreaterThan(HISTORIES)
+  },
+  120_000,
+)
 
 it(`rows that end renderers are given up, and all others are rendered in order (SLUICE_TEST_SEED=${seed})`, async () => {
   for (let history = 0; history < DEADLY_HISTORIES; history += 1) {

@@ -4,7 +4,7 @@
  * requests. The remaining rows alone would be divided into other requests.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
+import type { Marker, Request, RunBegin, Slice, Unrenderable } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { isTakeover, markerOf, ownRecordAt, readOwnBackwards, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -36,16 +36,40 @@ export function lastChangeOf({
   return replayOf?.change ?? rows.at(-1)?.seq ?? -1
 }
 
-/** Reads the `run-begin` of this record's run from `requests`. Throws `corrupt` if there is none. */
+/**
+ * Reads the `run-begin` of this record's run from `requests`, with its place. Throws `corrupt` if there is
+ * none.
+ */
 export async function readRunBegin(
-  { incarnation, begin: offset }: Written,
+  { incarnation, begin: offset }: Pick<Written | Slice, 'incarnation' | 'begin'>,
   reading: Reading,
-): Promise<RunBegin> {
+): Promise<{ readonly begin: RunBegin; readonly offset: number }> {
   const { log, io, output: target, signal } = reading
   const options = { log, io, incarnation, stage: 'requests', target, signal } as const
-  const begin = markerOf((await ownRecordAt(options, offset))?.record ?? null)?.begin ?? null
-  if (begin !== null) return begin
-  throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${target.topic}`)
+  const placed = offset === null ? null : await ownRecordAt(options, offset)
+  const begin = markerOf(placed?.record ?? null)?.begin ?? null
+  if (begin !== null && offset !== null) return { begin, offset }
+  throw new SluiceError('corrupt', `no run begins at offset ${String(offset)} of ${target.topic}`)
+}
+
+/**
+ * Returns the seqs that the run has in `changes` before the end of a slice, which is the record before
+ * `input`. Throws `corrupt` if it is gone.
+ */
+export async function changesBefore(
+  { incarnation, run, slice }: Slice,
+  input: number,
+  reading: Reading,
+): Promise<number> {
+  const { log, io, input: target, signal } = reading
+  const options = { log, io, incarnation, stage: 'changes', target, signal } as const
+  const record = (await ownRecordAt(options, input - 1))?.record
+  if (record?.name === 'sluice.Slice' && record.value.run === run && record.value.count !== null)
+    return record.value.count
+  throw new SluiceError(
+    'corrupt',
+    `slice ${slice} of run ${run} does not end at offset ${input - 1} of ${target.topic}`,
+  )
 }
 
 /** Returns the position of a marker. Throws `corrupt` if it has none. */

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { RunBegin } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, runKey, sharedTopics, sliceKey, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -23,7 +23,10 @@ function render(
   { io, definitions, runs, prefix }: TestLog,
   log: MessageLog,
   drain: AbortSignal,
-  commit: (offset: number) => void = () => undefined,
+  {
+    commit = () => undefined,
+    ...options
+  }: { readonly commit?: (offset: number) => void; readonly maxAppendBytes?: number } = {},
 ): Promise<void> {
   const membership = {
     ...steadyMembership(),
@@ -31,7 +34,7 @@ function render(
   }
   const worker = { target: at(topics.changes, 0), membership, drain, abort: signal }
   const room = new RendererMemory(128_000_000)
-  const deps = { log, io, definitions, runs, prefix, room, stageMetrics: NO_STAGE_METRICS }
+  const deps = { log, io, definitions, runs, prefix, room, stageMetrics: NO_STAGE_METRICS, ...options }
   return renderPartition(deps, sampleEvent(), worker)
 }
 
@@ -64,10 +67,91 @@ it('reports its position to the group once a run is rendered to its end', async 
   const { end } = await world.log.offsets(at(topics.changes, 0), { signal })
   const hinted = Promise.withResolvers<number>()
   const drain = new AbortController()
-  const rendering = render(world, world.log, drain.signal, hinted.resolve)
+  const rendering = render(world, world.log, drain.signal, { commit: hinted.resolve })
   expect(await hinted.promise).toBe(end)
   drain.abort()
   await rendering
+})
+
+const BATCHED = {
+  added: { method: 'POST', path: '/rows', batch: { size: 3 }, body: { json: '{{ rows | json }}' } },
+}
+const rowsOf = (keys: string) => [...keys].map(key => ({ key, row: { id: key } }))
+/** The rows of each request in order, and the ends of slices and their numbers. */
+const toldBy = (found: Awaited<ReturnType<TestLog['read']>>) =>
+  found.flatMap(({ record }): (string | number)[] => {
+    if (record?.name === 'sluice.Request') return [record.value.rows.map(({ key }) => key).join('')]
+    return record?.name === 'sluice.Slice' ? [record.value.slice] : []
+  })
+
+it('closes its batch at the end of a slice at once, and appends its own end behind the requests', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const definition = await world.definitions.put(sampleDefinition({ sync: { triggers: BATCHED } }), {
+    signal,
+  })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  // The first slice ends within a batch, the second has nothing, and the third ends with a whole batch.
+  const slicesAt = (rows: number): number => ({ 2: 2, 5: 1 })[rows] ?? 0
+  await writeChanges(world, { begin, columns, rows: rowsOf('abcde'), slicesAt, ends: false })
+  const drain = new AbortController()
+  const renderer = render(world, world.log, drain.signal)
+  const written = await world.readUntil(at(topics.requests, 0), found => toldBy(found).includes(3))
+  drain.abort()
+  await renderer
+  expect(toldBy(written)).toEqual(['ab', 1, 2, 'cde', 3])
+  const slices = written.flatMap(({ record }) => (record?.name === 'sluice.Slice' ? [record.value] : []))
+  const own = { incarnation: 'i', owner: 0, run: 1, begin: 1, position: null }
+  expect(slices).toMatchObject([
+    // In `changes`, a takeover and a run-begin come before the first change.
+    { ...own, slice: 1, count: 1, input: 5, committedAt: 1 },
+    { ...own, slice: 2, count: 1, input: 6, committedAt: 2 },
+    { ...own, slice: 3, count: 2, input: 10, committedAt: 3 },
+  ])
+})
+
+it('goes on behind the last slice of its predecessor, and renders nothing twice', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const definition = await world.definitions.put(sampleDefinition({ sync: { triggers: BATCHED } }), {
+    signal,
+  })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const slicesAt = (rows: number): number => (rows === 2 || rows === 4 ? 1 : 0)
+  const drains = [new AbortController(), new AbortController()] as const
+  await writeChanges(world, { begin, columns, rows: rowsOf('abcde'), slicesAt })
+  let isPast = false
+  const cut = watchedLog(world.log, async ({ topic }, records) => {
+    if (topic !== topics.requests) return
+    if (isPast) throw outage()
+    isPast = [...records].some(({ key }) => Buffer.from(key).equals(sliceKey(0)))
+  })
+  const oneByOne = { maxAppendBytes: 1 }
+  await expect(render(world, cut, drains[0].signal, oneByOne)).rejects.toMatchObject({ code: 'unreachable' })
+  const successor = render(world, world.log, drains[1].signal)
+  const written = await world.readUntil(at(topics.requests, 0), found =>
+    found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+  )
+  drains[1].abort()
+  await successor
+  expect(toldBy(written)).toEqual(['ab', 1, 'cd', 2, 'e'])
+  const owners = written.flatMap(({ record }) =>
+    record !== null && 'owner' in record.value ? [record.value.owner] : [],
+  )
+  expect(new Set(owners).size).toBe(3)
+})
+
+it('gives up a run over a stream in which changes are missing before the end of a slice', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const definition = await world.definitions.put(sampleDefinition(), { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const rows = [
+    { key: 'a', row: { id: 'a' } },
+    { key: 'c', row: { id: 'c' }, change: { seq: 2 } },
+  ]
+  await writeChanges(world, { begin, columns, rows, slicesAt: count => (count === 2 ? 1 : 0) })
+  const { signal: never } = new AbortController()
+  const told = { code: 'corrupt', message: expect.stringContaining('changes lack seq 1 of run 1') as string }
+  await expect(render(world, world.log, never)).rejects.toMatchObject(told)
+  expect(toldBy(await world.read(at(topics.requests, 0)))).toEqual([])
 })
 
 it('the rest of a run that has ended is skipped, whatever its definition, and the run-end says so', async () => {

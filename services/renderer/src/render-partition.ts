@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
-import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { Change, Marker, RunBegin, RunEvent, Slice } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'
@@ -23,10 +23,17 @@ import type { Definitions } from '@sluice/resources/stored-documents'
 import { PositionHints } from '@sluice/partition/position-hints'
 import { NO_PRECAUTIONS, type Precautions } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
-import { at, markerKey, syncTopics } from '@sluice/topics/topics'
+import { at, markerKey, sliceKey, syncTopics } from '@sluice/topics/topics'
 import { Patience, SlowRender, type CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/templates/rendering/render-changes'
-import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, readRunBegin } from './last-batch.ts'
+import {
+  changesBefore,
+  endsItsBatch,
+  firstOfBatch,
+  lastChangeOf,
+  positionOf,
+  readRunBegin,
+} from './last-batch.ts'
 import type { BatchContext, Rendered, RenderElsewhere } from '@sluice/templates/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/templates/rendering/row-batches'
 import { notRendered, renderDivided, renderPlaced, type RenderAlone } from './render-placed.ts'
@@ -72,6 +79,8 @@ interface RunContext {
   /** The seq of the last change with a request, if a predecessor died within that batch; else −1. */
   written: number
   fault: { readonly from: number; readonly error: string } | null
+  /** True if the run had ended before this renderer opened it. Its rest is not rendered. */
+  readonly hasEnded: boolean
   /** The precautions after renderers died here before (PROTOCOL.md §11). */
   readonly precautions: Precautions
 }
@@ -241,12 +250,24 @@ class PartitionRenderer {
         this.#context = await this.#openContext(marker.begin, last.offset, signal)
       return positionOf(marker)
     }
-    if (record.name !== 'sluice.Request' && record.name !== 'sluice.Unrenderable')
+    if (
+      record.name !== 'sluice.Request' &&
+      record.name !== 'sluice.Unrenderable' &&
+      record.name !== 'sluice.Slice'
+    )
       throw new SluiceError('corrupt', `a ${record.name} record is in ${this.#output.topic}`)
     const reading = { log, io, input: this.#input, output: this.#output, signal }
     const begin = await readRunBegin(record.value, reading)
-    const context = await this.#openContext(begin, record.value.begin, signal)
+    const context = await this.#openContext(begin.begin, begin.offset, signal)
     this.#context = context
+    if (record.name === 'sluice.Slice') {
+      const { count, input } = record.value
+      if (count === null || input === null)
+        throw new SluiceError('corrupt', `the end of a slice lacks its place, at offset ${last.offset}`)
+      context.records.nextSeq = count
+      if (!context.hasEnded) context.nextChange = await changesBefore(record.value, input, reading)
+      return input
+    }
     const { seq, changesStart, changesEnd } = record.value
     const lastChange = lastChangeOf(record.value)
     if (await endsItsBatch(record.value, reading)) {
@@ -293,6 +314,7 @@ class PartitionRenderer {
       nextChange: 0,
       written: -1,
       fault: hasEnded ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
+      hasEnded,
       precautions,
     }
   }
@@ -327,6 +349,7 @@ class PartitionRenderer {
     const marker = markerOf(record)
     if (marker?.kind === 'run-begin' && marker.begin !== null) await this.#beginRun(offset, marker.begin)
     if (marker?.kind === 'run-end') await this.#endRun(offset, marker)
+    if (record?.name === 'sluice.Slice') await this.#endSlice(offset, record.value)
     if (this.#requests.areMany) await this.#requests.append()
   }
 
@@ -385,16 +408,41 @@ class PartitionRenderer {
     this.#context = await this.#openContext(begin, baseOffset, this.#worker.abort)
   }
 
+  /** Closes the open batch, since the rows of the slice must not wait for those of the next one. */
+  async #endSlice(offset: number, end: Slice): Promise<void> {
+    const context = this.#context
+    // A slice before the first run-begin belongs to a run whose marker compaction has dropped.
+    if (context === null || context.hasEnded) return
+    this.#renderAll(context.batches.flush())
+    await this.#finishRendering()
+    this.#expectChanges(context, end.count)
+    // The run of a stream may last for an hour, so it must not go on to its end.
+    if (context.fault !== null) throw new SluiceError('corrupt', context.fault.error)
+    const { run, slice, committedAt } = end
+    const { incarnation, owner, begin } = context.records.shared
+    const value = this.#deps.io.encode('Slice', {
+      ...{ incarnation, owner, run, slice, begin, committedAt },
+      count: context.records.nextSeq,
+      input: offset + 1,
+      ...{ position: null, requestsEnd: null, attemptsEnd: null },
+    })
+    this.#requests.push({ key: sliceKey(this.#output.partition), value })
+  }
+
+  /** Notes the fault of a run that has another number of changes before the end of a slice or of the run. */
+  #expectChanges(context: RunContext, count: number | null): void {
+    if (context.fault !== null || count === context.nextChange) return
+    const error = `changes end after seq ${context.nextChange - 1}, and ${count ?? 'an unknown number'} were written`
+    context.fault = { from: context.nextChange, error }
+  }
+
   async #endRun(offset: number, end: Marker): Promise<void> {
     const context = this.#context
     const ownership = this.#owned()
     if (context === null) throw new SluiceError('corrupt', `a run ends that never began, at offset ${offset}`)
     this.#renderAll(context.batches.flush())
     await this.#finishRendering()
-    if (context.fault === null && end.count !== context.nextChange) {
-      const error = `changes end after seq ${context.nextChange - 1}, and ${end.count ?? 'an unknown number'} were written`
-      context.fault = { from: context.nextChange, error }
-    }
+    this.#expectChanges(context, end.count)
     this.#requests.push(
       this.#markerRecord({
         ...plainMarker('run-end', ownership.incarnation, ownership.markerOffset(this.#output)),

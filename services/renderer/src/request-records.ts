@@ -8,26 +8,26 @@ import type { RowBatch } from '@sluice/templates/rendering/row-batches'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { textKey } from '@sluice/topics/topics'
 
-/** The fields that all requests of one owner in a run share. */
 type SharedFields = Pick<Request, 'incarnation' | 'owner' | 'run' | 'begin'>
 
 export class RequestRecords {
   /** The seq of the next request. */
   nextSeq = 0
   readonly #io: RecordIo
-  readonly #shared: SharedFields
+  /** The fields that all records of one owner in a run share. */
+  readonly shared: SharedFields
   readonly #keyStart: string
 
   constructor(io: RecordIo, partition: number, shared: SharedFields) {
     this.#io = io
-    this.#shared = shared
+    this.shared = shared
     this.#keyStart = `${shared.run}/${partition}/`
   }
 
   /** Makes the record of a request, or of rows that cannot be rendered. It takes the next seq. */
   make(batch: RowBatch, rendered: Rendered): NewRecord {
     const seq = this.nextSeq++
-    const { incarnation, owner, run, begin } = this.#shared
+    const { incarnation, owner, run, begin } = this.shared
     const { rows } = rendered
     const { op: trigger, start: changesStart, end: changesEnd } = batch
     const place = { incarnation, owner, run, begin, seq, trigger, rows, changesStart, changesEnd }
@@ -45,7 +45,7 @@ export class RequestRecords {
   /** Makes the record of a replayed request, from the change at `offset`. It takes the next seq. */
   makeReplayed(recorded: Request, offset: number): NewRecord {
     const seq = this.nextSeq++
-    const place = { ...this.#shared, seq, changesStart: offset, changesEnd: offset + 1 }
+    const place = { ...this.shared, seq, changesStart: offset, changesEnd: offset + 1 }
     return { key: this.#keyOf(seq), value: this.#io.encode('Request', { ...recorded, ...place }) }
   }
 
