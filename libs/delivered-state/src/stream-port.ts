@@ -12,14 +12,16 @@ import type { FailedGroup } from '@sluice/domain/answers/failed-group'
 import type { KeyStateKind } from '@sluice/contracts/state'
 import type { Captured, Change, RetryEntry } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
-import type { DeliveredState, Keyed, PlacedTombstone, StateFeed, StatePositions } from './port.ts'
+import type { DeliveredState, FedFor, Keyed, PlacedTombstone, StateFeed, StatePositions } from './port.ts'
 
 /** What is known of a key. */
 export interface StreamedKey {
   readonly key: string
   /** How certain it is that the destination has `row`. */
   readonly state: KeyStateKind
-  /** The row that the destination is believed to hold. Null if it has none. It lacks columns that came later. */
+  /**
+   * The row that the destination is believed to hold. Null if it has none. It lacks columns that came later.
+   */
   readonly row: Row | null
   /** The row that the source has, as far as the topics say. Null if it has none. */
   readonly wanted: Row | null
@@ -33,9 +35,9 @@ export interface StreamedKey {
   readonly seq: number
   readonly muted: string | null
   /**
-   * The retry entry that its partition has of it. Its last change failed if the entry names that run and seq. An entry
-   * of an earlier change was left behind by a death: the key is settled, and the tombstone is missing. An entry
-   * of a later change has come before the change is taken in.
+   * The retry entry that its partition has of it. Its last change failed if the entry names that run and seq.
+   * An entry of an earlier change was left behind by a death: the key is settled, and the tombstone is
+   * missing. An entry of a later change has come before the change is taken in.
    */
   readonly failed: RetryEntry | null
   /** JSON: name and value. */
@@ -61,6 +63,8 @@ export interface StreamFeed extends Omit<StateFeed, 'changes' | 'retry'> {
     readonly nextOffset: number
   }
   readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
+  /** The run that the state is fed for. Absent: as before. */
+  readonly fedFor?: FedFor
 }
 
 /** The rows that a command is about, as it was given. */
@@ -83,30 +87,34 @@ export interface StreamCommand {
 export interface StreamState extends AsyncDisposable {
   /** The offsets at which reading goes on, as in `DeliveredState`. `kept` is null. */
   positions(): StatePositions
-  /** The highest epoch of any key; 0 if there is none. */
+  /** The highest epoch of any change that it has taken in; 0 if there is none. */
   newestEpoch(): number
   /**
-   * Sets the columns of rows that are taken in from now on. Rows of earlier columns stay as they are: a
-   * column that they lack is null.
+   * Sets the columns that rows have, in their order, and says the types of their values. To be called before
+   * rows are asked for. Rows of earlier columns are stored as they were: they lack columns that came later,
+   * columns that are gone are left out, and a value of an earlier type is the text or number that it was.
    */
   setColumns(columns: readonly Column[]): void
   /** What is known of these keys. A key that is not known is missing. At most 5,000 keys. */
   of(keys: readonly string[]): ReadonlyMap<string, StreamedKey>
   /**
-   * The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any: other keys
-   * of the same form (`formOf` of libs/domain).
+   * The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any:
+   * other keys of the same form (`formOf` of libs/domain).
    */
   twinsOf(keys: readonly string[]): ReadonlyMap<string, readonly StreamedKey[]>
   /**
-   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds up
-   * to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one without a
-   * retry entry of its partition, run and seq was delivered. `retry`, `captured` and `changes` may come in
-   * one feed, or in several, in this order: so entries of a change are known before it.
+   * Takes in the finished changes of one partition, in one transaction with the positions. The caller feeds
+   * up to a `Slice` on `retry`, or up to the end of a run. So the outcome of every change is known: one
+   * without a retry entry of its partition, run and seq was delivered. `retry`, `captured` and `changes` may
+   * come in one feed, or in several, in this order: so entries of a change are known before it. `lost` comes
+   * in one feed with its changes. Throws `corrupt` for an entry of a change that was taken in with another
+   * outcome.
    */
   take(finished: StreamFeed): void
   /**
-   * Keys with a retry entry, and uncertain keys that are not muted, since before this time (ms since 1970); the oldest
-   * first. The time is that of the record.
+   * Keys with a retry entry, and uncertain keys, since before this time (ms since 1970); the oldest first.
+   * The time is that of the record. An uncertain key without an entry is left out as long as it is muted for
+   * the op that it needs.
    */
   failedBefore(at: number, limit: number): readonly StreamedKey[]
   /** When the oldest of them failed. Null if there is none. */
@@ -121,6 +129,7 @@ export interface StreamState extends AsyncDisposable {
   count(): {
     /** Keys whose rows may be at the destination. */
     readonly believed: number
+    /** Keys with a retry entry. */
     readonly failed: number
   }
   endGone: DeliveredState['endGone']
