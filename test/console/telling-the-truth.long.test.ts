@@ -1,5 +1,5 @@
 /** What pages say of a destination, a source and a run that misbehave, and of the way to mend them. */
-import { runView, type RunView } from '@sluice/contracts/api'
+import { failedPage, runView, type RunView } from '@sluice/contracts/api'
 import type { Locator, Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { freePorts } from '../../deploy/local/ports.ts'
@@ -40,17 +40,19 @@ const suite = consoleSuite({
     'project.yaml': [
       '\nkind: source\nname: files\ntype: duckdb\npath: .\n---',
       `\nkind: source\nname: gone-db\ntype: postgres\nurl: postgres://reader@127.0.0.1:${CLOSED}/crm\nallowPrivateNetwork: true\n---`,
-      ...[model('people'), model('many'), model('doubled'), model('gone', 'gone-db')],
+      ...[model('people'), model('busy'), model('many'), model('doubled'), model('gone', 'gone-db')],
       destination('api'),
       destination('guarded', `headers: { X-Account: acme, X-Key: '\${secret:crm-key}' }`),
       destination('down', 'breaker: { failures: 20, pause: 1h }\nlimits: { concurrency: 5 }'),
       sync('kept'),
+      sync('busy', { model: 'busy' }),
       sync('doubled', { model: 'doubled' }),
       sync('refused', { to: 'guarded' }),
       sync('waiting', { to: 'down', model: 'many' }),
       sync('gone', { model: 'gone' }),
     ].join(''),
     'people.csv': peopleCsv('1,Ann', '2,Bob', '3,Cy'),
+    'busy.csv': peopleCsv('1,Ann', '2,Bob', '3,Cy'),
     'doubled.csv': peopleCsv('1,Ann', '2,Bob', '2,Cy'),
     'many.csv': peopleCsv(...Array.from({ length: MANY }, (_, id) => `${id},Ann`)),
   },
@@ -167,6 +169,37 @@ describe('a run', () => {
       .waitFor()
     await asked(`/runs/${id}/cancel`)
     await ended(id)
+  })
+})
+
+describe('a sync that always runs', () => {
+  it('discards the rows that the person saw, whatever the run at work does with them', PATIENT, async () => {
+    const { api, page, served } = suite
+    const rejected = { status: 422, body: '{"error":"no e-mail"}' }
+    api.on({ url: '/busy' }, rejected)
+    await ended(await started('busy'))
+    await served.project.write('busy.csv', peopleCsv('1,Ann', '2,Bob', '3,Cy', '4,Dee'))
+    // The run at work tries all rows again, and the fourth for the first time.
+    const looked = Promise.withResolvers<undefined>()
+    api.on({ url: '/busy' }, async () => (await looked.promise) ?? rejected)
+    const before = api.requests.length
+    const atWork = await started('busy')
+    await api.waitFor(requests => requests.length >= before + 4)
+    await page.goto(`${served.url}/syncs/busy`)
+    await section(page, 'Failed rows').getByRole('button', { name: 'Discard all…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Discard all 3 rows of busy that wait?' })
+    await dialog.getByRole('button', { name: 'Discard' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    looked.resolve(undefined)
+    await ended(atWork)
+    const waiting = async (): Promise<readonly string[]> => {
+      const answer = await fetch(`${served.url}/api/v1/syncs/busy/failed`)
+      return failedPage.parse(await answer.json()).rows.map(({ key }) => key)
+    }
+    await expect.poll(waiting, { timeout: 60_000 }).toEqual(['4'])
+    await section(page, 'Failed rows').getByRole('button', { name: 'Discard all…' }).click()
+    await page.getByRole('dialog', { name: 'Discard the 1 row of busy that waits?' }).waitFor()
+    await page.keyboard.press('Escape')
   })
 })
 

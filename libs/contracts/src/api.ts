@@ -214,6 +214,11 @@ export const failedPage = z.object({
   next,
   /** All matching rows by their reason, the largest group first. Rows of other pages count, too. */
   groups: z.array(errorGroup).optional(),
+  /**
+   * Names all matching rows, for a retry or a discard. Rows that fail for the first time later are not in it.
+   * Absent in a list of one run or of one group.
+   */
+  group: z.string().optional(),
   /** True for a sync with `delivery: at-most-once`: rows with the outcome `unknown` wait for somebody. */
   atMostOnce: z.boolean().optional(),
 })

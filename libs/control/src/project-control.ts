@@ -3,6 +3,7 @@ import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import type { DestinationHealth } from '@sluice/contracts/views/destination-health'
+import { listId } from '@sluice/domain/answers/failed-group'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import type { RunScope } from '@sluice/contracts/records'
@@ -364,12 +365,17 @@ export class ProjectControl implements Control {
 
   readonly #asks: Asks = {
     run: ({ name }, following) => this.#askForNew(name, {}, following),
-    retry: ({ name, ...rows }, following) =>
-      this.#askForNew(name, { cause: 'retry', scope: failedScope(rows) }, following),
+    retry: async ({ name, ...rows }, following) => {
+      const isOfAll = rows.key === undefined && rows.status === undefined && rows.group === undefined
+      const scope = isOfAll ? null : await this.#failedScope(name, rows, following.cancel)
+      return await this.#askForNew(name, { cause: 'retry', scope }, following)
+    },
     resync: ({ name, as = 'added' }, following) =>
       this.#askForNew(name, { cause: 'resync', scope: { as, key: null, status: null } }, following),
-    discard: ({ name, ...rows }, following) =>
-      this.#askForNew(name, { cause: 'discard', scope: failedScope(rows) ?? ALL_FAILED }, following),
+    discard: async ({ name, ...rows }, following) => {
+      const scope = await this.#failedScope(name, rows, following.cancel)
+      return await this.#askForNew(name, { cause: 'discard', scope }, following)
+    },
     replay: ({ name, ...asked }, following) => {
       const scope = { as: null, key: null, status: null, replay: replayScope(asked) }
       return this.#askForNew(name, { cause: 'replay', scope }, following)
@@ -546,6 +552,27 @@ export class ProjectControl implements Control {
   }
 
   /**
+   * Returns the scope of a retry or a discard: a group that the person names, or the rows that wait now. Rows
+   * that fail for the first time before the run begins are not in it.
+   */
+  async #failedScope(
+    sync: string,
+    { key, status, group }: Omit<InputOf<'discard'>, 'name'>,
+    signal: AbortSignal,
+  ): Promise<RunScope> {
+    if (group !== undefined && status !== undefined)
+      throw new SluiceError(
+        'usage',
+        'The rows of a group have one status: leave out either the group or the status.',
+      )
+    const scopeOf = (id: string): RunScope => ({ as: null, key: key ?? null, status: OF_GROUP, group: id })
+    if (group !== undefined) return scopeOf(group)
+    const query = { sync, run: undefined, key, status, limit: 1, after: undefined }
+    const page = await (await this.#opened(signal)).failed(query, signal)
+    return scopeOf(page.group ?? listId([], null))
+  }
+
+  /**
    * Resets a deleted sync, which removes its topics and its incarnation. Resolves with false if no detector
    * has done so in time. The deletion mark then makes a detector do it later.
    */
@@ -644,19 +671,6 @@ function withoutKey(error: unknown): null {
 
 /** No answer has this status. A detector of an earlier version, which knows no groups, finds no row by it. */
 const OF_GROUP = 0
-const ALL_FAILED = { as: null, key: null, status: null } as const
-
-/** The scope of a retry or a discard. Null if it is about all rows that wait. */
-function failedScope(rows: Omit<InputOf<'discard'>, 'name'>): RunScope | null {
-  const { key = null, status = null, group } = rows
-  if (group === undefined) return key === null && status === null ? null : { as: null, key, status }
-  if (status !== null)
-    throw new SluiceError(
-      'usage',
-      'The rows of a group have one status: leave out either the group or the status.',
-    )
-  return { as: null, key, status: OF_GROUP, group }
-}
 
 /** A wrong project hides no secret of the vault. */
 function withoutProject(error: unknown): null {

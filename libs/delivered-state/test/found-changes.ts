@@ -1,7 +1,8 @@
 /** A run finds these changes, for rows good and bad. */
 import { describe, expect, it } from 'vitest'
 import type { Op } from '@sluice/contracts/state'
-import { reasonHash, type FailedGroup } from '@sluice/domain/answers/failed-group'
+import { reasonHash } from '@sluice/domain/answers/failed-group'
+import type { MeantRows } from '../src/port.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
 import { brief, entryOf, SINCE, ONE, Played } from './played.ts'
 
@@ -214,8 +215,12 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.run(ONE, 'rejected')
       await played.run(two, 'rejected')
       const reason = reasonHash(entryOf('added', 'rejected', { run: 2, seq: 0 }), 'i')
-      const keysOf = async (kind: 'retry' | 'discard', group: FailedGroup) => {
-        const purpose = { kind, key: null, status: null, group }
+      const keysOf = async (
+        kind: 'retry' | 'discard',
+        group: NonNullable<MeantRows['group']>,
+        status: number | null = null,
+      ) => {
+        const purpose = { kind, key: null, status, group }
         return (await played.diff(two, { purpose })).changes.map(({ key }) => key)
       }
       for (const kind of ['retry', 'discard'] as const) {
@@ -223,6 +228,11 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
         expect(await keysOf(kind, { reason, lastSince: SINCE, toRun: 1 })).toEqual(['1', '2'])
         expect(await keysOf(kind, { reason, lastSince: SINCE - 1, toRun: 2 })).toEqual([])
         expect(await keysOf(kind, { reason: '000000000000', lastSince: SINCE, toRun: 2 })).toEqual([])
+        // All rows of a list, whatever they fail for by now, and those of a status in it.
+        expect(await keysOf(kind, { reason: null, lastSince: SINCE, toRun: 1 })).toEqual(['1', '2'])
+        expect(await keysOf(kind, { reason: null, lastSince: SINCE - 1, toRun: 2 })).toEqual([])
+        expect(await keysOf(kind, { reason: null, lastSince: SINCE, toRun: 2 }, 5)).toEqual(['1', '2'])
+        expect(await keysOf(kind, { reason: null, lastSince: SINCE, toRun: 2 }, 4)).toEqual([])
       }
       await played.state[Symbol.asyncDispose]()
     })

@@ -103,10 +103,13 @@ const aResource = z.strictObject({
 
 const group = z
   .string()
-  .regex(/^[0-9a-f]{12}\.\d{1,15}-\d{1,15}$/, 'expected the `id` of a group of failed rows')
+  .regex(
+    /^([0-9a-f]{12}|[1-5](\d\d)?|all)\.\d{1,15}-\d{1,15}$/,
+    'expected the `id` of a group of failed rows',
+  )
   .optional()
   .describe(
-    'Only rows of the group with this `id`. It has one status, so a decision takes no `status` beside it.',
+    'Only rows of the group with this `id`, or of the list with this `group`. A decision takes no `status` beside it.',
   )
 
 /** Chooses rows that were not delivered; without fields, all of them. */

@@ -7,7 +7,7 @@ import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, isText, parseCursor } from './cursor.ts'
 import { isAmong } from '@sluice/domain/answers/status-filter'
-import { failedGroups, isInGroup, type FailedGroup } from '@sluice/domain/answers/failed-group'
+import { failedGroups, isInGroup, listId, type FailedGroup } from '@sluice/domain/answers/failed-group'
 
 export interface FailedRowsQuery {
   readonly sync: string
@@ -68,6 +68,7 @@ export async function readFailedRows(
     ahead: found.slice(query.limit),
     hasMore: found.length > query.limit,
     groups: groupsOf(matching, query),
+    ...(query.run === null && query.group === null ? { group: listId(matching, query.status) } : {}),
   }
 }
 
@@ -86,15 +87,18 @@ interface FoundRows {
   readonly ahead: readonly KeptRow[]
   readonly hasMore: boolean
   readonly groups: NonNullable<FailedPage['groups']>
+  /** Names all rows of the list; absent for a list of one run or of one group. */
+  readonly group?: string
 }
 
 /** The page of these rows. Its `next` is the `after` of the page after it. */
 export function failedPageOf(
   rows: readonly FailedRow[],
-  { hasMore, groups }: Pick<FoundRows, 'hasMore' | 'groups'>,
+  { hasMore, groups, group }: Pick<FoundRows, 'hasMore' | 'groups' | 'group'>,
 ): FailedPage {
   const last = rows.at(-1)
-  return { rows: [...rows], next: last !== undefined && hasMore ? formatCursor(last.key) : null, groups }
+  const next = last !== undefined && hasMore ? formatCursor(last.key) : null
+  return { rows: [...rows], next, groups, ...(group === undefined ? {} : { group }) }
 }
 
 async function rowsOf(

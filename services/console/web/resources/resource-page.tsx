@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
-import { resourceQuery } from '../api/queries.ts'
+import { resourceQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { ConflictDialog, presentVersion } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
@@ -14,6 +14,7 @@ import { TestConnection } from '../editor/steps/test-connection.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { ForRole, RoleButton } from '../ui/for-role.tsx'
+import { many } from '../ui/format.ts'
 import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -21,6 +22,7 @@ import { titleIn } from '../ui/named.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { DestinationState } from './destination-state.tsx'
+import { joinedTo, type Place } from './joined-to.ts'
 import { Lineage } from './lineage.tsx'
 import { SourceHealth } from './source-health.tsx'
 
@@ -109,9 +111,13 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
           onClose={() => setRemoves(false)}
         >
           <p>
-            {kind === 'sync'
-              ? 'Its topics are deleted, so Sluice forgets which rows it has delivered. The rows stay at the destination.'
-              : 'The server refuses that while another resource uses it.'}
+            {kind === 'sync' ? (
+              'Its topics are deleted, so Sluice forgets which rows it has delivered. The rows stay at the destination.'
+            ) : kind === 'alert' ? (
+              'It sends no more notices.'
+            ) : (
+              <UsedBy kind={kind} name={name} />
+            )}
           </p>
           {project === '' ? null : (
             <p>
@@ -122,6 +128,27 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
         </Confirm>
       ) : null}
     </Page>
+  )
+}
+
+/** Says how many others use it, since the server removes nothing that is in use. */
+function UsedBy(of: Place): ReactElement {
+  const resources = useQuery(resourcesQuery).data?.resources
+  const syncs = useQuery(syncsQuery).data?.syncs
+  if (resources === undefined || syncs === undefined)
+    return <>The server refuses that while another resource uses it.</>
+  const joined = joinedTo(of, { resources, syncs })
+  const models = of.kind === 'source' ? joined.model.length : 0
+  const users = [
+    ...(models === 0 ? [] : [many(models, 'model', 'models')]),
+    ...(joined.sync.length === 0 ? [] : [many(joined.sync.length, 'sync', 'syncs')]),
+  ]
+  if (users.length === 0) return <>Nothing uses it.</>
+  const use = models + joined.sync.length === 1 ? 'uses' : 'use'
+  return (
+    <>
+      {users.join(' and ')} {use} it, and the server refuses to remove what is in use.
+    </>
   )
 }
 

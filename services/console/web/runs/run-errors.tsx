@@ -181,9 +181,10 @@ interface AskFirstProps {
 /** Asks before rows are retried or discarded. A group's decision is about the rows that the page showed. */
 function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): ReactElement {
   const follow = useGoToRun()
-  const chosen: RowChoice = group?.id === undefined ? {} : { group: group.id }
   const waiting = useWaitingRows(sync, group === null)
-  const count = group === null ? waiting : group.count
+  const id = group === null ? waiting?.group : group.id
+  const chosen: RowChoice = id === undefined ? {} : { group: id }
+  const count = group === null ? (waiting?.count ?? null) : group.count
   const these =
     group === null
       ? count === null
@@ -195,6 +196,7 @@ function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): 
       <Confirm
         title={`Retry ${these}?`}
         action="Retry"
+        isReady={count !== null}
         onConfirm={() => follow(ask('retry', { name: sync, ...chosen }))}
         onClose={onClose}
       >
@@ -209,6 +211,7 @@ function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): 
       title={`Discard ${these}?`}
       action="Discard"
       dangerous
+      isReady={count !== null}
       onConfirm={() => ask('discard', { name: sync, ...chosen })}
       onClose={onClose}
     >
@@ -221,11 +224,24 @@ function AskFirst({ sync, decision: { what, group }, onClose }: AskFirstProps): 
   )
 }
 
-/** All rows of the sync that wait, not only those of one run; null until they are counted. */
-function useWaitingRows(sync: string, isAsked: boolean): number | null {
+interface WaitingRows {
+  readonly count: number
+  /** Names these rows, so that rows which fail first meanwhile are not decided about. */
+  readonly group: string | undefined
+}
+
+/**
+ * All rows of the sync that wait, not only those of one run, as the dialog first counted them; null until they
+ * are counted.
+ */
+function useWaitingRows(sync: string, isAsked: boolean): WaitingRows | null {
   const { data } = useInfiniteQuery({ ...failedQuery(sync), enabled: isAsked })
-  const groups = data?.pages[0]?.groups
-  return groups?.reduce((sum, group) => sum + group.count, 0) ?? null
+  const [seen, setSeen] = useState<WaitingRows | null>(null)
+  const { groups, group } = data?.pages[0] ?? {}
+  if (seen !== null || groups === undefined) return seen
+  const counted = { count: groups.reduce((sum, each) => sum + each.count, 0), group }
+  setSeen(counted)
+  return counted
 }
 
 /** Says how many rows of a group the run will send again. */

@@ -24,7 +24,7 @@ import { RunNow } from './run-now.tsx'
 import { RunState } from './run-state.tsx'
 import { RunTimeline } from './run-timeline.tsx'
 import { Throughput } from './throughput.tsx'
-import { totalsOf, triggersWithRows } from './totals.ts'
+import { leftByCancel, totalsOf, triggersWithRows } from './totals.ts'
 
 export function RunPage(): ReactElement {
   const { id } = useParams({ from: '/runs/$id' })
@@ -132,7 +132,8 @@ function causeOf({ cause, by, dueAt, startedAt }: RunView): ReactElement {
 }
 
 function Actions({ run }: { readonly run: RunView }): ReactElement {
-  const [asks, setAsks] = useState(false)
+  /** The run as it was when somebody asked to cancel it. */
+  const [asks, setAsks] = useState<RunView | null>(null)
   return (
     <>
       <Link to="/requests" search={{ run: run.id }} className="button">
@@ -142,22 +143,22 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
       {hasEnded(run) ? (
         <RunButton sync={run.sync} lastRun={run} />
       ) : (
-        <RoleButton role="run" className="danger" onClick={() => setAsks(true)}>
+        <RoleButton role="run" className="danger" onClick={() => setAsks(run)}>
           Cancel this run
         </RoleButton>
       )}
-      {asks ? (
+      {asks === null ? null : (
         <Confirm
           title="Cancel this run?"
           action="Cancel the run"
           leave="Let it go on"
           dangerous
           onConfirm={() => ask('cancel', { id: run.id })}
-          onClose={() => setAsks(false)}
+          onClose={() => setAsks(null)}
         >
-          <p>Requests on their way are finished. What was not sent stays for the next run.</p>
+          <p>{leftByCancel(asks)} Requests on their way are finished.</p>
         </Confirm>
-      ) : null}
+      )}
     </>
   )
 }

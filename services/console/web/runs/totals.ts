@@ -1,5 +1,6 @@
 /** Sums of a run's counts over its triggers. */
 import type { RunView } from '@sluice/contracts/api'
+import { count, rows } from '../ui/format.ts'
 
 export interface Totals {
   readonly detected: number
@@ -40,4 +41,13 @@ export function triggersOf({ triggers }: Pick<RunView, 'triggers'>): readonly (r
     ['added', added],
   ] as const
   return all.flatMap(([name, counts]) => (counts === undefined ? [] : [[name, counts] as const]))
+}
+
+/** Says what a cancel would leave of a run, by the counts that a person has seen. */
+export function leftByCancel(run: Pick<RunView, 'triggers'>): string {
+  const { detected, delivered } = totalsOf(run)
+  if (detected === 0) return 'Nothing was sent yet.'
+  const left = detected - delivered
+  const some = `${count(delivered)} of ${rows(detected)} ${delivered === 1 ? 'is' : 'are'} delivered.`
+  return left === 0 ? some : `${some} ${count(left)} ${left === 1 ? 'stays' : 'stay'} for the next run.`
 }

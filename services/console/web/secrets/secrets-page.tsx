@@ -1,5 +1,4 @@
 /** All secrets: those of the vault, and those that resources name. No page ever shows a value. */
-import type { SecretsView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -9,12 +8,11 @@ import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
 import { ListTable } from '../ui/list-table.tsx'
+import { many } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 import { EditSecret } from './edit-secret.tsx'
 import { shownSecrets, type ShownSecret } from './shown-secrets.ts'
-
-type SecretView = SecretsView['secrets'][number]
 
 export function SecretsPage(): ReactElement {
   const { data, error, isPending } = useQuery(secretsQuery)
@@ -28,7 +26,7 @@ export function SecretsPage(): ReactElement {
     setEdits(null)
     void navigate({ to: '/secrets', search: {}, replace: true })
   }
-  const [removes, setRemoves] = useState<SecretView | null>(null)
+  const [removes, setRemoves] = useState<ShownSecret | null>(null)
   const shown = data === undefined ? [] : shownSecrets(data)
   return (
     <Page
@@ -62,7 +60,11 @@ export function SecretsPage(): ReactElement {
           onConfirm={() => removeSecret({ kind: removes.kind, name: removes.name })}
           onClose={() => setRemoves(null)}
         >
-          <p>Syncs that use it stop at their next run, until it is set again.</p>
+          <p>
+            {removes.usedBy.length === 0
+              ? 'No resource names it.'
+              : `${many(removes.usedBy.length, 'resource names', 'resources name')} it. Syncs that use it stop at their next run, until it is set again.`}
+          </p>
         </Confirm>
       )}
     </Page>
@@ -72,7 +74,7 @@ export function SecretsPage(): ReactElement {
 interface TableProps {
   readonly secrets: readonly ShownSecret[]
   readonly onEdit: (name: string) => void
-  readonly onRemove: (secret: SecretView) => void
+  readonly onRemove: (secret: ShownSecret) => void
 }
 
 function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
@@ -131,7 +133,7 @@ function SecretActions({
           role="secrets"
           className="small danger"
           aria-label={`Remove ${secret.name}`}
-          onClick={() => onRemove(kept)}
+          onClick={() => onRemove(secret)}
         >
           Remove
         </RoleButton>

@@ -14,6 +14,7 @@ import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
+import { rows } from '../ui/format.ts'
 import { Labels } from '../ui/labels.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
@@ -107,7 +108,7 @@ export function SyncPage(): ReactElement {
       {lacksRows ? [failedRows, lineage, runs] : [lineage, runs, failedRows]}
       <Definition name={name} />
       <FindRow name={name} />
-      <Grave name={name} />
+      <Grave name={name} lastRun={sync.lastRun} />
     </Page>
   )
 }
@@ -206,8 +207,14 @@ function FindRow({ name }: { readonly name: string }): ReactElement {
 
 type Grave = 'resync' | 'reset'
 
+/** Says how many rows the model had, as far as the last run tells. */
+function readInWords(lastRun: SyncView['lastRun']): string {
+  const read = lastRun?.rowsRead ?? 0
+  return read === 0 ? '' : `The last run read ${rows(read)}.`
+}
+
 /** The commands that send many rows, or that cannot be undone. */
-function Grave({ name }: { readonly name: string }): ReactElement {
+function Grave({ name, lastRun }: Pick<SyncView, 'name' | 'lastRun'>): ReactElement {
   const may = useMay('operate')
   const [asks, setAsks] = useState<Grave | null>(null)
   const follow = useGoToRun()
@@ -251,7 +258,9 @@ function Grave({ name }: { readonly name: string }): ReactElement {
           onConfirm={() => follow(ask('resync', { name, as: 'added' }))}
           onClose={() => setAsks(null)}
         >
-          <p>A run starts now and sends each row of the model by the trigger “added”.</p>
+          <p>
+            A run starts now and sends each row of the model by the trigger “added”. {readInWords(lastRun)}
+          </p>
         </Confirm>
       ) : null}
       {asks === 'reset' ? (
@@ -263,7 +272,10 @@ function Grave({ name }: { readonly name: string }): ReactElement {
           onConfirm={() => follow(ask('reset', { name }))}
           onClose={() => setAsks(null)}
         >
-          <p>This cannot be undone. Rows that leave the model before the next run are never removed there.</p>
+          <p>
+            This cannot be undone. Rows that leave the model before the next run are never removed there.{' '}
+            {readInWords(lastRun)}
+          </p>
         </Confirm>
       ) : null}
     </Section>

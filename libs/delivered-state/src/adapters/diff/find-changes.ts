@@ -431,8 +431,9 @@ function meantSql(
     const { from, to } = statusesOf(status)
     conditions.push(`coalesce(status BETWEEN ${from} AND ${to}, false)`)
   }
-  if (group !== null)
-    conditions.push(`coalesce(reason = ${quoteText(group.reason)} AND ${SINCE} <= ${group.lastSince}, false)`)
+  if (group !== null) conditions.push(`coalesce(${SINCE} <= ${group.lastSince}, false)`)
+  if (group !== null && group.reason !== null)
+    conditions.push(`coalesce(reason = ${quoteText(group.reason)}, false)`)
   // Nobody has decided about a row that a later run has left unknown.
   if (group !== null && atMostOnce) conditions.push(`(outcome <> ${UNKNOWN} OR run <= ${group.toRun})`)
   return conditions.join(' AND ')
