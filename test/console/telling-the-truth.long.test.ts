@@ -197,6 +197,7 @@ describe('a sync that always runs', () => {
       return failedPage.parse(await answer.json()).rows.map(({ key }) => key)
     }
     await expect.poll(waiting, { timeout: 60_000 }).toEqual(['4'])
+    await page.goto(`${served.url}/syncs/busy`)
     await section(page, 'Failed rows').getByRole('button', { name: 'Discard all…' }).click()
     await page.getByRole('dialog', { name: 'Discard the 1 row of busy that waits?' }).waitFor()
     await page.keyboard.press('Escape')
