@@ -192,6 +192,54 @@ it('a run is told as slow while it is under way, and once another one is fast en
   expect(watched.at(100, ran(100, 'success'))).toEqual(['slow recovered'])
 })
 
+describe('a stream', () => {
+  const minute = (at: number, lagMs: number) => {
+    return { at: at * MINUTE, read: 1, detected: 1, delivered: 1, failed: 0, lagMs }
+  }
+  const streaming = (minutes: readonly ReturnType<typeof minute>[], fields: Partial<RunEvent> = {}) => {
+    const lagMs = minutes.at(-1)?.lagMs ?? null
+    const stream = { since: 0, comparing: null, read: 1, unreadable: 0, lagRecords: 7, committedAt: null }
+    return ran(100, 'running', { startedAt: 0, endedAt: null, stream: { ...stream, lagMs, minutes }, ...fields })
+  }
+  const lagging = () => new Watched(alertWhen({ lagging: { above: '10s' } }, { slow: { longerThan: '10m' } }))
+
+  it('is told as lagging once its lag was above the limit for a minute, and once it has caught up', () => {
+    const watched = lagging()
+    expect(watched.at(1, streaming([minute(0, 5_000), minute(1, 12_000)]))).toEqual([])
+    expect(watched.at(2.5, streaming([minute(0, 5_000), minute(1, 40_000), minute(2, 70_000)]))).toEqual([])
+    expect(watched.at(3)).toEqual(['lagging firing'])
+    expect(watched.state?.firing.lagging?.text).toBe('The stream is behind its source by 1 min 10 s, 7 records.')
+    expect(watched.at(4, streaming([minute(1, 40_000), minute(2, 70_000), minute(3, 9_000)]))).toEqual([
+      'lagging recovered',
+    ])
+  })
+
+  it('is not told as lagging by a lag that was shorter than a minute', () => {
+    const watched = lagging()
+    expect(watched.at(2, streaming([minute(0, 5_000), minute(1, 12_000)]))).toEqual([])
+    expect(watched.at(3, streaming([minute(0, 5_000), minute(1, 12_000), minute(2, 1_000)]))).toEqual([])
+  })
+
+  it('goes on over the end of a run, and is not slow', () => {
+    const watched = lagging()
+    const hour = streaming([minute(58, 20_000), minute(59, 20_000)], {
+      ...{ runId: idOf(60), status: 'success', endedAt: 60 * MINUTE },
+    })
+    expect(watched.at(60, hour)).toEqual([])
+    expect(watched.at(61, streaming([minute(60, 20_000)], { startedAt: 60 * MINUTE }))).toEqual([
+      'lagging firing',
+    ])
+    expect(watched.at(90)).toEqual([])
+  })
+
+  it('that is paused is not behind', () => {
+    const watched = lagging()
+    expect(watched.at(9, streaming([minute(1, 20_000)]))).toEqual(['lagging firing'])
+    watched.paused = true
+    expect(watched.at(10)).toEqual(['lagging recovered'])
+  })
+})
+
 describe('silence', () => {
   const silent = () => new Watched(alertWhen({ silent: { noSuccessFor: '1d' } }))
   it('is told though nothing has ever run, and a success ends it', () => {

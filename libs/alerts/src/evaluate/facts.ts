@@ -7,6 +7,7 @@ import { detectedRows, totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { isNoTokenError } from '@sluice/oauth/login'
+import { isOfStream, streamMinutes } from '@sluice/domain/stream-minutes'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 
@@ -28,9 +29,20 @@ export interface EndedRun {
   readonly startedAt: number | null
   readonly endedAt: number
   readonly error: string | null
+  /** True for an hour of a stream. */
+  readonly isOfStream: boolean
   /** The number of requests that the run sent. */
   readonly requests: number
   readonly figures: NoticeRun
+}
+
+export interface StreamLag {
+  readonly lagMs: number | null
+  readonly lagRecords: number | null
+  /**
+   * Its last minutes, also those of the run before, the oldest first. `lagMs` is the lag at the end of one.
+   */
+  readonly minutes: readonly { readonly at: number; readonly lagMs: number | null }[]
 }
 
 export interface SyncFacts {
@@ -41,10 +53,13 @@ export interface SyncFacts {
   readonly ended: readonly EndedRun[]
   readonly running: {
     readonly startedAt: number
+    readonly isOfStream: boolean
     /** The reasons why the run sends nothing. */
     readonly waits: readonly string[]
     readonly figures: NoticeRun
   } | null
+  /** The lag of a stream that is at work; null if none is. */
+  readonly stream: StreamLag | null
   readonly held: {
     readonly removed: number
     readonly rows: number
@@ -69,7 +84,7 @@ export interface SyncFacts {
 export function factsOfRuns(
   sync: string,
   runs: SyncRuns | undefined,
-): Pick<SyncFacts, 'sync' | 'ended' | 'running' | 'held'> {
+): Pick<SyncFacts, 'sync' | 'ended' | 'running' | 'stream' | 'held'> {
   const events = [...(runs?.events.values() ?? [])].filter(({ cause }) => cause !== 'reset')
   const ended = events
     .flatMap(event => {
@@ -87,11 +102,19 @@ export function factsOfRuns(
         ? null
         : {
             startedAt: running.startedAt ?? 0,
+            isOfStream: isOfStream(running),
             waits: waitsOf(running, runs),
             figures: figuresOf(running),
           },
+    stream: running === undefined ? null : streamLag(running, events),
     held: held === undefined ? null : heldFacts(held),
   }
+}
+
+function streamLag({ stream }: RunEvent, events: readonly RunEvent[]): StreamLag | null {
+  if (stream === null || stream === undefined) return null
+  const { lagMs, lagRecords } = stream
+  return { lagMs, lagRecords, minutes: streamMinutes(events) }
 }
 
 function heldFacts(event: RunEvent): NonNullable<SyncFacts['held']> {
@@ -116,7 +139,8 @@ function endedRun(event: RunEvent): EndedRun | null {
   if (!isEnded(status) || endedAt === null) return null
   if (status === 'queued' || status === 'running' || status === 'held') return null
   const requests = totalOf(counts, 'requests')
-  return { id, number, status, startedAt, endedAt, error, requests, figures: figuresOf(event) }
+  const own = { id, number, status, startedAt, endedAt, error, requests }
+  return { ...own, isOfStream: isOfStream(event), figures: figuresOf(event) }
 }
 
 function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {

@@ -8,6 +8,9 @@ import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
 /** A certificate that expires within this time should be renewed. */
 const CERTIFICATE_DAYS = 14
 const DAY_MS = 86_400_000
+/** A lag that is above its limit for a shorter time is told to nobody. */
+const LAGGING_MS = 60_000
+const MINUTE_MS = 60_000
 
 /** The steps of an evaluation: the runs in the order of their ends, and then the present. */
 export type Step =
@@ -37,6 +40,7 @@ export function judge(condition: AlertCondition, step: Step): Verdict {
   if (condition === 'destination-failing') return destinationFailing(step)
   if ('rows-failed' in condition) return rowsFailed(condition['rows-failed'].share, step)
   if ('slow' in condition) return slow(condition.slow.longerThan, step)
+  if ('lagging' in condition) return lagging(condition.lagging.above, step)
   return silent(condition.silent.noSuccessFor, step)
 }
 
@@ -50,7 +54,11 @@ export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'no
   }
   if (typeof condition === 'string') return null
   if ('slow' in condition)
-    return facts.running === null ? null : later(facts.running.startedAt + condition.slow.longerThan + 1)
+    return facts.running === null || facts.running.isOfStream ? null : later(facts.running.startedAt + condition.slow.longerThan + 1)
+  if ('lagging' in condition) {
+    const above = aboveSince(condition.lagging.above, facts.stream)
+    return above === null ? null : later(above + LAGGING_MS)
+  }
   if (!('silent' in condition) || facts.paused) return null
   return later(quietSince + condition.silent.noSuccessFor)
 }
@@ -106,7 +114,7 @@ function held(step: Step): Verdict {
 function slow(longerThan: number, step: Step): Verdict {
   if (step.kind === 'ended') {
     const { run } = step
-    if (run.startedAt === null || run.status === 'cancelled') return SILENT
+    if (run.isOfStream || run.startedAt === null || run.status === 'cancelled') return SILENT
     const took = run.endedAt - run.startedAt
     if (took > longerThan)
       return {
@@ -122,7 +130,7 @@ function slow(longerThan: number, step: Step): Verdict {
     }
   }
   const { running } = step.facts
-  if (running === null || step.now - running.startedAt <= longerThan) return SILENT
+  if (running === null || running.isOfStream || step.now - running.startedAt <= longerThan) return SILENT
   const waits = running.waits.length === 0 ? '' : ` It waits: ${running.waits.join('; ')}.`
   return {
     kind: 'holds',
@@ -148,6 +156,37 @@ function silent(noSuccessFor: number, step: Step): Verdict {
     text: `No run ended as success for ${lasting(noSuccessFor)}: ${last}.`,
     run: step.facts.ended.at(-1)?.figures ?? null,
   }
+}
+
+/**
+ * The lag of a stream. Its runs show it at the end of each minute. A stream that is stopped by a failure has
+ * no lag, and another condition tells of it.
+ */
+function lagging(above: number, step: Step): Verdict {
+  if (step.kind === 'ended') return SILENT
+  const { now, facts } = step
+  if (facts.paused) return { kind: 'over', text: 'The sync is paused, so its stream stands still.', run: null }
+  const { running, stream } = facts
+  if (stream === null || running === null) return SILENT
+  const since = aboveSince(above, stream)
+  if (since === null) {
+    const text = `The stream is behind its source by less than ${lasting(above)}.`
+    return { kind: 'over', text, run: running.figures }
+  }
+  if (now - since < LAGGING_MS) return SILENT
+  const records = stream.lagRecords === null ? '' : `, ${counted(stream.lagRecords, 'record')}`
+  const waits = running.waits.length === 0 ? '' : ` It waits: ${running.waits.join('; ')}.`
+  const text = `The stream is behind its source by ${lasting(stream.lagMs ?? 0)}${records}.${waits}`
+  return { kind: 'holds', text, run: running.figures }
+}
+
+/** Returns the time from which on the lag has been above the limit, in ms since 1970; null if it is not. */
+function aboveSince(above: number, stream: SyncFacts['stream']): number | null {
+  if (stream === null || (stream.lagMs ?? 0) <= above) return null
+  const { minutes } = stream
+  const below = minutes.findLastIndex(({ lagMs }) => (lagMs ?? 0) <= above)
+  const first = minutes[below + 1] ?? minutes.at(-1)
+  return first === undefined ? null : first.at + MINUTE_MS
 }
 
 function certificateExpiring(step: Step): Verdict {

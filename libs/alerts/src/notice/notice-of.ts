@@ -19,6 +19,7 @@ const BEGUN: { readonly [C in AlertConditionName]: string } = {
   held: 'a run waits for approval',
   slow: 'a run takes long',
   silent: 'no run succeeds',
+  lagging: 'the stream is behind',
   'certificate-expiring': 'a certificate expires',
   'auth-failing': 'the destination refuses the credentials',
   'destination-failing': 'the destination fails',
@@ -30,6 +31,7 @@ const OVER: { readonly [C in AlertConditionName]: string } = {
   held: 'no run waits for approval any more',
   slow: 'runs are fast enough again',
   silent: 'a run succeeded again',
+  lagging: 'the stream has caught up',
   'certificate-expiring': 'no certificate expires soon any more',
   'auth-failing': 'the destination takes the credentials again',
   'destination-failing': 'the destination takes requests again',
@@ -94,6 +96,8 @@ function todoOf(
       return `${show} says what it waits for. \`sluice cancel ${run ?? 'RUN'}\` ends it in good order.`
     case 'silent':
       return `\`sluice runs ${sync}\` lists its runs. If there are none, see whether its schedule, and the services, are at work.`
+    case 'lagging':
+      return '`sluice status` has its lag, and what it waits for. A limit, a slow API or a slow source may hold it up.'
     case 'certificate-expiring':
       return 'Renew the certificate, and put it where the destination names it in `tls`.'
     case 'auth-failing':

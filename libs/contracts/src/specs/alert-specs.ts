@@ -10,6 +10,7 @@ export const ALERT_CONDITIONS = [
   'held',
   'slow',
   'silent',
+  'lagging',
   'certificate-expiring',
   'auth-failing',
   'destination-failing',
@@ -28,7 +29,7 @@ const plainCondition = z.enum([
 ])
 const CONDITION_WANTED =
   'one of `run-failed`, `rows-failed: { share: 0.01 }`, `held`, `slow: { longerThan: 1h }`, ' +
-  '`silent: { noSuccessFor: 1d }`, `certificate-expiring`, `auth-failing`, `destination-failing`'
+  '`silent: { noSuccessFor: 1d }`, `lagging: { above: 1m }`, `certificate-expiring`, `auth-failing`, `destination-failing`'
 
 const condition = z.union(
   [
@@ -42,6 +43,11 @@ const condition = z.union(
         noSuccessFor: duration.describe('How long a sync may go without a run that ends as success.'),
       }),
     }),
+    z.strictObject({
+      lagging: z.strictObject({
+        above: duration.describe('How far a stream may be behind its source.'),
+      }),
+    }),
   ],
   { error: CONDITION_WANTED },
 )
@@ -51,6 +57,7 @@ export type AlertCondition = z.output<typeof condition>
 export function conditionName(condition: AlertCondition): AlertConditionName {
   if (typeof condition === 'string') return condition
   if ('slow' in condition) return 'slow'
+  if ('lagging' in condition) return 'lagging'
   return 'silent' in condition ? 'silent' : 'rows-failed'
 }
 

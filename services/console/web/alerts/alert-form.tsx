@@ -81,6 +81,10 @@ const CONDITIONS: readonly Condition[] = [
     ...{ name: 'silent', words: 'No run ends well for too long' },
     limit: { field: 'noSuccessFor', start: '1d', label: 'For this long, such as 12h or 2d' },
   },
+  {
+    ...{ name: 'lagging', words: 'A stream is behind its source for a minute' },
+    limit: { field: 'above', start: '1m', label: 'By more than, such as 10s or 5m' },
+  },
   { name: 'auth-failing', words: 'A destination refuses the login' },
   { name: 'destination-failing', words: 'A destination fails, or cannot be used' },
   { name: 'certificate-expiring', words: 'A certificate expires soon' },
