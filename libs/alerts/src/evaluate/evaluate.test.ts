@@ -199,7 +199,12 @@ describe('a stream', () => {
   const streaming = (minutes: readonly ReturnType<typeof minute>[], fields: Partial<RunEvent> = {}) => {
     const lagMs = minutes.at(-1)?.lagMs ?? null
     const stream = { since: 0, comparing: null, read: 1, unreadable: 0, lagRecords: 7, committedAt: null }
-    return ran(100, 'running', { startedAt: 0, endedAt: null, stream: { ...stream, lagMs, minutes }, ...fields })
+    return ran(100, 'running', {
+      startedAt: 0,
+      endedAt: null,
+      stream: { ...stream, lagMs, minutes },
+      ...fields,
+    })
   }
   const lagging = () => new Watched(alertWhen({ lagging: { above: '10s' } }, { slow: { longerThan: '10m' } }))
 
@@ -208,7 +213,9 @@ describe('a stream', () => {
     expect(watched.at(1, streaming([minute(0, 5_000), minute(1, 12_000)]))).toEqual([])
     expect(watched.at(2.5, streaming([minute(0, 5_000), minute(1, 40_000), minute(2, 70_000)]))).toEqual([])
     expect(watched.at(3)).toEqual(['lagging firing'])
-    expect(watched.state?.firing.lagging?.text).toBe('The stream is behind its source by 1 min 10 s, 7 records.')
+    expect(watched.state?.firing.lagging?.text).toBe(
+      'The stream is behind its source by 1 min 10 s, 7 records.',
+    )
     expect(watched.at(4, streaming([minute(1, 40_000), minute(2, 70_000), minute(3, 9_000)]))).toEqual([
       'lagging recovered',
     ])

@@ -54,7 +54,9 @@ export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'no
   }
   if (typeof condition === 'string') return null
   if ('slow' in condition)
-    return facts.running === null || facts.running.isOfStream ? null : later(facts.running.startedAt + condition.slow.longerThan + 1)
+    return facts.running === null || facts.running.isOfStream
+      ? null
+      : later(facts.running.startedAt + condition.slow.longerThan + 1)
   if ('lagging' in condition) {
     const above = aboveSince(condition.lagging.above, facts.stream)
     return above === null ? null : later(above + LAGGING_MS)
@@ -165,7 +167,8 @@ function silent(noSuccessFor: number, step: Step): Verdict {
 function lagging(above: number, step: Step): Verdict {
   if (step.kind === 'ended') return SILENT
   const { now, facts } = step
-  if (facts.paused) return { kind: 'over', text: 'The sync is paused, so its stream stands still.', run: null }
+  if (facts.paused)
+    return { kind: 'over', text: 'The sync is paused, so its stream stands still.', run: null }
   const { running, stream } = facts
   if (stream === null || running === null) return SILENT
   const since = aboveSince(above, stream)
