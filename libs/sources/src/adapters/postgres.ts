@@ -126,7 +126,7 @@ export async function excessRights(client: Client): Promise<readonly string[]> {
   ]
 }
 
-const DIALECT: SqlDialect = {
+export const DIALECT: SqlDialect = {
   syntax: 'standard',
   quote: quoteIdentifier,
   firstWords: ['select', 'with', 'values', 'table'],
@@ -158,6 +158,17 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
 /** A source in a PostgreSQL database. Queries may run concurrently, each on a connection of its own. */
 export function createPostgresSource(options: ServerSourceOptions<PostgresSourceSpec>): Source {
   return new ServerSource(options, POSTGRES)
+}
+
+/** A source that reads a snapshot which another connection has exported. */
+export function createSnapshotSource(
+  options: ServerSourceOptions<PostgresSourceSpec>,
+  snapshot: string,
+): Source {
+  return new ServerSource(options, {
+    ...POSTGRES,
+    begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs, snapshot),
+  })
 }
 
 /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */

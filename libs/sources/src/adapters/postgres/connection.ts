@@ -10,7 +10,7 @@ import { WholeMessages } from './whole-messages.ts'
  * Overrides the settings of server, database and role for printing values. These settings end with the
  * transaction, so that a connection pool may then give the session to other clients.
  */
-const SETTINGS = [
+export const SETTINGS = [
   `TimeZone = 'UTC'`,
   `DateStyle = 'ISO, YMD'`,
   `IntervalStyle = 'postgres'`,
@@ -24,9 +24,25 @@ const MAX_STATEMENT_TIMEOUT_MS = 2_147_483_647
 const CANCEL_TIMEOUT_MS = 2_000
 
 /** Opens a connection. Rejects with pg's error. Drops errors of a connection that nobody waits for. */
-export async function connect(access: ServerAccess): Promise<Client> {
+export function connect(access: ServerAccess): Promise<Client> {
+  return open(access, {})
+}
+
+/**
+ * Opens a connection for logical replication. It takes SQL as well, without parameters. It prints values as a
+ * query does, and has no time-outs of the server's settings.
+ */
+export async function connectForReplication(access: ServerAccess): Promise<Client> {
+  const client = await open(access, { replication: 'database' })
+  const noTimeouts = ['statement_timeout', 'idle_in_transaction_session_timeout'].map(name => `${name} = 0`)
+  await client.query([...SETTINGS, ...noTimeouts].map(setting => `SET ${setting}`).join(';'))
+  return client
+}
+
+async function open(access: ServerAccess, more: { readonly replication?: 'database' }): Promise<Client> {
   const { host, port, user, database, password, tls, guarded, timeoutMs } = access
   const client = new Client({
+    ...more,
     host,
     port,
     user,
@@ -76,9 +92,17 @@ function guardReading(connection: Connection): void {
   })
 }
 
-/** Begins the read-only snapshot in which the query runs, with its time-out. */
-export async function beginSnapshot(client: Client, timeoutMs: number | null): Promise<void> {
+/**
+ * Begins the read-only snapshot in which the query runs, with its time-out. `snapshot` names one that another
+ * connection has exported.
+ */
+export async function beginSnapshot(
+  client: Client,
+  timeoutMs: number | null,
+  snapshot: string | null = null,
+): Promise<void> {
   await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+  if (snapshot !== null) await client.query(`SET TRANSACTION SNAPSHOT ${client.escapeLiteral(snapshot)}`)
   const timeout =
     timeoutMs === null ? [] : [`statement_timeout = ${Math.min(timeoutMs, MAX_STATEMENT_TIMEOUT_MS)}`]
   await client.query([...SETTINGS, ...timeout].map(setting => `SET LOCAL ${setting}`).join(';'))
@@ -159,7 +183,10 @@ export function describeStatement(client: Client, text: string): Promise<Describ
   })
 }
 
-/** Looks up the types whose numbers Sluice does not know, and the types of which they are made. */
+/**
+ * Looks up the types whose numbers Sluice does not know, and the types of which they are made. A connection for
+ * replication takes no parameters, so the numbers stand in the text.
+ */
 export async function readCatalog(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
   const catalog = new Map<number, CatalogType>()
   let wanted = columns.map(({ typeId }) => typeId).filter(id => !isKnownType(id))
@@ -167,8 +194,7 @@ export async function readCatalog(client: Client, columns: readonly DescribedCol
     const { rows } = await client.query<CatalogType>(
       `SELECT oid::int8::float8 AS id, typtype::text AS kind, typcategory::text AS category,
          typelem::int8::float8 AS "elementId", typbasetype::int8::float8 AS "baseId", typtypmod AS "baseModifier"
-       FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])`,
-      [wanted],
+       FROM pg_catalog.pg_type WHERE oid = ANY('{${wanted.join(',')}}'::oid[])`,
     )
     for (const type of rows) catalog.set(type.id, type)
     const parts = rows.flatMap(({ elementId, baseId }) => [elementId, baseId])

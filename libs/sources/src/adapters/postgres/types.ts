@@ -17,6 +17,7 @@
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { quoteText } from '../duckdb/types.ts'
 import { decimalFromText, unescaped } from '../server/row-text.ts'
+import { arrayReader, type LogReader, scalarReader } from './log-values.ts'
 
 /** PostgreSQL's description of a column. */
 export interface DescribedColumn {
@@ -61,8 +62,11 @@ export interface PostgresColumn extends Column {
   readonly value: (place: string) => string
   /** See `LoadedColumn`. */
   readonly mayFail: boolean
+  /** Makes the value of its text in the log. Null if the log prints it in another form than `select`. */
+  readonly fromLog: LogReader | null
 }
 
+const BOX = 603
 const BPCHAR = 1042
 const NUMERIC = 1700
 const RECORD = 2249
@@ -211,7 +215,7 @@ export function carryPostgres(column: DescribedColumn, catalog: Catalog): Postgr
   const type = withoutDomain({ id: column.typeId, modifier: column.modifier }, catalog)
   const element = elementOf(type, catalog)
   if (isComposite(type.id, catalog) || (element !== null && isComposite(element.id, catalog)))
-    return { ...carryText(name, JSON_TEXT), select: value => `to_json(${value})` }
+    return { ...carryText(name, JSON_TEXT), select: value => `to_json(${value})`, fromLog: null }
   if (element !== null) return carryArray(name, element, catalog)
   const scalar = scalarOf(type)
   return scalar.fromText === null
@@ -222,6 +226,7 @@ export function carryPostgres(column: DescribedColumn, catalog: Catalog): Postgr
         readAs: scalar.sqlType,
         value: place => place,
         mayFail: false,
+        fromLog: scalarReader(scalar.type),
       }
     : carryText(name, scalar)
 }
@@ -230,7 +235,7 @@ function carryText(name: string, { type, fromText, hasEscapes }: Scalar): Postgr
   const made = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place) ?? place
   const mayFail = !ANY_TEXT.has(type.kind)
   const value = mayFail ? (place: string) => `TRY(${made(place)})` : made
-  return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail }
+  return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail, fromLog: scalarReader(type) }
 }
 
 /** Kinds that hold any text that PostgreSQL prints. */
@@ -258,5 +263,7 @@ function carryArray(name: string, element: TypeInUse, catalog: Catalog): Postgre
       return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE TRY(${values}) END`
     },
     mayFail: true,
+    // A box has commas of its own.
+    fromLog: arrayReader(scalarReader(scalar.type), element.id === BOX ? ';' : ','),
   }
 }

@@ -28,10 +28,18 @@ const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWo
 
 /**
  * Returns the SQL of a model: its own, without the semicolon at the end, or a query of its whole table.
- * Throws `config` for a wrong name of a table. A part of the name that contains dots is in double quotes.
+ * Throws `config` for a wrong name of a table.
  */
 export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
+  return `SELECT * FROM ${tableOf(model, dialect)}`
+}
+
+/**
+ * Returns the quoted name of the model's table. Throws `config` for a wrong one. A part of the name that
+ * contains dots is in double quotes.
+ */
+export function tableOf(model: ModelSpec, dialect = DUCKDB): string {
   const table = model.table ?? ''
   const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
   const names = parts.map(part =>
@@ -41,7 +49,7 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
     const message = `The table "${table}" of ${modelCalled(model.name)} is not a name like schema.name.`
     throw new SluiceError('config', message, { details: [{ field: 'table', message }] })
   }
-  return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
+  return names.map(dialect.quote).join('.')
 }
 
 /**

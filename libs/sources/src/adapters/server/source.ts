@@ -189,19 +189,30 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     }
   }
 
-  #accessAndNames(): { readonly access: ServerAccess; readonly names: ServerNames } {
-    const { spec, secretFor, privateNetworks } = this.#options
-    const { product } = this.#dialect
-    const secrets: string[] = []
-    const noting: SecretFor = (name, use) => {
-      const secret = secretFor(name, use)
-      // A secret in a URL is percent-encoded.
-      secrets.push(secret, percentDecoded(secret))
-      return secret
-    }
-    const access = serverAccess(spec, noting, privateNetworks)
-    secrets.push(access.password)
-    const server = masked(`${product} at ${addressOf(access)}`, secrets)
-    return { access, names: { source: spec.name, server, secrets } }
+  #accessAndNames(): AccessAndNames {
+    return accessAndNames(this.#options, this.#dialect.product)
   }
+}
+
+export interface AccessAndNames {
+  readonly access: ServerAccess
+  readonly names: ServerNames
+}
+
+/** Fills in the secrets, for one connection, and notes them for messages. Throws as `serverAccess` does. */
+export function accessAndNames(
+  { spec, secretFor, privateNetworks }: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>,
+  product: string,
+): AccessAndNames {
+  const secrets: string[] = []
+  const noting: SecretFor = (name, use) => {
+    const secret = secretFor(name, use)
+    // A secret in a URL is percent-encoded.
+    secrets.push(secret, percentDecoded(secret))
+    return secret
+  }
+  const access = serverAccess(spec, noting, privateNetworks)
+  secrets.push(access.password)
+  const server = masked(`${product} at ${addressOf(access)}`, secrets)
+  return { access, names: { source: spec.name, server, secrets } }
 }

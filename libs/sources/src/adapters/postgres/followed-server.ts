@@ -1,0 +1,266 @@
+/** A PostgreSQL server whose log is read: its connections, and what they have to find or make there. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type Client, DatabaseError } from 'pg'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type { StreamBreak, StreamBreakReason } from '../../stream-port.ts'
+import type { SqlDialect } from '../query/read-only-query.ts'
+import type { ServerAccess } from '../server/access.ts'
+import { masked, serverMessage, type ServerNames } from '../server/errors.ts'
+import { type AccessAndNames, accessAndNames, type ServerSourceOptions } from '../server/source.ts'
+import { abandon, connectForReplication } from './connection.ts'
+import { findTable, type FollowedTable } from './followed-table.ts'
+import { lsnText } from './pgoutput.ts'
+import {
+  ensurePublication,
+  ensureSlot,
+  findPublication,
+  findSlot,
+  type FollowNames,
+  lacksReplication,
+} from './publication-and-slot.ts'
+
+/** PostgreSQL cuts longer names. */
+const MAX_NAME_LENGTH = 63
+/** A server that is busy with a large transaction notices late that its client has gone. */
+const CLOSE_TIMEOUT_MS = 2_000
+
+export interface FollowedServerOptions extends ServerSourceOptions<PostgresSourceSpec> {
+  /** The sync, after which publication and slot are named unless `follow` names them. */
+  readonly sync: string
+}
+
+/** A connection for replication, and the names for messages about it. */
+export interface Connected {
+  readonly client: Client
+  readonly access: ServerAccess
+  readonly names: ServerNames
+  readonly follow: FollowNames
+}
+
+/** A table, and the log that tells of it. */
+export interface TableLog {
+  readonly table: FollowedTable
+  /** See `historyOf`. */
+  readonly history: string
+}
+
+export interface FollowedServerDialect {
+  readonly sql: SqlDialect
+  connectError(error: unknown, names: ServerNames): SluiceError
+}
+
+/** Calls may run concurrently, each on a connection of its own. */
+export class FollowedServer {
+  readonly options: FollowedServerOptions
+  readonly #dialect: FollowedServerDialect
+
+  /** Throws `config` if the source has no `follow`. */
+  constructor(options: FollowedServerOptions, dialect: FollowedServerDialect) {
+    this.options = options
+    this.#dialect = dialect
+    if (options.spec.follow === undefined)
+      throw new SluiceError('config', `Source ${options.spec.name} is not followed: it has no \`follow\`.`, {
+        details: [{ field: 'follow', message: 'wanted, so that its tables can be followed' }],
+      })
+  }
+
+  /** Fills in the secrets for one connection. */
+  accessAndNames(): AccessAndNames {
+    return accessAndNames(this.options, 'PostgreSQL')
+  }
+
+  async connect(signal: AbortSignal): Promise<Connected> {
+    signal.throwIfAborted()
+    const { spec, sync } = this.options
+    const { access, names } = this.accessAndNames()
+    const { publication = nameOf(sync), slot = nameOf(sync) } = spec.follow ?? {}
+    const user = masked(access.user, names.secrets)
+    const client = await connectForReplication(access).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw this.#cannotReplicate(error, names, user)
+    })
+    if (signal.aborted) client.connection.stream.destroy()
+    signal.throwIfAborted()
+    return { client, access, names, follow: { publication, slot, source: spec.name, user } }
+  }
+
+  /** Runs `work` on a connection of its own. An abort ends the work, also on the server. */
+  async run<T>(signal: AbortSignal, work: (connected: Connected) => Promise<T>): Promise<T> {
+    const connected = await this.connect(signal)
+    try {
+      return await this.during(signal, connected, () => work(connected))
+    } finally {
+      await closeConnection(connected.client)
+    }
+  }
+
+  /** Translates the errors of `work`. An abort ends it, also on the server. */
+  async during<T>(
+    signal: AbortSignal,
+    { client, access, names }: Connected,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const stop = (): void => void abandon(client, access).finally(() => client.connection.stream.destroy())
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      const result = await work()
+      signal.throwIfAborted()
+      return result
+    } catch (error) {
+      signal.throwIfAborted()
+      throw followError(error, names)
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  table(client: Client, model: ModelSpec): Promise<FollowedTable> {
+    return findTable(client, model, { source: this.options.spec.name, dialect: this.#dialect.sql })
+  }
+
+  /** Makes publication and slot where they are missing or of no use. */
+  async prepare({ client, follow }: Connected, model: ModelSpec): Promise<TableLog> {
+    const table = await this.table(client, model)
+    // The log of before the publication cannot be read through it, so the slot comes second.
+    const { id } = await ensurePublication(client, follow, table)
+    await ensureSlot(client, follow)
+    return { table, history: await historyOf(client, table, id) }
+  }
+
+  /** Resolves with a break if the log does not go on at the position. Makes nothing. */
+  async find(
+    { client, follow }: Connected,
+    model: ModelSpec,
+    from: { readonly history: string; readonly offset: bigint },
+  ): Promise<TableLog | StreamBreak> {
+    const table = await this.table(client, model)
+    const publication = await findPublication(client, follow, table)
+    const slot = await findSlot(client, follow)
+    const history = await historyOf(client, table, publication?.id ?? 'none')
+    const changed = breakBetween(from.history, history)
+    if (changed?.why === 'history') return changed
+    if (slot === null) return lost(`the replication slot ${follow.slot} is gone`)
+    if (slot.lost !== null) return lost(slot.lost)
+    if (changed !== null) return changed
+    if (slot.flushed > from.offset)
+      return lost(
+        `the replication slot ${follow.slot} stands at ${lsnText(slot.flushed)}, beyond ${lsnText(from.offset)}, the last position that was read`,
+      )
+    return { table, history }
+  }
+
+  #cannotReplicate(error: unknown, names: ServerNames, user: string): SluiceError {
+    const { code = '', message } = error instanceof DatabaseError ? error : { message: '' }
+    if (code === '42501') return lacksReplication(error, names.source, user)
+    if (code === '53300' && message.includes('max_wal_senders'))
+      return new SluiceError(
+        'config',
+        `Source ${names.source}: ${names.server} serves no more readers of its log: as a superuser, run ALTER SYSTEM SET max_wal_senders = … with a higher number, and restart the server.`,
+        { cause: error },
+      )
+    return this.#dialect.connectError(error, names)
+  }
+}
+
+/** Returns `sluice_<sync>` as a name that PostgreSQL takes for a slot. */
+function nameOf(sync: string): string {
+  const name = `sluice_${sync.replaceAll('-', '_')}`
+  if (name.length <= MAX_NAME_LENGTH) return name
+  const hash = createHash('sha256').update(sync).digest('hex').slice(0, 8)
+  return `${name.slice(0, MAX_NAME_LENGTH - hash.length - 1)}_${hash}`
+}
+
+/**
+ * Closes a connection, and waits until the server has done so: then it has let go of the slot. Never rejects.
+ */
+export async function closeConnection(client: Client): Promise<void> {
+  const { stream } = client.connection
+  if (stream.closed) return
+  const closed = once(stream, 'close').catch(() => undefined)
+  const timer = setTimeout(() => stream.destroy(), CLOSE_TIMEOUT_MS)
+  stream.resume()
+  stream.end(TERMINATE)
+  await closed.finally(() => clearTimeout(timer))
+}
+
+const TERMINATE = Buffer.from([...Buffer.from('X'), 0, 0, 0, 4])
+
+const HISTORY_PARTS = ['system', 'timeline', 'table', 'publication', 'columns'] as const
+
+/**
+ * Returns what the positions belong to. The system and its timeline tell one log from another. If the table, its
+ * place in the publication or its columns differ, the log is the same, but lacks entries.
+ */
+async function historyOf(client: Client, table: FollowedTable, publication: string): Promise<string> {
+  const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM')
+  const { systemid = '', timeline = 0 } = rows[0] ?? {}
+  const described = JSON.stringify(table.columns.map(column => column.described))
+  const columns = createHash('sha256').update(described).digest('hex').slice(0, 12)
+  return [systemid, timeline, `${table.database}.${table.id}`, publication, columns].join('/')
+}
+
+/** Returns the break between a position's history and that of now; null if they are the same. */
+function breakBetween(before: string, now: string): StreamBreak | null {
+  const [was, is] = [before, now].map(text => text.split('/'))
+  const part = HISTORY_PARTS.find((_, index) => was?.[index] !== is?.[index])
+  switch (part) {
+    case undefined:
+      return null
+    case 'system':
+    case 'timeline':
+      return broken('history', 'the log is of another server, or of another timeline of it')
+    case 'table':
+      return lost('the table was made anew')
+    case 'publication':
+      return lost('the publication, or the place of the table in it, is gone or was made anew')
+    case 'columns':
+      return broken('columns', 'the table has other columns than before')
+    default:
+      return part satisfies never
+  }
+}
+
+export function broken(why: StreamBreakReason, detail: string): StreamBreak {
+  return { kind: 'break', why, detail }
+}
+
+export function lost(detail: string): StreamBreak {
+  return broken('lost', detail)
+}
+
+/** The slot has another reader. */
+const IN_USE = '55006'
+/** Something that was there is gone: a slot, a publication, a file of the log. */
+const GONE = new Set(['42704', '58P01', '55000'])
+/** The session is over, or trying again may help. */
+const RETRYABLE = /^(08|57P0[1-5]|40|53|55P03)/
+
+/** Returns the break that an error of the running log shows; null for any other error. */
+export function breakOf(error: unknown, names: ServerNames): StreamBreak | null {
+  if (!(error instanceof DatabaseError) || !GONE.has(error.code ?? '')) return null
+  return lost(`PostgreSQL has lost a part of the log: ${serverMessage(error, names)}`)
+}
+
+export function followError(error: unknown, names: ServerNames): SluiceError {
+  if (isSluiceError(error)) return error
+  const said = serverMessage(error, names)
+  const about = `Source ${names.source}`
+  if (!(error instanceof DatabaseError))
+    return new SluiceError('unreachable', `${about}: the connection to ${names.server} was lost: ${said}`, {
+      cause: error,
+      retryable: true,
+    })
+  const { code = '' } = error
+  if (code === IN_USE)
+    return new SluiceError('unreachable', `${about}: another reader still follows: ${said}`, {
+      cause: error,
+      retryable: true,
+    })
+  const hint = error.hint === undefined ? '' : ` (${serverMessage(error.hint, names)})`
+  const message = `${about}: ${names.server} does not let its log be followed: ${said}${hint}`
+  return RETRYABLE.test(code)
+    ? new SluiceError('unreachable', message, { cause: error, retryable: true })
+    : new SluiceError('config', message, { cause: error })
+}

@@ -1,0 +1,230 @@
+/**
+ * A table that is followed: what PostgreSQL's log tells of it, and whether it tells enough. Each statement runs on
+ * a connection for replication, so none has parameters.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { primaryKeyOf } from '@sluice/domain/definition'
+import type { Client } from 'pg'
+import { quoteIdentifier } from '../duckdb/types.ts'
+import { modelCalled } from '../query/model-columns.ts'
+import { type SqlDialect, tableOf } from '../query/read-only-query.ts'
+import { readCatalog } from './connection.ts'
+import { carryPostgres, type DescribedColumn, type PostgresColumn } from './types.ts'
+
+export interface FollowedTable {
+  readonly id: number
+  /** The number of its database. */
+  readonly database: number
+  /** As SQL names it. */
+  readonly name: string
+  readonly schema: string
+  readonly table: string
+  readonly owner: string
+  readonly isOwned: boolean
+  readonly isPartitioned: boolean
+  /** In the order of the table, without generated columns, which the log does not tell. */
+  readonly columns: readonly FollowedColumn[]
+  /** The model's key. */
+  readonly primaryKey: readonly string[]
+  /** Columns whose values an entry may lack, since they have not changed. */
+  readonly mayLack: readonly string[]
+}
+
+export interface FollowedColumn extends PostgresColumn {
+  readonly described: DescribedColumn
+  /** The name of its type in SQL. */
+  readonly typeName: string
+}
+
+/** PostgreSQL's oldest version that publishes a partitioned table as one. */
+const MIN_VERSION = 130_000
+
+interface TableFacts {
+  readonly id: number
+  readonly schema: string
+  readonly table: string
+  readonly kind: string
+  readonly persistence: string
+  readonly owner: string
+  readonly owns: boolean
+  readonly version: number
+  readonly database: number
+}
+
+interface ColumnFacts extends DescribedColumn {
+  readonly type: string
+  readonly generated: string
+  readonly movable: boolean
+}
+
+interface IdentityFacts {
+  readonly table: string
+  readonly identity: string
+  /** The columns of the index that tells rows apart in the log; null if there is none. */
+  readonly columns: readonly string[] | null
+}
+
+/**
+ * Finds the table of a model, its columns and its key. Rejects with `config` if the log would not tell enough
+ * of it: with an identity that lacks the key, for example. That check comes before anything is published, since
+ * PostgreSQL refuses to change rows of a published table without an identity.
+ */
+export async function findTable(
+  client: Client,
+  model: ModelSpec,
+  { source, dialect }: { readonly source: string; readonly dialect: SqlDialect },
+): Promise<FollowedTable> {
+  if (model.table === undefined) throw wrongModel(model, 'table', 'a table that is followed, as `table`')
+  const name = tableOf(model, dialect)
+  const facts = await tableFacts(client, name)
+  if (facts === null) {
+    const message = `The table ${model.table} of ${modelCalled(model.name)} does not exist in source ${source}, or its login may not see it.`
+    throw new SluiceError('query', message, { details: [{ field: 'table', message }] })
+  }
+  const { id, schema, table, owner, database } = facts
+  const fault = (what: string): SluiceError =>
+    new SluiceError('config', `Source ${source}: the table ${name} cannot be followed: ${what}.`)
+  if (facts.version < MIN_VERSION) throw fault('that takes PostgreSQL 13 or later')
+  const isPartitioned = facts.kind === 'p'
+  if (!isPartitioned && facts.kind !== 'r')
+    throw fault('only a table has changes in the log, and this is a view or something else')
+  if (facts.persistence !== 'p') throw fault('it is unlogged or temporary, and so not in the log')
+  const listed = await columnFacts(client, id)
+  const shown = listed.filter(({ generated }) => generated === '')
+  const catalog = await readCatalog(client, shown)
+  const columns = shown.map(({ name: column, typeId, modifier, type }): FollowedColumn => {
+    const described = { name: column, typeId, modifier }
+    return { ...carryPostgres(described, catalog), described, typeName: type }
+  })
+  const primaryKey = primaryKeyOf(model)
+  assertKey(columns, primaryKey, model)
+  const identities = await identityFacts(client, id)
+  for (const identity of identities) assertIdentity(identity, { primaryKey, owner, fault })
+  await assertUnique(client, { id, primaryKey, fault })
+  const isFull = identities.every(({ identity }) => identity === 'f')
+  const told = new Set(
+    columns
+      .map(column => column.name)
+      .filter(column => identities.every(each => each.columns?.includes(column) === true)),
+  )
+  const mayLack = isFull
+    ? []
+    : shown.filter(each => each.movable && !told.has(each.name)).map(column => column.name)
+  const isOwned = facts.owns
+  return { id, database, name, schema, table, owner, isOwned, isPartitioned, columns, primaryKey, mayLack }
+}
+
+function wrongModel({ name }: ModelSpec, field: string, wanted: string): SluiceError {
+  return new SluiceError('config', `Model ${name}: wanted ${wanted}.`, {
+    details: [{ field, message: `wanted ${wanted}` }],
+  })
+}
+
+async function tableFacts(client: Client, name: string): Promise<TableFacts | null> {
+  const { rows } = await client.query<TableFacts>(
+    `SELECT c.oid::int8::float8 AS id, n.nspname::text AS schema, c.relname::text AS table, c.relkind::text AS kind,
+       c.relpersistence::text AS persistence, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+       pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owns,
+       pg_catalog.current_setting('server_version_num')::int AS version,
+       (SELECT oid::int8::float8 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AS database
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = pg_catalog.to_regclass(${client.escapeLiteral(name)})`,
+  )
+  return rows[0] ?? null
+}
+
+async function columnFacts(client: Client, id: number): Promise<readonly ColumnFacts[]> {
+  const { rows } = await client.query<ColumnFacts>(
+    `SELECT attname::text AS name, atttypid::int8::float8 AS "typeId", atttypmod AS modifier,
+       pg_catalog.format_type(atttypid, NULL) AS type, attgenerated::text AS generated,
+       attlen = -1 AND attstorage <> 'p' AS movable
+     FROM pg_catalog.pg_attribute WHERE attrelid = ${id} AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+  )
+  return rows
+}
+
+/** The identity of each table in which the rows stand: of each partition, if there are some. */
+async function identityFacts(client: Client, id: number): Promise<readonly IdentityFacts[]> {
+  const { rows } = await client.query<IdentityFacts>(
+    `SELECT c.oid::regclass::text AS table, c.relreplident::text AS identity,
+       (SELECT pg_catalog.array_agg(a.attname::text) FROM pg_catalog.pg_index i
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+          AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) AS columns
+     FROM pg_catalog.pg_class c WHERE c.oid = ${id} AND c.relkind <> 'p'
+       OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(${id}) WHERE isleaf AND relid <> ${id})
+     ORDER BY 1`,
+  )
+  return rows
+}
+
+function assertKey(
+  columns: readonly FollowedColumn[],
+  primaryKey: readonly string[],
+  model: ModelSpec,
+): void {
+  for (const name of primaryKey) {
+    const column = columns.find(each => each.name === name)
+    if (column === undefined) {
+      const found = columns.map(each => each.name).join(', ')
+      throw wrongModel(
+        model,
+        'primaryKey',
+        `a column of the table, found \`${name}\`; its columns are ${found}`,
+      )
+    }
+    if (NO_KEYS.has(column.type.kind))
+      throw wrongModel(model, 'primaryKey', `a key that is no ${column.type.kind}, found \`${name}\``)
+  }
+}
+
+/** Kinds whose texts differ between the log and a comparison. */
+const NO_KEYS: ReadonlySet<string> = new Set(['float', 'double', 'list', 'struct', 'json'])
+
+type Fault = (what: string) => SluiceError
+
+function assertIdentity(
+  { table, identity, columns }: IdentityFacts,
+  {
+    primaryKey,
+    owner,
+    fault,
+  }: { readonly primaryKey: readonly string[]; readonly owner: string; readonly fault: Fault },
+): void {
+  if (identity === 'f') return
+  const full = `as ${owner}, run ALTER TABLE ${table} REPLICA IDENTITY FULL`
+  if (columns === null)
+    throw fault(
+      `nothing in the log would tell the rows of ${table} apart, so that PostgreSQL would refuse to change them: ${full}, or give it a primary key`,
+    )
+  const untold = primaryKey.filter(name => !columns.includes(name))
+  if (untold.length > 0)
+    throw fault(
+      `for rows that are removed from ${table} the log tells ${columns.join(', ')} alone, and \`primaryKey\` has ${untold.join(', ')}: ${full}`,
+    )
+}
+
+/** Of two rows with one key, a removal of one would read as a removal of both. */
+async function assertUnique(
+  client: Client,
+  {
+    id,
+    primaryKey,
+    fault,
+  }: { readonly id: number; readonly primaryKey: readonly string[]; readonly fault: Fault },
+): Promise<void> {
+  const names = primaryKey.map(name => client.escapeLiteral(name)).join(', ')
+  const { rows } = await client.query(
+    `SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = ${id} AND i.indisunique AND i.indisvalid AND i.indimmediate
+       AND i.indpred IS NULL AND i.indexprs IS NULL
+       AND NOT EXISTS (SELECT 1 FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS place
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]
+         WHERE a.attname::text <> ALL (ARRAY[${names}])) LIMIT 1`,
+  )
+  if (rows.length > 0) return
+  const key = primaryKey.map(quoteIdentifier).join(', ')
+  throw fault(
+    `no unique index makes sure that no two rows have the same \`primaryKey\`; one such is CREATE UNIQUE INDEX ON its table (${key})`,
+  )
+}

@@ -1,0 +1,240 @@
+/** The publication and the replication slot by which a table is followed. */
+import { SluiceError } from '@sluice/contracts/errors'
+import { type Client, DatabaseError } from 'pg'
+import { quoteIdentifier } from '../duckdb/types.ts'
+import type { FollowedTable } from './followed-table.ts'
+import { lsnOf } from './pgoutput.ts'
+
+export interface FollowNames {
+  readonly publication: string
+  readonly slot: string
+  /** The name of the source, for messages. */
+  readonly source: string
+  /** The login, for messages. */
+  readonly user: string
+}
+
+export interface Publication {
+  /**
+   * Changes if the publication or the table's place in it is made anew. Entries between are not in the log for
+   * this publication.
+   */
+  readonly id: string
+}
+
+export interface Slot {
+  /** What the server may have forgotten already. */
+  readonly flushed: bigint
+  /** Why it is of no use any more; null if it is. */
+  readonly lost: string | null
+}
+
+/** The mark of a publication that is dropped with its sync. */
+const MADE = 'Made by Sluice, which drops it with its sync.'
+
+interface PublicationFacts {
+  readonly id: number
+  readonly owns: boolean
+  readonly via_root: boolean
+  readonly ops: boolean
+  readonly place: number | null
+  readonly told: { readonly attnames?: readonly string[] | null; readonly rowfilter?: string | null } | null
+}
+
+/** Returns null if there is no publication with the table. Rejects with `config` for one that tells too little. */
+export async function findPublication(
+  client: Client,
+  names: FollowNames,
+  table: FollowedTable,
+): Promise<Publication | null> {
+  const facts = await publicationFacts(client, names, table)
+  if (facts === null || facts.told === null) return null
+  const fault = (what: string, run: string): SluiceError =>
+    new SluiceError(
+      'config',
+      `Source ${names.source}: the publication ${names.publication} ${what}: as its owner, run ${run}, or name another one in \`follow\`.`,
+    )
+  const { told } = facts
+  if (!facts.ops)
+    throw fault(
+      'leaves out inserts, updates, deletes or truncates',
+      `ALTER PUBLICATION ${names.publication} SET (publish = 'insert, update, delete, truncate')`,
+    )
+  if (table.isPartitioned && !facts.via_root)
+    throw fault(
+      `names the partitions of ${table.name} in place of the table`,
+      `ALTER PUBLICATION ${names.publication} SET (publish_via_partition_root = true)`,
+    )
+  const missing = table.columns.filter(({ name }) => told.attnames?.includes(name) === false)
+  if (missing.length > 0 || (told.rowfilter ?? null) !== null)
+    throw fault(
+      `leaves out rows or columns of ${table.name}`,
+      `ALTER PUBLICATION ${names.publication} SET TABLE ${table.name}`,
+    )
+  return { id: `${facts.id}.${facts.place ?? 0}` }
+}
+
+async function publicationFacts(
+  client: Client,
+  { publication }: FollowNames,
+  { id, schema, table }: FollowedTable,
+): Promise<PublicationFacts | null> {
+  const { rows } = await client.query<PublicationFacts>(
+    `SELECT p.oid::int8::float8 AS id, pg_catalog.pg_has_role(p.pubowner, 'USAGE') AS owns, p.pubviaroot AS via_root,
+       p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS ops,
+       (SELECT r.oid::int8::float8 FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = ${id}) AS place,
+       (SELECT pg_catalog.to_jsonb(t) FROM pg_catalog.pg_publication_tables t WHERE t.pubname = p.pubname
+          AND t.schemaname = ${client.escapeLiteral(schema)} AND t.tablename = ${client.escapeLiteral(table)}) AS told
+     FROM pg_catalog.pg_publication p WHERE p.pubname = ${client.escapeLiteral(publication)}`,
+  )
+  return rows[0] ?? null
+}
+
+/** Makes the publication, or adds the table to it, unless that is done. */
+export async function ensurePublication(
+  client: Client,
+  names: FollowNames,
+  table: FollowedTable,
+): Promise<Publication> {
+  const { publication, source, user } = names
+  const found = await findPublication(client, names, table)
+  if (found !== null) return found
+  const facts = await publicationFacts(client, names, table)
+  const quoted = quoteIdentifier(publication)
+  const make = `CREATE PUBLICATION ${quoted} FOR TABLE ${table.name} WITH (publish_via_partition_root = true)`
+  const add = `ALTER PUBLICATION ${quoted} ADD TABLE ${table.name}`
+  const run =
+    facts === null ? `${make}; COMMENT ON PUBLICATION ${quoted} IS ${client.escapeLiteral(MADE)}` : add
+  try {
+    await client.query(run)
+  } catch (error) {
+    if (codeOf(error) !== NOT_PERMITTED) throw error
+    const why = table.isOwned
+      ? facts === null
+        ? `it may make no publication. As the owner of the database, run GRANT CREATE ON DATABASE … TO ${user}, or run ${make}`
+        : `the publication ${publication} is not its own. As its owner, run ${add}`
+      : `the table ${table.name} is not its own. As ${table.owner}, who owns it, run ${facts === null ? make : add}`
+    throw new SluiceError('config', `Source ${source}: the login ${user} cannot publish changes: ${why}.`, {
+      cause: error,
+    })
+  }
+  const made = await findPublication(client, names, table)
+  if (made === null)
+    throw new SluiceError('internal', `the publication ${publication} has no table ${table.name}`)
+  return made
+}
+
+interface SlotFacts {
+  readonly plugin: string | null
+  readonly slot_type: string
+  readonly database: string | null
+  readonly confirmed_flush_lsn: string | null
+  readonly wal_status?: string | null
+  readonly conflicting?: boolean | null
+  readonly invalidation_reason?: string | null
+}
+
+/** Returns null if there is no slot. Rejects with `config` for a slot of another kind. */
+export async function findSlot(client: Client, { slot, source }: FollowNames): Promise<Slot | null> {
+  const { rows } = await client.query<{ facts: SlotFacts; here: string }>(
+    `SELECT pg_catalog.to_jsonb(s) AS facts, pg_catalog.current_database() AS here
+     FROM pg_catalog.pg_replication_slots s WHERE slot_name = ${client.escapeLiteral(slot)}`,
+  )
+  const [found] = rows
+  if (found === undefined) return null
+  const { facts, here } = found
+  if (facts.slot_type !== 'logical' || facts.plugin !== 'pgoutput' || facts.database !== here)
+    throw new SluiceError(
+      'config',
+      `Source ${source}: the replication slot ${slot} is of another database or plugin: wanted one of pgoutput and ${here}. Name another one as \`slot\` in \`follow\`.`,
+    )
+  const isLost =
+    facts.wal_status === 'lost' || facts.conflicting === true || (facts.invalidation_reason ?? null) !== null
+  return {
+    flushed: facts.confirmed_flush_lsn === null ? 0n : lsnOf(facts.confirmed_flush_lsn),
+    lost: isLost ? `PostgreSQL has invalidated the replication slot ${slot}` : null,
+  }
+}
+
+/** Makes the slot, anew if it is lost. The publication has to be there before. */
+export async function ensureSlot(client: Client, names: FollowNames): Promise<void> {
+  const { slot, source } = names
+  const found = await findSlot(client, names)
+  if (found !== null && found.lost === null) return
+  const { rows } = await client.query<{ level: string }>(
+    `SELECT pg_catalog.current_setting('wal_level') AS level`,
+  )
+  if (rows[0]?.level !== 'logical')
+    throw new SluiceError(
+      'config',
+      `Source ${source}: PostgreSQL keeps no log that can be followed (wal_level is ${rows[0]?.level ?? 'unknown'}): as a superuser, run ALTER SYSTEM SET wal_level = logical, and restart the server.`,
+    )
+  const name = client.escapeLiteral(slot)
+  if (found !== null) await client.query(`SELECT pg_catalog.pg_drop_replication_slot(${name})`)
+  try {
+    await client.query(`SELECT 1 FROM pg_catalog.pg_create_logical_replication_slot(${name}, 'pgoutput')`)
+  } catch (error) {
+    throw noSlot(error, names)
+  }
+}
+
+/** Gives up the slot, and the publication if Sluice has made it. */
+export async function releaseAll(client: Client, { publication, slot }: FollowNames): Promise<void> {
+  const name = client.escapeLiteral(slot)
+  await client.query(
+    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
+     WHERE slot_name = ${name} AND database = pg_catalog.current_database()`,
+  )
+  const { rows } = await client.query(
+    `SELECT 1 FROM pg_catalog.pg_publication p WHERE pubname = ${client.escapeLiteral(publication)}
+       AND pg_catalog.obj_description(p.oid, 'pg_publication') = ${client.escapeLiteral(MADE)}`,
+  )
+  if (rows.length > 0) await client.query(`DROP PUBLICATION IF EXISTS ${quoteIdentifier(publication)}`)
+}
+
+export interface ExportedSnapshot {
+  /** All transactions that were committed before it are in the snapshot, and no others. */
+  readonly lsn: bigint
+  readonly name: string
+}
+
+/** Makes a temporary slot, whose snapshot other connections may read until this one runs something else. */
+export async function exportSnapshot(
+  client: Client,
+  names: FollowNames,
+  temporary: string,
+): Promise<ExportedSnapshot> {
+  try {
+    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(
+      `CREATE_REPLICATION_SLOT "${temporary}" TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`,
+    )
+    const [made] = rows
+    if (made === undefined) throw new SluiceError('corrupt', 'PostgreSQL has exported no snapshot')
+    return { lsn: lsnOf(made.consistent_point), name: made.snapshot_name }
+  } catch (error) {
+    throw noSlot(error, names)
+  }
+}
+
+const NOT_PERMITTED = '42501'
+const NONE_LEFT = '53400'
+
+function codeOf(error: unknown): string {
+  return error instanceof DatabaseError ? (error.code ?? '') : ''
+}
+
+function noSlot(error: unknown, { source, user }: FollowNames): unknown {
+  if (codeOf(error) === NONE_LEFT)
+    return new SluiceError(
+      'config',
+      `Source ${source}: PostgreSQL has no replication slot left, and a comparison takes a second one for a while: as a superuser, run ALTER SYSTEM SET max_replication_slots = … with a higher number, and restart the server, or drop a slot that nobody uses (SELECT * FROM pg_replication_slots).`,
+      { cause: error },
+    )
+  return codeOf(error) === NOT_PERMITTED ? lacksReplication(error, source, user) : error
+}
+
+/** The error for a login that may not read the log. */
+export function lacksReplication(error: unknown, source: string, user: string): SluiceError {
+  const message = `Source ${source}: the login ${user} may not read the log: as a superuser, run ALTER ROLE ${user} REPLICATION (on Amazon RDS: GRANT rds_replication TO ${user}).`
+  return new SluiceError('config', message, { cause: error })
+}
