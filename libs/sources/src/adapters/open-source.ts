@@ -1,7 +1,9 @@
 /** Chooses the adapter by a source's type. */
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
+import type { StreamSource } from '../stream-port.ts'
 import { createDuckdbSource } from './duckdb.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { PrivateNetworks } from './server/access.ts'
@@ -56,4 +58,25 @@ export async function openSource(
     default:
       return spec satisfies never
   }
+}
+
+export interface OpenStreamSourceOptions extends OpenSourceOptions {
+  /** The sync. The source names after it what it makes at the server, so that no other sync has it. */
+  readonly sync: string
+}
+
+/**
+ * Opens a source whose changes are read as they come. It connects only when it is used. Throws `config` for a
+ * source that does not tell its changes.
+ */
+export async function openStreamSource(
+  spec: SourceSpec,
+  { secretFor, memoryBytes, privateNetworks = 'allowed', sync }: OpenStreamSourceOptions,
+): Promise<StreamSource> {
+  if (spec.type === 'postgres') {
+    const { createPostgresStreamSource } = await import('./postgres-stream.ts')
+    const limit = memoryBytes === undefined ? {} : { memoryBytes }
+    return createPostgresStreamSource({ spec, secretFor, privateNetworks, sync, ...limit })
+  }
+  throw new SluiceError('config', `Source ${spec.name} of type ${spec.type} does not tell its changes.`)
 }

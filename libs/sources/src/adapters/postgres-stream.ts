@@ -38,7 +38,7 @@ import {
 } from './postgres/followed-server.ts'
 import type { FollowedTable } from './postgres/followed-table.ts'
 import { lsnOf, lsnText } from './postgres/pgoutput.ts'
-import { exportSnapshot, releaseAll } from './postgres/publication-and-slot.ts'
+import { exportSnapshot, releaseAll, takeSlot } from './postgres/publication-and-slot.ts'
 import { ReplicationStream } from './postgres/replication-stream.ts'
 import type { ServerAccess } from './server/access.ts'
 import { serverMessage } from './server/errors.ts'
@@ -71,9 +71,13 @@ class PostgresStreamSource implements StreamSource {
 
   async open(model: ModelSpec, from: StreamPosition | null, { signal }: Signalled): Promise<OpenedStream> {
     const reader = new PostgresReader(this.#server, model, from)
-    if (from === null) await this.#server.run(signal, connected => this.#server.prepare(connected, model))
+    if (from === null)
+      await this.#server.run(signal, async connected => {
+        await this.#server.prepare(connected, model)
+        await takeSlot(connected.client, connected.follow)
+      })
     else {
-      const found = await reader.begin(signal)
+      const found = await reader.begin(signal, { takesOver: true })
       if (found !== null) return found
     }
     return { kind: 'reader', reader }
@@ -125,8 +129,11 @@ class PostgresReader implements StreamReader {
     this.#broken = null
   }
 
-  /** Connects, and reads on where this reader is. Resolves with a break if the log does not go on there. */
-  async begin(signal: AbortSignal): Promise<StreamBreak | null> {
+  /**
+   * Connects, and reads on where this reader is. Resolves with a break if the log does not go on there. A reader
+   * that is opened takes the slot from its predecessor. One whose connection was lost may have a successor.
+   */
+  async begin(signal: AbortSignal, { takesOver = false } = {}): Promise<StreamBreak | null> {
     const log = this.#log
     if (log === null) return this.#broken
     const connected = await this.#server.connect(signal)
@@ -136,6 +143,7 @@ class PostgresReader implements StreamReader {
         const from = { history: this.#history, offset: log.restart }
         const place = await this.#server.find(connected, this.#model, from)
         if ('kind' in place) return place
+        if (takesOver) await takeSlot(client, follow)
         log.follow(place.table)
         const { publication, slot } = follow
         const stream = await ReplicationStream.start(client, { publication, slot, from: log.restart }).catch(

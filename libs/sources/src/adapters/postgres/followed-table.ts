@@ -37,8 +37,8 @@ export interface FollowedColumn extends PostgresColumn {
   readonly typeName: string
 }
 
-/** PostgreSQL's oldest version that publishes a partitioned table as one. */
-const MIN_VERSION = 130_000
+/** PostgreSQL's oldest version that is tried: it can wait for the end of another session. */
+const MIN_VERSION = 140_000
 
 interface TableFacts {
   readonly id: number
@@ -85,7 +85,7 @@ export async function findTable(
   const { id, schema, table, owner, database } = facts
   const fault = (what: string): SluiceError =>
     new SluiceError('config', `Source ${source}: the table ${name} cannot be followed: ${what}.`)
-  if (facts.version < MIN_VERSION) throw fault('that takes PostgreSQL 13 or later')
+  if (facts.version < MIN_VERSION) throw fault('that takes PostgreSQL 14 or later')
   const isPartitioned = facts.kind === 'p'
   if (!isPartitioned && facts.kind !== 'r')
     throw fault('only a table has changes in the log, and this is a view or something else')

@@ -29,6 +29,9 @@ export interface Slot {
   readonly lost: string | null
 }
 
+/** A session that serves a large transaction takes a moment to end. */
+const TAKEOVER_MS = 5_000
+
 /** The mark of a publication that is dropped with its sync. */
 const MADE = 'Made by Sluice, which drops it with its sync.'
 
@@ -170,6 +173,7 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
       `Source ${source}: PostgreSQL keeps no log that can be followed (wal_level is ${rows[0]?.level ?? 'unknown'}): as a superuser, run ALTER SYSTEM SET wal_level = logical, and restart the server.`,
     )
   const name = client.escapeLiteral(slot)
+  if (found !== null) await takeSlot(client, names)
   if (found !== null) await client.query(`SELECT pg_catalog.pg_drop_replication_slot(${name})`)
   try {
     await client.query(`SELECT 1 FROM pg_catalog.pg_create_logical_replication_slot(${name}, 'pgoutput')`)
@@ -178,9 +182,23 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
   }
 }
 
+/**
+ * Ends another session of Sluice that reads through the slot: a sync has one owner, and that session is its
+ * predecessor's. Waits for the end, so that the slot is free.
+ */
+export async function takeSlot(client: Client, { slot }: FollowNames): Promise<void> {
+  await client.query(
+    `SELECT pg_catalog.pg_terminate_backend(s.active_pid, ${TAKEOVER_MS})
+     FROM pg_catalog.pg_replication_slots s JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid
+     WHERE s.slot_name = ${client.escapeLiteral(slot)} AND a.application_name = 'sluice'`,
+  )
+}
+
 /** Gives up the slot, and the publication if Sluice has made it. */
-export async function releaseAll(client: Client, { publication, slot }: FollowNames): Promise<void> {
+export async function releaseAll(client: Client, names: FollowNames): Promise<void> {
+  const { publication, slot } = names
   const name = client.escapeLiteral(slot)
+  await takeSlot(client, names)
   await client.query(
     `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
      WHERE slot_name = ${name} AND database = pg_catalog.current_database()`,
