@@ -1,9 +1,10 @@
 /**
- * The source of type `postgres` whose tables are followed: their changes come from PostgreSQL's log, by logical
- * replication. A slot keeps the log from being forgotten, and a publication says which tables are in it.
+ * The source of type `postgres` whose tables are followed: their changes come from PostgreSQL's log, by
+ * logical replication. A slot keeps the log from being forgotten, and a publication says which tables are in
+ * it.
  *
- * The order of an entry is the position of its commit, and its place in the transaction. A comparison reads the
- * table in the snapshot of a temporary slot, which names the position that the snapshot is of.
+ * The order of an entry is the position of its commit, and its place in the transaction. A comparison reads
+ * the table in the snapshot of a temporary slot, which names the position that the snapshot is of.
  */
 import { randomBytes } from 'node:crypto'
 import { type Client, DatabaseError } from 'pg'
@@ -43,7 +44,9 @@ import { ReplicationStream } from './postgres/replication-stream.ts'
 import type { ServerAccess } from './server/access.ts'
 import { serverMessage } from './server/errors.ts'
 
-/** An idle reader tells its position after this many bytes of other tables, so that the server forgets them. */
+/**
+ * An idle reader tells its position after this many bytes of other tables, so that the server forgets them.
+ */
 const IDLE_BYTES = 1_048_576n
 
 interface Signalled {
@@ -130,8 +133,9 @@ class PostgresReader implements StreamReader {
   }
 
   /**
-   * Connects, and reads on where this reader is. Resolves with a break if the log does not go on there. A reader
-   * that is opened takes the slot from its predecessor. One whose connection was lost may have a successor.
+   * Connects, and reads on where this reader is. Resolves with a break if the log does not go on there. A
+   * reader that is opened takes the slot from its predecessor. One whose connection was lost may have a
+   * successor.
    */
   async begin(signal: AbortSignal, { takesOver = false } = {}): Promise<StreamBreak | null> {
     const log = this.#log
@@ -207,7 +211,9 @@ class PostgresReader implements StreamReader {
     }
   }
 
-  /** A connection that the server has ended is opened anew. An error of the log itself is a break or rejects. */
+  /**
+   * A connection that the server has ended is opened anew. An error of the log itself is a break or rejects.
+   */
   async #lostConnection({ connected }: Running, error: Error): Promise<void> {
     await this.#stop()
     const found = breakOf(error, connected.names)

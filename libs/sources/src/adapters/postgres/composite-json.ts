@@ -1,13 +1,14 @@
 /**
- * Makes JSON of composite values. The log prints a row type as `(1,"a b")`, and only the server knows its fields.
+ * Makes JSON of composite values. The log prints a row type as `(1,"a b")`, and only the server knows its
+ * fields.
  */
 import type { Client } from 'pg'
 import { SETTINGS } from './connection.ts'
 import type { FollowedColumn } from './followed-table.ts'
 
 /**
- * Returns the JSON of each text, as a query of the column would print it. Rejects with pg's error, also if the
- * type has had other fields.
+ * Returns the JSON of each text, as a query of the column would print it. Rejects with pg's error, also if
+ * the type has had other fields.
  */
 export async function compositesAsJson(
   client: Client,

@@ -184,8 +184,8 @@ export function describeStatement(client: Client, text: string): Promise<Describ
 }
 
 /**
- * Looks up the types whose numbers Sluice does not know, and the types of which they are made. A connection for
- * replication takes no parameters, so the numbers stand in the text.
+ * Looks up the types whose numbers Sluice does not know, and the types of which they are made. A connection
+ * for replication takes no parameters, so the numbers stand in the text.
  */
 export async function readCatalog(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
   const catalog = new Map<number, CatalogType>()

@@ -2,8 +2,8 @@
  * The entries of a followed table, made of the messages of its log, and the position behind them.
  *
  * States: between transactions, or within one; broken off at a message that only a comparison goes on from.
- * Entries that were decoded wait until they are taken. So a caller that gives up, or a connection that is lost,
- * loses none: entries up to the highest order are left out when the log is read again.
+ * Entries that were decoded wait until they are taken. So a caller that gives up, or a connection that is
+ * lost, loses none: entries up to the highest order are left out when the log is read again.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { JsonText, Value } from '@sluice/contracts/values'
@@ -180,7 +180,10 @@ export class DecodedLog {
     return transaction
   }
 
-  /** Keeps an entry, or why there is none, unless it is known already. A key that changes has half 0 for the old key. */
+  /**
+   * Keeps an entry, or why there is none, unless it is known already. A key that changes has half 0 for the
+   * old key.
+   */
   #keep(
     { lsn, committedAt, messages }: Transaction,
     half: 0 | 1,

@@ -190,8 +190,8 @@ const TERMINATE = Buffer.from([...Buffer.from('X'), 0, 0, 0, 4])
 const HISTORY_PARTS = ['system', 'timeline', 'table', 'publication', 'columns'] as const
 
 /**
- * Returns what the positions belong to. The system and its timeline tell one log from another. If the table, its
- * place in the publication or its columns differ, the log is the same, but lacks entries.
+ * Returns what the positions belong to. The system and its timeline tell one log from another. If the table,
+ * its place in the publication or its columns differ, the log is the same, but lacks entries.
  */
 async function historyOf(client: Client, table: FollowedTable, publication: string): Promise<string> {
   const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM')

@@ -1,6 +1,6 @@
 /**
- * A table that is followed: what PostgreSQL's log tells of it, and whether it tells enough. Each statement runs on
- * a connection for replication, so none has parameters.
+ * A table that is followed: what PostgreSQL's log tells of it, and whether it tells enough. Each statement
+ * runs on a connection for replication, so none has parameters.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
@@ -67,8 +67,8 @@ interface IdentityFacts {
 
 /**
  * Finds the table of a model, its columns and its key. Rejects with `config` if the log would not tell enough
- * of it: with an identity that lacks the key, for example. That check comes before anything is published, since
- * PostgreSQL refuses to change rows of a published table without an identity.
+ * of it: with an identity that lacks the key, for example. That check comes before anything is published,
+ * since PostgreSQL refuses to change rows of a published table without an identity.
  */
 export async function findTable(
   client: Client,

@@ -72,7 +72,9 @@ function wellFormed(text: string): string {
   )
 }
 
-/** Reads a date, and what follows it, such as `T12:00:00`. Years outside 0–9999 have a sign and six digits. */
+/**
+ * Reads a date, and what follows it, such as `T12:00:00`. Years outside 0–9999 have a sign and six digits.
+ */
 function calendar(text: string, behind: string): string {
   if (text.endsWith('infinity')) return text
   const isBefore = text.endsWith(' BC')
@@ -179,7 +181,10 @@ function arrayItems(text: string, divider: string): readonly (string | null)[] |
   }
 }
 
-/** Returns the text of a key: its one value, or a JSON array of the texts of its values. Null if a value is null. */
+/**
+ * Returns the text of a key: its one value, or a JSON array of the texts of its values. Null if a value is
+ * null.
+ */
 export function keyText(values: readonly Value[]): string | null {
   const texts: string[] = []
   for (const value of values) {

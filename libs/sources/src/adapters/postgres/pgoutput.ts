@@ -24,7 +24,10 @@ export type LogMessage =
   /** `end` is behind the transaction. */
   | { readonly kind: 'commit'; readonly end: bigint }
   | { readonly kind: 'relation'; readonly relation: LoggedRelation }
-  /** `old` has the values of before; null if the log does not tell them. Those of an `isKey` row are of its key alone. */
+  /**
+   * `old` has the values of before; null if the log does not tell them. Those of an `isKey` row are of its
+   * key alone.
+   */
   | { readonly kind: 'row'; readonly old: OldTuple | null; readonly row: Tuple | null }
   | { readonly kind: 'truncate' }
   /** About other tables, or of no meaning for rows. */
@@ -39,7 +42,9 @@ const OTHER = { kind: 'other' } as const
 /** PostgreSQL counts microseconds from the year 2000 on. */
 const EPOCH_MS = Date.UTC(2000, 0, 1)
 
-/** Reads a message. Rows of other tables than `table` are `other`. Throws `corrupt` for what is no message. */
+/**
+ * Reads a message. Rows of other tables than `table` are `other`. Throws `corrupt` for what is no message.
+ */
 export function readLogMessage(data: Buffer, table: number): LogMessage {
   const reader = new Reader(data)
   try {

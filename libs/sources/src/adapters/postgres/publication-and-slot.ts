@@ -16,8 +16,8 @@ export interface FollowNames {
 
 export interface Publication {
   /**
-   * Changes if the publication or the table's place in it is made anew. Entries between are not in the log for
-   * this publication.
+   * Changes if the publication or the table's place in it is made anew. Entries between are not in the log
+   * for this publication.
    */
   readonly id: string
 }
@@ -44,7 +44,10 @@ interface PublicationFacts {
   readonly told: { readonly attnames?: readonly string[] | null; readonly rowfilter?: string | null } | null
 }
 
-/** Returns null if there is no publication with the table. Rejects with `config` for one that tells too little. */
+/**
+ * Returns null if there is no publication with the table. Rejects with `config` for one that tells too
+ * little.
+ */
 export async function findPublication(
   client: Client,
   names: FollowNames,

@@ -1,7 +1,7 @@
 /**
- * Reads the log of PostgreSQL through a replication slot. It takes messages whole from the socket, and holds so
- * many bytes of them at most: while nobody takes them, the server waits. It answers the server's keepalives, and
- * tells the server regularly how far the log may be forgotten.
+ * Reads the log of PostgreSQL through a replication slot. It takes messages whole from the socket, and holds
+ * so many bytes of them at most: while nobody takes them, the server waits. It answers the server's
+ * keepalives, and tells the server regularly how far the log may be forgotten.
  *
  * https://www.postgresql.org/docs/current/protocol-replication.html
  *
