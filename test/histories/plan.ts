@@ -5,7 +5,7 @@
 import { OPS, type Op } from '@sluice/contracts/state'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 
-export interface Row {
+export type Row = {
   readonly v: number
   readonly w: number
 }

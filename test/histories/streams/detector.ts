@@ -5,7 +5,8 @@
  */
 import type { Random } from '@sluice/testkit/random'
 import { folded, type Row } from '../plan.ts'
-import { decideKey, doubted, isMeant, isMuted, type Command, type Found, type Rules } from './decide-key.ts'
+import { Owing } from '@sluice/change-detector/stream/owing'
+import { decideAll, isMeant, isMuted, type Command, type Rules } from './decide-key.ts'
 import type { Mistake } from './mistakes.ts'
 import type { Entry, Place, Source, TableRead } from './source.ts'
 import {
@@ -78,7 +79,7 @@ export class StreamDetector {
   /** The newest entries of keys in flight. */
   readonly #held = new Map<string, Wanted>()
   /** By slice: where its entries begin, and the keys whose changes are not in the topics yet. */
-  readonly #owing = new Map<number, { readonly start: Position; readonly keys: Set<string> }>()
+  #owing = new Owing<Position>()
   /** Null before the first comparison. */
   #position: Position | null
   #comparison: Comparison | null = null
@@ -262,27 +263,25 @@ export class StreamDetector {
 
   /** The changes of these keys. Those that have to wait are held back. */
   #decideAll(newest: ReadonlyMap<string, Wanted>, keys: Set<string>): readonly Placed[] {
-    const found: Placed[] = []
-    // A removal goes before what is sent of its twin.
-    const inOrder = [...newest].toSorted(([, a], [, b]) => Number(a.row !== null) - Number(b.row !== null))
-    for (const [key, wanted] of inOrder) {
-      if (this.#isBlocked(key) && this.#mistake !== 'sends-in-flight') {
-        this.#held.set(key, wanted)
-        keys.add(key)
-        continue
-      }
-      this.#held.delete(key)
-      const changes = this.#decide(key, wanted)
-      if (changes.length === 0) this.#settleDebt(key, { from: 0, to: this.#slice })
-      for (const placed of changes) {
-        const { change } = placed
-        found.push(placed)
-        keys.add(change.key)
-        this.#inFlight.set(change.key, { ...placed, slice: this.#slice + 1 })
-        this.#published.set(change.key, change.wanted)
-      }
+    const { partitions, random, rules, foldsKeys, isStrict, run } = this.#options
+    const { states } = this
+    const inFlight = this.#inFlight
+    const decided = decideAll({ newest, states, partitions, inFlight, foldsKeys, isStrict, rules })
+    for (const [key, wanted] of decided.held) {
+      this.#held.set(key, wanted)
+      if (this.#mistake !== 'forgets-held') keys.add(key)
     }
-    return found
+    for (const key of newest.keys()) if (!decided.held.has(key)) this.#held.delete(key)
+    for (const key of decided.done) this.#settleDebt(key, { from: 0, to: this.#slice })
+    const place = { run, slice: 0, seq: 0 }
+    return decided.changes.map(({ partition: index, isDoubt, ...found }) => {
+      const partition = index ?? random.below(partitions.length)
+      const change = { ...found, ...place, wanted: this.#toldOf(found) }
+      keys.add(change.key)
+      this.#inFlight.set(change.key, { change, partition, slice: this.#slice + 1 })
+      this.#published.set(change.key, change.wanted)
+      return { change, partition, isDoubt }
+    })
   }
 
   #isBlocked(key: string): boolean {
@@ -321,7 +320,7 @@ export class StreamDetector {
     const table = source.readTable()
     onTable(table)
     this.#held.clear()
-    this.#owing.clear()
+    this.#owing = new Owing()
     const rows = [...new Set([...this.states.keys(), ...table.rows.keys()])].map(key => {
       const version = table.versions.get(key) ?? 0
       // Older than any entry that is read from now on.
@@ -344,53 +343,15 @@ export class StreamDetector {
     if (rows.length === 0) this.#position = behind
   }
 
-  /** The change that the key needs, and those of twins which it makes uncertain. */
-  #decide(key: string, wanted: Wanted): readonly Placed[] {
-    const { partitions, random, rules, foldsKeys, isStrict } = this.#options
-    const known = this.states.get(key)
-    const index = this.#partitionOf(key, known) ?? random.below(partitions.length)
-    const partition = partitions[index]
-    if (partition === undefined) return []
-    const change = decideKey({ key, wanted, known, partition: index }, partition, rules)
-    if (change === null) return []
-    const twins = change.op === 'removed' && foldsKeys && this.#mistake !== 'trusts-twins'
-    const doubts = twins ? this.#doubts(key, { removed: change.beforeState, isStrict }) : []
-    const place = { run: this.#options.run, slice: 0, seq: 0 }
-    return [...doubts, { found: change, partition: index }].map(({ found, partition: at }) => ({
-      isDoubt: found !== change,
-      change: { ...found, ...place, wanted: this.#toldOf(found) },
-      partition: at,
-    }))
-  }
-
-  #toldOf({ op, wanted, after }: Found): Wanted {
+  #toldOf({ op, wanted, after }: Pick<StreamChange, 'op' | 'wanted' | 'after'>): Wanted {
     return this.#mistake === 'forgets-wanted' && op === 'settled' ? { ...wanted, row: after } : wanted
-  }
-
-  #doubts(
-    key: string,
-    as: Parameters<typeof doubted>[2],
-  ): readonly { readonly found: Found; readonly partition: number }[] {
-    const twins = [...this.states].filter(([other]) => other !== key && folded(other) === folded(key))
-    return twins.flatMap(([twin, known]) => {
-      const found = this.#inFlight.has(twin) ? null : doubted(twin, known, as)
-      return found === null ? [] : [{ found, partition: known.partition }]
-    })
-  }
-
-  /** A key that is gone, and owes nothing, may come back in another partition. */
-  #partitionOf(key: string, known: KeyState | undefined): number | undefined {
-    if (known === undefined) return undefined
-    const { retry, captured } = this.#options.partitions[known.partition] ?? DELIVERED
-    const isGone = known.kind === 'absent' && known.muted === null && !retry.has(key) && !captured.has(key)
-    return isGone ? undefined : known.partition
   }
 
   /** The appends of a slice, which a death may cut anywhere. */
   #append(start: Position, found: readonly Placed[], keys: Set<string>): void {
     const { partitions, run } = this.#options
     const slice = (this.#slice += 1)
-    this.#owing.set(slice, { start, keys })
+    this.#owing.add(slice, { start, keys })
     const now = this.#comparison === null ? (this.#position ?? start) : start
     const from = this.#mistake === 'passes-unwritten' ? now : this.#from(now)
     const byPartition = Map.groupBy(found, ({ partition }) => partition)
@@ -442,18 +403,12 @@ export class StreamDetector {
   /** The key is published as the source had it in this slice. A later slice may owe it again. */
   #settleDebt(key: string, { from, to }: { readonly from: number; readonly to: number }): void {
     if (this.#held.has(key) && this.#mistake !== 'forgets-held') return
-    for (const [slice, { keys }] of this.#owing)
-      if ((slice >= from && slice <= to) || this.#mistake === 'pays-later-slices') keys.delete(key)
+    this.#owing.pay(key, { from, to: this.#mistake === 'pays-later-slices' ? Infinity : to })
   }
 
   /** Where the entries begin that are not all in the topics yet. */
   #from(now: Position): Position {
-    for (const [slice, { start, keys }] of this.#owing) {
-      if (this.#mistake === 'forgets-held') for (const key of keys) if (this.#held.has(key)) keys.delete(key)
-      if (keys.size > 0) return start
-      this.#owing.delete(slice)
-    }
-    return now
+    return this.#owing.from(now)
   }
 }
 

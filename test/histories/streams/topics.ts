@@ -74,15 +74,16 @@ export function makePartitions(count: number): readonly Partition[] {
 /** All that a detector knows of a key. `isUndecided` is for runs. */
 export interface KeyState extends Omit<Known, 'isUndecided'> {
   readonly slice: number
+  readonly seq: number
   readonly wanted: Wanted
 }
 
 export type States = Map<string, KeyState>
 
 export function stateOfChange(change: StreamChange, { retry }: Partition, partition: number): KeyState {
-  const { run, slice, wanted } = change
+  const { run, slice, seq, wanted } = change
   const entry = retry.get(change.key)
-  return { ...stateAfter(change, outcomeOf(change, entry)), partition, run, slice, wanted }
+  return { ...stateAfter(change, outcomeOf(change, entry)), partition, run, slice, seq, wanted }
 }
 
 /**
