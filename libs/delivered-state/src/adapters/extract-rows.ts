@@ -1,0 +1,171 @@
+/** Reads an extract in the order of its keys. DuckDB sorts it, in files beside it if need be. */
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { rmSync } from 'node:fs'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { InvalidSample } from '@sluice/contracts/records'
+import { type Column, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
+import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import type { ExtractedRow, ExtractRows, ExtractRowsOptions } from '../extract-port.ts'
+import { asBytes, textOfBytes } from './sql/duckdb-text.ts'
+import { setMember, valueReader } from './sql/row-json.ts'
+import { rowsOf } from './sql/rows-of.ts'
+import { canonicalText, jsonForm, quoteIdentifier, quoteText } from './sql/sql-types.ts'
+
+const PAGE_ROWS = 5_000
+/** The JSON of a page has about this many bytes at most. A page has at least one row. */
+const PAGE_BYTES = 8_000_000
+const KEYS_ROWS = 50_000
+const SAMPLES = 10
+
+/** Opens the extract and sorts it. Rejects with the signal's reason if it aborts. */
+export async function openExtractRows(
+  options: ExtractRowsOptions & { readonly memoryLimit: string },
+): Promise<ExtractRows> {
+  const { file, columns, primaryKey, memoryLimit, signal } = options
+  const keyColumns = primaryKey.map(name => keyColumn(name, columns))
+  const temporary = `${file}.sorting`
+  const instance = await DuckDBInstance.create(':memory:', {
+    ...{ memory_limit: memoryLimit, threads: '1', temp_directory: temporary },
+    ...{ autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' },
+    ...{ allow_community_extensions: 'false', preserve_insertion_order: 'true' },
+  })
+  const connection = await instance.connect()
+  const interrupt = (): void => connection.interrupt()
+  const close = (): Promise<void> => {
+    signal.removeEventListener('abort', interrupt)
+    connection.closeSync()
+    instance.closeSync()
+    rmSync(temporary, { recursive: true, force: true })
+    return Promise.resolve()
+  }
+  signal.addEventListener('abort', interrupt, { once: true })
+  try {
+    await connection.run(
+      `SET TimeZone = 'UTC'; ATTACH ${quoteText(file)} AS extract (TYPE duckdb, READ_ONLY)`,
+    )
+    await sort(connection, columns, keyColumns)
+    const found = await count(connection, primaryKey)
+    return {
+      ...found,
+      keys: () => keysOf(connection, signal),
+      rows: () => rowsIn(connection, { columns, signal }),
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    await close()
+    signal.throwIfAborted()
+    throw error
+  }
+}
+
+function keyColumn(name: string, columns: readonly Column[]): Column {
+  const column = columns.find(each => each.name === name)
+  if (column !== undefined) return column
+  const names = columns.map(each => each.name).join(', ')
+  throw new SluiceError('config', `The primary key column "${name}" is not one of the columns: ${names}.`)
+}
+
+/** Makes the table `sorted`: key, why the row is invalid, and the values of the row as a JSON list. */
+async function sort(
+  connection: DuckDBConnection,
+  columns: readonly Column[],
+  keyColumns: readonly Column[],
+): Promise<void> {
+  const place = ({ name }: Column): string => quoteIdentifier(name)
+  const result = await connection.run('FROM extract.main.rows LIMIT 0')
+  const why = result.columnNames().includes(WHY_INVALID) ? quoteIdentifier(WHY_INVALID) : 'NULL::VARCHAR'
+  const texts = keyColumns.map(column => canonicalText(column.type, place(column)))
+  const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+  const isNull = keyColumns.map(column => `${place(column)} IS NULL`).join(' OR ')
+  const values = columns.map(column => `to_json(${jsonForm(column.type, place(column))})`)
+  await connection.run(`
+    CREATE TEMP TABLE sorted AS
+    SELECT key, row_json, CASE
+        WHEN key IS NULL THEN 'its primary key is null'
+        WHEN strlen(key) > ${KEY_CEILING_BYTES} THEN 'its primary key is too long'
+        WHEN copies > 1 THEN copies || ' rows have this primary key'
+        WHEN strlen(row_json) > ${ROW_CEILING_BYTES} THEN 'the row has more than ${ROW_CEILING_BYTES} bytes'
+        ELSE why END AS why
+    FROM (SELECT *, count(*) OVER (PARTITION BY key) AS copies FROM (
+      SELECT CASE WHEN ${isNull} THEN NULL ELSE ${key} END AS key, ${why} AS why,
+        CAST(json_array(${values.join(', ')}) AS VARCHAR) AS row_json
+      FROM extract.main.rows))
+    ORDER BY key NULLS FIRST`)
+  await connection.run('DETACH extract')
+}
+
+async function count(
+  connection: DuckDBConnection,
+  primaryKey: readonly string[],
+): Promise<Pick<ExtractRows, 'rowsRead' | 'rowsInvalid' | 'invalidSamples'>> {
+  const [counted] = await rowsOf(connection, 'SELECT count(*), count(why) FROM sorted')
+  const samples = await rowsOf(
+    connection,
+    `SELECT ${asBytes('any_value(key)')}, ${asBytes('any_value(why)')} FROM sorted WHERE why IS NOT NULL
+      GROUP BY coalesce(key, ''), key IS NULL ORDER BY 1 LIMIT ${SAMPLES}`,
+  )
+  const invalidSamples = samples.map(([key, why]): InvalidSample => {
+    const text = textOfBytes(key)
+    const reason = text === null ? `primary key ${primaryKey.join(', ')} is null` : (textOfBytes(why) ?? '')
+    return { key: text, reason }
+  })
+  return { rowsRead: Number(counted?.[0]), rowsInvalid: Number(counted?.[1]), invalidSamples }
+}
+
+async function* keysOf(connection: DuckDBConnection, signal: AbortSignal): AsyncGenerator<readonly string[]> {
+  const [counted] = await rowsOf(connection, 'SELECT count(*) FROM sorted')
+  const end = Number(counted?.[0])
+  for (let from = 0; from < end; from += KEYS_ROWS) {
+    signal.throwIfAborted()
+    const page = await rowsOf(
+      connection,
+      `SELECT DISTINCT ON (key) ${asBytes('key')} FROM sorted
+        WHERE rowid >= ${from} AND rowid < ${from + KEYS_ROWS} AND key IS NOT NULL ORDER BY key`,
+    )
+    yield page.map(([key]) => textOfBytes(key) ?? '')
+  }
+}
+
+async function* rowsIn(
+  connection: DuckDBConnection,
+  { columns, signal }: { readonly columns: readonly Column[]; readonly signal: AbortSignal },
+): AsyncGenerator<readonly ExtractedRow[]> {
+  const read = rowReader(columns)
+  const [counted] = await rowsOf(connection, 'SELECT count(*) FROM sorted')
+  const end = Number(counted?.[0])
+  for (let from = 0; from < end;) {
+    signal.throwIfAborted()
+    const to = Math.min(end, from + (await pageRows(connection, from)))
+    const page = await rowsOf(
+      connection,
+      `SELECT ${asBytes('key')}, CASE WHEN why IS NULL THEN ${asBytes('row_json')} END
+        FROM sorted WHERE rowid >= ${from} AND rowid < ${to} AND key IS NOT NULL ORDER BY rowid`,
+    )
+    yield page.map(([key, json]) => {
+      const text = json === undefined ? null : textOfBytes(json)
+      return { key: textOfBytes(key) ?? '', row: text === null ? null : read(text) }
+    })
+    from = to
+  }
+}
+
+/** Returns how many rows from here on make a page. */
+async function pageRows(connection: DuckDBConnection, from: number): Promise<number> {
+  const [sized] = await rowsOf(
+    connection,
+    `SELECT count(*) FROM (SELECT sum(strlen(row_json)) OVER (ORDER BY rowid) AS bytes FROM sorted
+      WHERE rowid >= ${from} AND rowid < ${from + PAGE_ROWS}) WHERE bytes <= ${PAGE_BYTES}`,
+  )
+  return Math.max(1, Number(sized?.[0]))
+}
+
+function rowReader(columns: readonly Column[]): (json: string) => Row {
+  const readers = columns.map(({ name, type }) => ({ name, read: valueReader(type) }))
+  return json => {
+    const values: unknown = JSON.parse(json)
+    const row: { [name: string]: Value } = {}
+    for (const [index, { name, read }] of readers.entries())
+      setMember(row, name, Array.isArray(values) ? read(values[index]) : null)
+    return row
+  }
+}
