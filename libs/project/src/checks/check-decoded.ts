@@ -7,6 +7,7 @@ import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName } from '../decode/places.ts'
 import { checkJsonPaths, checkSchedules } from './check-paths-and-schedules.ts'
 import { checkReferences, type HidingTexts } from './check-references.ts'
+import { checkStreams } from './check-streams.ts'
 import { checkTemplates, inFile } from './check-templates.ts'
 import { checkSizes, checkTexts } from './check-texts.ts'
 
@@ -30,7 +31,8 @@ export async function checkDecoded(
     if (resource.name === null) ofFiles.push(...problems)
     else if (problems.length > 0) ofResources.set(resource, problems)
   }
-  for (const problem of [...checkReferences(decoded, hiding), ...checkHeaders(decoded)]) {
+  const between = [...checkReferences(decoded, hiding), ...checkHeaders(decoded), ...checkStreams(decoded)]
+  for (const problem of between) {
     const resource = resourceAround(decoded, problem)
     if (resource === undefined) ofFiles.push(problem)
     else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])

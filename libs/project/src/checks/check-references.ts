@@ -182,7 +182,7 @@ function danglingTriggers(spec: SyncSpec, resource: DecodedResource): ErrorDetai
   return problems
 }
 
-function placeOf(resource: DecodedResource, path: FieldPath) {
+export function placeOf(resource: DecodedResource, path: FieldPath) {
   const field = fieldName(path)
   const origin = resource.origins.get(field) ?? resource.origins.get('')
   return origin?.place ?? { file: '', line: 1, column: 1 }
