@@ -42,7 +42,9 @@ it('may be read as tables by another schedule', () => {
 
 it('are none without a log of changes, and the message says what is missing', () => {
   const [noFollow] = problemsOf(PLAIN, TABLE, sync(CONTINUOUS))
-  expect(noFollow).toMatch(/^\d+:11 schedule: sync `s`: `continuous` needs .*; write `follow: \{\}` into source/)
+  expect(noFollow).toMatch(
+    /^\d+:11 schedule: sync `s`: `continuous` needs .*; write `follow: \{\}` into source/,
+  )
   const query = TABLE.replace('table: public.clients', 'sql: select id from clients')
   expect(problemsOf(SOURCE, query, sync(CONTINUOUS)).join()).toMatch(
     /model `clients` has `sql`, whose result has no log of changes. Write `table` in its place$/,
@@ -70,5 +72,7 @@ it('have a slot each', () => {
   const slot = `${PLAIN}follow: { slot: mine }\n`
   const two = [sync(CONTINUOUS), sync(CONTINUOUS, 't')]
   expect(problemsOf(SOURCE, TABLE, ...two)).toEqual([])
-  expect(problemsOf(slot, TABLE, ...two).join()).toMatch(/the slot `mine` of source `shop` is read by sync `s`/)
+  expect(problemsOf(slot, TABLE, ...two).join()).toMatch(
+    /the slot `mine` of source `shop` is read by sync `s`/,
+  )
 })

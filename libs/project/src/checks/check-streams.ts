@@ -64,7 +64,8 @@ function problemsOfModel(
   if (schedule !== 'continuous' || model?.kind !== 'model' || source?.kind !== 'source') return []
   const missing = whatIsMissing(model, source)
   if (missing !== null) {
-    const wanted = '`continuous` needs a model with `topic`, or with a `table` of a postgres source with `follow`'
+    const wanted =
+      '`continuous` needs a model with `topic`, or with a `table` of a postgres source with `follow`'
     return [{ path: ['schedule'], message: `${wanted}; ${missing}` }]
   }
   const slot = source.type === 'postgres' ? source.follow?.slot : undefined
@@ -87,4 +88,3 @@ function whatIsMissing(model: ModelSpec, source: SourceSpec): string | null {
   if (source.follow === undefined) return `write \`follow: {}\` into ${where}`
   return null
 }
-
