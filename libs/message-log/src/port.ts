@@ -76,6 +76,8 @@ export interface ReadBatch {
    * True if the next part of the same read follows without a wait, unless reading is aborted.
    */
   readonly isPart?: boolean
+  /** The end of the partition when the batch was fetched. Absent if it is not known. */
+  readonly end?: number
 }
 
 export interface TopicPartition {

@@ -89,4 +89,17 @@ describe.skipIf(given === null)('kafka', () => {
     expect(command).toContain('--config max.message.bytes=1001024')
     expect(await log.partitionsOf(missing.topic, { signal })).toBeNull()
   })
+
+  test('a topic that was made again has another id', async ({ signal }) => {
+    await using log = createKafkaLog({ brokers: [brokers], clientId: 'contract' })
+    const spec = { topic: `again.${randomUUID()}`, partitions: 3, cleanup: 'delete' as const }
+    expect(await log.identify(spec.topic, { signal })).toBeNull()
+    await log.ensureTopics([spec], { signal })
+    const first = await log.identify(spec.topic, { signal })
+    expect(first).toEqual({ id: expect.stringMatching(/^(?!0{32})[0-9a-f]{32}$/), partitions: 3 })
+    expect(await log.identify(spec.topic, { signal })).toEqual(first)
+    await log.deleteTopics([spec.topic], { signal })
+    await log.ensureTopics([spec], { signal })
+    expect((await log.identify(spec.topic, { signal }))?.id).not.toBe(first?.id)
+  })
 })

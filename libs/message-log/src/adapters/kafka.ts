@@ -24,6 +24,7 @@ import { groupMembers, groupStates, type GroupMember } from './kafka/groups.ts'
 import { KafkaMembership } from './kafka/group.ts'
 import { rawLogger } from './kafka/internals.ts'
 import { readBackwards, readForward } from './kafka/read/reader.ts'
+import type { TopicIdentity } from './kafka/own-requests.ts'
 import { TopicSettings } from './kafka/topics/topic-settings.ts'
 import { KafkaTopics } from './kafka/topics/topics.ts'
 import { initProducer, KafkaWriter, LooseAppends } from './kafka/writer.ts'
@@ -68,11 +69,17 @@ export interface KafkaLogOptions {
 const LOGIN_HINT =
   'set SLUICE_KAFKA_SASL_MECHANISM, SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD'
 
+/** A log of which a reader can tell if a topic was made anew. */
+export interface KafkaMessageLog extends MessageLog {
+  /** Resolves with the id of a topic, and its number of partitions; null if there is no such topic. */
+  identify(topic: string, options: Abort): Promise<TopicIdentity | null>
+}
+
 /**
  * Opens a Kafka cluster (3.9 and later) as a message log. It connects at the first call, and shares its
  * connections with no other log.
  */
-export function createKafkaLog(options: KafkaLogOptions): MessageLog {
+export function createKafkaLog(options: KafkaLogOptions): KafkaMessageLog {
   return new KafkaLog(clusterOf(options), {
     replication: options.replication ?? null,
     create: options.createTopics ?? true,
@@ -138,7 +145,7 @@ function parseAddress(text: string): Address {
   return { host, port: Number(port) }
 }
 
-class KafkaLog implements MessageLog {
+class KafkaLog implements KafkaMessageLog {
   readonly #cluster: KafkaCluster
   readonly #topics: KafkaTopics
   readonly #fetcher: Fetcher
@@ -171,6 +178,11 @@ class KafkaLog implements MessageLog {
   async partitionsOf(topic: string, options: Abort): Promise<number | null> {
     this.#assertOpen()
     return this.#topics.partitionsOf(topic, options)
+  }
+
+  async identify(topic: string, options: Abort): Promise<TopicIdentity | null> {
+    this.#assertOpen()
+    return this.#topics.identify(topic, options)
   }
 
   async openWriter(id: string, options: Abort): Promise<FencedWriter> {

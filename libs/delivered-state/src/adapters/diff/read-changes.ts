@@ -7,6 +7,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import { canonicalText, jsonForm } from '@sluice/domain/canonical-sql'
+import { setMember, valueReader } from '@sluice/domain/value-reader'
 import type { ChangeBatch, DetectedChange, EndedKey, NewRows } from '../../port.ts'
 import { cutPieces, evenPieces } from './cut-pieces.ts'
 import {
@@ -23,8 +25,7 @@ import { rowBytes } from './model-rows.ts'
 import { gatherStored, PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
 import { newRowReadings, NewRowsReader } from './read-new-rows.ts'
 import { tableSlices } from './row-slices.ts'
-import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
-import { canonicalText, jsonForm } from '../sql/sql-types.ts'
+import { storedRowReader } from '../sql/row-json.ts'
 import { rowsOf } from '../sql/rows-of.ts'
 
 /** The limits of a chunk: rows, and about the bytes of its texts. A chunk has at least one row. */

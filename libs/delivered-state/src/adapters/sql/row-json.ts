@@ -3,15 +3,8 @@
  * a member, not the text, so that a stored row outlives changes of the model. Numbers that JSON does not keep
  * are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals and JSON are text, bytes are base64.
  */
-import {
-  type Column,
-  type ColumnType,
-  Decimal,
-  JsonText,
-  type Row,
-  shortestOfFloat,
-  type Value,
-} from '@sluice/contracts/values'
+import { type Column, type ColumnType, Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import { membersOf, setMember, valueReader } from '@sluice/domain/value-reader'
 
 /** True for JSON, other than null, that is a value of the type. */
 type Fitting = (json: unknown) => boolean
@@ -155,9 +148,6 @@ function wellFormed(value: Json): Json {
   )
 }
 
-/** Makes one value of a column out of its JSON; null if it is no value of the type. */
-type ValueReader = (json: unknown) => Value
-
 /**
  * Makes a reader of stored rows. The rows have exactly these columns, in their order, with null for one that
  * the stored row lacks. A value that does not fit its column, which had another type then, stays as JSON has
@@ -170,128 +160,4 @@ export function storedRowReader(columns: readonly Column[]): (json: unknown) => 
     return { name, read: (json: unknown) => (json === null || fits(json) ? read(json) : (json as Json)) }
   })
   return json => membersOf(json, readers)
-}
-
-/** Makes a reader of extracted structs. These have exactly the fields, in their order. */
-function structReader(fields: readonly Column[]): ValueReader {
-  const readers = fields.map(({ name, type }) => ({ name, read: valueReader(type) }))
-  return json => membersOf(json, readers)
-}
-
-function membersOf(
-  json: unknown,
-  readers: readonly { readonly name: string; readonly read: ValueReader }[],
-): Row | null {
-  if (typeof json !== 'object' || json === null) return null
-  const row: { [name: string]: Value } = {}
-  for (const { name, read } of readers) setMember(row, name, read(memberOf(json, name)))
-  return row
-}
-
-/** Sets a member of any name. A plain assignment of `__proto__` would set no member. */
-export function setMember(row: { [name: string]: Value }, name: string, value: Value): void {
-  if (name === '__proto__')
-    Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true })
-  else row[name] = value
-}
-
-function memberOf(json: object, name: string): unknown {
-  return Object.hasOwn(json, name) ? (json as { readonly [name: string]: unknown })[name] : null
-}
-
-const DOUBLE_WORDS: { readonly [text: string]: number } = {
-  nan: Number.NaN,
-  '-nan': Number.NaN,
-  inf: Number.POSITIVE_INFINITY,
-  '-inf': Number.NEGATIVE_INFINITY,
-}
-
-function readBoolean(json: unknown): Value {
-  return typeof json === 'boolean' ? json : json === 'true' ? true : json === 'false' ? false : null
-}
-
-/** Reads a safe integer as a number, any other as a bigint. */
-function readInteger(json: unknown): Value {
-  if (typeof json === 'number') return json
-  if (typeof json !== 'string' || !/^[+-]?\d+$/.test(json)) return null
-  const number = Number(json)
-  return Number.isSafeInteger(number) ? number : BigInt(json)
-}
-
-function readDouble(json: unknown): Value {
-  if (typeof json === 'number') return json
-  if (typeof json !== 'string' || json === '') return null
-  const word = DOUBLE_WORDS[json.toLowerCase()]
-  if (word !== undefined) return word
-  const number = Number(json)
-  return Number.isNaN(number) && json !== 'NaN' ? null : number
-}
-
-/** Reads the shortest decimal of a float, which DuckDB does not print. A stored value is a number already. */
-function readFloat(json: unknown): Value {
-  const value = readDouble(json)
-  return typeof json === 'string' && typeof value === 'number' ? shortestOfFloat(Math.fround(value)) : value
-}
-
-function readText(json: unknown): Value {
-  switch (typeof json) {
-    case 'string':
-      return json
-    case 'number':
-    case 'boolean':
-      return String(json)
-    case 'object':
-      return json === null ? null : JSON.stringify(json)
-    default:
-      return null
-  }
-}
-
-function readJsonText(json: unknown): Value {
-  const text = readText(json)
-  return typeof text === 'string' ? new JsonText(text) : null
-}
-
-function readDecimal(json: unknown): Value {
-  return typeof json === 'string' || typeof json === 'number' ? new Decimal(String(json)) : null
-}
-
-function readBytes(json: unknown): Value {
-  return typeof json === 'string' ? new Uint8Array(Buffer.from(json, 'base64')) : null
-}
-
-/** Makes a reader for the values of a column. */
-export function valueReader(type: ColumnType): ValueReader {
-  switch (type.kind) {
-    case 'boolean':
-      return readBoolean
-    case 'integer':
-    case 'long':
-      return readInteger
-    case 'float':
-      return readFloat
-    case 'double':
-      return readDouble
-    case 'decimal':
-      return type.scale === 0 ? readInteger : readDecimal
-    case 'bytes':
-      return readBytes
-    case 'list': {
-      const read = valueReader(type.of)
-      return json => (Array.isArray(json) ? json.map(read) : null)
-    }
-    case 'struct':
-      return structReader(type.fields)
-    case 'text':
-    case 'uuid':
-    case 'date':
-    case 'time':
-    case 'interval':
-    case 'timestamp':
-      return readText
-    case 'json':
-      return readJsonText
-    default:
-      return type satisfies never
-  }
 }

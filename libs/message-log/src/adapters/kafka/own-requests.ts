@@ -181,6 +181,105 @@ function parseAltered(answer: Buffer): { value: null; throttleMs: number } {
   throw ProtocolError.ofCode(errorCode, message)
 }
 
+/** What tells a topic from another one of its name, which may have been made after it was deleted. */
+export interface TopicIdentity {
+  readonly id: string
+  readonly partitions: number
+}
+
+const NO_ID = Buffer.alloc(16)
+const NO_TAGS = Buffer.alloc(1)
+
+/**
+ * Makes a Metadata request about one topic, in the version that tells the id of a topic. kafkajs knows only
+ * earlier ones. The answer is null if there is no such topic. Throws ProtocolError for any other error.
+ */
+export function topicRequest(topic: string): OwnRequest<TopicIdentity | null> {
+  const name = Buffer.from(topic)
+  const body = Buffer.concat([
+    NO_TAGS, // This version has tags behind the header, too.
+    compactLength(1),
+    NO_ID, // The topic is asked for by its name.
+    compactLength(name.length),
+    name,
+    NO_TAGS,
+    Buffer.from([0]), // The broker does not make the topic.
+    Buffer.from([0]), // Nor does it say what the user may do.
+    NO_TAGS,
+  ])
+  return { apiKey: 3, apiName: 'Metadata', apiVersion: 12, parts: [body], parse: parseTopic }
+}
+
+function parseTopic(answer: Buffer): { value: TopicIdentity | null; throttleMs: number } {
+  const at = new Cursor(answer)
+  at.skip(1)
+  const throttleMs = answer.readInt32BE(at.skip(4))
+  for (let left = at.count(); left > 0; left -= 1) {
+    at.skip(4)
+    at.skip(at.count())
+    at.skip(4)
+    at.skip(at.count())
+    at.tags()
+  }
+  at.skip(at.count())
+  at.skip(4)
+  if (at.count() === 0) return { value: null, throttleMs }
+  const errorCode = answer.readInt16BE(at.skip(2))
+  at.skip(at.count())
+  const id = at.skip(16)
+  if (errorCode === UNKNOWN_TOPIC) return { value: null, throttleMs }
+  if (errorCode !== 0) throw ProtocolError.ofCode(errorCode)
+  at.skip(1)
+  return { value: { id: answer.toString('hex', id, id + 16), partitions: at.count() }, throttleMs }
+}
+
+const UNKNOWN_TOPIC = 3
+
+/** Steps through an answer whose lengths are compact: https://kafka.apache.org/protocol#protocol_types. */
+class Cursor {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** Returns where it stood. */
+  skip(bytes: number): number {
+    const before = this.#at
+    this.#at += bytes
+    return before
+  }
+
+  /** Reads the length of a text, or the number of elements. None counts as null, too. */
+  count(): number {
+    return Math.max(0, this.#unsigned() - 1)
+  }
+
+  tags(): void {
+    for (let left = this.#unsigned(); left > 0; left -= 1) {
+      this.#unsigned()
+      this.skip(this.#unsigned())
+    }
+  }
+
+  #unsigned(): number {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.#bytes.readUInt8(this.skip(1))
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte < 0x80) return value
+    }
+  }
+}
+
+function compactLength(length: number): Buffer {
+  const bytes: number[] = []
+  let left = length + 1
+  for (; left >= 0x80; left = Math.floor(left / 0x80)) bytes.push((left % 0x80) + 0x80)
+  return Buffer.from([...bytes, left])
+}
+
 function int16(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(2)
   bytes.writeInt16BE(value)

@@ -59,6 +59,8 @@ export class Feed {
   /** The base offset of the last batch that is fetched again because its checksum was wrong. */
   #fetchedAgain = -1
   #position: number
+  /** The end of the partition, when the broker answered last. */
+  #end = 0
   #error: unknown
   #state: 'open' | 'failed' | 'closed' = 'open'
 
@@ -121,6 +123,11 @@ export class Feed {
     return index
   }
 
+  /** Notes the end of the partition, as the broker told it. */
+  noteEnd(offset: number): void {
+    this.#end = offset
+  }
+
   fail(error: unknown): void {
     if (!this.open) return
     this.#state = 'failed'
@@ -166,7 +173,7 @@ export class Feed {
     const wasHungry = this.hungry
     this.#bytes -= held
     if (!wasHungry && this.hungry) this.#onHungry()
-    return { records, nextOffset: this.#position, isPart: this.#open !== null }
+    return { records, nextOffset: this.#position, isPart: this.#open !== null, end: this.#end }
   }
 
   /** Opens the next batch of the first segment; null if there is none. */

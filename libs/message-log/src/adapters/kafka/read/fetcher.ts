@@ -212,6 +212,7 @@ class BrokerFetcher {
       }
       // If the broker has records that did not fit into the answer, the next request need not wait.
       try {
+        feed.noteEnd(part.highWatermark)
         const put = feed.put(part.batches, part.aborted)
         brought ||= put || part.highWatermark > feed.fetchOffset
         feed.failingSince = null

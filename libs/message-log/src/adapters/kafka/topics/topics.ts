@@ -2,7 +2,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionOffsets, TopicPartition, TopicSpec } from '../../../port.ts'
 import { type Abort, type KafkaCluster, name } from '../cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from '../errors.ts'
-import { READ_COMMITTED, READ_UNCOMMITTED } from '../own-requests.ts'
+import { READ_COMMITTED, READ_UNCOMMITTED, type TopicIdentity, topicRequest } from '../own-requests.ts'
 import { settingsOf } from '../../../kafka-settings.ts'
 import { TopicSettings } from './topic-settings.ts'
 
@@ -157,6 +157,15 @@ export class KafkaTopics {
           throw error
         }
       },
+      options,
+    )
+  }
+
+  /** Resolves with null if there is no such topic. */
+  async identify(topic: string, options: Abort): Promise<TopicIdentity | null> {
+    return this.#cluster.retry(
+      `looking up the topic ${topic}`,
+      () => this.#cluster.sendAny(topicRequest(topic)),
       options,
     )
   }
