@@ -3,7 +3,14 @@
  * a member, not the text, so that a stored row outlives changes of the model. Numbers that JSON does not keep
  * are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals and JSON are text, bytes are base64.
  */
-import { type Column, type ColumnType, Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import {
+  type Column,
+  type ColumnType,
+  Decimal,
+  JsonText,
+  type Row,
+  type Value,
+} from '@sluice/contracts/values'
 import { membersOf, setMember, valueReader } from '@sluice/domain/value-reader'
 
 /** True for JSON, other than null, that is a value of the type. */
