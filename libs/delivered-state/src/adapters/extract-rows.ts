@@ -4,12 +4,12 @@ import { rmSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import { type Column, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
+import { canonicalText, jsonForm, quoteIdentifier, quoteText } from '@sluice/domain/canonical-sql'
 import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { setMember, valueReader } from '@sluice/domain/value-reader'
 import type { ExtractedRow, ExtractRows, ExtractRowsOptions } from '../extract-port.ts'
 import { asBytes, textOfBytes } from './sql/duckdb-text.ts'
-import { setMember, valueReader } from './sql/row-json.ts'
 import { rowsOf } from './sql/rows-of.ts'
-import { canonicalText, jsonForm, quoteIdentifier, quoteText } from './sql/sql-types.ts'
 
 const PAGE_ROWS = 5_000
 /** The JSON of a page has about this many bytes at most. A page has at least one row. */
