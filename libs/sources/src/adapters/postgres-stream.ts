@@ -39,7 +39,7 @@ import {
 } from './postgres/followed-server.ts'
 import type { FollowedTable } from './postgres/followed-table.ts'
 import { lsnOf, lsnText } from './postgres/pgoutput.ts'
-import { exportSnapshot, releaseAll, takeSlot } from './postgres/publication-and-slot.ts'
+import { exportSnapshot, keepSlot, onceFree, releaseAll, takeSlot } from './postgres/publication-and-slot.ts'
 import { ReplicationStream } from './postgres/replication-stream.ts'
 import type { ServerAccess } from './server/access.ts'
 import { serverMessage } from './server/errors.ts'
@@ -147,10 +147,10 @@ class PostgresReader implements StreamReader {
         const from = { history: this.#history, offset: log.restart }
         const place = await this.#server.find(connected, this.#model, from)
         if ('kind' in place) return place
-        if (takesOver) await takeSlot(client, follow)
+        await (takesOver ? takeSlot(client, follow) : keepSlot(client, follow))
         log.follow(place.table)
-        const { publication, slot } = follow
-        const stream = await ReplicationStream.start(client, { publication, slot, from: log.restart }).catch(
+        const options = { ...follow, from: log.restart }
+        const stream = await onceFree(client, () => ReplicationStream.start(client, options)).catch(
           (error: unknown) => breakOf(error, names) ?? Promise.reject(followError(error, names)),
         )
         if ('kind' in stream) return stream

@@ -198,7 +198,7 @@ async function historyOf(client: Client, table: FollowedTable, publication: stri
   const { systemid = '', timeline = 0 } = rows[0] ?? {}
   const described = JSON.stringify(table.columns.map(column => column.described))
   const columns = createHash('sha256').update(described).digest('hex').slice(0, 12)
-  return [systemid, timeline, `${table.database}.${table.id}`, publication, columns].join('/')
+  return [systemid, timeline, `${table.database.id}.${table.id}`, publication, columns].join('/')
 }
 
 /** Returns the break between a position's history and that of now; null if they are the same. */
@@ -230,12 +230,10 @@ export function lost(detail: string): StreamBreak {
   return broken('lost', detail)
 }
 
-/** The slot has another reader. */
-const IN_USE = '55006'
 /** Something that was there is gone: a slot, a publication, a file of the log. */
 const GONE = new Set(['42704', '58P01', '55000'])
-/** The session is over, or trying again may help. */
-const RETRYABLE = /^(08|57P0[1-5]|40|53|55P03)/
+/** The session is over, or trying again may help: another one may let go of the slot, for example. */
+const RETRYABLE = /^(08|57P0[1-5]|40|53|55006|55P03)/
 
 /** Returns the break that an error of the running log shows; null for any other error. */
 export function breakOf(error: unknown, names: ServerNames): StreamBreak | null {
@@ -253,11 +251,6 @@ export function followError(error: unknown, names: ServerNames): SluiceError {
       retryable: true,
     })
   const { code = '' } = error
-  if (code === IN_USE)
-    return new SluiceError('unreachable', `${about}: another reader still follows: ${said}`, {
-      cause: error,
-      retryable: true,
-    })
   const hint = error.hint === undefined ? '' : ` (${serverMessage(error.hint, names)})`
   const message = `${about}: ${names.server} does not let its log be followed: ${said}${hint}`
   return RETRYABLE.test(code)

@@ -14,8 +14,7 @@ import { carryPostgres, type DescribedColumn, type PostgresColumn } from './type
 
 export interface FollowedTable {
   readonly id: number
-  /** The number of its database. */
-  readonly database: number
+  readonly database: { readonly id: number; readonly name: string }
   /** As SQL names it. */
   readonly name: string
   readonly schema: string
@@ -49,7 +48,8 @@ interface TableFacts {
   readonly owner: string
   readonly owns: boolean
   readonly version: number
-  readonly database: number
+  readonly databaseId: number
+  readonly databaseName: string
 }
 
 interface ColumnFacts extends DescribedColumn {
@@ -82,7 +82,7 @@ export async function findTable(
     const message = `The table ${model.table} of ${modelCalled(model.name)} does not exist in source ${source}, or its login may not see it.`
     throw new SluiceError('query', message, { details: [{ field: 'table', message }] })
   }
-  const { id, schema, table, owner, database } = facts
+  const { id, schema, table, owner } = facts
   const fault = (what: string): SluiceError =>
     new SluiceError('config', `Source ${source}: the table ${name} cannot be followed: ${what}.`)
   if (facts.version < MIN_VERSION) throw fault('that takes PostgreSQL 14 or later')
@@ -112,6 +112,7 @@ export async function findTable(
     ? []
     : shown.filter(each => each.movable && !told.has(each.name)).map(column => column.name)
   const isOwned = facts.owns
+  const database = { id: facts.databaseId, name: facts.databaseName }
   return { id, database, name, schema, table, owner, isOwned, isPartitioned, columns, primaryKey, mayLack }
 }
 
@@ -127,7 +128,8 @@ async function tableFacts(client: Client, name: string): Promise<TableFacts | nu
        c.relpersistence::text AS persistence, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
        pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owns,
        pg_catalog.current_setting('server_version_num')::int AS version,
-       (SELECT oid::int8::float8 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AS database
+       (SELECT oid::int8::float8 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AS "databaseId",
+       pg_catalog.current_database()::text AS "databaseName"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = pg_catalog.to_regclass(${client.escapeLiteral(name)})`,
   )

@@ -31,6 +31,9 @@ export interface Slot {
 
 /** A session that serves a large transaction takes a moment to end. */
 const TAKEOVER_MS = 5_000
+const PAUSE_MS = 10
+/** The advisory locks of slots have this number, and that of the slot's name. */
+const LOCKS = 1_936_487_795
 
 /** The mark of a publication that is dropped with its sync. */
 const MADE = 'Made by Sluice, which drops it with its sync.'
@@ -54,13 +57,12 @@ export async function findPublication(
   table: FollowedTable,
 ): Promise<Publication | null> {
   const facts = await publicationFacts(client, names, table)
-  if (facts === null || facts.told === null) return null
+  if (facts === null) return null
   const fault = (what: string, run: string): SluiceError =>
     new SluiceError(
       'config',
       `Source ${names.source}: the publication ${names.publication} ${what}: as its owner, run ${run}, or name another one in \`follow\`.`,
     )
-  const { told } = facts
   if (!facts.ops)
     throw fault(
       'leaves out inserts, updates, deletes or truncates',
@@ -71,6 +73,8 @@ export async function findPublication(
       `names the partitions of ${table.name} in place of the table`,
       `ALTER PUBLICATION ${names.publication} SET (publish_via_partition_root = true)`,
     )
+  const { told } = facts
+  if (told === null) return null
   const missing = table.columns.filter(({ name }) => told.attnames?.includes(name) === false)
   if (missing.length > 0 || (told.rowfilter ?? null) !== null)
     throw fault(
@@ -117,7 +121,7 @@ export async function ensurePublication(
     if (codeOf(error) !== NOT_PERMITTED) throw error
     const why = table.isOwned
       ? facts === null
-        ? `it may make no publication. As the owner of the database, run GRANT CREATE ON DATABASE … TO ${user}, or run ${make}`
+        ? `it may make no publication. As the owner of the database, run GRANT CREATE ON DATABASE ${table.database.name} TO ${user}, or run ${make}`
         : `the publication ${publication} is not its own. As its owner, run ${add}`
       : `the table ${table.name} is not its own. As ${table.owner}, who owns it, run ${facts === null ? make : add}`
     throw new SluiceError('config', `Source ${source}: the login ${user} cannot publish changes: ${why}.`, {
@@ -176,8 +180,8 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
       `Source ${source}: PostgreSQL keeps no log that can be followed (wal_level is ${rows[0]?.level ?? 'unknown'}): as a superuser, run ALTER SYSTEM SET wal_level = logical, and restart the server.`,
     )
   const name = client.escapeLiteral(slot)
-  if (found !== null) await takeSlot(client, names)
-  if (found !== null) await client.query(`SELECT pg_catalog.pg_drop_replication_slot(${name})`)
+  if (found !== null)
+    await onceFree(client, () => client.query(`SELECT pg_catalog.pg_drop_replication_slot(${name})`))
   try {
     await client.query(`SELECT 1 FROM pg_catalog.pg_create_logical_replication_slot(${name}, 'pgoutput')`)
   } catch (error) {
@@ -186,15 +190,42 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
 }
 
 /**
- * Ends another session of Sluice that reads through the slot: a sync has one owner, and that session is its
- * predecessor's. Waits for the end, so that the slot is free.
+ * Makes this session the one that may read through the slot, until it ends. Another session of Sluice that does is
+ * ended: a sync has one owner, and that session is its predecessor's, which finds the lock taken when it connects anew.
  */
 export async function takeSlot(client: Client, { slot }: FollowNames): Promise<void> {
+  const name = client.escapeLiteral(slot)
   await client.query(
-    `SELECT pg_catalog.pg_terminate_backend(s.active_pid, ${TAKEOVER_MS})
+    `SET lock_timeout = ${TAKEOVER_MS};
+     SELECT pg_catalog.pg_terminate_backend(s.active_pid)
      FROM pg_catalog.pg_replication_slots s JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid
-     WHERE s.slot_name = ${client.escapeLiteral(slot)} AND a.application_name = 'sluice'`,
+     WHERE s.slot_name = ${name} AND a.application_name = 'sluice';
+     SELECT pg_catalog.pg_advisory_lock(${LOCKS}, pg_catalog.hashtext(${name}))`,
   )
+}
+
+/** Rejects with `unreachable` if another session has taken the slot meanwhile. */
+export async function keepSlot(client: Client, { slot, source }: FollowNames): Promise<void> {
+  const { rows } = await client.query<{ taken: boolean }>(
+    `SELECT pg_catalog.pg_try_advisory_lock(${LOCKS}, pg_catalog.hashtext(${client.escapeLiteral(slot)})) AS taken`,
+  )
+  if (rows[0]?.taken === true) return
+  throw new SluiceError(
+    'unreachable',
+    `Source ${source}: another reader has taken the replication slot ${slot}. A slot serves one sync of one installation.`,
+    { retryable: true },
+  )
+}
+
+/** Runs `work` once the session that had the slot has let go of it, which takes it a moment. */
+export async function onceFree<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  for (let left = TAKEOVER_MS / PAUSE_MS; ; left -= 1)
+    try {
+      return await work()
+    } catch (error) {
+      if (codeOf(error) !== IN_USE || left <= 0) throw error
+      await client.query(`SELECT pg_catalog.pg_sleep(${PAUSE_MS / 1000})`)
+    }
 }
 
 /** Gives up the slot, and the publication if Sluice has made it. */
@@ -202,9 +233,11 @@ export async function releaseAll(client: Client, names: FollowNames): Promise<vo
   const { publication, slot } = names
   const name = client.escapeLiteral(slot)
   await takeSlot(client, names)
-  await client.query(
-    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
-     WHERE slot_name = ${name} AND database = pg_catalog.current_database()`,
+  await onceFree(client, () =>
+    client.query(
+      `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
+       WHERE slot_name = ${name} AND database = pg_catalog.current_database()`,
+    ),
   )
   const { rows } = await client.query(
     `SELECT 1 FROM pg_catalog.pg_publication p WHERE pubname = ${client.escapeLiteral(publication)}
@@ -237,6 +270,8 @@ export async function exportSnapshot(
   }
 }
 
+/** The slot has a reader. */
+const IN_USE = '55006'
 const NOT_PERMITTED = '42501'
 const NONE_LEFT = '53400'
 
