@@ -29,8 +29,8 @@ export class FollowedTables implements AsyncDisposable {
     this.admin = new pg.Client({ connectionString: url.href })
   }
 
-  connect(): Promise<void> {
-    return this.admin.connect()
+  async connect(): Promise<void> {
+    await this.admin.connect()
   }
 
   /** Makes a table. `FOLLOWED` in `sql` is its name. */

@@ -35,7 +35,6 @@ import {
   FollowedServer,
   type FollowedServerOptions,
   followError,
-  type TableLog,
 } from './postgres/followed-server.ts'
 import type { FollowedTable } from './postgres/followed-table.ts'
 import { lsnOf, lsnText } from './postgres/pgoutput.ts'

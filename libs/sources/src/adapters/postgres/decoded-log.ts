@@ -7,6 +7,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { JsonText, Value } from '@sluice/contracts/values'
+import { setMember } from '@sluice/domain/value-reader'
 import type { SliceBounds, StreamBreak, StreamEntry, StreamSlice } from '../../stream-port.ts'
 import type { FollowedColumn, FollowedTable } from './followed-table.ts'
 import { keyText } from './log-values.ts'
@@ -322,11 +323,4 @@ function keyOf({ columns, primaryKey }: FollowedTable, tuple: Tuple): string | n
     values.push(value)
   }
   return keyText(values)
-}
-
-/** Sets a member of any name. A plain assignment of `__proto__` would set no member. */
-function setMember(row: { [name: string]: Value }, name: string, value: Value): void {
-  if (name === '__proto__')
-    Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true })
-  else row[name] = value
 }

@@ -188,8 +188,10 @@ function arrayItems(text: string, divider: string): readonly (string | null)[] |
 export function keyText(values: readonly Value[]): string | null {
   const texts: string[] = []
   for (const value of values) {
-    if (value === null) return null
-    texts.push(value instanceof Uint8Array ? Buffer.from(value).toString('hex') : String(value))
+    if (value instanceof Uint8Array) texts.push(Buffer.from(value).toString('hex'))
+    else if (value instanceof Decimal) texts.push(value.text)
+    else if (typeof value === 'object') return null
+    else texts.push(String(value))
   }
   const [only = ''] = texts
   if (texts.length === 1) return only

@@ -190,8 +190,9 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
 }
 
 /**
- * Makes this session the one that may read through the slot, until it ends. Another session of Sluice that does is
- * ended: a sync has one owner, and that session is its predecessor's, which finds the lock taken when it connects anew.
+ * Makes this session the one that may read through the slot, until it ends. Another session of Sluice that
+ * does is ended: a sync has one owner, and that session is its predecessor's, which finds the lock taken when
+ * it connects anew.
  */
 export async function takeSlot(client: Client, { slot }: FollowNames): Promise<void> {
   const name = client.escapeLiteral(slot)
