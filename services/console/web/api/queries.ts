@@ -103,6 +103,8 @@ export const attemptsQuery = ({ search, ...asked }: AttemptsFilter) =>
 export const failedQuery = (sync: string, filter: Omit<AskedOf<'listFailedRows'>, 'name'> = {}) =>
   infiniteQueryOptions({
     queryKey: ['failed', sync, filter],
+    // Runs try these rows again, and other people decide about them, while somebody looks.
+    refetchInterval: CALM_MS,
     queryFn: ({ signal, pageParam }) =>
       call('listFailedRows', { name: sync, ...filter, limit: PER_PAGE, after: pageParam }, { signal }),
     initialPageParam: firstPage(),

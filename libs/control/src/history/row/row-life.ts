@@ -15,6 +15,8 @@ import { shownRow } from './shown-row.ts'
 /** A change, with its entry in `retry` if it was not delivered. */
 interface ChangeWithEntry extends PlacedRecord<Change> {
   readonly entry: RetryEntry | null
+  /** The time of the answer that delivered it, in ms since 1970; null if no such attempt is known. */
+  readonly answeredAt: number | null
 }
 
 export interface RowRecords {
@@ -31,9 +33,12 @@ export interface RowRecords {
 /** Null for a key that has no changes, no attempts and no tombstone. */
 export function rowLife(row: RowRecords): RowLife | null {
   const { sync, key, runs, records, attempts, more } = row
-  const changes = changesOf(records)
-  if (changes.length === 0 && attempts.length === 0 && !records.isForgotten) return null
   const runIds = new Map([...runs.events.values()].map(({ run, runId }) => [run, runId]))
+  const changes = changesOf(records).map(change => {
+    const answeredAt = change.entry === null ? answerOf(runIds.get(change.value.run), attempts) : null
+    return { ...change, answeredAt }
+  })
+  if (changes.length === 0 && attempts.length === 0 && !records.isForgotten) return null
   const [last] = changes
   const state = last === undefined ? null : withItsTime(stateAfter(last, runs), changes)
   const captured = records.captured.at(-1)?.value.values ?? last?.value.captured ?? null
@@ -51,8 +56,17 @@ export function rowLife(row: RowRecords): RowLife | null {
   }
 }
 
+/** Returns the time at which the row's request in the run was answered as delivered. */
+function answerOf(run: string | null | undefined, attempts: RowRecords['attempts']): number | null {
+  const found = attempts.find(attempt => attempt.run === run && attempt.outcome === 'delivered')
+  return found === undefined ? null : Date.parse(found.startedAt) + found.durationMs
+}
+
+/** The time from which the change is at the destination. Without a known answer, that of the change itself. */
+const timeOf = ({ answeredAt, at }: ChangeWithEntry): number => answeredAt ?? at
+
 /** The changes, the newest first. Among several partitions, the change of the highest run is the last one. */
-function changesOf({ changes, retry }: MentionedRecords): readonly ChangeWithEntry[] {
+function changesOf({ changes, retry }: MentionedRecords): readonly Omit<ChangeWithEntry, 'answeredAt'>[] {
   return changes
     .map(change => {
       const entry = retry.get(change.partition)?.value ?? null
@@ -64,9 +78,10 @@ function changesOf({ changes, retry }: MentionedRecords): readonly ChangeWithEnt
 
 const IS_CERTAIN: ReadonlySet<KeyStateKind> = new Set(['absent', 'present'])
 
-function stateAfter({ value, entry, at, partition }: ChangeWithEntry, runs: SyncRuns): RowLife['state'] {
+function stateAfter(change: ChangeWithEntry, runs: SyncRuns): RowLife['state'] {
+  const { value, entry, answeredAt, partition } = change
   const { op, run, before, beforeState, after, settledState, replayed } = value
-  const since = new Date(at).toISOString()
+  const since = new Date(timeOf(change)).toISOString()
   const stateOf = (state: KeyStateKind, row: Row | null): RowLife['state'] => {
     return { is: state, certain: IS_CERTAIN.has(state), row: shownRow(row), since }
   }
@@ -74,7 +89,7 @@ function stateAfter({ value, entry, at, partition }: ChangeWithEntry, runs: Sync
   const report = runs.reports.get(partition)
   const hasReported = report !== undefined && (report.run > run || (report.run === run && report.ended))
   const hasEnded = [...runs.events.values()].some(event => event.run === run && isEnded(event.status))
-  if (entry === null && !hasReported && !hasEnded)
+  if (entry === null && answeredAt === null && !hasReported && !hasEnded)
     return { is: 'under-way', certain: false, row: shownRow(before), since }
   // A recorded request that is sent again does not change the state that was settled before it.
   if (replayed !== null) return stateOf(beforeState, before)
@@ -89,8 +104,8 @@ function withItsTime(state: RowLife['state'], changes: readonly ChangeWithEntry[
     ({ value: { beforeState, before } }) =>
       beforeState !== state.is || !isDeepStrictEqual(shownRow(before), state.row),
   )
-  const { at } = led ?? changes.at(-1) ?? {}
-  return at === undefined ? state : { ...state, since: new Date(at).toISOString() }
+  const change = led ?? changes.at(-1)
+  return change === undefined ? state : { ...state, since: new Date(timeOf(change)).toISOString() }
 }
 
 function changeView(
