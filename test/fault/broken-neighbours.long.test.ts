@@ -184,7 +184,7 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     expect(metrics).toContain('sluice_set_aside{stage="changes",sync="n09"} 1')
     const told = services.processes
       .flatMap(({ log }) => log)
-      .filter(({ msg }) => msg.includes('is set aside'))
+      .filter(({ msg }) => msg.includes('the sync is suspended'))
     // A wrong template fails its run before delivery meets any of these problems.
     for (const name of ['n07', 'n09', 'n13'])
       expect(told.filter(({ sync: of, level }) => of === name && level === 50).length, name).toBeGreaterThan(

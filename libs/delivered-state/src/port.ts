@@ -162,7 +162,7 @@ export type RunPurpose =
 export interface MeantRows {
   readonly key: string | null
   readonly status: number | null
-  readonly group?: Pick<FailedGroup, 'reason' | 'lastSince' | 'toRun'> | null
+  readonly group?: FailedGroup | null
 }
 
 /** A row of a recorded request that is to be sent again. */

@@ -355,6 +355,10 @@ export function streamContract(name: string, openEmpty: OpenStreamState): void {
       const group = { reason: reasonHash(other, 'i'), lastSince: SINCE, toRun: 9 }
       expect(meant({ group })).toEqual(['e'])
       expect(meant({ group: { ...group, lastSince: SINCE - 1 } })).toEqual([])
+      // A list of rows that fail for any reason.
+      expect(meant({ group: { ...group, reason: null } })).toEqual(['a', 'b', 'c', 'e'])
+      expect(meant({ group: { ...group, reason: null }, status: 404 })).toEqual(['e'])
+      expect(meant({ group: { ...group, reason: null, lastSince: SINCE - 1 } })).toEqual([])
     })
   })
 

@@ -358,7 +358,6 @@ function isMeant(command: StreamCommand, known: StreamedKey, incarnation: string
   if (key !== null && known.key !== key) return false
   if (status !== null && !isAmong(status, failed?.status ?? null)) return false
   if (group === null) return true
-  return (
-    failed !== null && failed.since <= group.lastSince && reasonHash(failed, incarnation) === group.reason
-  )
+  if (failed === null || failed.since > group.lastSince) return false
+  return group.reason === null || reasonHash(failed, incarnation) === group.reason
 }

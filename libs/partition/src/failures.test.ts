@@ -104,9 +104,9 @@ it('logs the reason once, counts the partitions, and logs once that it works aga
   suspensions.works(1)
   expect(told).toEqual([
     'requests s 1',
-    'error: the sync is set aside: no right to write',
+    'error: the sync is suspended: no right to write',
     'requests s 2',
-    'error: the sync is set aside: no right to write',
+    'error: the sync is suspended: no right to write',
     'requests s 1',
     'info: the sync is worked on again',
     'requests s 0',
@@ -121,7 +121,7 @@ it('logs another reason, and nothing about a place that nobody works on any more
   suspensions.left(null)
   suspensions.left(null)
   suspensions.works(null)
-  expect(told.slice(2)).toEqual(['requests s 1', 'error: the sync is set aside: no Avro', 'requests s 0'])
+  expect(told.slice(2)).toEqual(['requests s 1', 'error: the sync is suspended: no Avro', 'requests s 0'])
 })
 
 it('pauses grow up to a bound, and differ from sync to sync', () => {

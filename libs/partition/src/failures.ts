@@ -213,7 +213,7 @@ export class Suspensions {
     this.#reasons.set(place, reason)
     this.#count()
     const fields = { sync, stage, partition: place ?? undefined, err: error }
-    logger.error(fields, `the sync is set aside: ${reason}`)
+    logger.error(fields, `the sync is suspended: ${reason}`)
   }
 
   /** The place works again. */

@@ -13,8 +13,8 @@ import { isAmong } from './status-filter.ts'
 export interface FailedGroup {
   /** The hash of the incarnation and the reason: twelve hexadecimal digits. Null for rows of any reason. */
   readonly reason: string | null
-  /** The status of a list of rows of any reason, or its class by the first digit. Null for any status. */
-  readonly status: number | null
+  /** The status of a list of rows of any reason, or its class by the first digit. Absent for any status. */
+  readonly status?: number
   /** The last of the times at which its rows failed first, in ms since 1970; inclusive. */
   readonly lastSince: number
   /** The number of the last run that had tried one of its rows. */
@@ -41,7 +41,7 @@ export function parseGroup(id: string): FailedGroup | null {
   const [whole, reason = null, status, lastSince, toRun] = ID.exec(id) ?? []
   if (whole === undefined) return null
   const ends = { lastSince: Number(lastSince), toRun: Number(toRun) }
-  return { reason, status: status === undefined ? null : Number(status), ...ends }
+  return { reason, ...(status === undefined ? {} : { status: Number(status) }), ...ends }
 }
 
 export function isInGroup(
@@ -51,7 +51,7 @@ export function isInGroup(
 ): boolean {
   if (Date.parse(row.since) > lastSince) return false
   if (reason !== null) return reasonHash(row, incarnation) === reason
-  return status === null || isAmong(status, row.status)
+  return status === undefined || isAmong(status, row.status)
 }
 
 interface Failed {

@@ -282,7 +282,7 @@ describe('a run in the place of an interrupted one', () => {
   it('that tried a group of rows again tries these, and none if it cannot read which', () => {
     const retry = { ...running, cause: 'retry' } as const
     const scope = { as: null, key: null, status: 0 } as const
-    const group = { reason: '3f2a91c07b1e', status: null, lastSince: 4_000, toRun: 3 }
+    const group = { reason: '3f2a91c07b1e', lastSince: 4_000, toRun: 3 }
     expect(purposeOf({ ...retry, scope: { ...scope, group: '3f2a91c07b1e.4000-3' } })).toEqual({
       ...{ kind: 'retry', key: null, status: null, group },
     })

@@ -243,7 +243,8 @@ export function purposeOf(run: RunState): RunPurpose | undefined {
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
   const group = parseGroup(scope?.group ?? '')
   const key = scope?.key ?? null
-  const meant = group === null ? { key, status: scope?.status ?? null } : { key, status: group.status, group }
+  const meant =
+    group === null ? { key, status: scope?.status ?? null } : { key, status: group.status ?? null, group }
   if (cause === 'discard') return { kind: 'discard', ...meant }
   if (cause === 'replay') return { kind: 'replay' }
   if (isRetryOfSome(run)) return { kind: 'retry', ...meant }

@@ -1,4 +1,5 @@
 /** `sluice runs` and `sluice runs show`. */
+import { runInWords } from '@sluice/contracts/views/state-words'
 import { runCause, runStatus, type RunView, type RunsPage } from '@sluice/contracts/api'
 import { totalOf, undeliveredRows } from '@sluice/domain/counts'
 import { textOption, type Command } from '../command.ts'
@@ -119,6 +120,7 @@ export function runsText(
       {
         title: 'STATUS',
         style: (cell, text) => {
+          if (text === 'failing') return paint('red', cell)
           const status = byStatus.get(text)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
@@ -137,7 +139,7 @@ export function runsText(
     page.runs.map(run => [
       safe(run.id),
       safe(run.sync),
-      run.status,
+      runInWords(run),
       run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
       runDuration(run, options.now),
       number(run.rowsRead),

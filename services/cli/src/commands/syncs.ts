@@ -1,5 +1,6 @@
 /** `sluice syncs`. */
 import type { SyncView, SyncsPage } from '@sluice/contracts/api'
+import { lastRunInWords, syncStateInWords } from '@sluice/contracts/views/state-words'
 import { textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
 import { LABEL_OPTION, PAGING_OPTIONS, outputOptions, pagingOf } from '../history-options.ts'
@@ -41,9 +42,6 @@ export const command: Command = {
   },
 }
 
-/** The word for a sync to whose destination nothing arrives, as on the console's pages. */
-const FAILING = 'failing'
-
 /** The syncs of a page, by name. If there are none, it says what to do. */
 export function syncsText(
   page: SyncsPage,
@@ -69,7 +67,7 @@ export function syncsText(
         title: 'LAST RUN',
         style: (cell, text) => {
           const status = statuses.get(text)
-          if (text === FAILING) return paint('red', cell)
+          if (text === 'failing' || text === 'refused') return paint('red', cell)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },
@@ -85,8 +83,8 @@ export function syncsText(
     ],
     page.syncs.map(sync => [
       safe(sync.name),
-      sync.state,
-      statusText(sync),
+      syncStateInWords(sync.state),
+      lastRunInWords(sync),
       sync.lastRun === null ? '' : ago(sync.lastRun, now),
       sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
       number(sync.rows.failed + sync.rows.heldBack),
@@ -112,12 +110,6 @@ export function syncsText(
     )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
-}
-
-/** The status of the last run, or that nothing arrives. */
-function statusText({ trouble, lastRun }: SyncView): string {
-  if (trouble?.isFailing === true && lastRun?.status !== 'failed') return FAILING
-  return lastRun?.status ?? 'none'
 }
 
 /** For example `120 of 400 rows are rejected: HTTP 422. For 2 h, 6 runs.`. */

@@ -50,7 +50,7 @@ describe('the progress of a run', () => {
       throughput: { deliveredPerSecond: 80, failedPerSecond: 0.8 },
     }
     const [head, cause] = progressLines(known, { color: false, columns: 100, now: NOW, isEnding: false })
-    expect(head).toContain('sending  25 %  80 rows/s, 1 failing  about 38 s left  3.4 s')
+    expect(head).toContain('sending  25 %  80 rows/s, 1 failed  about 38 s left  3.4 s')
     expect(cause).toBe('  no e-mail')
   })
 

@@ -127,7 +127,7 @@ function phase(run: RunView): string {
   return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'
 }
 
-/** For example `25 %`, `80 rows/s, 12 failing`, `about 3 min left`, as far as it is known. */
+/** For example `25 %`, `80 rows/s, 12 failed`, `about 3 min left`, as far as it is known. */
 function howFast({ progress, throughput }: RunView): readonly string[] {
   const left = progress?.remainingSeconds ?? null
   const failing = Math.round(throughput?.failedPerSecond ?? 0)
@@ -136,7 +136,7 @@ function howFast({ progress, throughput }: RunView): readonly string[] {
     ...(throughput === undefined
       ? []
       : [
-          `${number(Math.round(throughput.deliveredPerSecond))} rows/s${failing === 0 ? '' : `, ${number(failing)} failing`}`,
+          `${number(Math.round(throughput.deliveredPerSecond))} rows/s${failing === 0 ? '' : `, ${number(failing)} failed`}`,
         ]),
     ...(left === null || left === 0 ? [] : [`about ${elapsed(left * 1_000).replace('.0 s', ' s')} left`]),
   ]

@@ -1,5 +1,6 @@
 /** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
+import { runInWords } from '@sluice/contracts/views/state-words'
 import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'
@@ -45,7 +46,11 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
   const waiting = options.waiting ?? null
   const paint = painter(options.color)
   const took = runDuration(run, options.now)
-  const mark = paintStatus(run.status, `${MARKS[run.status]} ${run.status}`, paint)
+  const word = runInWords(run)
+  const mark =
+    word === 'failing'
+      ? paint('red', `✗ ${word}`)
+      : paintStatus(run.status, `${MARKS[run.status]} ${run.status}`, paint)
   const lines = [
     `${mark}  ${paint('bold', run.sync)}  ${paint('dim', [took, run.id].filter(Boolean).join('  '))}`,
   ]

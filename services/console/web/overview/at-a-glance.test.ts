@@ -1,7 +1,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
 import { glanceOf, movingOf, nextOf, type SyncView } from './at-a-glance.ts'
-import { needsIn, needsOf, needState } from './needs.ts'
+import { needsIn, needsOf } from './needs.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 const run = (changes: Partial<RunView> = {}): RunView => ({
@@ -72,16 +72,6 @@ describe('what needs attention', () => {
     const some = [sync('some', { trouble: { ...trouble, isFailing: false } })]
     expect(needsOf(some, destinations).map(({ name }) => name)).toEqual(['some', 'f'])
   })
-})
-
-it('the word for a need is that of the run that shows it, whatever the newest run does', () => {
-  const stateIn = (changes: Partial<typeof trouble>, lastRun: Partial<RunView>) =>
-    needState(sync('s', { lastRun: run(lastRun) }), { ...trouble, isFailing: false, ...changes })
-  expect(stateIn({ isFailing: true }, { id: 'Q', status: 'queued' })).toBe('failing')
-  expect(stateIn({}, { status: 'running' })).toBe('waiting')
-  expect(stateIn({}, { id: 'Q', status: 'running' })).toBe('warning')
-  expect(stateIn({}, { status: 'held' })).toBe('held')
-  expect(needState(sync('s'), { ...trouble, run: null })).toBe('refused')
 })
 
 it('failing syncs come before those that need attention for another reason', () => {

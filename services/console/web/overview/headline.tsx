@@ -4,7 +4,7 @@ import { useMemo, type ReactElement, type ReactNode } from 'react'
 import { isStopped, nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
-import { RunState, statedOf } from '../runs/run-state.tsx'
+import { LastRunState } from '../runs/run-state.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
@@ -103,7 +103,7 @@ function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
   return (
     <li>
       <div className="moving-head">
-        <RunState run={statedOf(sync, lastRun)} />
+        <LastRunState sync={sync} />
         <Link to="/runs/$id" params={{ id: lastRun.id }}>
           <Named name={name} title={title} />
         </Link>

@@ -5,14 +5,14 @@ import { memo, useMemo, useState, type ReactElement } from 'react'
 import { destinationsQuery } from '../api/queries.ts'
 import { HealthBadge, HealthFix, HealthReason } from '../resources/destination-health.tsx'
 import { OpenSource } from '../resources/open-source.tsx'
+import { SyncState } from '../syncs/sync-state.tsx'
 import { clockTime, count, many } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Named } from '../ui/named.tsx'
 import { Section } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { Badge, type Tone } from '../ui/status.tsx'
 import type { SyncView } from './at-a-glance.ts'
-import { type Health, needsOf, needState, type NeedState, type Trouble } from './needs.ts'
+import { type Health, needsOf, type Trouble } from './needs.ts'
 
 /** A button shows the others, so that the runs under way and the next ones stay in sight. */
 const MAX_NEEDS = 5
@@ -49,24 +49,13 @@ export const NeedsAttention = memo(function NeedsAttention({
   )
 })
 
-const TONES: { readonly [state in NeedState]: readonly [Tone, string] } = {
-  refused: ['bad', '✕'],
-  failing: ['bad', '✕'],
-  waiting: ['warn', '◌'],
-  held: ['held', '‖'],
-  cancelled: ['calm', '–'],
-  warning: ['warn', '!'],
-}
-
 function SyncNeed({ sync, trouble }: { readonly sync: SyncView; readonly trouble: Trouble }): ReactElement {
   const { name, title, destination } = sync
   const { text, quotesAnswer, source, since, runs } = trouble
   const ended = runs === 0 ? '' : `, for ${many(runs, 'run', 'runs')}`
-  const state = needState(sync, trouble)
-  const [tone, sign] = TONES[state]
   return (
     <>
-      <Badge tone={tone} sign={sign} text={state} />
+      <SyncState sync={sync} />
       <span>
         <Link to="/syncs/$name" params={{ name }}>
           <Named name={name} title={title} />

@@ -10,18 +10,6 @@ export type Need =
   | { readonly kind: 'sync'; readonly name: string; readonly sync: SyncView; readonly trouble: Trouble }
   | { readonly kind: 'destination'; readonly name: string; readonly health: Health }
 
-export type NeedState = 'refused' | 'failing' | 'waiting' | 'held' | 'cancelled' | 'warning'
-
-/** The word for a need. A run that is under way, or that begins anew, does not change it. */
-export function needState({ lastRun }: SyncView, { run, isFailing }: Trouble): NeedState {
-  if (run === null) return 'refused'
-  if (isFailing) return 'failing'
-  if (lastRun === null || lastRun.id !== run) return 'warning'
-  const { status } = lastRun
-  if (status === 'held' || status === 'cancelled') return status
-  return status === 'running' ? 'waiting' : 'warning'
-}
-
 /** Failing syncs come first, then refused runs, then runs that wait for a decision. */
 export function needsIn(syncs: readonly SyncView[]): readonly (Need & { readonly kind: 'sync' })[] {
   const needs = syncs.flatMap(sync =>

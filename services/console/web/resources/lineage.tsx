@@ -7,7 +7,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement, ReactNode } from 'react'
 import { destinationsQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
-import { RunState, statedOf } from '../runs/run-state.tsx'
+import { LastRunState } from '../runs/run-state.tsx'
 import { count } from '../ui/format.ts'
 import { Named, titleIn } from '../ui/named.tsx'
 import { Section, Time } from '../ui/parts.tsx'
@@ -102,7 +102,7 @@ function LastRun({ sync: { lastRun, trouble } }: { readonly sync: SyncView }): R
     <span className="lineage-state">
       <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
         <span className="hidden">Last run: </span>
-        <RunState run={statedOf({ trouble }, lastRun)} />
+        <LastRunState sync={{ lastRun, trouble }} />
       </Link>
       {at === null ? null : (
         <small className="quiet">

@@ -1,30 +1,24 @@
 /** The state of a run as people need it: a run of which nothing arrives is failing, whatever its status. */
 import type { RunView, SyncView } from '@sluice/contracts/api'
+import { lastRunInWords, runInWords } from '@sluice/contracts/views/state-words'
 import type { ReactElement } from 'react'
 import { Badge, RunStatus } from '../ui/status.tsx'
 
-export type Stated = Pick<RunView, 'status' | 'failing'>
-
-/** True for a run that failed as a whole, or that delivers nothing. */
-function isBad({ status, failing }: Stated): boolean {
-  return status === 'failed' || failing === true
+export function RunState({ run }: { readonly run: Pick<RunView, 'status' | 'failing'> }): ReactElement {
+  return <StateBadge word={runInWords(run)} />
 }
 
-/** The last run of a sync as the sync is judged: it may be failing before its newest run shows anything. */
-export function statedOf(
-  { trouble }: Pick<SyncView, 'trouble'>,
-  { status, failing }: Stated,
-): { readonly status: RunView['status']; readonly failing?: true } {
-  const isFailing = failing === true || (trouble?.isFailing === true && status !== 'held')
-  return isFailing ? { status, failing: true } : { status }
+/** What the last run tells of a sync, which may be failing before its newest run shows anything. */
+export function LastRunState({
+  sync,
+}: {
+  readonly sync: Pick<SyncView, 'lastRun' | 'trouble'>
+}): ReactElement {
+  return <StateBadge word={lastRunInWords(sync)} />
 }
 
-/** The word of its badge. */
-export function stateInWords(run: Stated): string {
-  return isBad(run) && run.status !== 'failed' ? 'failing' : run.status
-}
-
-export function RunState({ run }: { readonly run: Stated }): ReactElement {
-  const text = stateInWords(run)
-  return text === run.status ? <RunStatus status={run.status} /> : <Badge tone="bad" sign="✕" text={text} />
+function StateBadge({ word }: { readonly word: ReturnType<typeof lastRunInWords> }): ReactElement {
+  if (word === 'never ran') return <span className="quiet">{word}</span>
+  if (word === 'failing' || word === 'refused') return <Badge tone="bad" sign="✕" text={word} />
+  return <RunStatus status={word} />
 }

@@ -1,4 +1,5 @@
 /** The history of runs, the newest first. */
+import { runInWords } from '@sluice/contracts/views/state-words'
 import type { RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
@@ -10,7 +11,7 @@ import { count, duration } from '../ui/format.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { More } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
-import { RunState, stateInWords } from './run-state.tsx'
+import { RunState } from './run-state.tsx'
 import { totalsOf } from './totals.ts'
 
 const STATUSES = ['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'] as const
@@ -143,7 +144,7 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
         to="/runs/$id"
         params={{ id: run.id }}
         className="bare"
-        aria-label={`Run ${run.id}: ${stateInWords(run)}`}
+        aria-label={`Run ${run.id}: ${runInWords(run)}`}
       >
         <RunState run={run} />
       </Link>

@@ -9,7 +9,7 @@ const trouble = { text: 'It fails.', isFailing: true, fix: null, run: '00', sinc
 
 describe('a sync is found', () => {
   it('as failing if the overview counts it so, whatever its badge says', () => {
-    expect(wordsOf({ state: 'parked', lastRun: run('queued'), trouble })).toBe('parked failing')
+    expect(wordsOf({ state: 'parked', lastRun: run('queued'), trouble })).toBe('suspended failing')
     expect(wordsOf({ state: 'idle', lastRun: run('failed'), trouble })).toBe('failed failing')
     expect(wordsOf({ state: 'idle', lastRun: run('queued'), trouble })).toBe('failing')
   })

@@ -2,6 +2,7 @@
  * All syncs as a table: sorted, and filtered by text, state, label, source and destination, as its address
  * says.
  */
+import { SUSPENDED, syncInWords } from '@sluice/contracts/views/state-words'
 import type { SyncsPage } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
@@ -18,7 +19,7 @@ import { Labels } from '../ui/labels.tsx'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
-import { isOfRun, stateOf, SyncState } from './sync-state.tsx'
+import { isOfRun, SyncState } from './sync-state.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
 
@@ -34,8 +35,8 @@ const STATES = [
   'warning',
   'failed',
   'cancelled',
-  'parked',
-  'set aside',
+  'refused',
+  SUSPENDED,
 ]
 
 export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement {
@@ -54,7 +55,7 @@ export function SyncTable({ syncs }: { readonly syncs: readonly SyncView[] }): R
           `${sync.name} ${sync.title ?? ''} ${sync.model} ${sync.destination}`
             .toLowerCase()
             .includes(searched) &&
-          (state === undefined || stateOf(sync) === state) &&
+          (state === undefined || syncInWords(sync) === state) &&
           (label === undefined || sync.labels?.includes(label) === true) &&
           (destination === undefined || sync.destination === destination) &&
           (source === undefined || sourceOf.get(sync.model) === source),
@@ -135,7 +136,7 @@ const lastAt = ({ lastRun }: SyncView): string | null => lastRun?.endedAt ?? las
 
 const COLUMNS: readonly DataColumn<SyncView>[] = [
   { name: 'Sync', value: ({ name, title }) => title ?? name, cell: sync => <Name sync={sync} /> },
-  { name: 'State', value: stateOf, cell: sync => <State sync={sync} /> },
+  { name: 'State', value: syncInWords, cell: sync => <State sync={sync} /> },
   { name: 'Last run', value: lastAt, cell: sync => <LastRun sync={sync} /> },
   {
     ...{ name: 'Not delivered', looks: 'number', value: undelivered },
