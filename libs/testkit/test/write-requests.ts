@@ -1,8 +1,8 @@
 import type { Request, RequestRow, RunBegin } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
-import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts'
+import { at, markerKey, sliceKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { INCARNATION, sampleRequest, sampleRow, sampleSlice, SYNC } from './sample-records.ts'
 import type { TestLog } from './test-log.ts'
 
 /**
@@ -21,6 +21,8 @@ export async function writeRequests(
     /** The fields that the request for a key has besides. */
     readonly fields?: (key: string) => Partial<Request>
     readonly partition?: number
+    /** Returns the number of slices that end behind this many requests; default none. */
+    readonly slicesAt?: (requests: number) => number
     /** False if the renderer stops before the end. */
     readonly ends?: boolean
   },
@@ -38,6 +40,22 @@ export async function writeRequests(
   const runBeginOffset = await append(markerKey('run-begin', `${partition}`), io.encode('Marker', runBegin))
   const { perAppend = 1 } = run
   let together: { readonly key: Uint8Array; readonly value: Uint8Array }[] = []
+  let slices = 0
+  const endSlices = (count: number): void => {
+    for (let left = run.slicesAt?.(count) ?? 0; left > 0; left -= 1) {
+      slices += 1
+      const of = {
+        ...owned,
+        run: begin.run,
+        slice: slices,
+        begin: runBeginOffset,
+        count,
+        committedAt: slices,
+      }
+      together.push({ key: sliceKey(partition), value: io.encode('Slice', sampleSlice(of)) })
+    }
+  }
+  endSlices(0)
   for (const [seq, key] of keys.entries()) {
     const request = sampleRequest({
       ...owned,
@@ -53,6 +71,7 @@ export async function writeRequests(
       ...run.fields?.(key),
     })
     together.push({ key: textKey(`${begin.run}/${partition}/${seq}`), value: io.encode('Request', request) })
+    endSlices(seq + 1)
     if (together.length < perAppend && seq < keys.length - 1) continue
     await ownership.append(target, together, { signal })
     together = []

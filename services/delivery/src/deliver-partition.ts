@@ -4,10 +4,19 @@
  * `run-end` is finished (PROTOCOL.md §6, §8).
  *
  * Requests are sent in the order of the topic and finished in any order. The end of a run waits for all of
- * them. So rows of the same key, which occur only in different runs, arrive in order.
+ * them. So rows of the same key arrive in order, since they occur only in different runs. Over a stream they
+ * also occur in different slices of a run: the detector sends a key again once the end of its slice is passed on.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, Request, RunBegin, RunEvent, Unrenderable, WaitNow } from '@sluice/contracts/records'
+import type {
+  Marker,
+  Request,
+  RunBegin,
+  RunEvent,
+  Slice,
+  Unrenderable,
+  WaitNow,
+} from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
@@ -24,6 +33,7 @@ import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outco
 import { STAGE_ENDED } from './run/early-end.ts'
 import { endWithoutRenderer, PassedRun } from './run/passed-run.ts'
 import {
+  isStreamed,
   openRun,
   partitionName,
   reportOf,
@@ -33,13 +43,14 @@ import {
   type DeliveryParts,
   type OpenRun,
 } from './run/open-run.ts'
+import { PassedSlices, sliceBefore } from './run/pass-slices.ts'
 import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt, recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { RecentCounts } from './run/recent-attempts.ts'
 import { PartitionReporter, showBacklog } from './run/report-partition.ts'
 import { OpenRequest } from './send/open-request.ts'
-import { faultOf, inSequence } from './send/request-sequence.ts'
+import { endsInSequence, faultOf, inSequence } from './send/request-sequence.ts'
 
 /** Delivery writes the effects of at most this many requests of a skipped run at once. */
 const MAX_PASSED_OVER = 64
@@ -78,6 +89,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const recovering = recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const recovered = await ownership.leavingAtEnd(recovering, worker)
   const { checkpoint } = recovered
+  let slices: PassedSlices | null = null
   const ledger = new AttemptLedger({
     ...{ io, ownership, attempts, retry, captured },
     position: checkpoint.offset,
@@ -86,14 +98,17 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.markerOffset(attempts) + 1,
     abort: worker.abort,
+    isAwaited: () => slices?.isAwaited === true,
     onMarked: () => backlog.now(),
     onFurther: () => worker.entry?.cameFurther(),
   })
   await using backlog = showBacklog({ log, stageMetrics: deps.stageMetrics, run, worker, ledger, requests })
   const recent = new RecentCounts(() => reportOf({ deps, run, attempts }))
   const own = { ownership, recovered, ledger, recent }
-  const parts = { deps, run, worker, ...own, requests, attempts, share, againShare }
-  await new PartitionDelivery(parts).work()
+  const parts = { deps, run, worker, ...own, requests, attempts, retry, share, againShare }
+  const delivery = new PartitionDelivery(parts)
+  slices = delivery.slices
+  await delivery.work()
 }
 
 /**
@@ -108,6 +123,7 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
   readonly #removals: RemovalsFirst
+  readonly slices: PassedSlices
   readonly #room: WorkRoom
   /** The wait of a run that is being opened, for example for a secret; else null. */
   #openingWait: WaitNow | null = null
@@ -122,6 +138,8 @@ class PartitionDelivery {
    * none of its requests are sent.
    */
   #stopped: { readonly run: number; readonly from: number } | null = null
+  /** The end of `requests` when no request of a predecessor could arrive any more; null before that. */
+  #quietFrom: number | null = null
   /**
    * Aborts, with the error, when this process has not reached the limits store for some time. Another process
    * should take over then.
@@ -136,6 +154,10 @@ class PartitionDelivery {
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
+    const { deps, worker, retry } = parts
+    this.slices = new PassedSlices({ ...parts, io: deps.io, retry, abort: worker.abort }, signal =>
+      this.#untilSlicesMayGo(signal),
+    )
     this.#removals = new RemovalsFirst(parts, { maybeSent: this.#maybeSent, reporter: this.#reporter })
     this.#ending = endingOf(parts.worker, parts.ledger.failure, this.#unreachable.signal)
   }
@@ -149,8 +171,11 @@ class PartitionDelivery {
     const options = { from, yieldsTorn: true, bufferBytes: deps.memory.readerBytes, signal: ending } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
-    const reporting = this.#report(AbortSignal.any([ending, ended.signal]))
+    const working = AbortSignal.any([ending, ended.signal])
+    const passing = this.slices.passOn(working).catch((error: unknown) => ledger.fail(error))
+    const reporting = this.#report(working)
     try {
+      await this.#takeSliceBefore(from, ending)
       for await (const batch of readOwned({ ...reading, ...options })) {
         for (const placed of batch.records) if (!this.#takeAtOnce(placed)) await this.#take(placed, ending)
         ledger.skipTo(batch.nextOffset)
@@ -167,7 +192,7 @@ class PartitionDelivery {
       this.#open?.early[Symbol.dispose]()
       // Answers that have arrived are recorded, even if an error ends the work.
       await ledger.flushed({ signal: worker.abort }).catch(() => undefined)
-      await reporting
+      await Promise.all([reporting, passing])
     }
     ledger.failure.throwIfAborted()
     if (!worker.abort.aborted) await this.#release()
@@ -216,6 +241,7 @@ class PartitionDelivery {
     if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, ending)
     else if (record?.name === 'sluice.Unrenderable')
       await this.#takeUnrenderable(placed, record.value, ending)
+    else if (record?.name === 'sluice.Slice') await this.#takeSlice(offset, record.value, ending)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
       await this.#closeBefore(marker.begin, ending)
       ledger.skipTo(offset + 1)
@@ -230,8 +256,11 @@ class PartitionDelivery {
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
     if (this.#open !== null) return false
-    const isRow = record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable'
-    const run = isRow ? record.value.run : (marker?.begin?.run ?? null)
+    const isOfRun =
+      record?.name === 'sluice.Request' ||
+      record?.name === 'sluice.Unrenderable' ||
+      record?.name === 'sluice.Slice'
+    const run = isOfRun ? record.value.run : (marker?.begin?.run ?? null)
     return run !== null && this.#passed.passes(run)
   }
 
@@ -276,7 +305,9 @@ class PartitionDelivery {
   }
 
   #closed(): void {
-    this.#maybeSent.runEnded()
+    this.#maybeSent.areFinished()
+    this.slices.clear()
+    this.#reporter.stream = null
     this.#order.clear()
     this.#open?.early[Symbol.dispose]()
     this.#open = null
@@ -360,20 +391,56 @@ class PartitionDelivery {
     ledger.record({ requestOffset: offset, attempt, effects, release: () => memory.done() })
   }
 
+  /** Takes the end of a slice, which is passed on once all requests before it are finished. */
+  async #takeSlice(offset: number, slice: Slice, ending: AbortSignal): Promise<void> {
+    const { ledger } = this.#parts
+    const open = await this.#runOf(slice, ending)
+    if (open === null) return
+    if (endsInSequence(open, slice)) {
+      ledger.skipTo(offset + 1)
+      this.slices.take(offset, slice)
+    } else if (open.fault !== null && this.#reporter.lastEnded < open.begin.run)
+      await this.#reporter.reportFault(open.begin.run, open.fault)
+  }
+
+  /**
+   * Takes the last end of a slice before the offset where this owner goes on. Its predecessor may have ended
+   * before it passed that on.
+   */
+  async #takeSliceBefore(from: number, ending: AbortSignal): Promise<void> {
+    const { deps, run, requests: target } = this.#parts
+    const { log, io, definitions } = deps
+    const isStream = async (begin: number): Promise<boolean> => {
+      const found = await runBeginAt(this.#parts, begin, { signal: ending })
+      if (found === null || this.#isOver(found.begin.run)) return false
+      return isStreamed((await definitions.get(found.begin.definition, { signal: ending })).sync)
+    }
+    const reading = { log, io, incarnation: run.incarnation, target, isStream, signal: ending }
+    const placed = await sliceBefore(from, reading)
+    if (placed?.record.name !== 'sluice.Slice') return
+    const slice = placed.record.value
+    // Requests between the slice and that offset are not read again, so their number says nothing here.
+    if (!this.#isOver(slice.run) && (await this.#runOf(slice, ending)) !== null)
+      this.slices.take(placed.offset, slice)
+  }
+
   /**
    * Returns the open run of a record; null for a run that is skipped. After a takeover in the middle of a
    * run, the first record says where its run begins.
    */
-  async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
+  async #runOf(record: Request | Unrenderable | Slice, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
     const { requests, ledger, recovered } = this.#parts
-    const found = await runBeginAt(this.#parts, record.begin, { signal })
+    const found = record.begin === null ? null : await runBeginAt(this.#parts, record.begin, { signal })
     if (found !== null) {
       if (recovered.checkpoint.run !== found.begin.run) ledger.beginRun(found.begin.run)
       this.#reporter.phases.began(found.begin.run, found.timestamp)
       return await this.#tryToOpen(found.begin, signal, null)
     }
-    const error = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
+    const error = new SluiceError(
+      'corrupt',
+      `no run begins at offset ${String(record.begin)} of ${requests.topic}`,
+    )
     this.#passed.begin(record.run, error)
     return null
   }
@@ -393,6 +460,8 @@ class PartitionDelivery {
         },
         signal,
       )
+      const { isStream } = this.#open
+      this.#reporter.stream = isStream ? { run: begin.run, slice: () => this.slices.lastOf(begin.run) } : null
       await this.#reporter.reportGoesOn()
     } catch (error) {
       if (signal.aborted) throw error
@@ -410,6 +479,7 @@ class PartitionDelivery {
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)
+    await this.slices.done({ signal: ending })
     const certificates = this.#open?.target.certificates.all ?? []
     const deaths = (end.deaths?.all ?? 0) + (worker.entry?.diedIn(begin.run) ?? 0)
     const report = { begin, counts: ledger.counts, fault, requestsEnd: offset + 1, certificates, deaths }
@@ -420,8 +490,21 @@ class PartitionDelivery {
     this.#closed()
   }
 
-  async #untilNoneIsLate(signal: AbortSignal): Promise<void> {
-    if (this.#open !== null) await this.#maybeSent.untilNoneIsLate(this.#open.target, signal)
+  async #untilNoneIsLate(signal: AbortSignal, options?: { readonly isShown: boolean }): Promise<void> {
+    if (this.#open !== null) await this.#maybeSent.untilNoneIsLate(this.#open.target, signal, options)
+  }
+
+  /**
+   * A key of a slice that is passed on may be sent again, and must not be overtaken by a request of a
+   * predecessor. Once all requests that were there when none could arrive any more are finished, too, nothing
+   * of the predecessor is left.
+   */
+  async #untilSlicesMayGo(signal: AbortSignal): Promise<void> {
+    await this.#untilNoneIsLate(signal, { isShown: false })
+    if (!this.#maybeSent.remains) return
+    const { deps, requests, ledger } = this.#parts
+    this.#quietFrom ??= (await deps.log.offsets(requests, { signal })).end
+    if (ledger.position >= this.#quietFrom) this.#maybeSent.areFinished()
   }
 
   /**

@@ -121,6 +121,9 @@ export class ScriptedDelivery implements AsyncDisposable {
       readonly fields?: (key: string) => Partial<Request>
       readonly bodyBytes?: number
       readonly begin?: Partial<RunBegin>
+      readonly slicesAt?: (requests: number) => number
+      /** False if the run goes on. */
+      readonly ends?: boolean
       /** The keys of the other partitions, from 1 on. */
       readonly others?: readonly (readonly string[])[]
     } = {},
@@ -135,8 +138,9 @@ export class ScriptedDelivery implements AsyncDisposable {
     await this.tell({})
     const { runId } = this.#run
     const begin = { run: 1, runId, definition: hash, startedAt: Date.now(), first: true, ...of.begin }
-    const { row = {}, bodyBytes = 2, fields = () => ({}), others = [] } = of
-    const written = { begin, row, bodyBytes, trigger: row.op ?? 'added', fields, perAppend: 100 }
+    const { row = {}, bodyBytes = 2, fields = () => ({}), others = [], slicesAt = () => 0, ends = true } = of
+    const trigger = row.op ?? 'added'
+    const written = { begin, row, bodyBytes, trigger, fields, slicesAt, ends, perAppend: 100 }
     for (const [partition, keys] of [rows, ...others].entries())
       await writeRequests(world, { ...written, keys, partition })
   }

@@ -32,9 +32,10 @@ export interface AttemptCredentials {
   readonly waitsFor: WaitNow | null
   /**
    * Waits for a credential. Resolves with null once there is one, and with the error if that takes too long.
-   * Resolves at once when aborted. May be called concurrently.
+   * `isPatient`: it waits without limit, also for errors that only a person can mend. Resolves at once when
+   * aborted. May be called concurrently.
    */
-  ready(options: { signal: AbortSignal }): Promise<SluiceError | null>
+  ready(options: { signal: AbortSignal; isPatient?: boolean }): Promise<SluiceError | null>
   /** Notes an answer. Returns true if it refuses the credential, and a new one may help. */
   answered(credential: Credential, status: number): boolean
   /**
@@ -75,8 +76,16 @@ export class OAuthCredentials implements AttemptCredentials {
     return this.#waitsFor
   }
 
-  async ready({ signal }: { signal: AbortSignal }): Promise<SluiceError | null> {
-    const { patienceMs = PATIENCE_MS, waitsForPeople } = this.#patience
+  async ready({
+    signal,
+    isPatient = false,
+  }: {
+    signal: AbortSignal
+    isPatient?: boolean
+  }): Promise<SluiceError | null> {
+    const { patienceMs: ownMs = PATIENCE_MS } = this.#patience
+    const patienceMs = isPatient ? Infinity : ownMs
+    const waitsForPeople = isPatient || this.#patience.waitsForPeople
     const sinceMs = performance.now()
     try {
       while (this.#source.current === null) {
@@ -90,7 +99,7 @@ export class OAuthCredentials implements AttemptCredentials {
         }
         const leftMs = sinceMs + patienceMs - performance.now()
         if (leftMs <= 0 || (!mayPass && !waitsForPeople)) return error
-        const until = mayPass ? null : Date.now() + leftMs
+        const until = mayPass || isPatient ? null : Date.now() + leftMs
         this.#waitsFor = { kind: 'token', until, detail: error.message }
         await sleep(Math.min(pauseMs, leftMs), { signal })
       }

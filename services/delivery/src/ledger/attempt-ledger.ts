@@ -81,6 +81,11 @@ interface LedgerOptions {
   /** The offset after the last acknowledged record of `attempts`. */
   readonly attemptsEnd: number
   readonly abort: AbortSignal
+  /**
+   * True while somebody waits for requests to be finished. An attempt is then written at once, or with those
+   * that come while the last append is under way.
+   */
+  readonly isAwaited?: () => boolean
   /** Called after each marker. */
   readonly onMarked?: () => void
   /** Called when requests at the position are finished, so that it moves. */
@@ -220,6 +225,7 @@ export class AttemptLedger {
   record(entry: LedgerEntry): void {
     this.#buffer.push(entry)
     this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
+    if (this.#flushes === 0 && this.#options.isAwaited?.() === true) this.hurry()
   }
 
   /** Writes all that is recorded within this turn of the event loop, for somebody who waits for it. */

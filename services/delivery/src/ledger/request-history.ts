@@ -79,6 +79,8 @@ export interface PartHistory {
   readonly intent: UnownedAttempt | null
   /** The number of intents since its last attempt. After each of them the process died. */
   readonly intents: number
+  /** When the first attempt of its rows in this run was sent, in ms since 1970; null before it. */
+  readonly firstAt: number | null
   /** The last attempt of its rows, if it failed and another was to follow in this run. */
   readonly last: UnownedAttempt | null
   /** The pause after its last attempt, in ms. */
@@ -138,6 +140,7 @@ export const WHOLE: PartHistory = {
   tokenRefused: false,
   intent: null,
   intents: 0,
+  firstAt: null,
   last: null,
   waitMs: 0,
 }
@@ -207,6 +210,7 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     intents: 0,
     triedNewToken: part.triedNewToken || (isSame && isRefusal(attempt)),
     tokenRefused: !part.triedNewToken && isSame && isRefusal(attempt),
+    firstAt: part.firstAt ?? (sent === 1 ? attempt.startedAt : null),
     // An attempt 0 that only divided the rows sent nothing.
     last: attempt.attempt === 0 ? part.last : attempt,
     waitMs: next.waitMs,

@@ -14,6 +14,8 @@ export interface AllowedRetries {
   readonly pauseMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
   /** True if a rejected batch may be divided. */
   readonly splits: boolean
+  /** Returns the longest wait of rows that go on, in ms. No longer wait begins. Default: an hour. */
+  readonly mostMs?: () => number
   /**
    * True if only the token was refused. All rows are sent again at once with a new one, which uses up no
    * retry.
@@ -43,8 +45,8 @@ export interface Settled {
 /** Statuses that mean that a batch is too large, or that something in it is wrong. */
 const SPLIT_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
 
-/** A longer Retry-After leaves the batch to the next run. */
-const MAX_SPLIT_PAUSE_MS = 3_600_000
+/** A longer wait leaves the rows to the next run. */
+const MAX_WAIT_MS = 3_600_000
 
 interface JudgedRequest {
   readonly trigger: Op
@@ -161,8 +163,9 @@ function partsOf(
   if (retries.isReplay === true) return []
   const { tries } = history
   const pauseMs = verdict.retryAfterMs ?? 0
+  const mostMs = Math.max(0, retries.mostMs?.() ?? MAX_WAIT_MS)
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
-  const divides = retries.splits && isWrong && rows.length > 1 && pauseMs <= MAX_SPLIT_PAUSE_MS
+  const divides = retries.splits && isWrong && rows.length > 1 && pauseMs <= mostMs
   const pauses = new Map<string, number | null>()
   const pauseAfter = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
     const kind = `${String(isNamed)}/${outcome}/${String(waitsForNextRun)}`
@@ -182,7 +185,7 @@ function partsOf(
     else if (row.verdict === 'throttled') throttled.push(row.position)
     else {
       const ms = pauseAfter(row)
-      if (ms === null) continue
+      if (ms === null || ms > mostMs) continue
       again.push(row.position)
       againMs = Math.max(againMs, ms)
     }

@@ -3,7 +3,8 @@
  * the predecessor ended without a `release` (PROTOCOL.md §8).
  *
  * States: `none` (it released the partition) or `of the open run` (until that run ends) → `of an earlier run`
- * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more.
+ * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more. In a run over a
+ * stream, `of the open run` → `none` as soon as they are finished, too.
  */
 import type { WaitNow } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
@@ -134,12 +135,17 @@ export class MaybeSent {
 
   /**
    * Waits until no request of the predecessor can arrive any more, so that none arrives after requests of the
-   * next run.
+   * next run. `isShown` is false while the run sends other requests, so that people see no wait.
    */
-  async untilNoneIsLate(target: Target, signal: AbortSignal): Promise<void> {
+  async untilNoneIsLate(
+    target: Target,
+    signal: AbortSignal,
+    { isShown = true }: { readonly isShown?: boolean } = {},
+  ): Promise<void> {
     if (this.#state === 'none') return
     const leftMs = this.#arriveUntil(target) - performance.now()
     if (leftMs <= 0) return
+    if (!isShown) return await sleep(leftMs, { signal })
     this.#waitsFor ??= { kind: 'takeover', until: Date.now() + leftMs, detail: MAY_ARRIVE }
     await sleep(leftMs, { signal }).finally(() => (this.#waitsFor = null))
   }
@@ -163,8 +169,11 @@ export class MaybeSent {
     return this.#state === 'of an earlier run'
   }
 
-  /** Notes that the run has ended: all its requests are finished, and none can arrive any more. */
-  runEnded(): void {
+  /**
+   * Notes that all requests which the predecessor may have sent are finished, and none can arrive any more.
+   * Mostly the run has ended.
+   */
+  areFinished(): void {
     if (this.#state === 'of the open run') this.#state = 'none'
   }
 }

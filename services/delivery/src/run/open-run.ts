@@ -1,9 +1,12 @@
 /** Opens a run in one partition: resolves its target, makes its send queue, and watches for an early end. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin, RunEvent, WaitNow } from '@sluice/contracts/records'
+import type { SyncSpec } from '@sluice/contracts/resources'
 import { retryPolicyOf } from '@sluice/domain/answers/retry-policy'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'
+import { doublingPause } from '@sluice/flow/retry'
+import { sleep } from '@sluice/flow/sleep'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -73,6 +76,8 @@ export interface DeliverDeps {
 
 export interface OpenRun extends RequestSequence {
   readonly begin: RunBegin
+  /** True for a run over a stream. */
+  readonly isStream: boolean
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
@@ -93,6 +98,7 @@ export interface DeliveryParts {
   readonly recent: RecentCounts
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
+  readonly retry: TopicPartition
   /** This partition's share of the memory of the process. */
   readonly share: ByteShare
   /** This partition's share for requests that are read again when they are sent again. */
@@ -123,11 +129,15 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, recent, attempts } = parts
   const { begin, nextSeq, isOver, onUnreachable, waitsFor, beforeSending } = options
-  const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
+  const { sync } = await deps.definitions.get(begin.definition, { signal })
+  const { errors, delivery } = sync
+  const isStream = isStreamed(sync)
+  // A stream has no end that it could be late for.
+  const maxDuration = isStream ? undefined : sync.maxDuration
   const precautions = worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
   const early = earlyEndOf(parts, { begin, precautions, maxDuration, isOver })
   try {
-    const { target, unsendable } = await targetOf(parts, { begin, early, waitsFor }, signal)
+    const { target, unsendable } = await targetOf(parts, { begin, isStream, early, waitsFor }, signal)
     await beforeSending(target, signal)
     // From here on requests may be sent. A successor knows that if it finds this marker and no end after it.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
@@ -143,6 +153,7 @@ export async function openRun(
       unrecorded: deps.unrecorded,
       ...{ retryPolicy: retryPolicyOf({ errors, delivery }), precautions },
       removalsFirst: begin.removalsFirst === true,
+      isStream,
       read: range => readAgain(parts, range),
       parts: new PartRenderer({
         ...{ ...deps, sync: run.sync, begin, changes: changesOf(parts) },
@@ -169,7 +180,7 @@ export async function openRun(
     })
     deps.stageMetrics?.sends(run.sync, target.destination)
     return {
-      ...{ begin, target, sending, early, precautions, nextSeq, nextChange: 0, fault: null },
+      ...{ begin, isStream, target, sending, early, precautions, nextSeq, nextChange: 0, fault: null },
       // The error may be known from the start, or occur during the run.
       get unsendable() {
         return unsendable ?? sending.unsendable
@@ -179,6 +190,11 @@ export async function openRun(
     early[Symbol.dispose]()
     throw error
   }
+}
+
+/** True for the runs of a sync over a stream. Their detector cuts them into slices. */
+export function isStreamed({ schedule }: SyncSpec): boolean {
+  return schedule === 'continuous'
 }
 
 function earlyEndOf(
@@ -209,24 +225,46 @@ function earlyEndOf(
   })
 }
 
+interface OpeningTarget {
+  readonly begin: RunBegin
+  readonly isStream: boolean
+  readonly early: EarlyEnd
+  readonly waitsFor: (wait: WaitNow | null) => void
+}
+
+/** The pauses before a run over a stream looks again for a secret that is missing. */
+const SECRET_PAUSES = { firstMs: 1_000, maxMs: 30_000 }
+
+/**
+ * Resolves the target. A run over a stream waits without limit for a secret that is missing, and for one that is
+ * wrong to be replaced.
+ */
+async function resolvedTarget(
+  { resolveTarget }: Pick<DeliverDeps, 'resolveTarget'>,
+  { begin, isStream, waitsFor }: OpeningTarget,
+  signal: AbortSignal,
+): Promise<Target> {
+  for (let times = 1; ; times += 1) {
+    try {
+      return await resolveTarget(begin.definition, { signal, waitsFor })
+    } catch (error) {
+      if (!isStream || signal.aborted || !isSluiceError(error, 'config')) throw error
+      waitsFor({ kind: 'secret', until: null, detail: error.message })
+    }
+    await sleep(doublingPause(times, SECRET_PAUSES), { signal }).finally(() => waitsFor(null))
+  }
+}
+
 /** Waits for the secrets of the destination. If the run ends first, none of its requests are sent. */
 async function targetOf(
   { deps, recent }: Pick<DeliveryParts, 'deps' | 'recent'>,
-  {
-    begin,
-    early,
-    waitsFor,
-  }: {
-    readonly begin: RunBegin
-    readonly early: EarlyEnd
-    readonly waitsFor: (wait: WaitNow | null) => void
-  },
+  opening: OpeningTarget,
   signal: AbortSignal,
 ): Promise<Pick<OpenRun, 'target' | 'unsendable'>> {
+  const { begin, early } = opening
   let unsendable: SluiceError | null = null
   try {
-    const options = { signal: AbortSignal.any([signal, early.signal]), waitsFor }
-    const target = await deps.resolveTarget(begin.definition, options)
+    const target = await resolvedTarget(deps, opening, AbortSignal.any([signal, early.signal]))
     recent.begin(target.destination)
     return { target, unsendable }
   } catch (error) {

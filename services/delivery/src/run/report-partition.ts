@@ -30,12 +30,21 @@ const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
+/** A run over a stream lasts for an hour, and its figures are those of now. */
+const PROGRESS_OF_STREAM_MS = 15_000
 /** If a destination begins to fail, or to take requests again, a report follows within this time. */
 const TURNED_MS = 5_000
 /** A shorter handover is not reported. */
 const HAND_OVER_SHOWN_AFTER_MS = 500
 const HANDS_OVER =
   'a process hands a part of the run over to another, once requests that are under way are answered'
+
+/** The run over a stream that is open. */
+interface StreamAtWork {
+  readonly run: number
+  /** The last of its slices that was passed on; null if there is none. */
+  readonly slice: () => number | null
+}
 
 interface ReporterOptions {
   readonly io: RecordIo
@@ -66,6 +75,8 @@ interface RunEnd {
 export class PartitionReporter {
   readonly #options: ReporterOptions
   readonly phases: PhaseClock
+  /** Null while no run over a stream is open. */
+  stream: StreamAtWork | null = null
   readonly #lastReport: () => PartitionReport | undefined
   #lastEnded = 0
   #lastEnd: RunEnd | null = null
@@ -135,6 +146,17 @@ export class PartitionReporter {
     this.#trace(end, now)
   }
 
+  /**
+   * Reports that requests of the run are missing, so that the run ends here. Its `run-end` may be an hour away.
+   */
+  async reportFault(run: number, fault: NonNullable<RunEnd['fault']>): Promise<void> {
+    const { counts, waits, phases } = this.#progressOf(run)
+    await this.#write({
+      ...{ run, counts, waits, phases, ended: false, requestsEnd: 0, certificates: null },
+      ...{ faultedFrom: fault.from, error: fault.error, errorCode: fault.errorCode ?? 'internal' },
+    })
+  }
+
   /** Reports the last end once more, since a late unfenced report has replaced it. */
   async repeatEnd(): Promise<void> {
     if (this.#lastEnd !== null) await this.reportEnd(this.#lastEnd)
@@ -170,7 +192,8 @@ export class PartitionReporter {
     const { recent } = this.#options
     const look = () => {
       const { progress: counts, failures } = ledger
-      return { counts, failures: failures.version, attempts: recent.version, isIll: recent.isIll }
+      const slice = this.stream?.slice() ?? null
+      return { counts, slice, failures: failures.version, attempts: recent.version, isIll: recent.isIll }
     }
     let reported = look()
     // If a run comes to a stop, reports go on until no row was finished for a while.
@@ -184,11 +207,12 @@ export class PartitionReporter {
       const { run } = ledger
       const nowMs = performance.now()
       if (run !== watched.run) watched = { run, since: nowMs }
-      const pauseMs = progressPauseMs(nowMs - watched.since)
+      const pauseMs = this.stream === null ? progressPauseMs(nowMs - watched.since) : PROGRESS_OF_STREAM_MS
       const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
       const now = look()
       const isSame =
         now.counts === reported.counts &&
+        now.slice === reported.slice &&
         now.failures === reported.failures &&
         now.attempts === reported.attempts
       // A destination that begins to fail is news, however long the run lasts.
@@ -231,15 +255,22 @@ export class PartitionReporter {
   /** Writes a report. If that fails, the ledger fails, too, which ends the work. */
   async #writeProgress(waits: readonly Wait[]): Promise<void> {
     const { ledger } = this.#options
-    const { progress: counts, run } = ledger
+    const { run } = ledger
     const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-    const phases = this.phases.timesOf(run)
-    const report = { run, counts, ended: false, waits, phases, certificates: null, ...none }
+    const report = { ...this.#progressOf(run), waits, ended: false, certificates: null, ...none }
     await this.#write(report).catch((error: unknown) => ledger.fail(error))
   }
 
+  #progressOf(run: number): Pick<PartitionReport, 'run' | 'counts' | 'waits' | 'phases'> {
+    const { progress: counts } = this.#options.ledger
+    return { run, counts, waits: [], phases: this.phases.timesOf(run) }
+  }
+
   async #write(
-    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd' | 'recent'>,
+    report: Omit<
+      PartitionReport,
+      'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd' | 'recent' | 'slice'
+    >,
   ): Promise<void> {
     const { io, prefix, run, ownership, attempts, ledger, recent, worker } = this.#options
     const { partition } = attempts
@@ -258,6 +289,7 @@ export class PartitionReporter {
       marker: ownership.markerOffset(attempts),
       attemptsEnd: ledger.attemptsEnd,
       recent: recent.record,
+      slice: this.stream?.run === report.run ? this.stream.slice() : null,
     })
     const target = at(sharedTopics(prefix).runs, homePartition(run.sync))
     await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {

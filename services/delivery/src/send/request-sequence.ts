@@ -1,5 +1,5 @@
 /** Notices that requests are missing, so that a run with a gap ends (PROTOCOL.md §11). */
-import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
+import type { Marker, Request, RunBegin, Slice, Unrenderable } from '@sluice/contracts/records'
 
 /** The progress of a partition through the requests of a run. */
 export interface RequestSequence {
@@ -33,6 +33,19 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
   open.nextSeq = expected + 1
   open.nextChange = (carrierOf(record) ?? record.rows.at(-1)?.seq ?? -1) + 1
   return true
+}
+
+/** Faults the run if requests are missing before the end of a slice. Returns true if none is. */
+export function endsInSequence(
+  open: RequestSequence,
+  { slice, count }: Pick<Slice, 'slice' | 'count'>,
+): boolean {
+  if (open.fault !== null) return false
+  open.nextSeq ??= count
+  if (open.nextSeq === count) return true
+  const error = `requests end after seq ${Number(open.nextSeq) - 1} before the end of slice ${slice}, and ${String(count)} were written`
+  open.fault = { from: open.nextChange, error }
+  return false
 }
 
 function firstChangeOf(record: Request | Unrenderable): number | undefined {

@@ -1,7 +1,8 @@
 /**
  * Sends the requests of one partition and run, in order, as the destination's limits allow. A request that
  * failed may wait for a retry, while those behind it go on. So that a run never hangs, the queue gives up if
- * the run is cancelled or takes too long, or if its destination throttles for an hour without one success.
+ * the run is cancelled or takes too long, or if its destination throttles for an hour without one success. A run
+ * over a stream waits for its destination instead, as its lag shows.
  * Queued requests then become unsent, and waiting ones get the outcome of their last attempt (PROTOCOL.md §8,
  * §11).
  *
@@ -68,6 +69,11 @@ export interface SendQueueOptions extends Ends {
    * rows would wait for it.
    */
   readonly removalsFirst: boolean
+  /**
+   * True in a run over a stream. No request waits there for longer than 10 s after its first attempt, since
+   * the slice behind it waits as well. And nothing but people ends it early: it waits for its destination.
+   */
+  readonly isStream: boolean
   /** Reads waiting requests again when they are due. */
   readonly read: WaitingOptions['read']
   /** Renders rows of a request again, as smaller requests. */
@@ -94,6 +100,9 @@ export interface SendQueueOptions extends Ends {
  * once.
  */
 const HURRIED_BELOW = 0.5
+
+/** The longest time from the first attempt of a request to its last one, in a run over a stream. */
+const MAX_TRYING_MS = 10_000
 
 const NO_RETRIES: AllowedRetries = { pauseMs: () => null, splits: false }
 
@@ -246,7 +255,8 @@ export class SendQueue {
   /** Waits for the access token. If there is none in time, the run gives up, and this resolves with false. */
   async #hasCredentials(): Promise<boolean> {
     const { credentials } = this.#options.target
-    const failure = (await credentials?.ready({ signal: this.#interrupted })) ?? null
+    const isPatient = this.#options.isStream
+    const failure = (await credentials?.ready({ signal: this.#interrupted, isPatient })) ?? null
     if (failure === null) return !this.#interrupted.aborted
     this.#unsendable = failure
     this.#options.recent.stop('unusable', failure.message)
@@ -346,7 +356,7 @@ export class SendQueue {
     this.#metrics.inFlight(1)
     let sent: Sent | Late | null = null
     try {
-      sent = await sendRequest(ready, { ...sending, retries: this.#retriesOf(ready.request) })
+      sent = await sendRequest(ready, { ...sending, retries: this.#retriesOf(ready) })
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -370,11 +380,18 @@ export class SendQueue {
     else this.#record(ready, taken, onRecorded)
   }
 
-  #retriesOf({ trigger }: { readonly trigger: Op }): AllowedRetries {
+  #retriesOf({ request: { trigger }, history }: Ready): AllowedRetries {
     if (this.#givingUp.signal.aborted) return NO_RETRIES
-    const { removalsFirst, target } = this.#options
+    const { removalsFirst, target, isStream } = this.#options
     const isOnce = removalsFirst && trigger === 'removed'
-    return { ...(isOnce ? NO_RETRIES : { pauseMs: this.#retryPauseMs }), splits: target.splitsBatches }
+    const retries = {
+      ...(isOnce ? NO_RETRIES : { pauseMs: this.#retryPauseMs }),
+      splits: target.splitsBatches,
+    }
+    if (!isStream) return retries
+    const firstAt = history.firstAt ?? Date.now()
+    // Clocks may go back, and those of two processes may differ.
+    return { ...retries, mostMs: () => Math.min(MAX_TRYING_MS, firstAt + MAX_TRYING_MS - Date.now()) }
   }
 
   readonly #retryPauseMs: AllowedRetries['pauseMs'] = failed => {
@@ -395,7 +412,7 @@ export class SendQueue {
   #broken(broken: Broken): void {
     // The start of the run is by the clock of another machine, which may differ.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
-    if (!isDead(broken, ageMs)) return
+    if (this.#options.isStream || !isDead(broken, ageMs)) return
     const why = this.#options.gate.brokenText(broken)
     this.#options.recent.stop('breaker', why)
     this.#giveUp(why)
@@ -507,7 +524,8 @@ export class SendQueue {
     const throttled = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     if (hasArrived(attempt)) throttles.served(target.destination)
     gate.pause(throttles.pauseMs(target.destination, throttled))
-    if (this.#window.throttled(attempt, sentAtMs, this.#underWay))
+    const isTooLong = this.#window.throttled(attempt, sentAtMs, this.#underWay)
+    if (isTooLong && !this.#options.isStream)
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 
