@@ -121,17 +121,17 @@ export class MemoryStreamState implements StreamState {
       if (value === null) facts.entries.delete(partition)
       else facts.entries.set(partition, { entry: value, at: timestamp })
     }
+    for (const { key, value } of captured?.records ?? []) {
+      const facts = this.#facts(key)
+      if (value === null) facts.captured.delete(partition)
+      else facts.captured.set(partition, value)
+    }
     const from = this.#positions.changes[partition] ?? 0
     const lostNow = new Map((lost ?? []).map(({ key, value }) => [key, value]))
     const news = (changes?.records ?? []).filter(({ offset }) => offset >= from)
     for (const record of news)
       if (record.change === null) this.#end(record.key, partition)
       else this.#takeChange(partition, record, lostNow.get(record.change.key))
-    for (const { key, value } of captured?.records ?? []) {
-      const facts = this.#facts(key)
-      if (value === null) facts.captured.delete(partition)
-      else facts.captured.set(partition, value)
-    }
     for (const [key, facts] of this.#keys) if (facts.isEmpty) this.#keys.delete(key)
     const last = news.findLast(({ change }) => change !== null)
     const changesEnd = changes === undefined ? undefined : { nextOffset: Math.max(from, changes.nextOffset) }
@@ -234,9 +234,9 @@ export class MemoryStreamState implements StreamState {
     const { last } = facts
     if (last?.partition !== partition) return
     facts.last = null
-    // What is of a later run belongs to a change behind the tombstone, which is still to be read.
-    if ((facts.entries.get(partition)?.entry.run ?? Infinity) <= last.run) facts.entries.delete(partition)
-    if ((facts.captured.get(partition)?.run ?? Infinity) <= last.run) facts.captured.delete(partition)
+    // What is of a later change, which stands behind the tombstone, has come early.
+    if (isUpTo(facts.entries.get(partition)?.entry, last)) facts.entries.delete(partition)
+    if (isUpTo(facts.captured.get(partition), last)) facts.captured.delete(partition)
   }
 
   /** Refuses an outcome that comes after its change has been taken in with another one. */
@@ -322,10 +322,12 @@ function inBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
+function isUpTo(of: { readonly run: number; readonly seq: number } | undefined, last: Last): boolean {
+  return of !== undefined && (of.run < last.run || (of.run === last.run && of.seq <= last.seq))
+}
+
 function isEarlier(a: Last, b: Last): boolean {
-  return (
-    a.run - b.run < 0 || (a.run === b.run && (a.slice < b.slice || (a.slice === b.slice && a.seq < b.seq)))
-  )
+  return a.run < b.run || (a.run === b.run && (a.slice < b.slice || (a.slice === b.slice && a.seq < b.seq)))
 }
 
 function lastOf(

@@ -107,6 +107,13 @@ export function encodeRow(row: Row, columns: readonly string[]): string {
   return text.includes('\\ud') ? JSON.stringify(wellFormed(toJson(row))) : text
 }
 
+/** Returns the values of a row as a JSON array, without their names. `columns` are the row's own. */
+export function encodeValues(row: Row, columns: readonly string[]): string {
+  const values = columns.map(name => toJson(row[name] ?? null))
+  const text = JSON.stringify(values)
+  return text.includes('\\ud') ? JSON.stringify(wellFormed(values)) : text
+}
+
 function isOwnJson(value: Value): boolean {
   switch (typeof value) {
     case 'string':
@@ -161,10 +168,33 @@ function wellFormed(value: Json): Json {
  * it: templates see the row as it was delivered.
  */
 export function storedRowReader(columns: readonly Column[]): (json: unknown) => Row | null {
-  const readers = columns.map(({ name, type }) => {
-    const fits = fittingOf(type)
-    const read = valueReader(type)
-    return { name, read: (json: unknown) => (json === null || fits(json) ? read(json) : (json as Json)) }
-  })
+  const readers = columns.map(({ name, type }) => ({ name, read: fittingReader(type) }))
   return json => membersOf(json, readers)
+}
+
+/**
+ * Makes a reader of rows that `encodeValues` has written with the columns `stored`. The rows have those of
+ * `columns` that were stored, in the order of `columns`. Values that do not fit stay as they are, as above.
+ */
+export function storedValuesReader(
+  stored: readonly string[],
+  columns: readonly Column[],
+): (json: unknown) => Row | null {
+  const readers = columns.flatMap(column => {
+    const index = stored.indexOf(column.name)
+    return index < 0 ? [] : [{ name: column.name, index, read: fittingReader(column.type) }]
+  })
+  return json => {
+    if (!Array.isArray(json)) return null
+    const row: { [name: string]: Value } = {}
+    for (const { name, index, read } of readers) setMember(row, name, read(json[index] ?? null))
+    return row
+  }
+}
+
+/** Makes a reader of a stored value, which may have had another type. */
+function fittingReader(type: ColumnType): (json: unknown) => Value {
+  const fits = fittingOf(type)
+  const read = valueReader(type)
+  return json => (json === null || fits(json) ? read(json) : (json as Json))
 }
