@@ -225,8 +225,9 @@ function meantSql(command: StreamCommand): {
     values.push(from, to)
   }
   if (group !== null) {
-    conditions.push(`(SELECT e.reason = ? AND e.since <= ? ${ENTRY})`)
-    values.push(group.reason, group.lastSince)
+    const isReason = group.reason === null ? '' : 'e.reason = ? AND'
+    conditions.push(`(SELECT ${isReason} e.since <= ? ${ENTRY})`)
+    values.push(...(group.reason === null ? [] : [group.reason]), group.lastSince)
   }
   if (kind === 'resync') return { table: 'keys', conditions, values }
   return { table: 'keys INDEXED BY keys_open', conditions: ['open > 0', ...conditions], values }
