@@ -55,6 +55,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
   const topic = sharedTopics(prefix).commands
   const onTransientFailure = (err: unknown): void => logger.warn({ err }, 'the schedules are read again')
   const schedules = deps.runsSchedules === true ? new SyncSchedules(deps, onTransientFailure) : null
+  const shared = { detections, runsAfterDeaths, schedules, edits: schedules?.changes }
   const stop = new AbortController()
   let failure: unknown = null
   const following = schedules?.follow(endingOf(ends, stop.signal)).catch((error: unknown) => {
@@ -69,7 +70,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
       group: detectorGroup(prefix),
       topic,
       lockName: ({ partition }) => `changes/${partition}`,
-      work: worker => new HomePartition({ ...deps, detections, runsAfterDeaths, schedules }, worker).work(),
+      work: worker => new HomePartition({ ...deps, ...shared }, worker).work(),
       onTransientFailure: (target, error) =>
         logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
       ...endingAlso(ends, stop.signal),

@@ -2,6 +2,7 @@
  * Interrupted runs, which an earlier owner left at work, and the runs that take their places (PROTOCOL.md
  * §6).
  */
+import { isOfStream } from '@sluice/domain/stream-minutes'
 import { joinQueued, withQueued } from './join-queued.ts'
 import { deathsBefore, isGivenUp } from './deaths.ts'
 import {
@@ -36,7 +37,8 @@ export function inspectInterrupted(
   const isNews = run.status !== before.status || run.complete !== before.complete
   const inspected: AtWork = {
     ...{ ...atWork, run, phase: lacksMarkers ? 'closing' : 'delivering', isWritten: true },
-    endsEarly: lacksMarkers || endedEarly || isProcessGone,
+    // A stream repeats nothing of a run whose process is gone.
+    endsEarly: lacksMarkers || endedEarly || (isProcessGone && !isOfStream(run)),
   }
   const counted = complete ? { ...life, deaths: deathsBefore(before) } : life
   const next = lacksMarkers ? 'close' : 'await-reports'

@@ -43,6 +43,19 @@ describe('a run that is asked for while others are queued', () => {
     }
   })
 
+  it('that decides the same over a stream is about the later slice of each partition', () => {
+    const queued = { ...asked('discard'), upTo: 4, upToSlices: [3, 9] }
+    const joined = (upTo: number, upToSlices: readonly number[] | null) => {
+      const run = joinQueued([queued], { ...asked('discard'), runId: 'LATER', upTo, upToSlices })
+      return [run?.upTo, run?.upToSlices, run === queued]
+    }
+    expect(joined(4, [3, 8])).toEqual([4, [3, 9], true])
+    expect(joined(4, [5, 8])).toEqual([4, [5, 9], false])
+    expect(joined(5, [1, 1])).toEqual([5, [1, 1], false])
+    expect(joined(4, null)).toEqual([4, null, false])
+    expect(joined(3, [7, 7])).toEqual([4, [3, 9], true])
+  })
+
   it('is queued beside one that does something else', () => {
     const apart = (queued: ReturnType<typeof asked>, other: ReturnType<typeof asked>): boolean =>
       joinQueued([queued], other) === null

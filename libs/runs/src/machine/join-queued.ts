@@ -21,7 +21,7 @@ export function nextOf(queued: readonly RunState[]): RunState | undefined {
 /**
  * Returns the queued run that also does what is asked; null if none does. Ordinary runs see the same rows
  * whatever their cause. A resync, and a retry of a whole sync, see all of these rows, too. Two equal
- * decisions become one, with the `upTo` of the later one.
+ * decisions become one, about all that either is about.
  */
 export function joinQueued(queued: readonly RunState[], asked: RunState): RunState | null {
   const seesAll = (run: RunState): boolean =>
@@ -29,7 +29,23 @@ export function joinQueued(queued: readonly RunState[], asked: RunState): RunSta
   if (isOrdinary(asked)) return queued.find(seesAll) ?? null
   const same = queued.find(({ cause, scope }) => cause === asked.cause && meansTheSame(scope, asked.scope))
   if (same === undefined || asked.cause === 'replay' || asked.cause === 'reset') return null
-  return (same.upTo ?? -1) >= (asked.upTo ?? -1) ? same : { ...same, upTo: asked.upTo }
+  const { upTo, upToSlices } = laterBound(same, asked)
+  const isSame = same.upTo === upTo && (same.upToSlices ?? null) === upToSlices
+  return isSame ? same : { ...same, upTo, upToSlices }
+}
+
+type Bound = Pick<RunState, 'upTo' | 'upToSlices'>
+
+/** Returns the later run, or of the same run the later slice of each partition. Without slices it is all of it. */
+function laterBound(one: Bound, other: Bound): Required<Bound> {
+  const [later, earlier] = (one.upTo ?? -1) >= (other.upTo ?? -1) ? [one, other] : [other, one]
+  const { upTo, upToSlices = null } = later
+  if (upTo !== earlier.upTo || upToSlices === null) return { upTo, upToSlices }
+  const others = earlier.upToSlices ?? null
+  if (others === null) return { upTo, upToSlices: null }
+  const isBehind = others.some((slice, partition) => slice > (upToSlices[partition] ?? 0))
+  if (!isBehind) return { upTo, upToSlices }
+  return { upTo, upToSlices: upToSlices.map((slice, partition) => Math.max(slice, others[partition] ?? 0)) }
 }
 
 /** Returns the queue with this run, in place of the run's earlier event. */

@@ -17,6 +17,7 @@ import { parseGroup } from '@sluice/domain/answers/failed-group'
 import { keptFailures } from '@sluice/domain/answers/failures-of-run'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
+import { isOfStream } from '@sluice/domain/stream-minutes'
 import { certificateNotices, firstToEnd } from './shown-certificates.ts'
 
 /** A run event before its writer is known. */
@@ -95,11 +96,11 @@ export function queuedRun({
  * destination approves no removals.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo } = awaiting
+  const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo, upToSlices = null } = awaiting
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
   const { held } = awaiting
   const approved = (held?.destination ?? null) === null ? (held?.removed ?? null) : null
-  return { ...queued, upTo, approved, asked: askedBy(awaiting) }
+  return { ...queued, upTo, upToSlices, approved, asked: askedBy(awaiting) }
 }
 
 /** Takes a run out of the queue, and numbers it. */
@@ -133,7 +134,9 @@ export function replacementOf(
 ): RunState {
   const { cause, scope, command, partitions, by, fired, approved, asked } = interrupted
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, upTo: boundOf(interrupted), approved: approved ?? null, asked: asked ?? null }
+  const { upToSlices = null } = interrupted
+  const upTo = boundOf(interrupted)
+  return { ...queued, upTo, upToSlices, approved: approved ?? null, asked: asked ?? null }
 }
 
 /** Returns the offset of the command that asked for the run, and not of one that approved it. */
@@ -294,8 +297,9 @@ export function endedRun(
   const faulted = reports.find(report => report.faultedFrom !== null)
   const merged = endsEarly ? withDetected(finished) : mergeDetected(run.counts, finished)
   const counts = faulted === undefined ? merged : withUnknown(merged)
-  const error =
-    run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (endsEarly && !run.cancelling ? INTERRUPTED : null)
+  // What a stream has not read yet is for its next run.
+  const isInterrupted = endsEarly && !run.cancelling && !isOfStream(run)
+  const error = run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (isInterrupted ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run
   const certificates = firstToEnd(reports)
   return {

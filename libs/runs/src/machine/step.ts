@@ -45,6 +45,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   held: ['detecting'],
   prepared: ['detecting'],
   publishing: ['detecting'],
+  streamed: ['detecting', 'publishing', 'delivering'],
   published: ['publishing'],
   'publishing-cancelled': ['publishing'],
   failed: ['taken', 'detecting', 'publishing', 'reported', 'done'],
@@ -141,6 +142,8 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
         [],
         'go-on',
       )
+    case 'streamed':
+      return reportRun({ ...fact.found, stream: fact.stream })
     case 'published':
       return published(life, { ...atWork, run: atPhase(run, { publishedAt: fact.at }) })
     case 'publishing-cancelled':

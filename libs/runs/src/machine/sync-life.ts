@@ -13,6 +13,7 @@ import type {
   PartitionReport,
   Restoring,
   StateOwner,
+  StreamProgress,
 } from '@sluice/contracts/records'
 import { isAnother } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
@@ -111,6 +112,8 @@ export interface Asked {
   /** The sync's incarnation; absent if nobody is certain of it. */
   readonly incarnation?: string
   readonly partitions: number
+  /** By partition, the last slice of the run at work of which the detector has heard; null: of no stream. */
+  readonly heard?: readonly number[] | null
   readonly at: number
 }
 
@@ -163,6 +166,8 @@ export type WorkFact =
   | { readonly kind: 'prepared'; readonly at: number }
   /** The first record is about to be written. */
   | { readonly kind: 'publishing'; readonly at: number }
+  /** How a stream stands, with the counts of its run so far. */
+  | { readonly kind: 'streamed'; readonly stream: StreamProgress; readonly found: Partial<Found> }
   | { readonly kind: 'published'; readonly at: number }
   /** Somebody cancelled the run while it was published: its markers are written, marked as sealed. */
   | { readonly kind: 'publishing-cancelled'; readonly at: number }

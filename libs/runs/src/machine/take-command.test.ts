@@ -312,3 +312,25 @@ reset → a run of a sync that was suspended while it published: RESET queued
     expect(step(other, asked(commands['cancel OTHER'] ?? {})).life.replacementCancelled).toBe(false)
   })
 })
+
+describe('a decision about the rows of a stream', () => {
+  const asked = (cause: 'retry' | 'discard' | 'resync', heard: readonly number[] | null) => {
+    const command: Command = { id: 'ASKED', kind: 'run', sync: 's', cause, run: null, at: 15, scope: null }
+    return { kind: 'asked', command, offset: 9, partitions: 2, heard, at: 15 } as const
+  }
+  const bound = (life: SyncLife, fact: ReturnType<typeof asked>) => {
+    const [run] = step(life, fact).events
+    return [run?.upTo, run?.upToSlices]
+  }
+  const life = { ...IDLE, lastRun: 7, atWork: AT_WORK.publishing }
+
+  it('is about the slices that had come to their ends, also in the run at work', () => {
+    expect(bound(life, asked('discard', [4, 6]))).toEqual([7, [4, 6]])
+    expect(bound(life, asked('retry', [4, 6]))).toEqual([7, [4, 6]])
+    expect(bound(life, asked('retry', null))).toEqual([6, undefined])
+  })
+
+  it('is about all of the run at work if it is a resync', () => {
+    expect(bound(life, asked('resync', [4, 6]))).toEqual([7, undefined])
+  })
+})

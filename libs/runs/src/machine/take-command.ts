@@ -50,11 +50,16 @@ export function isResetting({ queued, atWork }: SyncLife): boolean {
   return queued.some(({ cause }) => cause === 'reset') || atWork?.run.cause === 'reset'
 }
 
-function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunState {
+function runOf(life: SyncLife, { command, offset, partitions, heard, at }: Asked): RunState {
   const { fired } = life
   const { id: runId, cause, scope, by } = command
   const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, by, fired })
-  return { ...run, upTo: decides(run) ? lastBefore(life, run) : null }
+  if (!decides(run)) return run
+  const upTo = lastBefore(life, run)
+  const { atWork, lastRun } = life
+  // The run of a stream is long: rows of it have failed for good, while it goes on.
+  const isInMidst = atWork !== null && atWork.phase !== 'done' && upTo === lastRun - 1
+  return isInMidst && heard ? { ...run, upTo: lastRun, upToSlices: heard } : { ...run, upTo }
 }
 
 /**

@@ -15,7 +15,7 @@ import { isFired } from '@sluice/runs/machine/take-due'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
 import { DueSyncs } from './fire-schedules.ts'
-import type { SyncSchedule } from './sync-schedules.ts'
+import type { InstantSchedule } from './sync-schedules.ts'
 
 const HISTORIES = 1_000
 const STEPS = 60
@@ -23,7 +23,7 @@ const EVERY_MS = 60_000
 const MAX_PAUSE_MS = 3_600_000
 const BEGIN = Date.UTC(2026, 5, 15, 12)
 
-function schedule(): SyncSchedule {
+function schedule(): InstantSchedule {
   const every = { every: EVERY_MS }
   const instants = instantsOf({ name: 'people', schedule: every })
   if (instants === null) throw new Error('a schedule is wanted')

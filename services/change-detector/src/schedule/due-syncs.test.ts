@@ -1,12 +1,12 @@
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { describe, expect, it } from 'vitest'
 import { DueSyncs } from './fire-schedules.ts'
-import type { SyncSchedule } from './sync-schedules.ts'
+import type { InstantSchedule } from './sync-schedules.ts'
 
 const HOUR_MS = 3_600_000
 const NOON = Date.UTC(2026, 5, 15, 12)
 
-function hourly(of: { readonly minute?: number; readonly since?: number } = {}): SyncSchedule {
+function hourly(of: { readonly minute?: number; readonly since?: number } = {}): InstantSchedule {
   const schedule = { cron: `${of.minute ?? 0} * * * *` }
   const instants = instantsOf({ name: 'people', schedule })
   if (instants === null) throw new Error('a schedule is wanted')

@@ -27,7 +27,7 @@ async function look(event: Partial<RunEvent>, sinceNoonMs: number): Promise<obje
   const told = fireSchedules(
     {
       schedules: { all, changes: new Notifier() } as unknown as SyncSchedules,
-      runs: { of: () => ({ events }) } as unknown as RunsView,
+      runs: { of: () => ({ events }), changes: new Notifier() } as unknown as RunsView,
       partition: homePartition(SYNC),
       now: () => NOON + sinceNoonMs,
       fire: sync => fired.push(sync),

@@ -8,10 +8,15 @@ import { laterFired } from '@sluice/runs/machine/run-events'
 import type { RunsView, SyncRuns } from '@sluice/runs/runs-view'
 import { homePartition } from '@sluice/topics/topics'
 import { firedUntil } from '@sluice/runs/machine/take-due'
-import type { SyncSchedules, SyncSchedule } from './sync-schedules.ts'
+import { nextOfStream } from '@sluice/runs/schedule/continuous'
+import type { InstantSchedule, SyncSchedules, SyncSchedule } from './sync-schedules.ts'
 
 /** An instant that lies further ahead comes from a clock that was wrong. */
 const WRONG_CLOCK_MS = 3_600_000
+
+function hasInstants(schedule: SyncSchedule): schedule is InstantSchedule {
+  return schedule.instants !== null
+}
 
 interface Reported {
   readonly by: string
@@ -37,7 +42,7 @@ export class DueSyncs {
    */
   report(
     sync: string,
-    { instants, by, since }: SyncSchedule,
+    { instants, by, since }: InstantSchedule,
     { fired, now }: { fired: Fired | null; now: number },
   ): Fired | null {
     const known = this.#reported.get(sync)
@@ -66,10 +71,58 @@ export class DueSyncs {
 
 /** The clock is looked at this often, at least, since somebody may set it. */
 const MAX_LOOK_MS = 30_000
+/** The ends of runs are looked at this often, at most. Events of all syncs come in between. */
+const MIN_LOOK_MS = 50
+
+/**
+ * Finds the streams whose next run may begin. It looks at no clock. An instant counts as answered once `runs` has
+ * it. Without an answer, another one follows after a while: the owner may have died, or a run was held meanwhile.
+ */
+export class DueStreams {
+  readonly #reported = new Map<string, Fired>()
+  readonly #next = new Map<string, number>()
+
+  /** Returns null while a run of the sync goes on, or its pause is not over. */
+  report(sync: string, { by }: Pick<SyncSchedule, 'by'>, known: SyncRuns | undefined, now: number): Fired | null {
+    const next = nextOfStream(known?.events.values() ?? [], now)
+    if (next === null) this.#reported.delete(sync)
+    const reported = this.#reported.get(sync)
+    const fired = firedUntil({ fired: firedOf(known) }, now) ?? 0
+    const isUnanswered = reported !== undefined && fired < reported.at && reported.at <= now
+    const due = isUnanswered ? Math.max(next ?? 0, reported.at + MAX_LOOK_MS) : next
+    if (due === null || due > now) {
+      this.#next.set(sync, due ?? Infinity)
+      return null
+    }
+    const at = Math.max(now, fired + 1)
+    this.#reported.set(sync, { at, by, next: null })
+    this.#next.set(sync, now + MAX_LOOK_MS)
+    return { at, by, next: null }
+  }
+
+  nextOf(syncs: Iterable<string>): number {
+    let next = Infinity
+    for (const sync of syncs) next = Math.min(next, this.#next.get(sync) ?? Infinity)
+    return next
+  }
+
+  /** Forgets syncs that are no streams any more. */
+  keep(syncs: ReadonlyMap<string, SyncSchedule>): void {
+    for (const sync of this.#next.keys())
+      if (syncs.get(sync)?.instants !== null) {
+        this.#next.delete(sync)
+        this.#reported.delete(sync)
+      }
+  }
+
+  get size(): number {
+    return this.#next.size
+  }
+}
 
 interface FireOptions {
   readonly schedules: SyncSchedules
-  readonly runs: RunsView
+  readonly runs: Pick<RunsView, 'of' | 'changes'>
   readonly partition: number
   readonly now: () => number
   readonly fire: (sync: string, fired: Fired) => void
@@ -85,28 +138,36 @@ interface FireOptions {
 export async function fireSchedules(options: FireOptions, signal: AbortSignal): Promise<void> {
   const { schedules, runs, partition, now, fire } = options
   const dues = new DueSyncs()
+  const streams = new DueStreams()
   using pauses = new Pauses(options)
   while (!signal.aborted) {
     const seen = schedules.changes.version
+    const seenRuns = runs.changes.version
     const at = now()
     const own = new Map([...schedules.all].filter(([sync]) => homePartition(sync) === partition))
     dues.keep(own)
+    streams.keep(own)
     pauses.look(own, at)
     for (const [sync, schedule] of own) {
       if (pauses.has(sync)) continue
       const known = runs.of(sync)
-      const due = dues.report(sync, schedule, { fired: firedOf(known), now: at })
+      const due = hasInstants(schedule)
+        ? dues.report(sync, schedule, { fired: firedOf(known), now: at })
+        : streams.report(sync, schedule, known, at)
       // While a run awaits approval, the schedule starts none: another run would take its place.
       if (due !== null && !isHeld(known)) fire(sync, due)
     }
-    const next = Math.min(dues.nextOf([...own.keys()].filter(sync => !pauses.has(sync))), pauses.next)
+    const going = [...own.keys()].filter(sync => !pauses.has(sync))
+    const next = Math.min(dues.nextOf(going), streams.nextOf(going), pauses.next)
     const leftMs = Math.min(Math.max(0, next - at), MAX_LOOK_MS)
     const over = new AbortController()
     const waits = { signal: AbortSignal.any([signal, over.signal]) }
     const changed = schedules.changes.after(seen, waits).catch(() => undefined)
-    await Promise.race([sleep(leftMs, waits), changed]).catch(() => undefined)
+    const ended = streams.size === 0 ? null : runs.changes.after(seenRuns, waits).catch(() => undefined)
+    await Promise.race([sleep(leftMs, waits), changed, ...(ended === null ? [] : [ended])]).catch(() => undefined)
     over.abort(new Error('it is looked at again'))
-    await changed
+    await Promise.all([changed, ended])
+    if (ended !== null) await sleep(MIN_LOOK_MS, { signal }).catch(() => undefined)
   }
 }
 

@@ -19,11 +19,16 @@ const PAUSE_AFTER_FAILURE_MS = 1_000
 const KEY = 'sync/'
 
 export interface SyncSchedule {
-  readonly instants: Instants
+  /** Null for a stream: the next run begins when one ends. */
+  readonly instants: Instants | null
   /** The schedule as JSON: another text is another schedule. */
   readonly by: string
   /** The time of the record, in ms since 1970. The schedule is due only at later instants. */
   readonly since: number
+}
+
+export interface InstantSchedule extends SyncSchedule {
+  readonly instants: Instants
 }
 
 export interface SchedulesDeps {
@@ -112,7 +117,7 @@ function scheduleOf({ spec }: ResourceRecord, since: number): SyncSchedule | nul
     const resource = parseResource(spec)
     if (resource.kind !== 'sync' || resource.paused === true) return null
     const instants = instantsOf(resource)
-    return instants === null ? null : { instants, by: JSON.stringify(resource.schedule), since }
+    return instants === null && resource.schedule !== 'continuous' ? null : { instants, by: JSON.stringify(resource.schedule), since }
   } catch (error) {
     if (isSluiceError(error, 'corrupt')) return null
     throw error

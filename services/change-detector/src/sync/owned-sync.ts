@@ -48,6 +48,16 @@ export interface OwnedSync {
   readonly oldRuns: OldRuns
   /** The findings of the run before, if it found nothing to do. */
   lastIdle: IdleFindings | null
+  /**
+   * Aborts once the run of a stream has to end: another run is queued, or the sync is edited or paused. The run
+   * first carries out the command that it is of. A run over a table pays no heed to it.
+   */
+  readonly endsStream: AbortSignal
+  /**
+   * By partition, the last slice of the run at work of which the detector has heard; null: it has none. The
+   * detection of a stream sets it, and a decision of a person is about the rows up to there.
+   */
+  heard: readonly number[] | null
   /** The sync's runs, after all facts so far. */
   readonly life: SyncLife
   /**

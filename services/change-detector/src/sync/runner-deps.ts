@@ -1,6 +1,7 @@
 /** The dependencies of running a sync, which `compose.ts` chooses. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState, StateOptions } from '@sluice/delivered-state/port'
+import type { Notifier } from '@sluice/flow/notifier'
 import type { Slots } from '@sluice/flow/slots'
 import type { Locks } from '@sluice/partition/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -33,6 +34,8 @@ export interface RunnerDeps {
   readonly dataDir: string
   /** Resolves with the sync's definition as the resources have it now. Rejects with `not-found`. */
   readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
+  /** Notifies when a resource may have changed. Absent: a stream pays no heed to edits. */
+  readonly edits?: Notifier | undefined
   readonly openSource: (definition: Definition) => Promise<Source>
   readonly openState: (options: StateOptions) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */

@@ -3,7 +3,7 @@
  * do, or a failure ends it. The machine of `libs/runs` decides what happens to the sync's runs. The owner
  * gives the machine facts, and carries out what it says.
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
@@ -48,12 +48,16 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   readonly startedHere: Set<string>
   readonly oldRuns: OldRuns
   lastIdle: IdleFindings | null = null
+  heard: readonly number[] | null = null
   readonly #onEnd: () => void
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()
   #life: SyncLife
   /** Cancels the run at work. */
   #cancel = new AbortController()
+  #endStream = new AbortController()
+  /** Called once the run at work has its definition. */
+  #onBegun = (): void => undefined
   /** True once a run is queued that replaces the run at work. */
   #isReplaced = false
 
@@ -78,6 +82,10 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
 
   get life(): SyncLife {
     return this.#life
+  }
+
+  get endsStream(): AbortSignal {
+    return this.#endStream.signal
   }
 
   /**
@@ -152,9 +160,11 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   async step(fact: Fact): Promise<Step> {
     const done = step(this.#life, fact)
     this.#life = done.life
+    if (this.#life.queued.length > 0) this.#endStream.abort(new SluiceError('aborted', 'a run is queued'))
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
     // The log keeps the order of the calls, so the events of one step stay together.
     await Promise.all(done.events.map(event => this.#write(event)))
+    if (fact.kind === 'begun') this.#onBegun()
     if (fact.kind === 'replaced') this.#isReplaced = true
     if (done.next === 'release' && !this.#isReplaced) this.#onEnd()
     return done
@@ -193,13 +203,15 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
       const seen = this.#changes.version
       await this.#takeDue(due)
       this.#cancel = new AbortController()
+      this.#endStream = new AbortController()
+      this.heard = null
       this.#isReplaced = false
       const { next, life } = await this.step({ kind: 'idle', at: this.deps.now() })
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
         this.startedHere.add(run.runId)
-        await new RunExecution(this, this.#cancel.signal).carryOut()
+        await this.#carryOut()
         await this.step({ kind: 'released' })
       } else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
       else {
@@ -208,6 +220,43 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
         await this.#waitFor(keepsForMs, seen)
       }
       this.ends.drain.throwIfAborted()
+    }
+  }
+
+  async #carryOut(): Promise<void> {
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.ends.drain, over.signal])
+    // An edit while the definition is being resolved may be missing in it.
+    const seen = this.deps.edits?.version ?? 0
+    const begun = Promise.withResolvers<void>()
+    this.#onBegun = begun.resolve
+    const watching = begun.promise.then(() => this.#watchEdits(seen, signal))
+    try {
+      await new RunExecution(this, this.#cancel.signal).carryOut()
+    } finally {
+      over.abort(new SluiceError('aborted', 'the run has ended'))
+      begun.resolve()
+      await watching
+    }
+  }
+
+  /** Asks the run to end once its definition is another one, or cannot be resolved any more. */
+  async #watchEdits(seen: number, signal: AbortSignal): Promise<void> {
+    const { edits, definitions, resolveDefinition } = this.deps
+    if (edits === undefined) return
+    for (let version = seen; !signal.aborted; ) {
+      await edits.after(version, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      version = edits.version
+      try {
+        const hash = await definitions.put(await resolveDefinition(this.sync, signal), { signal })
+        if (hash === this.#life.atWork?.run.definition) continue
+      } catch (error) {
+        if (signal.aborted) return
+        if (isSluiceError(error) && error.retryable) continue
+      }
+      this.#endStream.abort(new SluiceError('aborted', 'the sync was edited'))
+      return
     }
   }
 
@@ -262,7 +311,8 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     // end.
     if (this.#life.atWork !== null)
       await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
-    await this.step({ kind: 'asked', command, offset, incarnation, partitions, at: this.deps.now() })
+    const { heard, deps } = this
+    await this.step({ kind: 'asked', command, offset, incarnation, partitions, heard, at: deps.now() })
   }
 }
 
