@@ -36,7 +36,10 @@ export function joinQueued(queued: readonly RunState[], asked: RunState): RunSta
 
 type Bound = Pick<RunState, 'upTo' | 'upToSlices'>
 
-/** Returns the later run, or of the same run the later slice of each partition. Without slices it is all of it. */
+/**
+ * Returns the later run, or of the same run the later slice of each partition. Without slices it is all of
+ * it.
+ */
 function laterBound(one: Bound, other: Bound): Required<Bound> {
   const [later, earlier] = (one.upTo ?? -1) >= (other.upTo ?? -1) ? [one, other] : [other, one]
   const { upTo, upToSlices = null } = later

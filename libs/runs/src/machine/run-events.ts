@@ -77,6 +77,7 @@ export function queuedRun({
     held: null,
     approved: null,
     upTo: null,
+    upToSlices: null,
     asked: null,
     restoring: null,
     deaths: 0,

@@ -327,10 +327,10 @@ describe('a decision about the rows of a stream', () => {
   it('is about the slices that had come to their ends, also in the run at work', () => {
     expect(bound(life, asked('discard', [4, 6]))).toEqual([7, [4, 6]])
     expect(bound(life, asked('retry', [4, 6]))).toEqual([7, [4, 6]])
-    expect(bound(life, asked('retry', null))).toEqual([6, undefined])
+    expect(bound(life, asked('retry', null))).toEqual([6, null])
   })
 
   it('is about all of the run at work if it is a resync', () => {
-    expect(bound(life, asked('resync', [4, 6]))).toEqual([7, undefined])
+    expect(bound(life, asked('resync', [4, 6]))).toEqual([7, null])
   })
 })

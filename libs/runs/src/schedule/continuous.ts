@@ -8,9 +8,9 @@ const MAX_PAUSE_MS = 60_000
 type StreamRun = Pick<RunEvent, 'status' | 'cause' | 'endedAt'>
 
 /**
- * Returns the time from which on the next run may begin, in ms since 1970; null while a run is queued, at work or
- * awaits approval. `events` are the known runs of the sync, and `now` is the time of the asker's clock: an end in
- * the future was written by a clock that was wrong.
+ * Returns the time from which on the next run may begin, in ms since 1970; null while a run is queued, at
+ * work or awaits approval. `events` are the known runs of the sync, and `now` is the time of the asker's
+ * clock: an end in the future was written by a clock that was wrong.
  */
 export function nextOfStream(events: Iterable<StreamRun>, now: number): number | null {
   const ended: { readonly at: number; readonly failed: boolean }[] = []

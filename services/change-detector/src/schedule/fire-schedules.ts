@@ -75,8 +75,9 @@ const MAX_LOOK_MS = 30_000
 const MIN_LOOK_MS = 50
 
 /**
- * Finds the streams whose next run may begin. It looks at no clock. An instant counts as answered once `runs` has
- * it. Without an answer, another one follows after a while: the owner may have died, or a run was held meanwhile.
+ * Finds the streams whose next run may begin. It looks at no clock. An instant counts as answered once `runs`
+ * has it. Without an answer, another one follows after a while: the owner may have died, or a run was held
+ * meanwhile.
  */
 export class DueStreams {
   readonly #reported = new Map<string, Fired>()

@@ -49,8 +49,8 @@ export interface OwnedSync {
   /** The findings of the run before, if it found nothing to do. */
   lastIdle: IdleFindings | null
   /**
-   * Aborts once the run of a stream has to end: another run is queued, or the sync is edited or paused. The run
-   * first carries out the command that it is of. A run over a table pays no heed to it.
+   * Aborts once the run of a stream has to end: another run is queued, or the sync is edited or paused. The
+   * run first carries out the command that it is of. A run over a table pays no heed to it.
    */
   readonly endsStream: AbortSignal
   /**
