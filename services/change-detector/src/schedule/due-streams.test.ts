@@ -8,17 +8,27 @@ const NOON = Date.UTC(2026, 5, 15, 12)
 const BY = '"continuous"'
 
 function known(...events: readonly Partial<RunEvent>[]): SyncRuns {
-  const all = events.map((event, at) => sampleEvent({ runId: `R${at}`, run: at + 1, endedAt: null, ...event }))
+  const all = events.map((event, at) =>
+    sampleEvent({ runId: `R${at}`, run: at + 1, endedAt: null, ...event }),
+  )
   const byId = new Map(all.map(event => [event.runId, event]))
   return { sync: 's', incarnation: 'i', marker: 0, reports: new Map(), events: byId }
 }
 
-const hour = { status: 'success', endedAt: NOON, fired: { at: NOON - 3_600_000, by: BY, next: null } } as const
+const hour = {
+  status: 'success',
+  endedAt: NOON,
+  fired: { at: NOON - 3_600_000, by: BY, next: null },
+} as const
 const next = { status: 'queued', fired: { at: NOON + 5, by: BY, next: null } } as const
 
 describe('a stream', () => {
   it('is due before its first run, and once a run has ended', () => {
-    expect(new DueStreams().report('s', { by: BY }, undefined, NOON)).toEqual({ at: NOON, by: BY, next: null })
+    expect(new DueStreams().report('s', { by: BY }, undefined, NOON)).toEqual({
+      at: NOON,
+      by: BY,
+      next: null,
+    })
     const streams = new DueStreams()
     expect(streams.report('s', { by: BY }, known({ ...hour, status: 'running' }), NOON)).toBeNull()
     expect(streams.nextOf(['s'])).toBe(Infinity)

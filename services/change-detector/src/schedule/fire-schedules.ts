@@ -84,7 +84,12 @@ export class DueStreams {
   readonly #next = new Map<string, number>()
 
   /** Returns null while a run of the sync goes on, or its pause is not over. */
-  report(sync: string, { by }: Pick<SyncSchedule, 'by'>, known: SyncRuns | undefined, now: number): Fired | null {
+  report(
+    sync: string,
+    { by }: Pick<SyncSchedule, 'by'>,
+    known: SyncRuns | undefined,
+    now: number,
+  ): Fired | null {
     const next = nextOfStream(known?.events.values() ?? [], now)
     if (next === null) this.#reported.delete(sync)
     const reported = this.#reported.get(sync)
@@ -165,7 +170,9 @@ export async function fireSchedules(options: FireOptions, signal: AbortSignal): 
     const waits = { signal: AbortSignal.any([signal, over.signal]) }
     const changed = schedules.changes.after(seen, waits).catch(() => undefined)
     const ended = streams.size === 0 ? null : runs.changes.after(seenRuns, waits).catch(() => undefined)
-    await Promise.race([sleep(leftMs, waits), changed, ...(ended === null ? [] : [ended])]).catch(() => undefined)
+    await Promise.race([sleep(leftMs, waits), changed, ...(ended === null ? [] : [ended])]).catch(
+      () => undefined,
+    )
     over.abort(new Error('it is looked at again'))
     await Promise.all([changed, ended])
     if (ended !== null) await sleep(MIN_LOOK_MS, { signal }).catch(() => undefined)

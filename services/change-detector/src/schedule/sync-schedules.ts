@@ -117,7 +117,9 @@ function scheduleOf({ spec }: ResourceRecord, since: number): SyncSchedule | nul
     const resource = parseResource(spec)
     if (resource.kind !== 'sync' || resource.paused === true) return null
     const instants = instantsOf(resource)
-    return instants === null && resource.schedule !== 'continuous' ? null : { instants, by: JSON.stringify(resource.schedule), since }
+    return instants === null && resource.schedule !== 'continuous'
+      ? null
+      : { instants, by: JSON.stringify(resource.schedule), since }
   } catch (error) {
     if (isSluiceError(error, 'corrupt')) return null
     throw error

@@ -244,7 +244,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   async #watchEdits(seen: number, signal: AbortSignal): Promise<void> {
     const { edits, definitions, resolveDefinition } = this.deps
     if (edits === undefined) return
-    for (let version = seen; !signal.aborted; ) {
+    for (let version = seen; !signal.aborted;) {
       await edits.after(version, { signal }).catch(() => undefined)
       if (signal.aborted) return
       version = edits.version
