@@ -15,6 +15,7 @@ import {
 } from '@sluice/schema-codec/adapters/foreign-schemas'
 import { carrierOf, isRaw, Misfit, numberText, TEXT } from './carried-values.ts'
 import type { Cells, Entry, EntryKey, Said, SnapshotMark } from './entry.ts'
+import { placeOf } from './source-place.ts'
 import { ANY, type FieldType, isObject, typeOfAvro, typeOfConnect } from './field-types.ts'
 import { looseCells, looseText } from './loose-values.ts'
 
@@ -140,7 +141,7 @@ export class EntryDecoder {
     const source = isObject(envelope['source']) ? envelope['source'] : {}
     const committedAt = millisOf(source['ts_ms']) ?? millisOf(envelope['ts_ms']) ?? plain.committedAt
     const snapshot = snapshotMark(source['snapshot'])
-    const entry = { ...plain, committedAt, snapshot }
+    const entry = { ...plain, committedAt, snapshot, source: placeOf(source) }
     const part = (name: string): Typed => ({
       value: documentOf(envelope[name]),
       type: typeof envelope[name] === 'string' ? ANY : fieldOf(type, name),
@@ -214,7 +215,7 @@ export class EntryDecoder {
     const { primaryKey } = this.#options
     const texts = primaryKey.map(name => cells.texts[cells.names.indexOf(name)] ?? null)
     if (texts.length === 0 || texts.includes(null)) return null
-    return { identity: JSON.stringify(['row', ...texts]), cells: null }
+    return { identity: JSON.stringify(['row', ...texts]), cells: this.#named(cells) }
   }
 }
 

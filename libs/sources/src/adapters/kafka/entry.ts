@@ -49,6 +49,16 @@ export type Said =
       readonly hidesKey: boolean
     }
 
+/** Where the change stands in the log of its database, as Debezium tells it. */
+export interface SourcePlace {
+  /** The connector, and what it names its database. Places of two servers cannot be compared. */
+  readonly server: string
+  /** What within the server the places belong to, such as one of its replicas. Null if the entry does not tell it. */
+  readonly node: string | null
+  /** Sorts as the changes were committed, and always has `PLACE_DIGITS` digits. Null if the entry does not tell it. */
+  readonly place: string | null
+}
+
 export type SnapshotMark = 'first' | 'last' | 'within' | null
 
 export type Entry = Said & {
@@ -57,4 +67,6 @@ export type Entry = Said & {
   readonly committedAt: number
   /** The entry's place in a snapshot of Debezium. */
   readonly snapshot: SnapshotMark
+  /** Absent for a record that is no change of Debezium. */
+  readonly source?: SourcePlace
 }

@@ -62,7 +62,8 @@ function valueOfLoose(
   return to === TEXT ? `CAST(${json} AS VARCHAR)` : json
 }
 
-function converted(from: Carrier, to: Carrier, text: string): string {
+/** Returns SQL for the value of a text of one carrier, as the type of another one. */
+export function converted(from: Carrier, to: Carrier, text: string): string {
   const value = from.value(text)
   if (from.sqlType === to.sqlType) return value
   if (to === JSON_VALUE) return `CAST(to_json(${value}) AS JSON)`
@@ -73,7 +74,7 @@ const WHOLE = new Set(['INTEGER', 'BIGINT'])
 const NUMBERS = new Set(['integer', 'long', 'decimal', 'float', 'double'])
 
 /** Returns the type that holds values of both. The types of a topic's records may change. */
-function merged(one: Carrier, other: Carrier): Carrier {
+export function merged(one: Carrier, other: Carrier): Carrier {
   if (one.sqlType === other.sqlType) return one
   if (WHOLE.has(one.sqlType) && WHOLE.has(other.sqlType)) return LONG
   if (one.type.kind === 'json' || other.type.kind === 'json') return JSON_VALUE

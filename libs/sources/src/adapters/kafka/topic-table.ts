@@ -50,6 +50,10 @@ export interface TopicRows {
   readonly columns: readonly Column[]
   readonly rowCount: number
   readonly primaryKey: readonly string[]
+  /** The columns of the topic itself, which the model's SQL reads. */
+  readonly topicColumns: readonly Pick<TopicColumn, 'name' | 'carrier'>[]
+  /** The columns of the topic whose values an entry lacked. */
+  readonly lacked: ReadonlySet<string>
 }
 
 interface Shape {
@@ -69,6 +73,7 @@ export class TopicTable implements AsyncDisposable {
   readonly #loose = new Map<string, { readonly index: number; readonly kinds: Set<string> }>()
   readonly #keyColumns = new Map<string, readonly string[]>()
   readonly #unknown = new Set<string>()
+  readonly #lacked = new Set<string>()
   readonly #emptied: (Position & Pick<Entry, 'committedAt'>)[] = []
   #pendingBytes = 0
   #pendingEntries = 0
@@ -119,6 +124,7 @@ export class TopicTable implements AsyncDisposable {
         return
       case 'row':
         this.#noteKey(entry.key)
+        for (const name of entry.unknown) this.#lacked.add(name)
         this.#append(entry, entry.key.identity, {
           kind: ROW,
           ...this.#values(entry.cells, entry.key),
@@ -283,7 +289,7 @@ export class TopicTable implements AsyncDisposable {
         limit: sample,
       })
       await closeExtract(connection)
-      return { ...made, primaryKey }
+      return { ...made, primaryKey, topicColumns: columns, lacked: this.#lacked }
     })
   }
 
