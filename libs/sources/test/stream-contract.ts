@@ -259,7 +259,7 @@ export function streamContract(name: string, harness: () => StreamHarness): void
       expect(said((await entriesOf(again, 1)).entries)).toEqual([['4', 'd']])
     })
 
-    it('gives what a connector writes twice only once', async ({ skip }) => {
+    it('does not go back where a connector writes its entries twice', async ({ skip }) => {
       if (table.repeat === undefined) return skip()
       const { reader } = await begin()
       await using _ = reader
@@ -267,7 +267,10 @@ export function streamContract(name: string, harness: () => StreamHarness): void
       await entriesOf(reader, 2)
       await table.repeat()
       await table.write(rowOf(1, 'c'))
-      expect(said((await entriesOf(reader, 1)).entries)).toEqual([['1', 'c']])
+      const names: unknown[] = []
+      while (names.at(-1) !== 'c') names.push(...(await sliceOf(reader)).entries.map(({ row }) => row?.['name']))
+      // The newest entry may come again, which changes nothing.
+      expect([['c'], ['b', 'c']]).toContainEqual(names)
     })
 
     it('keeps within its bounds, and gives a row that is larger alone', async () => {
@@ -337,13 +340,15 @@ export function streamContract(name: string, harness: () => StreamHarness): void
 
     it('names the columns whose values an entry lacks', async ({ skip }) => {
       if (table.writeLacking === undefined) return skip()
-      const { reader } = await begin(rowOf(1, 'a', 'x'.repeat(10_000)))
-      await using _ = reader
+      await table.write(rowOf(1, 'a', 'x'.repeat(10_000)))
+      await table.writeLacking(1, 'b')
+      await using reader = await readerOf(source, table.model, null)
+      expect((await compare(reader)).rows).toEqual([{ id: 1, name: 'b', note: 'x'.repeat(10_000) }])
       const { mayLack } = await source.describe(table.model, { signal })
       expect(mayLack).toContain('note')
-      await table.writeLacking(1, 'b')
+      await table.writeLacking(1, 'c')
       const { entries } = await entriesOf(reader, 1)
-      expect(entries).toMatchObject([{ key: '1', row: { id: 1, name: 'b', note: null }, lacks: ['note'] }])
+      expect(entries).toMatchObject([{ key: '1', row: { id: 1, name: 'c', note: null }, lacks: ['note'] }])
     })
 
     it('passes over a record that cannot be read, and tells its place', async ({ skip }) => {

@@ -34,9 +34,10 @@ export class TopicProducer implements AsyncDisposable {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
     await made.#asAdmin(async admin => {
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false,
         topics: [{ topic: made.topic, numPartitions: partitions, configEntries }],
       })
+      await made.#awaitLeaders(admin, partitions)
     })
     await made.#producer.connect()
     return made
@@ -64,7 +65,25 @@ export class TopicProducer implements AsyncDisposable {
     }
   }
 
-  /** Drops the records before these offsets, by partition. */
+  /** Deletes the topic and makes another one of its name. */
+  async makeAnew(): Promise<void> {
+    await this.#asAdmin(async admin => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [this.topic] })
+      const numPartitions = topics[0]?.partitions.length ?? 1
+      await admin.deleteTopics({ topics: [this.topic] })
+      for (;;) {
+        try {
+          await admin.createTopics({ waitForLeaders: false, topics: [{ topic: this.topic, numPartitions }] })
+          return await this.#awaitLeaders(admin, numPartitions)
+        } catch (error) {
+          // Kafka removes the one before in its own time.
+          if (!(error instanceof Error) || !/exists/.test(`${error.message} ${JSON.stringify(error)}`)) throw error
+        }
+      }
+    })
+  }
+
+  /** Drops the records before these offsets, by partition; −1 stands for the end. */
   async dropBefore(...offsets: readonly number[]): Promise<void> {
     const partitions = offsets.map((offset, partition) => ({ partition, offset: String(offset) }))
     await this.#asAdmin(async admin => {
@@ -88,6 +107,14 @@ export class TopicProducer implements AsyncDisposable {
       await this.#producer.disconnect()
       await this.#producer.connect()
     })
+  }
+
+  /** A busy broker learns late of a topic, and longer than the client waits. */
+  async #awaitLeaders(admin: ReturnType<Kafka['admin']>, partitions: number): Promise<void> {
+    for (;;) {
+      const found = await admin.fetchTopicOffsets(this.topic).catch(() => [])
+      if (found.length === partitions) return
+    }
   }
 
   async #asAdmin(work: (admin: ReturnType<Kafka['admin']>) => Promise<unknown>): Promise<void> {

@@ -99,6 +99,11 @@ export class DuckdbSession implements AsyncDisposable {
     }
   }
 
+  /** Opens another connection, which has the limits of the instance. The caller closes it. */
+  async connect(): Promise<DuckDBConnection> {
+    return await this.#instance.connect()
+  }
+
   /**
    * From here on, the instance can only open files in these folders, the attached databases, and its own
    * temporary files. It follows no links out of the folders, and its settings are locked.

@@ -17,7 +17,7 @@ import { assertColumns, modelCalled } from '../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../query/read-only-query.ts'
 
 /** The name by which SQL reads the rows. */
-const CHANGES = 'changes'
+export const CHANGES = 'changes'
 const WHY = quoteIdentifier(WHY_INVALID)
 const ROWS = `${EXTRACT}.main.rows`
 
@@ -48,7 +48,7 @@ export async function createRows(
   let rows = `SELECT ${names}${hasInvalid ? `, ${WHY}` : ''} FROM ${changes}`
   if (model.sql !== undefined) {
     await connection.run(`CREATE TEMP VIEW ${CHANGES} AS ${plain}`)
-    const query = await rowByRow(connection, model, hasInvalid ? options.primaryKey : null)
+    const query = await rowByRow(connection, model, { keyOfInvalid: hasInvalid ? options.primaryKey : null })
     const carried = await carriedBy(connection, model, query.valid)
     columns = carried.map(({ name, carried: { type } }) => ({ name, type }))
     const own = carried
@@ -72,11 +72,16 @@ export async function createRows(
   return { columns, rowCount: Number(counted.getRows()[0]?.[0]) }
 }
 
-/** Returns the columns of the user's SELECT, without the reason of invalid rows. */
-async function carriedBy(connection: DuckDBConnection, model: ModelSpec, sql: string) {
+/** Returns the columns of the user's SELECT, without those that go through it. */
+export async function carriedBy(
+  connection: DuckDBConnection,
+  model: ModelSpec,
+  sql: string,
+  through: readonly string[] = [WHY_INVALID],
+) {
   try {
     const prepared = await prepareQuery(connection, model, sql)
-    const carried = carriedColumnsOf(prepared).filter(({ name }) => name !== WHY_INVALID)
+    const carried = carriedColumnsOf(prepared).filter(({ name }) => !through.includes(name))
     prepared.destroySync()
     assertColumns(model, carried)
     return carried
@@ -85,7 +90,7 @@ async function carriedBy(connection: DuckDBConnection, model: ModelSpec, sql: st
   }
 }
 
-function failed(model: ModelSpec, message: string, cause?: unknown): SluiceError {
+export function failed(model: ModelSpec, message: string, cause?: unknown): SluiceError {
   return new SluiceError('query', `The query of ${modelCalled(model.name)} fails: ${message}`, {
     cause,
     details: [{ field: 'sql', message }],
@@ -105,15 +110,34 @@ const MODIFIERS: { readonly [type: string]: string } = {
   ORDER_MODIFIER: 'an ORDER BY, and rows of a topic have no order',
 }
 
+export interface RowByRow {
+  /** The model's SQL, for valid rows. */
+  readonly valid: string
+  /** The same for invalid rows, which pass every condition: a condition would read as their removal. */
+  readonly invalid: string
+  /** The same for all rows, without its condition. */
+  readonly all: string
+  /** The columns that the condition looks at. */
+  readonly conditionOn: ReadonlySet<string>
+  /** By the name of each column that is calculated or renamed: the columns that it is made of. */
+  readonly madeOf: ReadonlyMap<string, ReadonlySet<string>>
+  /** True if it has a star, so that a new column of the topic is one of the rows. */
+  readonly hasStar: boolean
+}
+
 /**
- * Checks that the SQL reads `changes` row by row. Returns it for valid rows, and for invalid ones. Those pass
- * every condition: their values are not known, so that a condition would read as their removal.
+ * Checks that the SQL reads `changes` row by row. `through` names columns of `changes` that its results have as well,
+ * behind the others, and that no star stands for; one of them is the reason of invalid rows. With `keyOfInvalid`, the
+ * key has to follow from these columns. Throws `query`.
  */
-async function rowByRow(
+export async function rowByRow(
   connection: DuckDBConnection,
   model: ModelSpec,
-  keyOfInvalid: readonly string[] | null,
-): Promise<{ readonly valid: string; readonly invalid: string }> {
+  {
+    keyOfInvalid,
+    through = [WHY_INVALID],
+  }: { readonly keyOfInvalid: readonly string[] | null; readonly through?: readonly string[] },
+): Promise<RowByRow> {
   const sql = sqlOf(model)
   assertBeginsAsQuery(model, sql)
   const tree = await parsed(connection, model, sql)
@@ -123,22 +147,50 @@ async function rowByRow(
   await assertRowByRow(connection, model, select)
   const list = listIn(select, 'select_list')
   if (keyOfInvalid !== null) assertKeyTold(list, keyOfInvalid, model)
-  for (const node of nodesOf(list)) if (node['type'] === 'STAR') excludeReason(node, model)
-  const reason = { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [WHY_INVALID] }
+  const where = select['where_clause']
+  const found = { conditionOn: columnsIn(where), madeOf: madeOf(list) }
+  const stars = [...nodesOf(list)].filter(node => node['type'] === 'STAR')
+  for (const star of stars) for (const name of through) exclude(star, name, model)
+  const reason = reference(WHY_INVALID)
   const isValid = { class: 'OPERATOR', type: 'OPERATOR_IS_NULL', alias: '', children: [reason] }
   const isInvalid = { ...isValid, type: 'OPERATOR_IS_NOT_NULL' }
-  const where = select['where_clause']
   const both = { class: 'CONJUNCTION', type: 'CONJUNCTION_AND', alias: '', children: [isValid, where] }
-  const withReason = { ...select, select_list: [...list, reason] }
+  const withThrough = { ...select, select_list: [...list, ...through.map(reference)] }
   const text = async (condition: unknown): Promise<string> =>
     await textOf(connection, {
       ...tree,
-      statements: [{ ...statement, node: { ...withReason, where_clause: condition } }],
+      statements: [{ ...statement, node: { ...withThrough, where_clause: condition } }],
     })
   return {
+    ...found,
+    hasStar: stars.length > 0,
     valid: await text(where === null || where === undefined ? isValid : both),
     invalid: await text(isInvalid),
+    all: await text(null),
   }
+}
+
+function reference(name: string): Node {
+  return { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [name] }
+}
+
+function columnsIn(node: unknown): ReadonlySet<string> {
+  const names = [...nodesOf(node)].flatMap(each => (each['class'] === 'COLUMN_REF' ? (columnOf(each) ?? []) : []))
+  return new Set(names)
+}
+
+/** Returns the calculated columns of a list, with their names and values. */
+function calculated(list: readonly Node[]): readonly { readonly name: string; readonly value: unknown }[] {
+  return list.flatMap(node => [
+    { name: nameOf(node), value: node },
+    ...listIn(node, 'replace_list').map(({ key, value }) => ({ name: String(key), value })),
+  ])
+}
+
+function madeOf(list: readonly Node[]): ReadonlyMap<string, ReadonlySet<string>> {
+  return new Map(
+    calculated(list).flatMap(({ name, value }) => (name === '' ? [] : [[name, columnsIn(value)] as const])),
+  )
 }
 
 async function parsed(connection: DuckDBConnection, model: ModelSpec, sql: string): Promise<Node> {
@@ -213,11 +265,7 @@ async function aggregatesOf(connection: DuckDBConnection): Promise<ReadonlySet<s
  */
 function assertKeyTold(list: readonly Node[], primaryKey: readonly string[], model: ModelSpec): void {
   const known = new Set(primaryKey.map(name => name.toLowerCase()))
-  const calculated = list.flatMap(node => [
-    { name: nameOf(node), value: node },
-    ...listIn(node, 'replace_list').map(({ key, value }) => ({ name: String(key), value })),
-  ])
-  for (const { name, value } of calculated) {
+  for (const { name, value } of calculated(list)) {
     if (!known.has(name.toLowerCase())) continue
     for (const each of nodesOf(value)) {
       const used = each['class'] === 'COLUMN_REF' ? columnOf(each) : null
@@ -241,10 +289,10 @@ function columnOf({ column_names: names }: Node): string | null {
 }
 
 /** A star stands for the columns of the rows alone. */
-function excludeReason(star: Node, model: ModelSpec): void {
+function exclude(star: Node, name: string, model: ModelSpec): void {
   const excluded = star['exclude_list']
   if (!Array.isArray(excluded)) throw notRowByRow(model, 'its * cannot be looked into')
-  excluded.push(WHY_INVALID)
+  excluded.push(name)
 }
 
 function listIn(node: unknown, name: string): readonly Node[] {

@@ -1,0 +1,24 @@
+/** Topics of a real Kafka, read as they grow. */
+import { describe, inject } from 'vitest'
+import { streamContract } from '../../test/stream-contract.ts'
+import { topicTable } from '../../test/stream-topics.ts'
+
+const given = inject('kafkaBrokers')
+const brokers = given ?? ''
+
+describe.skipIf(given === null)('topics', () => {
+  for (const partitions of [1, 3])
+    streamContract(`a topic of rows with ${partitions} partitions`, () => ({
+      make: () => topicTable(brokers, { format: 'rows', partitions }),
+    }))
+  streamContract('a topic of Debezium', () => ({
+    make: () => topicTable(brokers, { format: 'debezium', partitions: 2 }),
+  }))
+  streamContract('a topic behind row by row SQL', () => ({
+    make: () =>
+      topicTable(brokers, {
+        format: 'rows',
+        model: { sql: "select id, name, note from changes where name is null or name <> 'no such name'" },
+      }),
+  }))
+})

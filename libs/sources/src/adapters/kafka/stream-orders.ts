@@ -1,0 +1,126 @@
+/**
+ * The order of the entries of a topic, and what it belongs to.
+ *
+ * Where Debezium tells the place of each change in the log of its database, that is the order, with the offset
+ * behind it: entries of one place keep the order of the topic, and none shares its order with another. So what a
+ * connector writes again has no higher order than what came before. Elsewhere the order is the offset.
+ *
+ * A comparison decides which it is, since orders of both kinds cannot be compared.
+ */
+import { z } from 'zod'
+import type { Entry } from './entry.ts'
+import { PLACE_DIGITS } from './source-place.ts'
+
+const OFFSET_DIGITS = 16
+const NO_PLACE = '0'.repeat(PLACE_DIGITS)
+
+const history = z.object({
+  topic: z.string(),
+  by: z.enum(['offset', 'source']),
+  server: z.string().nullable(),
+  node: z.string().nullable(),
+})
+/** What orders belong to, as the text in `StreamPosition`. */
+export type TopicHistory = Readonly<z.infer<typeof history>>
+
+export function historyText({ topic, by, server, node }: TopicHistory): string {
+  return JSON.stringify({ topic, by, server, node })
+}
+
+/** Returns null for a text that no topic has. */
+export function historyOf(text: string): TopicHistory | null {
+  try {
+    return history.parse(JSON.parse(text))
+  } catch {
+    return null
+  }
+}
+
+/** Returns the order of an entry whose partition has had this highest order so far. */
+export function orderOf({ at, source }: Entry, { by }: TopicHistory, highest: string | null): string {
+  const offset = String(at.offset).padStart(OFFSET_DIGITS, '0')
+  if (by === 'offset') return offset
+  // An entry without a place, such as a tombstone, stands where the one before stands.
+  return (source?.place ?? highest?.slice(0, PLACE_DIGITS) ?? NO_PLACE) + offset
+}
+
+/** Returns the history with what an entry tells of it; null if the entry is of another one. */
+export function continued(before: TopicHistory, { source }: Entry): TopicHistory | null {
+  if (source === undefined || before.by === 'offset') return before
+  const server = before.server ?? source.server
+  const node = before.node ?? source.node
+  if (source.server !== server || (source.node !== null && source.node !== node)) return null
+  return server === before.server && node === before.node ? before : { ...before, server, node }
+}
+
+interface Highest {
+  readonly place: string
+  readonly offset: number
+  readonly committedAt: number
+}
+
+/** Notes the orders of all entries of a topic, while a comparison reads them. */
+export class SeenOrders {
+  readonly #highest = new Map<number, Highest>()
+  readonly #servers = new Set<string>()
+  #last: string | null = null
+  #node: string | null = null
+  #isMixed = false
+  #lacksPlaces = false
+  #snapshot: { readonly place: string; readonly committedAt: number } | null = null
+  #snapshotEndedAt = -Infinity
+
+  see(entry: Entry): void {
+    const { source, snapshot, committedAt, at } = entry
+    if (source === undefined) {
+      if (entry.kind === 'row') this.#lacksPlaces = true
+      return
+    }
+    this.#noteServer(entry)
+    if (snapshot === 'last') this.#snapshotEndedAt = Math.max(this.#snapshotEndedAt, committedAt)
+    const { place } = source
+    if (snapshot !== null && committedAt >= (this.#snapshot?.committedAt ?? -Infinity))
+      this.#snapshot = { place: place ?? NO_PLACE, committedAt }
+    if (place === null) return
+    const before = this.#highest.get(at.partition)
+    // The order may begin anew at a snapshot.
+    const isAnew = before === undefined || snapshot !== null || place >= before.place
+    if (isAnew) this.#highest.set(at.partition, { place, offset: at.offset, committedAt })
+  }
+
+  /** A connector may be replaced by another one. If both write at the same time, their places say nothing. */
+  #noteServer({ source }: Entry): void {
+    if (source === undefined) return
+    if (source.server !== this.#last) {
+      if (this.#servers.has(source.server)) this.#isMixed = true
+      this.#servers.add(source.server)
+      this.#last = source.server
+      this.#node = null
+      this.#highest.clear()
+    }
+    this.#node = source.node ?? this.#node
+  }
+
+  history(topic: string): TopicHistory {
+    const isBySource = !this.#isMixed && !this.#lacksPlaces && this.#highest.size > 0
+    return isBySource
+      ? { topic, by: 'source', server: this.#last, node: this.#node }
+      : { topic, by: 'offset', server: null, node: null }
+  }
+
+  /** Returns the highest order of a partition that was read up to `end`; null if nothing tells it. */
+  highest(partition: number, end: number, { by }: TopicHistory): string | null {
+    if (by === 'offset') return end === 0 ? null : String(end - 1).padStart(OFFSET_DIGITS, '0')
+    const highest = this.#highest.get(partition)
+    if (highest === undefined) return null
+    const snapshot = this.#snapshot
+    const isOlder = snapshot !== null && highest.committedAt < snapshot.committedAt
+    if (isOlder && highest.place > snapshot.place) return null
+    return highest.place + String(highest.offset).padStart(OFFSET_DIGITS, '0')
+  }
+
+  /** True if the newest snapshot has not come to its end. */
+  get isInSnapshot(): boolean {
+    return this.#snapshot !== null && this.#snapshot.committedAt > this.#snapshotEndedAt
+  }
+}
