@@ -1,6 +1,7 @@
 /**
- * The source of type `kafka` whose topics are read as they grow. It joins no group and commits no offset: where a
- * reader goes on stands in its `StreamPosition`. Records of transactions count once they are committed.
+ * The source of type `kafka` whose topics are read as they grow. It joins no group and commits no offset:
+ * where a reader goes on stands in its `StreamPosition`. Records of transactions count once they are
+ * committed.
  *
  * A comparison reads the whole topic, as `kafka.ts` does for a run over a table.
  */
@@ -60,7 +61,9 @@ interface Known {
   readonly lacked: ReadonlySet<string>
 }
 
-/** Makes a source of topics that are read as they grow. Sources with the same access share their connections. */
+/**
+ * Makes a source of topics that are read as they grow. Sources with the same access share their connections.
+ */
 export function createKafkaStreamSource(options: KafkaStreamOptions): StreamSource {
   return new KafkaStreamSource(options)
 }
@@ -251,8 +254,8 @@ interface Place {
 }
 
 /**
- * States: broken (since nothing was compared, or at an entry that shows it) → reading (by `compare`, or from the
- * start, if it is opened at a position) → broken.
+ * States: broken (since nothing was compared, or at an entry that shows it) → reading (by `compare`, or from
+ * the start, if it is opened at a position) → broken.
  */
 class KafkaReader implements StreamReader {
   readonly #source: KafkaStreamSource

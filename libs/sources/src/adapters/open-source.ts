@@ -73,9 +73,13 @@ export async function openStreamSource(
   spec: SourceSpec,
   { secretFor, memoryBytes, privateNetworks = 'allowed', sync }: OpenStreamSourceOptions,
 ): Promise<StreamSource> {
+  const limit = memoryBytes === undefined ? {} : { memoryBytes }
+  if (spec.type === 'kafka') {
+    const { createKafkaStreamSource } = await import('./kafka-stream.ts')
+    return createKafkaStreamSource({ spec, secretFor, privateNetworks, ...limit })
+  }
   if (spec.type === 'postgres') {
     const { createPostgresStreamSource } = await import('./postgres-stream.ts')
-    const limit = memoryBytes === undefined ? {} : { memoryBytes }
     return createPostgresStreamSource({ spec, secretFor, privateNetworks, sync, ...limit })
   }
   throw new SluiceError('config', `Source ${spec.name} of type ${spec.type} does not tell its changes.`)

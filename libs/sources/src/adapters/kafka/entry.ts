@@ -53,9 +53,15 @@ export type Said =
 export interface SourcePlace {
   /** The connector, and what it names its database. Places of two servers cannot be compared. */
   readonly server: string
-  /** What within the server the places belong to, such as one of its replicas. Null if the entry does not tell it. */
+  /**
+   * What within the server the places belong to, such as one of its replicas. Null if the entry does not tell
+   * it.
+   */
   readonly node: string | null
-  /** Sorts as the changes were committed, and always has `PLACE_DIGITS` digits. Null if the entry does not tell it. */
+  /**
+   * Sorts as the changes were committed, and always has `PLACE_DIGITS` digits. Null if the entry does not
+   * tell it.
+   */
   readonly place: string | null
 }
 

@@ -60,7 +60,10 @@ interface Decoding {
   readonly see: (entry: Entry) => void
 }
 
-/** Resolves with the rows. Rejects with `query` if the topic has no whole rows, and with the errors of the log. */
+/**
+ * Resolves with the rows. Rejects with `query` if the topic has no whole rows, and with the errors of the
+ * log.
+ */
 export async function readTopic(reading: TopicReading): Promise<ReadTopic> {
   const { model, topic, file, sample, registry, signal } = reading
   const primaryKey = primaryKeyOf(model)

@@ -126,9 +126,9 @@ export interface RowByRow {
 }
 
 /**
- * Checks that the SQL reads `changes` row by row. `through` names columns of `changes` that its results have as well,
- * behind the others, and that no star stands for; one of them is the reason of invalid rows. With `keyOfInvalid`, the
- * key has to follow from these columns. Throws `query`.
+ * Checks that the SQL reads `changes` row by row. `through` names columns of `changes` that its results have
+ * as well, behind the others, and that no star stands for; one of them is the reason of invalid rows. With
+ * `keyOfInvalid`, the key has to follow from these columns. Throws `query`.
  */
 export async function rowByRow(
   connection: DuckDBConnection,

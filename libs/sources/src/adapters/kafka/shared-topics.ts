@@ -1,6 +1,6 @@
 /**
- * The connections to a cluster, and the tails of its topics, that all streams of this process share. They are closed
- * with the last stream.
+ * The connections to a cluster, and the tails of its topics, that all streams of this process share. They are
+ * closed with the last stream.
  */
 import { createHash } from 'node:crypto'
 import type { ModelSpec } from '@sluice/contracts/resources'
@@ -13,7 +13,9 @@ import type { KafkaAccess } from './access.ts'
 import { EntryDecoder } from './decode-entries.ts'
 import { PartitionTails } from './topic-tail.ts'
 
-/** The bytes of records that the tails of a topic hold at most, and once more those that they are given next. */
+/**
+ * The bytes of records that the tails of a topic hold at most, and once more those that they are given next.
+ */
 const TOPIC_BYTES = 8_000_000
 const MIN_PARTITION_BYTES = 65_536
 /** Kafka tells nobody that a topic was made anew or got partitions. So it is asked. */
@@ -59,7 +61,9 @@ export class SharedTopics {
     await this.log[Symbol.asyncDispose]()
   }
 
-  /** Returns a topic for one more reader of models with this key and format. The caller calls `leave` once. */
+  /**
+   * Returns a topic for one more reader of models with this key and format. The caller calls `leave` once.
+   */
   join(topic: string, model: ModelSpec): SharedTopic {
     const { format = 'rows' } = model
     const primaryKey = primaryKeyOf(model)

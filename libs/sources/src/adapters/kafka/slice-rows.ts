@@ -1,9 +1,9 @@
 /**
- * Makes the rows of a model out of the entries of a slice, by one connection to a DuckDB that stays open. It gives the
- * same values as a comparison, since it makes them of the same texts by the same SQL.
+ * Makes the rows of a model out of the entries of a slice, by one connection to a DuckDB that stays open. It
+ * gives the same values as a comparison, since it makes them of the same texts by the same SQL.
  *
- * The columns of the topic are those that the comparison, or a sample, has found. An entry that does not fit them
- * is noticed before it is taken (`fits`).
+ * The columns of the topic are those that the comparison, or a sample, has found. An entry that does not fit
+ * them is noticed before it is taken (`fits`).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
@@ -137,7 +137,10 @@ export class SliceRows implements AsyncDisposable {
     this.#index = new Map(options.columns.map(({ name }, index) => [name, index]))
   }
 
-  /** Rejects with `query` for SQL that is not row by row, or whose key does not follow from that of the records. */
+  /**
+   * Rejects with `query` for SQL that is not row by row, or whose key does not follow from that of the
+   * records.
+   */
   static async open(options: SliceRowsOptions): Promise<SliceRows> {
     const { model, columns, primaryKey } = options
     const { connection, close } = await connectToShared()
@@ -159,7 +162,10 @@ export class SliceRows implements AsyncDisposable {
     }
   }
 
-  /** Finds the places of the values of an entry. Null if the columns of the topic do not have them. Throws `query`. */
+  /**
+   * Finds the places of the values of an entry. Null if the columns of the topic do not have them. Throws
+   * `query`.
+   */
   place(entry: RowEntry): PlacedEntry | null {
     const staged = this.#staged(entry.kind === 'row' ? entry.cells : null, entry.key)
     return staged === null ? null : { entry, staged: this.#stage(entry, staged) }
@@ -174,7 +180,10 @@ export class SliceRows implements AsyncDisposable {
     })
   }
 
-  /** Returns the columns of the model that lack their values in this entry. Throws `query` if a condition needs them. */
+  /**
+   * Returns the columns of the model that lack their values in this entry. Throws `query` if a condition
+   * needs them.
+   */
   lacks({ unknown }: Entry & { readonly kind: 'row' }): readonly string[] {
     if (unknown.length === 0) return []
     const query = this.#query

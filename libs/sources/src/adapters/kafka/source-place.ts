@@ -1,10 +1,10 @@
 /**
  * Reads where a change stands in the log of its database, out of the block `source` of Debezium.
  *
- * - PostgreSQL: `sequence` has the LSN of the last commit before, and that of the change. A transaction that wrote
- *   earlier and committed later has the later first number.
- * - MySQL and MariaDB: the file of the binlog, the position in it, and the row in the event. A GTID would outlive a
- *   change of the server, and is not in order on a replica.
+ * - PostgreSQL: `sequence` has the LSN of the last commit before, and that of the change. A transaction that
+ *   wrote earlier and committed later has the later first number.
+ * - MySQL and MariaDB: the file of the binlog, the position in it, and the row in the event. A GTID would
+ *   outlive a change of the server, and is not in order on a replica.
  *
  * https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-create-events,
  * https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-create-events
@@ -16,7 +16,9 @@ export const PLACE_DIGITS = 40
 const LONG_DIGITS = 20
 const SHORT_DIGITS = 10
 
-/** A first number of null says that the connector has not seen a commit, which happens behind its start, too. */
+/**
+ * A first number of null says that the connector has not seen a commit, which happens behind its start, too.
+ */
 const SEQUENCE = /^\["(\d{1,20})","(\d{1,20})"\]$/
 const BINLOG_FILE = /^(.*)\.(\d{1,10})$/
 

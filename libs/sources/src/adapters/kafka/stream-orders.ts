@@ -1,9 +1,10 @@
 /**
  * The order of the entries of a topic, and what it belongs to.
  *
- * Where Debezium tells the place of each change in the log of its database, that is the order, with the offset
- * behind it: entries of one place keep the order of the topic, and none shares its order with another. So what a
- * connector writes again has no higher order than what came before. Elsewhere the order is the offset.
+ * Where Debezium tells the place of each change in the log of its database, that is the order, with the
+ * offset behind it: entries of one place keep the order of the topic, and none shares its order with another.
+ * So what a connector writes again has no higher order than what came before. Elsewhere the order is the
+ * offset.
  *
  * A comparison decides which it is, since orders of both kinds cannot be compared.
  */

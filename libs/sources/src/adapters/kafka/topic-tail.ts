@@ -1,8 +1,10 @@
 /**
- * Reads a partition as it grows, once for all readers of this process. Entries are decoded once and held until the
- * slowest reader has taken them. A reader that is far behind while another one waits goes on by itself.
+ * Reads a partition as it grows, once for all readers of this process. Entries are decoded once and held
+ * until the slowest reader has taken them. A reader that is far behind while another one waits goes on by
+ * itself.
  *
- * States of a tail: reading → failed (its readers throw the error, and begin anew) or over (no reader is left).
+ * States of a tail: reading → failed (its readers throw the error, and begin anew) or over (no reader is
+ * left).
  */
 import { Notifier } from '@sluice/flow/notifier'
 import { shortTurn } from '@sluice/flow/sleep'
