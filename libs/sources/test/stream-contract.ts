@@ -268,7 +268,8 @@ export function streamContract(name: string, harness: () => StreamHarness): void
       await table.repeat()
       await table.write(rowOf(1, 'c'))
       const names: unknown[] = []
-      while (names.at(-1) !== 'c') names.push(...(await sliceOf(reader)).entries.map(({ row }) => row?.['name']))
+      while (names.at(-1) !== 'c')
+        names.push(...(await sliceOf(reader)).entries.map(({ row }) => row?.['name']))
       // The newest entry may come again, which changes nothing.
       expect([['c'], ['b', 'c']]).toContainEqual(names)
     })

@@ -96,7 +96,8 @@ export async function topicTable(brokers: string, options: TopicTableOptions): P
       ...(format === 'rows'
         ? {}
         : {
-            truncated: async () => await topic.write({ key: null, value: encode('value', envelope('t', null)) }),
+            truncated: async () =>
+              await topic.write({ key: null, value: encode('value', envelope('t', null)) }),
             snapshot: async () => {
               const row = anyRow()
               await topic.write(record(row.id, envelope('r', row, 'last')))
@@ -104,7 +105,8 @@ export async function topicTable(brokers: string, options: TopicTableOptions): P
           }),
     },
     ...(format === 'rows' ? {} : debezium),
-    writeUnreadable: async () => await topic.write({ key: encode('key', { id: 1 }), value: 'garbage', partition: 1 % partitions }),
+    writeUnreadable: async () =>
+      await topic.write({ key: encode('key', { id: 1 }), value: 'garbage', partition: 1 % partitions }),
     [Symbol.asyncDispose]: async () => await topic[Symbol.asyncDispose](),
   }
 }

@@ -77,7 +77,8 @@ export class TopicProducer implements AsyncDisposable {
           return await this.#awaitLeaders(admin, numPartitions)
         } catch (error) {
           // Kafka removes the one before in its own time.
-          if (!(error instanceof Error) || !/exists/.test(`${error.message} ${JSON.stringify(error)}`)) throw error
+          if (!(error instanceof Error) || !/exists/.test(`${error.message} ${JSON.stringify(error)}`))
+            throw error
         }
       }
     })

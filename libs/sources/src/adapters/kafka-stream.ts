@@ -35,7 +35,14 @@ import { missingTopic, readTopic, type ReadTopic, topicOf } from './kafka/read-t
 import { type SharedTopic, type SharedTopics, shareTopics } from './kafka/shared-topics.ts'
 import { type PlacedEntry, SliceRows, type TopicColumns } from './kafka/slice-rows.ts'
 import { sourceError } from './kafka/source-error.ts'
-import { continued, historyOf, historyText, orderOf, SeenOrders, type TopicHistory } from './kafka/stream-orders.ts'
+import {
+  continued,
+  historyOf,
+  historyText,
+  orderOf,
+  SeenOrders,
+  type TopicHistory,
+} from './kafka/stream-orders.ts'
 import { topicError } from './kafka/topic-error.ts'
 import type { TailCursor } from './kafka/topic-tail.ts'
 import type { PrivateNetworks } from './server/access.ts'
@@ -94,7 +101,8 @@ class KafkaStreamSource implements StreamSource {
       const { topics } = this.#open()
       const found = await topics.log.identify(topic, { signal })
       if (found === null) throw missingTopic(topic, { model, sourceName: this.#options.spec.name })
-      if (from === null) return { kind: 'reader', reader: new KafkaReader(this, { model, topic, from: null }) }
+      if (from === null)
+        return { kind: 'reader', reader: new KafkaReader(this, { model, topic, from: null }) }
       const history = historyOf(from.history)
       if (history === null || history.topic !== found.id) return anotherTopic(topic)
       const { length } = from.partitions
@@ -135,7 +143,11 @@ class KafkaStreamSource implements StreamSource {
   /** Reads the topic as a table: all of it, or the newest entries. */
   async read(
     model: ModelSpec,
-    options: { readonly file: string; readonly sample: number | null; readonly see?: (entry: Entry) => void } & Signalled,
+    options: {
+      readonly file: string
+      readonly sample: number | null
+      readonly see?: (entry: Entry) => void
+    } & Signalled,
   ): Promise<ReadTopic> {
     const { access, topics } = this.#open()
     const { spec, memoryBytes } = this.#options
@@ -231,17 +243,27 @@ async function lostBehind(
     }),
   )
   const found = lost.filter(each => each !== null)
-  return found.length === 0 ? null : broken('lost', `Records of the topic ${topic} are gone: ${found.join('; ')}.`)
+  return found.length === 0
+    ? null
+    : broken('lost', `Records of the topic ${topic} are gone: ${found.join('; ')}.`)
 }
 
 /** Says when the first record that is left was written, if there is one. */
 async function timeOf(
   log: KafkaMessageLog,
-  at: { readonly topic: string; readonly partition: number; readonly low: number; readonly end: number } & Signalled,
+  at: {
+    readonly topic: string
+    readonly partition: number
+    readonly low: number
+    readonly end: number
+  } & Signalled,
 ): Promise<string> {
   const { topic, partition, low, end, signal } = at
   if (low >= end) return ''
-  for await (const { records } of log.read({ topic, partition }, { from: low, to: end, signal, bufferBytes: 1 })) {
+  for await (const { records } of log.read(
+    { topic, partition },
+    { from: low, to: end, signal, bufferBytes: 1 },
+  )) {
     const [first] = records
     if (first !== undefined) return `, written before ${new Date(first.timestamp).toISOString()}`
   }
@@ -324,7 +346,8 @@ class KafkaReader implements StreamReader {
         const seen = this.#shared.changes.version
         if (this.#break === null) await this.#gather(taken, signal)
         if (this.#break !== null && !taken.hasSome) return this.#break
-        if (this.#break !== null || taken.isFull || late?.aborted === true) return await this.#slice(taken, signal)
+        if (this.#break !== null || taken.isFull || late?.aborted === true)
+          return await this.#slice(taken, signal)
         if (!taken.hasSome) {
           await this.#shared.changes.after(seen, { signal })
           continue
@@ -390,7 +413,8 @@ class KafkaReader implements StreamReader {
       return null
     }
     const history = continued(before, entry)
-    if (history === null) return broken('history', `Another server, or another connector, writes to ${where}.`)
+    if (history === null)
+      return broken('history', `Another server, or another connector, writes to ${where}.`)
     const order = orderOf(entry, history, place.highest)
     if (place.highest !== null && order <= place.highest) return null
     if (entry.kind === 'emptied') return broken('truncated', `The table was emptied, says ${where}.`)
@@ -402,11 +426,18 @@ class KafkaReader implements StreamReader {
       if (news.length > 0) {
         this.#source.noteLacking(this.#model, entry.unknown)
         this.#lacked = new Set([...this.#lacked, ...entry.unknown])
-        return broken('columns', `The database did not tell the unchanged value of "${news.join('", "')}" for the first time.`)
+        return broken(
+          'columns',
+          `The database did not tell the unchanged value of "${news.join('", "')}" for the first time.`,
+        )
       }
     }
     const placed = rows.place(entry)
-    if (placed === null) return broken('columns', `The fields of the record at ${where} are others than those of the rows before.`)
+    if (placed === null)
+      return broken(
+        'columns',
+        `The fields of the record at ${where} are others than those of the rows before.`,
+      )
     if (entry.snapshot === 'last') this.#isInSnapshot = false
     this.#history = history
     place.highest = order
@@ -420,7 +451,8 @@ class KafkaReader implements StreamReader {
     const { signal } = new AbortController()
     const { log } = this.#source.topics
     const found = await log.identify(this.#topic, { signal })
-    if (found === null) throw topicError(`The topic ${this.#topic} was deleted.`, { retryable: true, cause: error })
+    if (found === null)
+      throw topicError(`The topic ${this.#topic} was deleted.`, { retryable: true, cause: error })
     if (found.id !== this.#history?.topic) return anotherTopic(this.#topic)
     const lost = await lostBehind(log, { topic: this.#topic, from: this.#here(), signal })
     if (lost === null) throw error
@@ -430,7 +462,10 @@ class KafkaReader implements StreamReader {
   async #slice(taken: Taken, signal: AbortSignal): Promise<StreamSlice> {
     const position = this.#here()
     const rows = this.#rows
-    const made = rows === null || taken.entries.length === 0 ? [] : await rows.rowsOf(taken.entries.map(({ placed }) => placed))
+    const made =
+      rows === null || taken.entries.length === 0
+        ? []
+        : await rows.rowsOf(taken.entries.map(({ placed }) => placed))
     signal.throwIfAborted()
     const entries: StreamEntry[] = []
     const unreadable = [...taken.unreadable]
@@ -481,10 +516,17 @@ class KafkaReader implements StreamReader {
     const { log } = this.#source.topics
     const before = await log.identify(this.#topic, { signal })
     const orders = new SeenOrders()
-    const read = await this.#source.read(this.#model, { file, sample: null, see: entry => orders.see(entry), signal })
+    const read = await this.#source.read(this.#model, {
+      file,
+      sample: null,
+      see: entry => orders.see(entry),
+      signal,
+    })
     const after = await log.identify(this.#topic, { signal })
     if (before === null || after === null || before.id !== after.id || after.partitions !== read.ends.length)
-      throw topicError(`The topic ${this.#topic} was made again or got partitions while it was read.`, { retryable: true })
+      throw topicError(`The topic ${this.#topic} was made again or got partitions while it was read.`, {
+        retryable: true,
+      })
     const history = orders.history(after.id)
     const position = {
       ...this.#base,

@@ -94,8 +94,7 @@ export async function readTopic(reading: TopicReading): Promise<ReadTopic> {
     reading.see?.(entry)
     table.add(entry)
   }
-  for (const each of partitions)
-    await readPartition(reading, { ...each, low: from(each) }, { decoder, see })
+  for (const each of partitions) await readPartition(reading, { ...each, low: from(each) }, { decoder, see })
   const ends = sample === null ? await readOn(reading, partitions, { decoder, see }) : partitions
   for (const watch of watches) watch.assertWhole()
   return { file, ...(await table.finish({ sample })), ends }

@@ -175,7 +175,9 @@ function reference(name: string): Node {
 }
 
 function columnsIn(node: unknown): ReadonlySet<string> {
-  const names = [...nodesOf(node)].flatMap(each => (each['class'] === 'COLUMN_REF' ? (columnOf(each) ?? []) : []))
+  const names = [...nodesOf(node)].flatMap(each =>
+    each['class'] === 'COLUMN_REF' ? (columnOf(each) ?? []) : [],
+  )
   return new Set(names)
 }
 

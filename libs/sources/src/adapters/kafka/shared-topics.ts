@@ -70,7 +70,8 @@ export class SharedTopics {
     const key = JSON.stringify([topic, format, primaryKey])
     const decoder = (): EntryDecoder => new EntryDecoder({ format, schemas: this.#schemas, primaryKey })
     const found =
-      this.#topics.get(key) ?? new SharedTopic({ log: this.log, topic, decoder, onEnd: () => this.#topics.delete(key) })
+      this.#topics.get(key) ??
+      new SharedTopic({ log: this.log, topic, decoder, onEnd: () => this.#topics.delete(key) })
     this.#topics.set(key, found)
     found.hold()
     return found

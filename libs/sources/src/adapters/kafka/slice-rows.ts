@@ -69,14 +69,16 @@ let shared: { readonly session: Promise<DuckdbSession>; users: number } | null =
 async function connectToShared(): Promise<{ connection: DuckDBConnection; close: () => Promise<void> }> {
   shared ??= {
     users: 0,
-    session: DuckdbSession.open('/', { memoryLimit: MEMORY_LIMIT, threads: Number(THREADS), tempDirectory: '' }).then(
-      async session => {
-        // A connection that is made later has the zone of the instance, and may set none.
-        await session.connection.run("SET GLOBAL TimeZone = 'UTC'")
-        await session.closeOff([])
-        return session
-      },
-    ),
+    session: DuckdbSession.open('/', {
+      memoryLimit: MEMORY_LIMIT,
+      threads: Number(THREADS),
+      tempDirectory: '',
+    }).then(async session => {
+      // A connection that is made later has the zone of the instance, and may set none.
+      await session.connection.run("SET GLOBAL TimeZone = 'UTC'")
+      await session.closeOff([])
+      return session
+    }),
   }
   const own = shared
   own.users += 1
@@ -149,7 +151,9 @@ export class SliceRows implements AsyncDisposable {
         const plain = columns.map(({ name, carrier }) => ({ name, type: carrier.type }))
         return new SliceRows(options, { connection, close, query: null, columns: plain })
       }
-      const nothing = columns.map(({ name, carrier }) => `CAST(NULL AS ${carrier.sqlType}) AS ${quoteIdentifier(name)}`)
+      const nothing = columns.map(
+        ({ name, carrier }) => `CAST(NULL AS ${carrier.sqlType}) AS ${quoteIdentifier(name)}`,
+      )
       const through = THROUGH.map(name => `CAST(NULL AS VARCHAR) AS ${quoteIdentifier(name)}`)
       await connection.run(`CREATE TEMP VIEW ${CHANGES} AS SELECT ${[...nothing, ...through].join(', ')}`)
       const query = await rowByRow(connection, model, { keyOfInvalid: primaryKey, through: THROUGH })
@@ -188,7 +192,8 @@ export class SliceRows implements AsyncDisposable {
     if (unknown.length === 0) return []
     const query = this.#query
     if (query === null) return unknown.filter(name => this.#index.has(name))
-    const isUnknown = (name: string): boolean => unknown.some(each => each.toLowerCase() === name.toLowerCase())
+    const isUnknown = (name: string): boolean =>
+      unknown.some(each => each.toLowerCase() === name.toLowerCase())
     const [needed] = [...query.conditionOn].filter(isUnknown)
     if (needed !== undefined)
       throw this.#failure(
@@ -206,7 +211,9 @@ export class SliceRows implements AsyncDisposable {
     const entries = placed.map(({ entry }) => entry)
     const staged = placed.map(each => each.staged)
     const sql = await this.#prepared()
-    const made: MadeRow[] = staged.map(each => ('why' in each ? { kind: 'unreadable', ...each } : { kind: 'none' }))
+    const made: MadeRow[] = staged.map(each =>
+      'why' in each ? { kind: 'unreadable', ...each } : { kind: 'none' },
+    )
     await this.#load(staged)
     try {
       const seen = await this.#take(sql.rows, made, entries)
@@ -250,19 +257,29 @@ export class SliceRows implements AsyncDisposable {
     const result = await this.#connection.run(sql)
     const readers = this.columns.map(({ name, type }) => ({ name, read: valueReader(type) }))
     let told = 0
-    for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk())
+    for (
+      let chunk = await result.fetchChunk();
+      chunk !== null && chunk.rowCount > 0;
+      chunk = await result.fetchChunk()
+    )
       for (const [place, text] of chunk.getRows()) {
         const i = Number(place)
         if (made[i]?.kind !== 'none') continue
-        const [why, key, values] = JSON.parse(String(text)) as readonly [string | null, string | null, unknown[] | null]
+        const [why, key, values] = JSON.parse(String(text)) as readonly [
+          string | null,
+          string | null,
+          unknown[] | null,
+        ]
         told += 1
         const entry = entries[i]
         if (why !== null && why !== GONE) made[i] = { kind: 'unreadable', why }
         else if (key === null) made[i] = why === GONE || values === null ? { kind: 'none' } : NULL_KEY
-        else if (values === null || entry?.kind !== 'row') made[i] = { kind: 'row', key, row: null, lacks: [] }
+        else if (values === null || entry?.kind !== 'row')
+          made[i] = { kind: 'row', key, row: null, lacks: [] }
         else {
           const row: { [name: string]: Value } = {}
-          for (const [index, { name, read }] of readers.entries()) setMember(row, name, read(values[index] ?? null))
+          for (const [index, { name, read }] of readers.entries())
+            setMember(row, name, read(values[index] ?? null))
           made[i] = { kind: 'row', key, row, lacks: this.lacks(entry) }
         }
       }
@@ -274,10 +291,17 @@ export class SliceRows implements AsyncDisposable {
     const cells = entry.kind === 'row' ? entry.cells : null
     const names = new Set([...(cells?.names ?? []), ...(entry.key.cells?.names ?? [])])
     const [only] = primaryKey
-    if (entry.kind === 'row' && entry.key.isOneValue === true && entry.key.cells === null && only !== undefined) {
+    if (
+      entry.kind === 'row' &&
+      entry.key.isOneValue === true &&
+      entry.key.cells === null &&
+      only !== undefined
+    ) {
       const own = staged.texts[this.#index.get(only) ?? -1] ?? null
       if (primaryKey.length === 1 && own !== keyOfOneValue(entry.key))
-        return { why: `the key of the record is ${keyOfOneValue(entry.key) ?? 'null'}, and "${only}" is ${own ?? 'null'}` }
+        return {
+          why: `the key of the record is ${keyOfOneValue(entry.key) ?? 'null'}, and "${only}" is ${own ?? 'null'}`,
+        }
     }
     if (entry.kind === 'removed' && !primaryKey.every(name => names.has(name))) {
       const text = entry.key.isOneValue === true && primaryKey.length === 1 ? keyOfOneValue(entry.key) : null
@@ -308,7 +332,8 @@ export class SliceRows implements AsyncDisposable {
           continue
         }
         if (carriers[place] !== null || whole === null) continue
-        const carrier = cells.carriers === null ? looseCarrier(new Set([whole[0] ?? ''])) : (cells.carriers[at] ?? TEXT)
+        const carrier =
+          cells.carriers === null ? looseCarrier(new Set([whole[0] ?? ''])) : (cells.carriers[at] ?? TEXT)
         const pinned = columns[place]?.carrier ?? TEXT
         if (!converts && merged(pinned, carrier).sqlType !== pinned.sqlType) return null
         texts[place] = cells.carriers === null ? whole.slice(1) : whole
@@ -355,7 +380,9 @@ export class SliceRows implements AsyncDisposable {
     const values = columns.map(({ carrier }, index) => {
       const other = (id: number): string | null => {
         const own = this.#forms[id]?.[index] ?? null
-        return own === null || own.value('x') === carrier.value('x') ? null : converted(own, carrier, `c${index}`)
+        return own === null || own.value('x') === carrier.value('x')
+          ? null
+          : converted(own, carrier, `c${index}`)
       }
       const cases = this.#forms.flatMap((_, id) => {
         const sql = other(id)
@@ -450,4 +477,3 @@ function keyOfOneValue({ identity }: EntryKey): string | null {
   const value: unknown = JSON.parse(identity)
   return typeof value === 'string' ? value : null
 }
-

@@ -42,7 +42,8 @@ function binlogPlace(source: { readonly [name: string]: unknown }, server: strin
   const [, base, file] = BINLOG_FILE.exec(textOf(source['file'])) ?? []
   const [pos, row, id] = [source['pos'], source['row'], source['server_id']].map(wholeOf)
   // A snapshot does not tell the server.
-  const node = base === undefined || id === null || id === undefined || /^0*$/.test(id) ? null : `${id}/${base}`
+  const node =
+    base === undefined || id === null || id === undefined || /^0*$/.test(id) ? null : `${id}/${base}`
   if (file === undefined || pos === null || pos === undefined) return { server, node, place: null }
   const place = file.padStart(SHORT_DIGITS, '0') + pos.padStart(LONG_DIGITS, '0')
   return { server, node, place: place + (row ?? '0').padStart(SHORT_DIGITS, '0').slice(-SHORT_DIGITS) }
