@@ -7,7 +7,7 @@ import { whenAnswersDiffer } from './api/answer-checks.ts'
 import { resourcesQuery, runQuery, syncsQuery } from './api/queries.ts'
 import { queryClient } from './api/query-client.ts'
 import { sessionQuery } from './api/session.ts'
-import { router } from './app/router.tsx'
+import { makeRouter } from './app/router.tsx'
 import { Library } from './app/theme.tsx'
 import { toast, Toasts } from './ui/toast.tsx'
 import './styles/tokens.css'
@@ -16,11 +16,8 @@ import '@mantine/core/styles/global.layer.css'
 import '@mantine/core/styles/UnstyledButton.layer.css'
 import '@mantine/core/styles/Button.layer.css'
 import '@mantine/core/styles/CloseButton.layer.css'
-import '@mantine/core/styles/Badge.layer.css'
 import '@mantine/core/styles/Skeleton.layer.css'
 import '@mantine/core/styles/Notification.layer.css'
-import '@mantine/core/styles/SegmentedControl.layer.css'
-import '@mantine/core/styles/FloatingIndicator.layer.css'
 import './styles/base.css'
 import './styles/layout.css'
 import './styles/parts.css'
@@ -35,11 +32,15 @@ whenAnswersDiffer(message => toast('failed', message))
 
 const root = document.getElementById('app')
 if (root === null) throw new Error('The page has no element #app.')
+// Each step is a task, so that a phone can answer to a tap in between.
+await nextTask()
+const router = makeRouter()
+await nextTask()
 await Promise.race([
   firstAnswers().catch(() => undefined),
   new Promise(resolve => setTimeout(resolve, QUICK_MS)),
 ])
-// A transition is drawn in tasks of a few milliseconds, so that a phone can answer to a tap in between.
+// A transition is drawn in tasks of a few milliseconds.
 startTransition(() =>
   createRoot(root).render(
     <StrictMode>
@@ -52,6 +53,10 @@ startTransition(() =>
     </StrictMode>,
   ),
 )
+
+function nextTask(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve))
+}
 
 /**
  * Loads the data of the first screen, so that it is drawn once. Without the data, React would show an empty

@@ -179,16 +179,19 @@ const routes = [
   }),
 ] as const
 
-export const router = createRouter({
-  routeTree: root.addChildren(routes),
-  defaultPreload: 'intent',
-  defaultErrorComponent: PageError,
-  scrollRestoration: true,
-})
+/** To make it takes a phone so long that this is a task of its own (main.tsx). */
+export function makeRouter() {
+  return createRouter({
+    routeTree: root.addChildren(routes),
+    defaultPreload: 'intent',
+    defaultErrorComponent: PageError,
+    scrollRestoration: true,
+  })
+}
 
 declare module '@tanstack/react-router' {
   interface Register {
-    router: typeof router
+    router: ReturnType<typeof makeRouter>
   }
 }
 

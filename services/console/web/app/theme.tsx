@@ -2,7 +2,6 @@
 import {
   Button,
   MantineProvider,
-  SegmentedControl,
   useMantineColorScheme,
   type MantineColorScheme,
   type MantineColorSchemeManager,
@@ -32,13 +31,8 @@ const schemes: MantineColorSchemeManager = {
 
 const NO_BORDER = '1px solid transparent'
 
-/** The looks of buttons by variant, and of badges by tone, in the colours of `tokens.css`. */
-const variantColorResolver: VariantColorsResolver = ({ variant, color = 'calm' }) => {
-  if (variant === 'light')
-    return {
-      ...{ background: `var(--${color}-ground)`, hover: `var(--${color}-ground)`, color: `var(--${color})` },
-      border: NO_BORDER,
-    }
+/** The looks of buttons by variant, in the colours of `tokens.css`. */
+const variantColorResolver: VariantColorsResolver = ({ variant }) => {
   const hover = 'var(--raised)'
   if (variant === 'filled')
     return {
@@ -77,20 +71,25 @@ const CHOICES = [
   { value: 'light', label: 'Light' },
   { value: 'dark', label: 'Dark' },
   { value: 'auto', label: 'System' },
-]
+] as const
 
 export function ThemeSwitch(): ReactElement {
   const { colorScheme, setColorScheme } = useMantineColorScheme()
   return (
-    <SegmentedControl
-      aria-label="Theme"
-      className="theme"
-      size="xs"
-      fullWidth
-      transitionDuration={0}
-      data={CHOICES}
-      value={colorScheme}
-      onChange={chosen => setColorScheme(chosen === 'light' || chosen === 'dark' ? chosen : 'auto')}
-    />
+    <fieldset className="theme">
+      <legend className="hidden">Theme</legend>
+      {CHOICES.map(({ value, label }) => (
+        <label key={value}>
+          <input
+            type="radio"
+            name="theme"
+            className="hidden"
+            checked={value === colorScheme}
+            onChange={() => setColorScheme(value)}
+          />
+          {label}
+        </label>
+      ))}
+    </fieldset>
   )
 }

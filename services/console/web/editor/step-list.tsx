@@ -32,7 +32,7 @@ export function StepList({ shown, problems, isDone, onStep }: StepListProps): Re
                 <span className="step-mark" aria-hidden="true">
                   {state === 'wrong' ? '!' : state === 'done' ? '✓' : index + 1}
                 </span>
-                {name}
+                <span>{name}</span>
                 {state === 'wrong' ? <span className="bad"> — to mend</span> : null}
               </button>
             </li>

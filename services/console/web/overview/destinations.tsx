@@ -96,7 +96,7 @@ function DestinationLine(props: LineProps): ReactElement {
   const isCounted = waits.every(({ kind }) => kind !== 'limits-store')
   const slots = known === undefined || !isCounted ? null : slotsInWords(known.concurrency, isSending)
   return (
-    <li className="sync-line destination-line">
+    <li className="sync-line">
       <div className="sync-name">
         <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }}>
           <Named name={name} title={titleIn(spec)} />

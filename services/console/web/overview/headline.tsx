@@ -1,10 +1,11 @@
 /** The figures that say at a glance whether anything is wrong, what runs now, and what runs next. */
 import { Link } from '@tanstack/react-router'
-import { useMemo, type ReactElement, type ReactNode } from 'react'
+import { useMemo, type ReactElement } from 'react'
 import { isStopped, nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
 import { LastRunState } from '../runs/run-state.tsx'
+import { Figure } from '../ui/figure.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
@@ -42,23 +43,6 @@ export function Headline({ syncs }: { readonly syncs: readonly SyncView[] }): Re
         {speed === null ? 'no run sends now' : `now ${speed}`}
       </Figure>
     </dl>
-  )
-}
-
-function Figure(props: {
-  readonly name: string
-  readonly value: string
-  readonly isBad?: boolean
-  readonly children: ReactNode
-}): ReactElement {
-  return (
-    <div>
-      <dt>{props.name}</dt>
-      <dd>
-        <strong className={props.isBad === true ? 'bad' : ''}>{props.value}</strong>
-        <small>{props.children}</small>
-      </dd>
-    </div>
   )
 }
 

@@ -40,7 +40,7 @@ export function Overview(): ReactElement {
     <Frame
       actions={
         <ForRole role="edit" label="New sync" className="primary">
-          <ButtonLink to="/new" variant="filled">
+          <ButtonLink to="/new" variant="filled" className="narrow-only">
             New sync
           </ButtonLink>
         </ForRole>

@@ -121,7 +121,10 @@ function OpenButton({ attempt }: { readonly attempt: AttemptView }): ReactElemen
         })
       }
     >
-      <b>{method}</b> <span className="path">{pathOf(url)}</span>
+      <b>{method}</b>{' '}
+      <span className="path">
+        <bdi dir="ltr">{pathOf(url)}</bdi>
+      </span>
     </button>
   )
 }

@@ -19,7 +19,9 @@ export function CompareWithBefore({ run: { id, sync } }: { readonly run: RunView
   if (before === undefined) return null
   return (
     <Link to="/runs/compare" search={{ before: before.id, after: id }} className="button">
-      Compare <span className="wide-words">with the run before</span>
+      <span>
+        Compare <span className="wide-words">with the run before</span>
+      </span>
     </Link>
   )
 }

@@ -34,6 +34,10 @@ export function RunPage(): ReactElement {
 
 function OneRun({ id }: { readonly id: string }): ReactElement {
   const { data: run, error, isPending } = useQuery(runQuery(id))
+  const { data: title } = useQuery({
+    ...syncsQuery,
+    select: ({ syncs }) => syncs.find(({ name }) => name === run?.sync)?.title,
+  })
   const events = useFollowedRun(id)
   if (isPending)
     return (
@@ -49,7 +53,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
     )
   return (
     <Page
-      title={`Run of ${run.sync}`}
+      title={`Run of ${title ?? run.sync}`}
       lead={
         <>
           <RunState run={run} />{' '}

@@ -10,6 +10,7 @@ import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { count, duration } from '../ui/format.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { More } from '../ui/list-table.tsx'
+import { Named } from '../ui/named.tsx'
 import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
 import { RunState } from './run-state.tsx'
 import { totalsOf } from './totals.ts'
@@ -152,11 +153,7 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
   },
   {
     name: 'Sync',
-    cell: ({ sync }) => (
-      <Link to="/syncs/$name" params={{ name: sync }}>
-        {sync}
-      </Link>
-    ),
+    cell: ({ sync }) => <SyncLink name={sync} />,
   },
   { name: 'Started', cell: ({ startedAt }) => (startedAt === null ? 'not yet' : <Time at={startedAt} />) },
   { name: 'Took', cell: ({ startedAt, endedAt }) => tookOf(startedAt, endedAt) },
@@ -171,6 +168,18 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
   },
   { name: 'Cause', cell: ({ cause }) => cause },
 ]
+
+function SyncLink({ name }: { readonly name: string }): ReactElement {
+  const { data: title } = useQuery({
+    ...syncsQuery,
+    select: ({ syncs }) => syncs.find(sync => sync.name === name)?.title,
+  })
+  return (
+    <Link to="/syncs/$name" params={{ name }}>
+      <Named name={name} title={title} />
+    </Link>
+  )
+}
 
 const OF_ONE_SYNC = COLUMNS.filter(({ name }) => name !== 'Sync')
 

@@ -1,4 +1,4 @@
-/** The page of one sync: its runs, its failed rows, its definition, and its commands. */
+/** The page of one sync: its figures, its runs, its failed rows, its definition, and its commands. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
@@ -16,11 +16,11 @@ import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
 import { rows } from '../ui/format.ts'
 import { Labels } from '../ui/labels.tsx'
-import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { Facts, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
-import { scheduleInWords } from './schedule-in-words.ts'
+import { SyncFigures } from './sync-figures.tsx'
 import { TroubleActions } from './trouble-actions.tsx'
 
 export function SyncPage(): ReactElement {
@@ -48,11 +48,10 @@ export function SyncPage(): ReactElement {
     )
   const failedRows = <FailedRows key="failed rows" sync={name} title="Failed rows" />
   const runs = (
-    <Section key="runs" title="Runs" aside={<NextRun sync={sync} />}>
+    <Section key="runs" title="Runs">
       <RunsTable filter={{ sync: name }} ofOneSync />
     </Section>
   )
-  const lineage = <Lineage key="lineage" of={{ kind: 'sync', name }} />
   // Rows that were not delivered come first, with their cause. If there are none, the runs do. Keys keep what
   // somebody has open, such as a question, when the order changes.
   const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
@@ -105,27 +104,13 @@ export function SyncPage(): ReactElement {
           ))}
         </div>
       )}
-      {lacksRows ? [failedRows, lineage, runs] : [lineage, runs, failedRows]}
+      <SyncFigures sync={sync} />
+      {lacksRows ? [failedRows, runs] : [runs, failedRows]}
+      <Lineage of={{ kind: 'sync', name }} />
       <Definition name={name} />
       <FindRow name={name} />
       <Grave name={name} lastRun={sync.lastRun} />
     </Page>
-  )
-}
-
-function NextRun({
-  sync: { nextRunAt: at, paused, state, schedule },
-}: {
-  readonly sync: SyncView
-}): ReactElement | null {
-  if (state === 'held' && schedule !== 'manual')
-    return <span className="quiet">The schedule waits for your decision.</span>
-  if (paused) return <span className="quiet">The schedule is paused.</span>
-  if (at === null) return null
-  return (
-    <span className="quiet">
-      next <Time at={at} isToCome />
-    </span>
   )
 }
 
@@ -173,7 +158,6 @@ function factsOf({ spec }: ResourceView): readonly (readonly [string, ReactNode]
   const triggers = spec['triggers']
   const names = typeof triggers === 'object' && triggers !== null ? Object.keys(triggers) : []
   return [
-    ['Schedule', scheduleInWords(spec['schedule'])],
     ['Sends', names.length === 0 ? 'nothing' : `${names.join(', ')} rows`],
     ...(labels.length === 0 ? [] : [['Labels', <LabelLinks key="labels" labels={labels} />] as const]),
     ['First run', FIRST_RUNS[String(spec['firstRun'])] ?? 'sends all rows'],

@@ -151,7 +151,7 @@ const COLUMNS: readonly DataColumn<SyncView>[] = [
 ]
 
 function Name({
-  sync: { name, title, labels, model, destination },
+  sync: { name, title, labels, model, destination, waiting },
 }: {
   readonly sync: SyncView
 }): ReactElement {
@@ -163,27 +163,22 @@ function Name({
       <small>
         {model} → {destination} <Labels labels={labels} />
       </small>
-    </span>
-  )
-}
-
-function State({ sync }: { readonly sync: SyncView }): ReactElement {
-  const { lastRun, waiting } = sync
-  return (
-    <>
-      {lastRun === null || !isOfRun(sync) ? (
-        <SyncState sync={sync} />
-      ) : (
-        <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
-          <SyncState sync={sync} />
-        </Link>
-      )}
       {waiting.map(wait => (
         <span key={`${wait.kind} ${wait.since}`} className="sync-wait">
           <WaitLine wait={wait} />
         </span>
       ))}
-    </>
+    </span>
+  )
+}
+
+function State({ sync }: { readonly sync: SyncView }): ReactElement {
+  const { lastRun } = sync
+  if (lastRun === null || !isOfRun(sync)) return <SyncState sync={sync} />
+  return (
+    <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
+      <SyncState sync={sync} />
+    </Link>
   )
 }
 
@@ -205,7 +200,7 @@ function Undelivered({ sync }: { readonly sync: SyncView }): ReactNode {
   if (undelivered(sync) === 0) return null
   return (
     <Link to="/syncs/$name" params={{ name: sync.name }} title={`${rows(undelivered(sync))} not delivered`}>
-      {count(undelivered(sync))}
+      <strong className="bad">{count(undelivered(sync))}</strong>
     </Link>
   )
 }

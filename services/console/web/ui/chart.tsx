@@ -6,6 +6,7 @@ import { useComputedColorScheme } from '@mantine/core'
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { clockOf } from './format.ts'
 
 export interface ChartLine {
   readonly name: string
@@ -60,7 +61,7 @@ export function Chart({ label, times, lines, kind = 'lines', inWords }: ChartPro
       <div ref={place} role="img" aria-label={label} className="plot-place" />
       {pointed === null || at === undefined ? null : (
         <div className="plot-tip" aria-hidden="true" style={{ left: pointed.left }}>
-          <small>{clockOf(at)}</small>
+          <small>{clockOf(new Date(at))}</small>
           {lines.map(({ name, tone, values }) => {
             const value = values[pointed.index] ?? null
             return value === null ? null : (
@@ -81,8 +82,6 @@ export function Chart({ label, times, lines, kind = 'lines', inWords }: ChartPro
     </figure>
   )
 }
-
-const clockOf = (ms: number): string => new Date(ms).toLocaleTimeString('en-GB')
 
 interface PlotProps extends Required<Omit<ChartProps, 'label'>> {
   readonly place: RefObject<HTMLDivElement | null>
@@ -151,7 +150,7 @@ function optionsOf(latest: RefObject<PlotProps>, width: number): UPlot.Options {
     axes: [
       {
         ...{ ...axis, grid: { show: false }, space: TIME_SPACE, size: TIMES_HEIGHT, incrs: STEPS_S },
-        values: (_plot, splits) => splits.map(seconds => clockOf(seconds * 1_000)),
+        values: (_plot, splits) => splits.map(seconds => clockOf(new Date(seconds * 1_000))),
       },
       {
         ...{ ...axis, grid, size: AXIS_WIDTH, incrs: WHOLE_STEPS },

@@ -1,23 +1,19 @@
 /** Numbers and times as people read them. */
 
-// The browser takes many ms to create a formatter, so each is created when a page first needs it.
-const number = once(() => new Intl.NumberFormat('en'))
-const dateTime = once(() => new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }))
-const clock = once(() => new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' }))
-const relative = once(() => new Intl.RelativeTimeFormat('en', { numeric: 'auto' }))
-
-function once<Made>(make: () => Made): () => Made {
-  let made: Made | undefined
-  return () => (made ??= make())
-}
-
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const KB = 1024
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sept', 'Oct', 'Nov', 'Dec']
 
-export const count = (value: number): string => number().format(value)
+// The formatters of the browser are not used on the first screen: it takes many ms to make the first of them.
+
+/** For example `1,234,567`, with at most three digits after the point. */
+export function count(value: number): string {
+  const [whole = '', ...fraction] = String(Math.round(value * 1_000) / 1_000).split('.')
+  return [whole.replaceAll(/\B(?=(\d{3})+$)/g, ','), ...fraction].join('.')
+}
 
 export function rows(value: number): string {
   return value === 1 ? '1 row' : `${count(value)} rows`
@@ -46,11 +42,18 @@ export function waitedInWords(
 /** The time of day in the user's time zone, with the date if it is another day than today. */
 export function clockTime(iso: string): string {
   const at = new Date(iso)
-  return at.toDateString() === new Date().toDateString() ? clock().format(at) : localTime(iso)
+  return at.toDateString() === new Date().toDateString() ? clockOf(at) : localTime(iso)
 }
 
-/** A time in the user's time zone. */
-export const localTime = (iso: string): string => dateTime().format(new Date(iso))
+/** For example `03:07:09`, in the user's time zone. */
+export const clockOf = (at: Date): string => at.toTimeString().slice(0, 8)
+
+/** For example `1 Dec 2026, 03:07:09`, in the user's time zone. */
+export function localTime(iso: string): string {
+  const at = new Date(iso)
+  return `${at.getDate()} ${MONTHS[at.getMonth()] ?? ''} ${at.getFullYear()}, ${clockOf(at)}`
+}
+
 /** For example `Mon 30 Nov 2026, 05:00:00`, in the named time zone. */
 export function inZone(iso: string, timeZone: string): string {
   const parts = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' } as const
@@ -79,10 +82,18 @@ export function fromNow(iso: string, now: number): string {
   const ms = Date.parse(iso) - now
   const size = Math.abs(ms)
   if (size < 5 * SECOND) return ms > 2 * SECOND ? 'in a moment' : 'just now'
-  if (size < MINUTE) return relative().format(Math.round(ms / SECOND), 'second')
-  if (size < HOUR) return relative().format(Math.round(ms / MINUTE), 'minute')
-  if (size < DAY) return relative().format(Math.round(ms / HOUR), 'hour')
-  return relative().format(Math.round(ms / DAY), 'day')
+  const [unit, name] =
+    size < MINUTE
+      ? ([SECOND, 'second'] as const)
+      : size < HOUR
+        ? ([MINUTE, 'minute'] as const)
+        : size < DAY
+          ? ([HOUR, 'hour'] as const)
+          : ([DAY, 'day'] as const)
+  const amount = Math.round(size / unit)
+  if (unit === DAY && amount === 1) return ms > 0 ? 'tomorrow' : 'yesterday'
+  const words = many(amount, name, `${name}s`)
+  return ms > 0 ? `in ${words}` : `${words} ago`
 }
 
 /** The same for something that is to come, such as a run: `in 2 hours`, `in a few seconds` or `due now`. */

@@ -8,6 +8,8 @@ interface NamedProps {
 
 export function Named({ name, title }: NamedProps): ReactElement {
   if (title === undefined || title === null || title === '') return <>{name}</>
+  // A title such as `Open invoices` says all that the name `open-invoices` does.
+  if (title.toLowerCase().replaceAll(' ', '-') === name) return <bdi>{title}</bdi>
   return (
     <>
       <bdi>{title}</bdi> <small className="name">{name}</small>

@@ -1,5 +1,4 @@
 /** Badges for states and outcomes. Each has a sign and a word, so that colour is never the only sign. */
-import { Badge as LibraryBadge } from '@mantine/core'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 
@@ -42,14 +41,10 @@ interface BadgeProps {
 
 export function Badge({ tone, text, sign }: BadgeProps): ReactElement {
   return (
-    <LibraryBadge
-      className="badge"
-      variant="light"
-      color={tone}
-      {...(sign === undefined ? {} : { leftSection: <span aria-hidden="true">{sign}</span> })}
-    >
+    <span className="badge" data-tone={tone}>
+      {sign === undefined ? null : <span aria-hidden="true">{sign}</span>}
       {text}
-    </LibraryBadge>
+    </span>
   )
 }
 
