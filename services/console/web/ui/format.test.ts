@@ -15,9 +15,12 @@ it.each([
 })
 
 describe('the formats of the pages are those of the browser for', () => {
-  it.each([0, 7, 999, 1_000, 12_345, 1_234_567, 29.25, 1_234.5, -1_234, 0.1 + 0.2])('the number %d', value => {
-    expect(count(value)).toBe(new Intl.NumberFormat('en').format(value))
-  })
+  it.each([0, 7, 999, 1_000, 12_345, 1_234_567, 29.25, 1_234.5, -1_234, 0.1 + 0.2])(
+    'the number %d',
+    value => {
+      expect(count(value)).toBe(new Intl.NumberFormat('en').format(value))
+    },
+  )
 
   it.each(['2026-01-05T03:07:09.000Z', '2026-09-30T23:59:59.000Z', '2026-12-31T00:00:00.000Z'])(
     'the time %s',
