@@ -44,6 +44,8 @@ const suite = consoleSuite({
       destination('api'),
       destination('guarded', `headers: { X-Account: acme, X-Key: '\${secret:crm-key}' }`),
       destination('down', 'breaker: { failures: 20, pause: 1h }\nlimits: { concurrency: 5 }'),
+      destination('locked', `headers: { X-Key: '\${secret:not-there}' }`),
+      sync('locked', { to: 'locked' }),
       sync('kept'),
       sync('busy', { model: 'busy' }),
       sync('doubled', { model: 'doubled' }),
@@ -110,6 +112,22 @@ describe('a destination that refuses its credentials', () => {
     await page.goto(`${served.url}/resources/destination/guarded`)
     await section(page, 'Health').getByText('healthy').waitFor()
     await page.context().close()
+  })
+})
+
+describe('a secret that is missing', () => {
+  it('is told once on each page, with one button that sets it', PATIENT, async () => {
+    const { page, served } = suite
+    expect((await asked('/syncs/locked/runs')).status).toBe(422)
+    const places = ['/', '/syncs/locked', '/resources/destination/locked']
+    for (const path of places) {
+      await page.goto(`${served.url}${path}`)
+      await page.getByText('cannot be used').first().waitFor()
+      const told = page.getByText(/The secret not-there is not set[.]/).filter({ visible: true })
+      await told.first().waitFor()
+      expect(await told.count(), path).toBe(1)
+      expect(await page.getByRole('button', { name: 'Set not-there…' }).count(), path).toBe(1)
+    }
   })
 })
 

@@ -13,6 +13,7 @@ import { Named, titleIn } from '../ui/named.tsx'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 import { certificatesAt, endOf, type Certificate } from './certificates.ts'
+import { isTold, needsOf, type Need } from './needs.ts'
 import { isSendingTo, rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
 import { slotsInWords } from './slots-in-use.ts'
 
@@ -24,6 +25,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
     unknownUse === null ? used?.destinations.map(destination => [destination.name, destination]) : [],
   )
   const found = data?.resources.filter(({ kind }) => kind === 'destination') ?? []
+  const needs = needsOf(all?.syncs ?? [], used?.destinations ?? [])
   if (found.length === 0) return null
   const syncs = data?.resources.filter(({ kind }) => kind === 'sync') ?? []
   return (
@@ -37,6 +39,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
             certificates={certificatesAt(destination.name, all?.syncs ?? [])}
             sending={sendingTo(destination.name, all?.syncs ?? [])}
             known={known.get(destination.name)}
+            needs={needs}
             isSending={isSendingTo(destination.name, all?.syncs ?? [])}
           />
         ))}
@@ -68,6 +71,8 @@ interface LineProps {
   readonly sending: readonly string[]
   /** Undefined until the server has answered. */
   readonly known: DestinationsPage['destinations'][number] | undefined
+  /** What stands above all, so that a line does not repeat it. */
+  readonly needs: readonly Need[]
   readonly isSending: boolean
 }
 
@@ -85,10 +90,15 @@ function DestinationLine(props: LineProps): ReactElement {
     certificates,
     sending,
     known,
+    needs,
     isSending,
   } = props
   const health = known?.health
-  const needsReason = health !== undefined && !CALM.has(DESTINATION_STATES[health.state].tone)
+  const needsReason =
+    known !== undefined &&
+    health !== undefined &&
+    !CALM.has(DESTINATION_STATES[health.state].tone) &&
+    !isTold(needs, known)
   const now = useNow(HOUR_MS)
   const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
   const used = syncs.filter(sync => sync.spec['destination'] === name).length

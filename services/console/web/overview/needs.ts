@@ -43,3 +43,16 @@ export function needsOf(
   )
   return [...ofSyncs, ...ofDestinations]
 }
+
+/** True if one of these needs tells why the destination is in its state, and how to mend it. */
+export function isTold(
+  needs: readonly Need[],
+  { name, health }: DestinationsPage['destinations'][number],
+): boolean {
+  const { fix = null } = health ?? {}
+  return needs.some(need => {
+    if (need.kind === 'destination') return need.name === name
+    const mend = need.trouble.fix
+    return fix !== null && mend !== null && mend.act === fix.act && mend.name === fix.name
+  })
+}
