@@ -70,11 +70,11 @@ describe('a sync', () => {
 
 describe('a model', () => {
   const base = { kind: 'model', name: 'm', source: 's', primaryKey: 'id' }
-  it('wants either sql or table', () => {
+  it('wants sql or a table, or both for a table that is followed', () => {
     expect(model.safeParse({ ...base, sql: 'select 1' }).success).toBe(true)
     expect(model.safeParse({ ...base, table: 'a.b' }).success).toBe(true)
     expect(model.safeParse(base).success).toBe(false)
-    expect(model.safeParse({ ...base, sql: 'select 1', table: 'a.b' }).success).toBe(false)
+    expect(model.safeParse({ ...base, sql: 'select 1', table: 'a.b' }).success).toBe(true)
   })
   it('wants key columns, each once', () => {
     expect(model.safeParse({ ...base, sql: 'x', primaryKey: ['a', 'b'] }).success).toBe(true)

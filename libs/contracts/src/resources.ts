@@ -155,10 +155,13 @@ export const source = z.union([duckdbSource, postgresSource, mysqlSource, kafkaS
 
 const FROM_WANTED = 'one of `sql`, `table` and `topic`'
 
-/** Returns the field that says which rows a model has. A topic may have `sql` over its changes, too. */
+/**
+ * Returns the field that says which rows a model has. A topic, or a table that is followed, may have `sql` over its
+ * changes, too.
+ */
 function fromOf(spec: { readonly [field in 'sql' | 'table' | 'topic']?: string | undefined }) {
   const { sql, table, topic } = spec
-  return { sql: topic === undefined ? sql : undefined, table, topic }
+  return { sql: topic === undefined && table === undefined ? sql : undefined, table, topic }
 }
 
 export const model = z
@@ -169,8 +172,12 @@ export const model = z
     source: resourceName.describe('The source that the rows are read from.'),
     sql: filledText
       .optional()
-      .describe('The query that gives the rows. With topic: a query of `changes`, row by row.'),
-    table: filledText.optional().describe('In place of sql: a table, as schema.name.'),
+      .describe(
+        'The query that gives the rows. With topic, or a table that is followed: a query of `changes`, row by row.',
+      ),
+    table: filledText
+      .optional()
+      .describe('In place of sql, or beside it if its source has `follow`: a table, as schema.name.'),
     ...topicFields,
     primaryKey: z
       .union([
@@ -187,10 +194,6 @@ export const model = z
   })
   .refine(spec => Object.values(fromOf(spec)).some(from => from !== undefined), {
     error: `${FROM_WANTED}, found none`,
-  })
-  .refine(spec => spec.sql === undefined || spec.table === undefined, {
-    path: ['table'],
-    error: 'either `sql` or `table`, found both',
   })
   .refine(spec => spec.topic === undefined || spec.table === undefined, {
     path: ['table'],

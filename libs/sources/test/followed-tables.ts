@@ -7,7 +7,9 @@ import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { Column, Row } from '@sluice/contracts/values'
 import { jsonForm, quoteIdentifier } from '@sluice/domain/canonical-sql'
 import { membersOf, valueReader } from '@sluice/domain/value-reader'
+import { createPostgresSource } from '../src/adapters/postgres.ts'
 import { createPostgresStreamSource } from '../src/adapters/postgres-stream.ts'
+import type { Extract, Source } from '../src/port.ts'
 import type { ComparedStream, StreamReader, StreamSource } from '../src/stream-port.ts'
 
 const { signal } = new AbortController()
@@ -18,6 +20,8 @@ export interface FollowedTest extends AsyncDisposable {
   readonly slot: string
   readonly model: ModelSpec
   open(fields?: Partial<PostgresSourceSpec>): StreamSource
+  /** Opens the source as a table of now, for models with a schedule. */
+  openTable(): Source
 }
 
 export class FollowedTables implements AsyncDisposable {
@@ -41,17 +45,22 @@ export class FollowedTables implements AsyncDisposable {
     const table = `t${randomUUID().replaceAll('-', '')}`
     await this.admin.query(sql.replaceAll('FOLLOWED', table))
     const model: ModelSpec = { kind: 'model', name: 'people', source: 'crm', table, primaryKey }
+    const spec = (fields: Partial<PostgresSourceSpec>): PostgresSourceSpec => ({
+      kind: 'source',
+      name: 'crm',
+      type: 'postgres',
+      url: this.#url.href,
+      follow: {},
+      ...fields,
+    })
     const open = (fields: Partial<PostgresSourceSpec> = {}): StreamSource =>
-      createPostgresStreamSource({
-        spec: { kind: 'source', name: 'crm', type: 'postgres', url: this.#url.href, follow: {}, ...fields },
-        secretFor: name => name,
-        sync: table,
-      })
+      createPostgresStreamSource({ spec: spec(fields), secretFor: name => name, sync: table })
     return {
       table,
       slot: `sluice_${table}`,
       model,
       open,
+      openTable: () => createPostgresSource({ spec: spec({}), secretFor: name => name }),
       [Symbol.asyncDispose]: async () => {
         await using source = open()
         await source.release(model, { signal })
@@ -82,6 +91,18 @@ export async function comparedRows(
   const rows = await rowsIn(file, compared.columns)
   rmSync(file, { force: true })
   return { ...compared, rows }
+}
+
+/** Extracts, and returns the rows as values. */
+export async function extractedRows(
+  source: Source,
+  model: ModelSpec,
+  file: string,
+): Promise<Extract & { readonly rows: readonly (Row | null)[] }> {
+  const extract = await source.extract(model, { file, signal })
+  const rows = await rowsIn(file, extract.columns)
+  rmSync(file, { force: true })
+  return { ...extract, rows }
 }
 
 /** Reads the rows of an extract as values, in their order. */

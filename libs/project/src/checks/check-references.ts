@@ -30,6 +30,7 @@ export function checkReferences(decoded: readonly DecodedResource[], hiding: Hid
     ...duplicateNames(decoded),
     ...decoded.flatMap(resource => danglingReferences(resource, find)),
     ...misplacedTopics(decoded),
+    ...sqlOverTables(decoded),
   ]
 }
 
@@ -48,6 +49,24 @@ function misplacedTopics(decoded: readonly DecodedResource[]): ErrorDetail[] {
     const wanted = hasTopic ? '`sql` or `table`' : '`topic`'
     const message = `model \`${spec.name}\`: wanted ${wanted}, since source \`${spec.source}\` is of type ${type}, found \`${field}\``
     return [detailAt(placeOf(resource, [field]), [field], message)]
+  })
+}
+
+/** The models with SQL over a table whose source does not follow its tables. */
+function sqlOverTables(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const follows = new Map(
+    decoded.flatMap(({ spec }) =>
+      spec?.kind === 'source'
+        ? [[spec.name, spec.type === 'postgres' && spec.follow !== undefined] as const]
+        : [],
+    ),
+  )
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    if (spec?.kind !== 'model' || spec.table === undefined || spec.sql === undefined) return []
+    if (follows.get(spec.source) !== false) return []
+    const message = `model \`${spec.name}\`: wanted either \`sql\` or \`table\`, since source \`${spec.source}\` has no \`follow\`, found both`
+    return [detailAt(placeOf(resource, ['table']), ['table'], message)]
   })
 }
 

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { type Client, DatabaseError } from 'pg'
 import type { StreamPosition } from '@sluice/contracts/records'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { JsonText } from '@sluice/contracts/values'
+import { JsonText, type Row } from '@sluice/contracts/values'
 import { isLongTurn, nextTurn } from '@sluice/flow/sleep'
 import type {
   ComparedStream,
@@ -40,6 +40,8 @@ import type { FollowedTable } from './postgres/followed-table.ts'
 import { lsnOf, lsnText } from './postgres/pgoutput.ts'
 import { exportSnapshot, keepSlot, onceFree, releaseAll, takeSlot } from './postgres/publication-and-slot.ts'
 import { ReplicationStream } from './postgres/replication-stream.ts'
+import type { ChangesQuery } from './query/changes-query.ts'
+import { extractSelected } from './query/select-from-table.ts'
 import type { ServerAccess } from './server/access.ts'
 import { serverMessage } from './server/errors.ts'
 
@@ -65,9 +67,13 @@ class PostgresStreamSource implements StreamSource {
   }
 
   async describe(model: ModelSpec, { signal }: Signalled): Promise<StreamColumns> {
-    const { columns, mayLack } = await this.#server.run(signal, ({ client }) =>
-      this.#server.table(client, model),
-    )
+    const {
+      columns: own,
+      mayLack,
+      query,
+    } = await this.#server.run(signal, ({ client }) => this.#server.table(client, model))
+    await query?.[Symbol.asyncDispose]()
+    const columns = query?.columns ?? own
     return { columns: columns.map(({ name, type }) => ({ name, type })), mayLack }
   }
 
@@ -75,7 +81,8 @@ class PostgresStreamSource implements StreamSource {
     const reader = new PostgresReader(this.#server, model, from)
     if (from === null)
       await this.#server.run(signal, async connected => {
-        await this.#server.prepare(connected, model)
+        const { table } = await this.#server.prepare(connected, model)
+        await table.query?.[Symbol.asyncDispose]()
         await takeSlot(connected.client, connected.follow)
       })
     else {
@@ -114,6 +121,7 @@ class PostgresReader implements StreamReader {
   #flushed = 0n
   /** A connection that makes JSON of composite values. */
   #converting: Client | null = null
+  #query: ChangesQuery | null = null
 
   constructor(server: FollowedServer, model: ModelSpec, from: StreamPosition | null) {
     this.#server = server
@@ -147,6 +155,7 @@ class PostgresReader implements StreamReader {
         const place = await this.#server.find(connected, this.#model, from)
         if ('kind' in place) return place
         await (takesOver ? takeSlot(client, follow) : keepSlot(client, follow))
+        await this.#use(place.table)
         log.follow(place.table)
         const options = { ...follow, from: log.restart }
         const stream = await onceFree(client, () => ReplicationStream.start(client, options)).catch(
@@ -224,12 +233,16 @@ class PostgresReader implements StreamReader {
   }
 
   async #slice(log: DecodedLog, bounds: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak> {
-    const composites = log.composites(bounds)
+    const next = log.peek(bounds)
+    const composites = next.flatMap(each => each.composites)
     if (composites.length > 0) {
-      const broken = await this.#convert(composites, bounds.signal)
-      if (broken !== null) return await this.#breakOff(broken)
+      const found = await this.#convert(composites, bounds.signal)
+      if (found !== null) return await this.#breakOff(found)
     }
-    const { entries, unreadable, offset, highest } = log.takeEntries(bounds)
+    const selected = await this.#selected(next, bounds.signal)
+    const { entries: all, unreadable, offset, highest } = log.takeEntries(bounds)
+    const entries =
+      selected === null ? all : all.map(entry => ({ ...entry, row: selected.get(entry.order) ?? null }))
     this.#told = offset
     const partitions = [{ partition: 0, offset: lsnText(offset), highest }]
     return {
@@ -238,6 +251,31 @@ class PostgresReader implements StreamReader {
       unreadable,
       position: { ...this.#opened, history: this.#history, partitions },
     }
+  }
+
+  /** What the model's SQL makes of the rows, by order; null if there is no SQL. */
+  async #selected(
+    decoded: ReturnType<DecodedLog['peek']>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Row | null> | null> {
+    const query = this.#query
+    if (query === null) return null
+    const rows = decoded.flatMap(({ entry, texts }) =>
+      entry === null || texts === null ? [] : [{ entry, texts }],
+    )
+    if (rows.length === 0) return new Map()
+    const made = await query.run(
+      rows.map(({ texts }) => texts),
+      signal,
+    )
+    return new Map(rows.map(({ entry }, index) => [entry.order, made[index] ?? null]))
+  }
+
+  /** The table is the one that is read from now on. */
+  async #use({ query }: FollowedTable): Promise<void> {
+    const before = this.#query
+    this.#query = query
+    await before?.[Symbol.asyncDispose]()
   }
 
   /** Has JSON made of composite values. Resolves with a break if their type has other fields by now. */
@@ -274,10 +312,15 @@ class PostgresReader implements StreamReader {
     return await this.#server.run(signal, async connected => {
       const { client, follow } = connected
       const { table, history } = await this.#server.prepare(connected, this.#model)
+      await this.#use(table)
       const temporary = `sluice_compare_${randomBytes(8).toString('hex')}`
       const { lsn, name } = await exportSnapshot(client, follow, temporary)
       await using source = createSnapshotSource(options, name)
-      const extract = await source.extract(wholeTable(this.#model, table), { file, signal })
+      const whole = wholeTable(this.#model, table)
+      const { memoryBytes } = options
+      const extract = await (this.#model.sql === undefined
+        ? source.extract(whole, { file, signal })
+        : extractSelected(source, { whole, model: this.#model }, { file, signal, memoryBytes }))
       const partitions = [{ partition: 0, offset: lsnText(lsn), highest: null }]
       const position = { ...this.#opened, history, partitions }
       this.#goOn(position)
@@ -313,6 +356,8 @@ class PostgresReader implements StreamReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#stop(), this.#stopConverting()])
+    await this.#query?.[Symbol.asyncDispose]()
+    this.#query = null
   }
 }
 

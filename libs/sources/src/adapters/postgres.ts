@@ -10,6 +10,7 @@ import { CopyOut } from './postgres/copy-out.ts'
 import { quoteIdentifier } from './duckdb/types.ts'
 import { assertColumns } from './query/model-columns.ts'
 import { abandon, beginSnapshot, connect, describeStatement, readCatalog } from './postgres/connection.ts'
+import { withSelectedTables } from './query/select-from-table.ts'
 import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
 import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './query/read-only-query.ts'
 import {
@@ -157,7 +158,7 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
 
 /** A source in a PostgreSQL database. Queries may run concurrently, each on a connection of its own. */
 export function createPostgresSource(options: ServerSourceOptions<PostgresSourceSpec>): Source {
-  return new ServerSource(options, POSTGRES)
+  return withSelectedTables(new ServerSource(options, POSTGRES), options.memoryBytes)
 }
 
 /** A source that reads a snapshot which another connection has exported. */

@@ -6,6 +6,7 @@ import type { Source } from '../port.ts'
 import { saysOutOfMemory } from './duckdb/errors.ts'
 import { DuckdbSession } from './duckdb/session.ts'
 import { quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { selectsFromTable } from './query/select-from-table.ts'
 import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
 
 const MEMORY_LIMIT = '64MB'
@@ -40,6 +41,7 @@ export function limitedSource(source: Source, { type }: SourceSpec, rows: number
   return {
     describe: (model, options) => source.describe(model, options),
     extract: async (model, options) => {
+      if (selectsFromTable(model)) return await source.extract(model, { ...options, sample: rows })
       try {
         return await source.extract(limited(model), options)
       } catch (error) {

@@ -107,7 +107,7 @@ const MODIFIERS: { readonly [type: string]: string } = {
   LIMIT_MODIFIER: 'a LIMIT',
   LIMIT_PERCENT_MODIFIER: 'a LIMIT',
   DISTINCT_MODIFIER: 'DISTINCT',
-  ORDER_MODIFIER: 'an ORDER BY, and rows of a topic have no order',
+  ORDER_MODIFIER: 'an ORDER BY, and changes have no other order than their own',
 }
 
 export interface RowByRow {
@@ -138,13 +138,7 @@ export async function rowByRow(
     through = [WHY_INVALID],
   }: { readonly keyOfInvalid: readonly string[] | null; readonly through?: readonly string[] },
 ): Promise<RowByRow> {
-  const sql = sqlOf(model)
-  assertBeginsAsQuery(model, sql)
-  const tree = await parsed(connection, model, sql)
-  const [statement, ...others] = listIn(tree, 'statements')
-  const select = statement?.['node']
-  if (others.length > 0 || !isNode(select)) throw notRowByRow(model, 'it is several statements')
-  await assertRowByRow(connection, model, select)
+  const { tree, statement, select } = await parsedSelect(connection, model)
   const list = listIn(select, 'select_list')
   if (keyOfInvalid !== null) assertKeyTold(list, keyOfInvalid, model)
   const where = select['where_clause']
@@ -193,6 +187,59 @@ function madeOf(list: readonly Node[]): ReadonlyMap<string, ReadonlySet<string>>
   return new Map(
     calculated(list).flatMap(({ name, value }) => (name === '' ? [] : [[name, columnsIn(value)] as const])),
   )
+}
+
+/** Parses the SQL. Rejects with `query` if it is not row by row. */
+async function parsedSelect(connection: DuckDBConnection, model: ModelSpec) {
+  const sql = sqlOf(model)
+  assertBeginsAsQuery(model, sql)
+  const tree = await parsed(connection, model, sql)
+  const [statement, ...others] = listIn(tree, 'statements')
+  const select = statement?.['node']
+  if (others.length > 0 || !isNode(select)) throw notRowByRow(model, 'it is several statements')
+  await assertRowByRow(connection, model, select)
+  return { tree, statement, select }
+}
+
+/** The columns of `changes` that a model's SQL reads. */
+export interface ReadColumns {
+  /** True if it reads this column. */
+  readonly reads: (column: string) => boolean
+  /** Returns the column that the SQL gives unchanged by this name; null if it calculates it, or gives none. */
+  readonly unchanged: (name: string) => string | null
+}
+
+/** Looks up what the SQL reads. Rejects with `query` for SQL that is not row by row. */
+export async function columnsRead(connection: DuckDBConnection, model: ModelSpec): Promise<ReadColumns> {
+  const { select } = await parsedSelect(connection, model)
+  const used = new Set<string>()
+  let hasStar = false
+  for (const node of nodesOf(select)) {
+    if (node['type'] === 'STAR') hasStar = true
+    if (node['class'] !== 'COLUMN_REF' || !Array.isArray(node['column_names'])) continue
+    for (const name of node['column_names']) used.add(String(name).toLowerCase())
+  }
+  const list = listIn(select, 'select_list')
+  const unchanged = (name: string): string | null => {
+    const wanted = name.toLowerCase()
+    const own = list.find(node => node['type'] !== 'STAR' && nameOf(node).toLowerCase() === wanted)
+    if (own !== undefined) return own['class'] === 'COLUMN_REF' ? wholeColumn(own) : null
+    const star = list.find(node => node['type'] === 'STAR')
+    const isPlain =
+      star !== undefined &&
+      listIn(star, 'replace_list').length === 0 &&
+      listIn(star, 'rename_list').length === 0
+    return isPlain ? name : null
+  }
+  return { reads: column => hasStar || used.has(column.toLowerCase()), unchanged }
+}
+
+/** Returns the name of the column; null for a field of one. */
+function wholeColumn({ column_names: names }: Node): string | null {
+  if (!Array.isArray(names)) return null
+  const [first, second] = names.map(String)
+  if (names.length === 1) return first ?? null
+  return names.length === 2 && first?.toLowerCase() === CHANGES ? (second ?? null) : null
 }
 
 async function parsed(connection: DuckDBConnection, model: ModelSpec, sql: string): Promise<Node> {

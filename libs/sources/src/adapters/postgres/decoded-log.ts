@@ -9,6 +9,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { JsonText, Value } from '@sluice/contracts/values'
 import { setMember } from '@sluice/domain/value-reader'
 import type { SliceBounds, StreamBreak, StreamEntry, StreamSlice } from '../../stream-port.ts'
+import { escaped } from '../server/row-text.ts'
 import type { FollowedColumn, FollowedTable } from './followed-table.ts'
 import { keyText } from './log-values.ts'
 import {
@@ -50,6 +51,8 @@ interface Decoded {
   readonly why: string | null
   readonly place: string
   readonly composites: readonly Composite[]
+  /** The values as texts, for the model's SQL; null if there is none, or no row. */
+  readonly texts: readonly (string | null)[] | null
 }
 
 export interface TakenEntries extends Pick<StreamSlice, 'entries' | 'unreadable'> {
@@ -142,9 +145,9 @@ export class DecodedLog {
     }
   }
 
-  /** The composite values of the entries that `takeEntries` gives next. */
-  composites(bounds: SliceBounds): readonly Composite[] {
-    return this.#decoded.slice(0, this.#fitting(bounds)).flatMap(({ composites }) => composites)
+  /** What `takeEntries` takes next. */
+  peek(bounds: SliceBounds): readonly Pick<Decoded, 'entry' | 'composites' | 'texts'>[] {
+    return this.#decoded.slice(0, this.#fitting(bounds))
   }
 
   /** Takes the next entries within the bounds, at least one if there is one. */
@@ -193,11 +196,12 @@ export class DecodedLog {
       readonly why?: string
       readonly entry?: Pick<StreamEntry, 'key' | 'row' | 'lacks'>
       readonly composites?: readonly Composite[]
+      readonly texts?: readonly (string | null)[] | null
     },
   ): void {
     const order = orderOf(lsn, messages, half)
     if (!this.#isNew(order)) return
-    const { bytes, why = null, entry, composites = [] } = made
+    const { bytes, why = null, entry, composites = [], texts = null } = made
     this.#decoded.push({
       order,
       restart: lsn,
@@ -206,6 +210,7 @@ export class DecodedLog {
       why,
       place: `commit ${lsnText(lsn)}, change ${messages}`,
       composites,
+      texts,
     })
     this.#bytes += bytes
     this.#highest = order
@@ -258,7 +263,10 @@ export class DecodedLog {
     const hasMoved = oldKey !== null && (typeof made === 'string' ? keyOf(table, row) : made.key) !== oldKey
     if (hasMoved) this.#keep(transaction, 0, { bytes: 0, entry: { key: oldKey, row: null, lacks: [] } })
     if (typeof made === 'string') this.#keep(transaction, 1, { bytes, why: made })
-    else this.#keep(transaction, 1, { bytes, entry: made, composites: made.composites })
+    else {
+      const { key, composites, texts, row: values, lacks } = made
+      this.#keep(transaction, 1, { bytes, entry: { key, row: values, lacks }, composites, texts })
+    }
   }
 }
 
@@ -273,6 +281,7 @@ function hex(number: bigint | number, digits: number): string {
 
 interface MadeRow extends Pick<StreamEntry, 'key' | 'row' | 'lacks'> {
   readonly composites: readonly Composite[]
+  readonly texts: readonly (string | null)[] | null
 }
 
 /** Makes a row of its texts. Returns the reason if the row is invalid. */
@@ -283,6 +292,7 @@ function madeRow(table: FollowedTable, tuple: Tuple, old: OldTuple | null): Made
   const row: { [name: string]: Value } = {}
   const lacks: string[] = []
   const composites: Composite[] = []
+  const texts: (string | null)[] | null = table.query === null ? null : []
   const whole = tuple.map((text, index) => {
     if (text !== UNCHANGED) return text
     // The row of before has it, if the log has that row.
@@ -295,16 +305,24 @@ function madeRow(table: FollowedTable, tuple: Tuple, old: OldTuple | null): Made
     let value: Value = null
     if (text === UNCHANGED) lacks.push(name)
     else if (text !== null && fromLog === null)
-      composites.push({ column, text, fill: json => setMember(row, name, json) })
+      composites.push({
+        column,
+        text,
+        fill: json => {
+          setMember(row, name, json)
+          if (texts !== null) texts[index] = escaped(json.text)
+        },
+      })
     else if (text !== null && fromLog !== null) {
       value = fromLog(text)
       if (value === null) return cannotHold(column, text)
+      if (texts !== null) texts[index] = escaped(column.asSelected(text))
     }
     setMember(row, name, value)
   }
   const key = keyOf(table, whole)
   if (key === null) return 'a column of its key is null, or not in the log'
-  return { key, row, lacks, composites }
+  return { key, row, lacks, composites, texts }
 }
 
 /** As a comparison says it of the same row. */

@@ -19,6 +19,7 @@ import {
   findSlot,
   type FollowNames,
   lacksReplication,
+  type Slot,
 } from './publication-and-slot.ts'
 
 /** PostgreSQL cuts longer names. */
@@ -140,15 +141,11 @@ export class FollowedServer {
     const slot = await findSlot(client, follow)
     const history = await historyOf(client, table, publication?.id ?? 'none')
     const changed = breakBetween(from.history, history)
-    if (changed?.why === 'history') return changed
-    if (slot === null) return lost(`the replication slot ${follow.slot} is gone`)
-    if (slot.lost !== null) return lost(slot.lost)
-    if (changed !== null) return changed
-    if (slot.flushed > from.offset)
-      return lost(
-        `the replication slot ${follow.slot} stands at ${lsnText(slot.flushed)}, beyond ${lsnText(from.offset)}, the last position that was read`,
-      )
-    return { table, history }
+    const found =
+      changed?.why === 'history' ? changed : (slotFault(follow.slot, slot, from.offset) ?? changed)
+    if (found === null) return { table, history }
+    await table.query?.[Symbol.asyncDispose]()
+    return found
   }
 
   #cannotReplicate(error: unknown, names: ServerNames, user: string): SluiceError {
@@ -162,6 +159,15 @@ export class FollowedServer {
       )
     return this.#dialect.connectError(error, names)
   }
+}
+
+function slotFault(name: string, slot: Slot | null, offset: bigint): StreamBreak | null {
+  if (slot === null) return lost(`the replication slot ${name} is gone`)
+  if (slot.lost !== null) return lost(slot.lost)
+  if (slot.flushed <= offset) return null
+  return lost(
+    `the replication slot ${name} stands at ${lsnText(slot.flushed)}, beyond ${lsnText(offset)}, the last position that was read`,
+  )
 }
 
 /** Returns `sluice_<sync>` as a name that PostgreSQL takes for a slot. */

@@ -7,6 +7,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import type { Client } from 'pg'
 import { quoteIdentifier } from '../duckdb/types.ts'
+import { ChangesQuery, type ChangesColumn } from '../query/changes-query.ts'
 import { modelCalled } from '../query/model-columns.ts'
 import { type SqlDialect, tableOf } from '../query/read-only-query.ts'
 import { readCatalog } from './connection.ts'
@@ -24,10 +25,12 @@ export interface FollowedTable {
   readonly isPartitioned: boolean
   /** In the order of the table, without generated columns, which the log does not tell. */
   readonly columns: readonly FollowedColumn[]
-  /** The model's key. */
+  /** The columns of the model's key, as the table names them. */
   readonly primaryKey: readonly string[]
   /** Columns whose values an entry may lack, since they have not changed. */
   readonly mayLack: readonly string[]
+  /** The model's SQL over the changes; null for a model of the table itself. The caller disposes it. */
+  readonly query: ChangesQuery | null
 }
 
 export interface FollowedColumn extends PostgresColumn {
@@ -97,23 +100,68 @@ export async function findTable(
     const described = { name: column, typeId, modifier }
     return { ...carryPostgres(described, catalog), described, typeName: type }
   })
-  const primaryKey = primaryKeyOf(model)
-  assertKey(columns, primaryKey, model)
-  const identities = await identityFacts(client, id)
-  for (const identity of identities) assertIdentity(identity, { primaryKey, owner, fault })
-  await assertUnique(client, { id, primaryKey, fault })
-  const isFull = identities.every(({ identity }) => identity === 'f')
-  const told = new Set(
-    columns
-      .map(column => column.name)
-      .filter(column => identities.every(each => each.columns?.includes(column) === true)),
+  const query = model.sql === undefined ? null : await ChangesQuery.open(model, columns.map(changesColumn))
+  try {
+    const primaryKey = primaryKeyOf(model).map(name => (query === null ? name : tableKey(model, query, name)))
+    assertKey(columns, primaryKey, model)
+    const identities = await identityFacts(client, id)
+    for (const identity of identities) assertIdentity(identity, { primaryKey, owner, fault })
+    await assertUnique(client, { id, primaryKey, fault })
+    const isFull = identities.every(({ identity }) => identity === 'f')
+    const told = new Set(
+      columns
+        .map(column => column.name)
+        .filter(column => identities.every(each => each.columns?.includes(column) === true)),
+    )
+    const mayLack = isFull
+      ? []
+      : shown.filter(each => each.movable && !told.has(each.name)).map(column => column.name)
+    const unknown = query === null ? undefined : mayLack.find(column => query.reads.reads(column))
+    if (unknown !== undefined)
+      throw fault(
+        `its log may leave out values that have not changed, and \`sql\` reads "${unknown}": as ${owner}, run ALTER TABLE ${name} REPLICA IDENTITY FULL`,
+      )
+    const isOwned = facts.owns
+    const database = { id: facts.databaseId, name: facts.databaseName }
+    const lacks = query === null ? mayLack : []
+    return {
+      id,
+      database,
+      name,
+      schema,
+      table,
+      owner,
+      isOwned,
+      isPartitioned,
+      columns,
+      primaryKey,
+      mayLack: lacks,
+      query,
+    }
+  } catch (error) {
+    await query?.[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The text of a value is escaped, as in the rows of a query. */
+function changesColumn({ name, type, readAs, value }: FollowedColumn): ChangesColumn {
+  return {
+    name,
+    type,
+    value: text => value(readAs === 'VARCHAR' ? text : `CAST(${text} AS ${readAs})`),
+  }
+}
+
+/** The column of the table that a column of the key is. The log tells of a removed row no other values. */
+function tableKey(model: ModelSpec, { reads }: ChangesQuery, name: string): string {
+  const column = reads.unchanged(name)
+  if (column !== null) return column
+  throw wrongModel(
+    model,
+    'primaryKey',
+    `a column of the table that \`sql\` gives as it is, found \`${name}\``,
   )
-  const mayLack = isFull
-    ? []
-    : shown.filter(each => each.movable && !told.has(each.name)).map(column => column.name)
-  const isOwned = facts.owns
-  const database = { id: facts.databaseId, name: facts.databaseName }
-  return { id, database, name, schema, table, owner, isOwned, isPartitioned, columns, primaryKey, mayLack }
 }
 
 function wrongModel({ name }: ModelSpec, field: string, wanted: string): SluiceError {

@@ -148,6 +148,11 @@ export function arrayReader(item: LogReader, divider: string): LogReader {
   }
 }
 
+/** Returns an array as a query prints it, as a JSON array of texts. */
+export function arrayAsJson(text: string, divider: string): string {
+  return JSON.stringify(arrayItems(text, divider))
+}
+
 function arrayItems(text: string, divider: string): readonly (string | null)[] | null {
   // An array that does not begin at 1 has its bounds before it: `[0:1]={1,2}`.
   let at = text.startsWith('[') ? text.indexOf('=') + 1 : 0

@@ -17,7 +17,7 @@
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { quoteText } from '../duckdb/types.ts'
 import { decimalFromText, unescaped } from '../server/row-text.ts'
-import { arrayReader, type LogReader, scalarReader } from './log-values.ts'
+import { arrayAsJson, arrayReader, type LogReader, scalarReader } from './log-values.ts'
 
 /** PostgreSQL's description of a column. */
 export interface DescribedColumn {
@@ -64,6 +64,8 @@ export interface PostgresColumn extends Column {
   readonly mayFail: boolean
   /** Makes the value of its text in the log. Null if the log prints it in another form than `select`. */
   readonly fromLog: LogReader | null
+  /** Returns what `select` prints, from a text in the log that `fromLog` can read. */
+  readonly asSelected: (text: string) => string
 }
 
 const BOX = 603
@@ -227,6 +229,7 @@ export function carryPostgres(column: DescribedColumn, catalog: Catalog): Postgr
         value: place => place,
         mayFail: false,
         fromLog: scalarReader(scalar.type),
+        asSelected: text => text,
       }
     : carryText(name, scalar)
 }
@@ -235,7 +238,8 @@ function carryText(name: string, { type, fromText, hasEscapes }: Scalar): Postgr
   const made = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place) ?? place
   const mayFail = !ANY_TEXT.has(type.kind)
   const value = mayFail ? (place: string) => `TRY(${made(place)})` : made
-  return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail, fromLog: scalarReader(type) }
+  const fromLog = scalarReader(type)
+  return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail, fromLog, asSelected: text => text }
 }
 
 /** Kinds that hold any text that PostgreSQL prints. */
@@ -247,6 +251,8 @@ function carryArray(name: string, element: TypeInUse, catalog: Catalog): Postgre
   const category = catalog.get(element.id)?.category
   // Texts need no cast, and a cast of char(n) would cut off blanks.
   const isText = category === 'S' || category === 'E' || element.id === BPCHAR
+  // A box has commas of its own.
+  const divider = element.id === BOX ? ';' : ','
   const several =
     `column ${name} has an array of several dimensions, which is no list of values; ` +
     `to_json(${name}) in the query makes it JSON`
@@ -263,7 +269,7 @@ function carryArray(name: string, element: TypeInUse, catalog: Catalog): Postgre
       return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE TRY(${values}) END`
     },
     mayFail: true,
-    // A box has commas of its own.
-    fromLog: arrayReader(scalarReader(scalar.type), element.id === BOX ? ';' : ','),
+    fromLog: arrayReader(scalarReader(scalar.type), divider),
+    asSelected: text => arrayAsJson(text, divider),
   }
 }

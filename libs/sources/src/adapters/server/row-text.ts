@@ -55,6 +55,18 @@ export function unescaped(text: string): string {
   return `CASE WHEN contains(${text}, '\\') THEN ${swapped} ELSE ${text} END`
 }
 
+const ESCAPED = /[\\\t\n\r\b\f\v]/g
+const LETTERS = new Map([
+  ['\\', '\\'],
+  ['\t', 't'],
+  ...ESCAPES.map(([letter, code]) => [String.fromCharCode(code), letter] as const),
+])
+
+/** Escapes a text as a server does in a row. */
+export function escaped(text: string): string {
+  return text.replaceAll(ESCAPED, character => `\\${LETTERS.get(character) ?? character}`)
+}
+
 /** With more digits, DuckDB's own cast takes a hundred times as long: about 10 µs a value. */
 const MAX_QUICK_DIGITS = 18
 
