@@ -156,8 +156,8 @@ export const source = z.union([duckdbSource, postgresSource, mysqlSource, kafkaS
 const FROM_WANTED = 'one of `sql`, `table` and `topic`'
 
 /**
- * Returns the field that says which rows a model has. A topic, or a table that is followed, may have `sql` over its
- * changes, too.
+ * Returns the field that says which rows a model has. A topic, or a table that is followed, may have `sql`
+ * over its changes, too.
  */
 function fromOf(spec: { readonly [field in 'sql' | 'table' | 'topic']?: string | undefined }) {
   const { sql, table, topic } = spec

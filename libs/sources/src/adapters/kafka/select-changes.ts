@@ -205,7 +205,9 @@ async function parsedSelect(connection: DuckDBConnection, model: ModelSpec) {
 export interface ReadColumns {
   /** True if it reads this column. */
   readonly reads: (column: string) => boolean
-  /** Returns the column that the SQL gives unchanged by this name; null if it calculates it, or gives none. */
+  /**
+   * Returns the column that the SQL gives unchanged by this name; null if it calculates it, or gives none.
+   */
   readonly unchanged: (name: string) => string | null
 }
 

@@ -1,7 +1,7 @@
 /**
- * Runs a model's `sql` over changes, slice by slice. One instance of DuckDB stays open for it, so that a slice costs
- * no more than its rows. Values go in as texts and are read by the SQL of an extract, so that a change and the same
- * row of a comparison give equal rows.
+ * Runs a model's `sql` over changes, slice by slice. One instance of DuckDB stays open for it, so that a
+ * slice costs no more than its rows. Values go in as texts and are read by the SQL of an extract, so that a
+ * change and the same row of a comparison give equal rows.
  */
 import { tmpdir } from 'node:os'
 import type { DuckDBPreparedStatement } from '@duckdb/node-api'
@@ -90,8 +90,8 @@ export class ChangesQuery implements AsyncDisposable {
   }
 
   /**
-   * Returns what the SQL makes of each row, given as texts; null if it leaves the row out. Rejects with `query` if
-   * the SQL fails. Not to be called concurrently.
+   * Returns what the SQL makes of each row, given as texts; null if it leaves the row out. Rejects with
+   * `query` if the SQL fails. Not to be called concurrently.
    */
   async run(
     rows: readonly (readonly (string | null)[])[],

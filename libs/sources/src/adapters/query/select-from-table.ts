@@ -27,8 +27,8 @@ export function tableAlone({ sql: _, ...model }: ModelSpec): ModelSpec {
 }
 
 /**
- * Extracts the table, as `whole` says, and writes what the SQL of `model` makes of its rows to `file`. Rejects with
- * `query` for SQL that is not row by row.
+ * Extracts the table, as `whole` says, and writes what the SQL of `model` makes of its rows to `file`.
+ * Rejects with `query` for SQL that is not row by row.
  */
 export async function extractSelected(
   source: Source,
