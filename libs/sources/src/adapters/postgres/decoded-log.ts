@@ -261,6 +261,13 @@ export class DecodedLog {
     }
     const made = madeRow(table, row, old)
     const hasMoved = oldKey !== null && (typeof made === 'string' ? keyOf(table, row) : made.key) !== oldKey
+    if (hasMoved && typeof made !== 'string' && made.lacks.length > 0) {
+      // Nobody has an earlier row of the new key, in which the values would be.
+      if (!this.#isNew(orderOf(transaction.lsn, transaction.messages, 0))) return
+      const detail = `a key of the table ${table.name} changed, and the log leaves out unchanged values (${made.lacks.join(', ')}) of its row. With REPLICA IDENTITY FULL it has them`
+      this.#broken = { kind: 'break', why: 'lost', detail }
+      return
+    }
     if (hasMoved) this.#keep(transaction, 0, { bytes: 0, entry: { key: oldKey, row: null, lacks: [] } })
     if (typeof made === 'string') this.#keep(transaction, 1, { bytes, why: made })
     else {
