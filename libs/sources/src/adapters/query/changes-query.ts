@@ -75,7 +75,10 @@ export class ChangesQuery implements AsyncDisposable {
       await connection.run(
         `CREATE TEMP VIEW ${CHANGES} AS SELECT ${values.join(', ')}, CAST(NULL AS VARCHAR) AS ${quoteIdentifier(WHY_INVALID)}, place AS ${quoteIdentifier(PLACE)} FROM incoming`,
       )
-      const { valid } = await rowByRow(connection, model, { keyOfInvalid: null, through: [WHY_INVALID, PLACE] })
+      const { valid } = await rowByRow(connection, model, {
+        keyOfInvalid: null,
+        through: [WHY_INVALID, PLACE],
+      })
       const carried = await carriedBy(connection, model, valid, [WHY_INVALID, PLACE])
       const columns = carried.map(({ name, carried: { type } }) => ({ name, type }))
       const reads = await columnsRead(connection, model)
