@@ -162,9 +162,9 @@ describe.skipIf(url === null)('a followed table', { timeout: 600_000 }, () => {
         `SELECT id, name, note, n FROM ${test.table} ORDER BY id`,
       )
       const seen = [...known.values()].map(({ row }) => row).filter(row => row !== null)
-      const short = ({ note, ...row }: Row) => ({
+      const short = (row: Row): Row => ({
         ...row,
-        note: JSON.stringify(note).replace(/"(n\d+)\1+"/, '$1 many times'),
+        note: JSON.stringify(row['note']).replace(/"(n\d+)\1+"/, '$1 many times'),
       })
       expect(seen.map(short).sort((a, b) => Number(a['id']) - Number(b['id']))).toEqual(rows.map(short))
     } finally {
