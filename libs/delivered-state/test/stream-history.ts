@@ -12,6 +12,7 @@ import type { StreamedChange, StreamFeed, StreamState } from '../src/stream-port
 import { entryOf } from './played.ts'
 import { changeOf, rowOf } from './stream-played.ts'
 
+/** Some of them are twins. */
 const KEYS = ['a', 'A', 'Á ', 'b', 'c', 'd d', 'dd', 'e', 'é', 'f'] as const
 const OUTCOMES: readonly Outcome[] = ['rejected', 'unknown', 'unsent', 'exists', 'missing']
 const MAX_CHANGES = 6
@@ -48,12 +49,14 @@ interface Known {
 export class StreamHistory {
   readonly partitions: readonly PlayedPartition[]
   readonly #random: Random
+  readonly #keys: readonly string[]
   readonly #known = new Map<string, Known>()
   #run = 0
   #version = 0
 
-  constructor(random: Random, partitions: number) {
+  constructor(random: Random, partitions: number, keys: readonly string[] = KEYS) {
     this.#random = random
+    this.#keys = keys
     const topic = () => ({ records: [], end: 0 })
     this.partitions = Array.from({ length: partitions }, () => ({
       ...{ changes: topic(), retry: topic(), captured: topic() },
@@ -68,7 +71,7 @@ export class StreamHistory {
     const seqs = this.partitions.map(() => 0)
     const slices = isStream ? 1 + random.below(3) : 1
     for (let slice = 1; slice <= slices; slice += 1) {
-      const keys = KEYS.filter(() => random.chance(MAX_CHANGES / KEYS.length / 2))
+      const keys = this.#keys.filter(() => random.chance(MAX_CHANGES / this.#keys.length / 2))
       for (const key of keys) {
         const partition = this.#known.get(key)?.partition ?? random.below(this.partitions.length)
         const seq = seqs[partition] ?? 0

@@ -3,7 +3,7 @@
  * away if it is damaged, or of another format, sync, incarnation or number of partitions. The topics have all
  * its data.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -119,16 +119,17 @@ export function removeStreamFile(path: string): void {
   for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${path}${end}`, { force: true })
 }
 
-/** Reads the format of a file that nobody has open. Null if it cannot be read. */
-export function readStreamFormat(path: string): string | null {
+/** True if this version can use a file that nobody has open. Changes nothing. */
+export function fitsStreamFormat(path: string): boolean {
   const url = pathToFileURL(path)
-  url.searchParams.set('mode', 'ro')
+  const journal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  // A file without a journal is opened as immutable, which leaves no files beside it.
+  url.searchParams.set(journal === 0 ? 'immutable' : 'mode', journal === 0 ? '1' : 'ro')
   try {
     using db = new DatabaseSync(url, { readOnly: true })
-    const format = db.prepare("SELECT value FROM meta WHERE name = 'format'").get()?.['value']
-    return typeof format === 'string' ? format : null
+    return db.prepare("SELECT value FROM meta WHERE name = 'format'").get()?.['value'] === STREAM_FORMAT
   } catch {
-    return null
+    return false
   }
 }
 
