@@ -1,6 +1,7 @@
 /**
- * Measures the state by key of a stream: filling it, looking up keys at random, taking in the changes of a slice, and
- * reading all keys in their order. Run: npm run bench:state-by-key [-- --rows 10000000 --bytes 100]
+ * Measures the state by key of a stream: filling it, looking up keys at random, taking in the changes of a
+ * slice, and reading all keys in their order. Run: npm run bench:state-by-key [-- --rows 10000000 --bytes
+ * 100]
  */
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -47,14 +48,29 @@ function sliceOf(indexes: readonly number[], run: number): StreamFeed {
 const someIndexes = (count: number): readonly number[] =>
   Array.from({ length: count }, () => random.below(rows))
 
-function timed(work: () => void): number {
-  const start = performance.now()
-  work()
-  return performance.now() - start
+/** The time of some work, and the CPU time of the process in it, both in milliseconds. */
+interface Took {
+  readonly ms: number
+  readonly cpuMs: number
 }
 
-function medianOf(work: () => () => void): number {
-  return median(Array.from({ length: ROUNDS }, () => timed(work())))
+function timed(work: () => void): Took {
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  work()
+  const ms = performance.now() - start
+  const { user, system } = process.cpuUsage(cpu)
+  return { ms, cpuMs: (user + system) / 1000 }
+}
+
+function medianOf(work: () => () => void): Took {
+  const all = Array.from({ length: ROUNDS }, () => timed(work()))
+  return { ms: median(all.map(({ ms }) => ms)), cpuMs: median(all.map(({ cpuMs }) => cpuMs)) }
+}
+
+function told({ ms, cpuMs }: Took): string {
+  const digits = ms < 100 ? 2 : 0
+  return `${ms.toFixed(digits)} ms, ${cpuMs.toFixed(digits)} ms of CPU`
 }
 
 function readAll(state: StreamState): void {
@@ -71,7 +87,7 @@ try {
   const options = { sync: 's', incarnation: 'i', partitions: 1, file }
   const filling = openStreamState(options)
   filling.setColumns(COLUMNS)
-  const fillMs = timed(() => {
+  const filled = timed(() => {
     for (let from = 0; from < rows; from += SLICE)
       filling.take(
         sliceOf(
@@ -86,21 +102,19 @@ try {
   const rssBefore = process.memoryUsage().rss
   await using state = openStreamState(options)
   state.setColumns(COLUMNS)
-  const first = someIndexes(LOOKED_UP).map(keyOf)
-  const firstMs = timed(() => void state.of(first))
+  const firstKeys = someIndexes(LOOKED_UP).map(keyOf)
+  const first = timed(() => void state.of(firstKeys))
   const lookUp = (count: number) =>
     medianOf(() => {
       const keys = someIndexes(count).map(keyOf)
       return () => void state.of(keys)
     })
-  const lookUpMs = lookUp(LOOKED_UP)
-  const oneMs = lookUp(1)
-  const twinsMs = medianOf(() => {
+  const twins = medianOf(() => {
     const keys = someIndexes(LOOKED_UP).map(keyOf)
     return () => void state.twinsOf(keys)
   })
   let run = 1
-  const takeMs = (count: number) =>
+  const take = (count: number) =>
     medianOf(() => {
       const feed = sliceOf(someIndexes(count), ++run)
       return () => void state.take(feed)
@@ -110,14 +124,14 @@ try {
       `${rows.toLocaleString('en')} rows of ${bytes} bytes, on disk`,
       `${Math.round(size / 2 ** 20)} MiB, ${Math.round(size / rows)} bytes a row`,
     ],
-    ['filling it, all over the file', `${Math.round(fillMs / 1000)} s, ${Math.round(rows / fillMs)} rows/ms`],
-    ['1,000 keys, just opened', `${firstMs.toFixed(1)} ms`],
-    ['1,000 keys, median', `${lookUpMs.toFixed(1)} ms`],
-    ['1 key, median', `${oneMs.toFixed(2)} ms`],
-    ['twins of 1,000 keys, median', `${twinsMs.toFixed(1)} ms`],
-    ['taking in 5,000 changes, median', `${takeMs(SLICE).toFixed(0)} ms`],
-    ['taking in 100 changes, median', `${takeMs(100).toFixed(1)} ms`],
-    ['all keys in their order', `${(timed(() => readAll(state)) / 1000).toFixed(1)} s`],
+    ['filling it, all over the file', told(filled)],
+    ['1,000 keys, just opened', told(first)],
+    ['1,000 keys, median', told(lookUp(LOOKED_UP))],
+    ['1 key, median', told(lookUp(1))],
+    ['twins of 1,000 keys, median', told(twins)],
+    ['taking in 5,000 changes, median', told(take(SLICE))],
+    ['taking in 100 changes, median', told(take(100))],
+    ['all keys in their order', told(timed(() => readAll(state)))],
     [
       'memory beyond that of the process',
       `${Math.round((process.memoryUsage().rss - rssBefore) / 2 ** 20)} MiB`,
