@@ -376,7 +376,7 @@ it('synonyms reach Algolia: a title, a key as a secret, batches from a template,
   await hands.fill('Title', 'Algolia synonyms')
   await hands.goTo('Review')
   await page.getByText('That is about 1 request, which takes less than a second').waitFor()
-  await hands.saveAndRun('algolia-synonyms')
+  await hands.saveAndRun('Algolia synonyms')
   const [batch] = api.requests
   expect(batch).toMatchObject({
     ...{ method: 'POST', url: '/1/indexes/main/synonyms/batch' },
