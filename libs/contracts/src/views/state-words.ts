@@ -1,6 +1,6 @@
 /**
- * The words for the states of runs and syncs, which pages and commands share. It is a file of its own, so that
- * a page loads no schema with it.
+ * The words for the states of runs and syncs, which pages and commands share. It is a file of its own, so
+ * that a page loads no schema with it.
  */
 import type { RunView, SyncView } from '../api.ts'
 
@@ -22,8 +22,8 @@ export function syncStateInWords(state: SyncView['state']): string {
 }
 
 /**
- * The word for what the last run tells of a sync. It may be failing before its newest run shows anything. A run
- * that was refused is the last one, although it never began.
+ * The word for what the last run tells of a sync. It may be failing before its newest run shows anything. A
+ * run that was refused is the last one, although it never began.
  */
 export function lastRunInWords({
   lastRun,

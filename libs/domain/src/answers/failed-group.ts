@@ -34,8 +34,8 @@ export function reasonHash(failure: Failure, incarnation: string): string {
 
 /**
  * Reads an id such as `3f2a91c07b1e.1767225600000-17`, or `all.1767225600000-17`, or `422.1767225600000-17`.
- * Returns null for any other text. An id of an earlier version, which began with the number of a run, names no
- * row.
+ * Returns null for any other text. An id of an earlier version, which began with the number of a run, names
+ * no row.
  */
 export function parseGroup(id: string): FailedGroup | null {
   const [whole, reason = null, status, lastSince, toRun] = ID.exec(id) ?? []

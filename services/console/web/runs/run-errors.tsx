@@ -231,8 +231,8 @@ interface WaitingRows {
 }
 
 /**
- * All rows of the sync that wait, not only those of one run, as the dialog first counted them; null until they
- * are counted.
+ * All rows of the sync that wait, not only those of one run, as the dialog first counted them; null until
+ * they are counted.
  */
 function useWaitingRows(sync: string, isAsked: boolean): WaitingRows | null {
   const { data } = useInfiniteQuery({ ...failedQuery(sync), enabled: isAsked })

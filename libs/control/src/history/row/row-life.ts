@@ -62,7 +62,9 @@ function answerOf(run: string | null | undefined, attempts: RowRecords['attempts
   return found === undefined ? null : Date.parse(found.startedAt) + found.durationMs
 }
 
-/** The time from which the change is at the destination. Without a known answer, that of the change itself. */
+/**
+ * The time from which the change is at the destination. Without a known answer, that of the change itself.
+ */
 const timeOf = ({ answeredAt, at }: ChangeWithEntry): number => answeredAt ?? at
 
 /** The changes, the newest first. Among several partitions, the change of the highest run is the last one. */
