@@ -51,8 +51,15 @@ const ATTACKS = [
 
 const COLUMNS = ['id', 'name'].map(name => ({ name, type: { kind: 'text' } as const }))
 
-const modelOf = (sql: string): ModelSpec =>
-  ({ kind: 'model', name: 'm', source: 's', topic: 't', format: 'rows', primaryKey: 'id', sql })
+const modelOf = (sql: string): ModelSpec => ({
+  kind: 'model',
+  name: 'm',
+  source: 's',
+  topic: 't',
+  format: 'rows',
+  primaryKey: 'id',
+  sql,
+})
 
 describe('SQL over a topic', () => {
   it.each(ATTACKS)('is refused by its text alone: %s', async attack => {
