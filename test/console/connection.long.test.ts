@@ -7,6 +7,9 @@ import { consoleSuite, editorOf } from './console-suite.ts'
 
 /** A page says within 5 s that it is cut off. A busy machine adds some. */
 const SAID_MS = 9_000
+/** Twenty pages of one browser check in turns on a busy machine. */
+const MANY_SAID_MS = 20_000
+const PATIENT = { timeout: 240_000 }
 
 const suite = consoleSuite({
   files: { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n' },
@@ -20,6 +23,21 @@ const PAGES = [
   ['/resources', 'people'],
   ['/system', 'Partitions'],
   ['/syncs/people/edit?step=requests', 'What added rows send'],
+] as const
+
+/** All other pages that show data. */
+const MORE_PAGES = [
+  ['/syncs/people', 'Failed rows'],
+  ['/syncs/people/row?key=1', 'At the destination'],
+  ['/resources/source/files', 'Health'],
+  ['/resources/model/people', 'Lineage'],
+  ['/resources/destination/api', 'Health'],
+  ['/resources/destination/api/edit', 'Address of the API'],
+  ['/alerts', 'Alerts'],
+  ['/secrets', 'All secrets'],
+  ['/tokens', 'Tokens'],
+  ['/audit', 'made the sync'],
+  ['/syncs/new', 'New sync'],
 ] as const
 
 const banner = (page: Page) => page.locator('.banner.connection')
@@ -65,6 +83,34 @@ describe('a server that takes requests and answers none', () => {
     await page.getByText('The vault is empty.').waitFor()
     await banner(page).waitFor({ state: 'detached' })
     await page.context().close()
+  })
+})
+
+describe.each(['SIGSTOP', 'SIGKILL'] as const)('a server that had a %s', how => {
+  it('is said within 5 s on every page, with the age of what is shown, and edits stay', PATIENT, async () => {
+    const { served } = suite
+    const run = (await served.project.runs())[0]?.id ?? ''
+    const runPage = [`/runs/${run}`, 'Progress'] as const
+    const pages: Page[] = []
+    for (const [path, text] of [...PAGES, ...MORE_PAGES, runPage]) pages.push(await opened(path, text))
+    const editing = await opened('/resources/destination/api/edit', 'Address of the API')
+    await editing.getByRole('button', { name: 'Take it over' }).click()
+    await editing.getByLabel('Address of the API').fill('https://typed.test')
+    served.signal(how)
+    await Promise.all(
+      [...pages, editing].map(async page => {
+        await banner(page).getByText('The server does not answer.').waitFor({ timeout: MANY_SAID_MS })
+        await banner(page)
+          .getByText(/Shown as of (just now|\d+ seconds ago|1 minute ago)/)
+          .waitFor()
+      }),
+    )
+    expect(await editing.getByLabel('Address of the API').inputValue()).toBe('https://typed.test')
+    if (how === 'SIGSTOP') served.signal('SIGCONT')
+    else await served.start()
+    for (const page of [...pages, editing]) await banner(page).waitFor({ state: 'detached' })
+    expect(await editing.getByLabel('Address of the API').inputValue()).toBe('https://typed.test')
+    for (const page of [...pages, editing]) await page.context().close()
   })
 })
 

@@ -65,6 +65,8 @@ export interface ServedConsole extends AsyncDisposable {
   stop(): Promise<void>
   /** Starts it again, on the same address. */
   start(): Promise<void>
+  /** Lets the process stand still, or go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
 }
 
 interface ServedOptions {
@@ -79,10 +81,12 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
   const project = await projectFolder({ files, env: { SLUICE_PORT: new URL(url).port, ...env } })
   let ended: Promise<unknown> = Promise.resolve()
   let stop = (): void => undefined
+  let signal: ServedConsole['signal'] = () => undefined
   const start = async (): Promise<void> => {
     const child = project.start('up', '--json')
     ended = once(child, 'close')
     stop = () => void child.kill('SIGTERM')
+    signal = name => void child.kill(name)
     let said = ''
     child.stderr?.on('data', (chunk: Buffer) => (said += String(chunk)))
     child.stdout?.on('data', (chunk: Buffer) => (said += String(chunk)))
@@ -100,6 +104,7 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
   await start()
   return {
     ...{ project, url, start, stop: stopped },
+    signal: name => signal(name),
     async [Symbol.asyncDispose]() {
       await stopped()
       await project[Symbol.asyncDispose]()
