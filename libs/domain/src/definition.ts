@@ -71,3 +71,8 @@ export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
 export function triggeredOps(sync: SyncSpec): ReadonlySet<Op> {
   return new Set(OPS.filter(op => triggerOf(sync, op) !== undefined))
 }
+
+/** True if the changes of the sync's model are sent as they come. */
+export function isStream({ schedule }: Pick<SyncSpec, 'schedule'>): boolean {
+  return schedule === 'continuous'
+}

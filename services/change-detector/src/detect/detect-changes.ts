@@ -66,7 +66,7 @@ export async function detectChanges(options: {
   }
 }
 
-function tellsExists({ errors }: Definition['sync']): boolean {
+export function tellsExists({ errors }: Definition['sync']): boolean {
   return [...(errors?.answers ?? []), ...(errors?.rowResults ?? [])].some(({ as }) => as === 'exists')
 }
 

@@ -5,6 +5,7 @@
 import type {
   DeliveredState,
   FedFor,
+  Keyed,
   PlacedChange,
   PlacedTombstone,
   StateFeed,
@@ -149,7 +150,7 @@ interface Range {
   readonly end: number
 }
 
-async function findRanges(positions: StatePositions, options: FeedOptions): Promise<readonly Range[]> {
+export async function findRanges(positions: StatePositions, options: FeedOptions): Promise<readonly Range[]> {
   const { log, topics, partitions, signal } = options
   const found: Range[] = []
   for (let partition = 0; partition < partitions; partition += 1)
@@ -161,7 +162,10 @@ async function findRanges(positions: StatePositions, options: FeedOptions): Prom
   return found
 }
 
-function rangesOf(ranges: readonly Range[], partition: number): { readonly [name in TopicName]: Range } {
+export function rangesOf(
+  ranges: readonly Range[],
+  partition: number,
+): { readonly [name in TopicName]: Range } {
   const find = (name: TopicName): Range => {
     const found = ranges.find(range => range.name === name && range.target.partition === partition)
     if (found === undefined) throw new SluiceError('internal', `no range of ${name}/${partition}`)
@@ -171,7 +175,7 @@ function rangesOf(ranges: readonly Range[], partition: number): { readonly [name
 }
 
 /** Returns why the cache does not fit the topics; null if it does. */
-async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
+export async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
   const { log, topics, partitions, signal } = options
   const { fedFor } = positions
   if (fedFor !== null && isOutdated(fedFor, options))
@@ -296,7 +300,7 @@ async function feedPartition(
  * Returns, by run, the first seq in the partition whose fate is unknown because of a fault. A sync may have
  * very many faults.
  */
-function unknownFromIn(partition: number, faults: readonly Fault[]): ReadonlyMap<number, number> {
+export function unknownFromIn(partition: number, faults: readonly Fault[]): ReadonlyMap<number, number> {
   const unknownFrom = new Map<number, number>()
   for (const fault of faults)
     if (fault.partition === partition)
@@ -308,7 +312,7 @@ function unknownFromIn(partition: number, faults: readonly Fault[]): ReadonlyMap
  * Makes the entry that delivery would have written for a change that may have been sent. Returns null if the
  * change was not sent.
  */
-function entryOfLost(
+export function entryOfLost(
   change: PlacedChange['change'],
   unknownFrom: ReadonlyMap<number, number>,
 ): RetryEntry | null {
@@ -334,7 +338,7 @@ function entryOfLost(
 }
 
 /** Yields the records of a range that count, and reports each batch once the caller has taken it. */
-async function* readWhole(
+export async function* readWhole(
   { target, from, end }: Range,
   stage: StageName,
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
@@ -349,7 +353,7 @@ async function* readWhole(
   }
 }
 
-function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
+export function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
   return records.flatMap(({ offset, timestamp, key, record }): (PlacedChange | PlacedTombstone)[] => {
     // Requests of replays have keys of markers, since they are no rows.
     if (isMarkerKey(key)) return []
@@ -358,15 +362,17 @@ function placedChanges(records: readonly Placed[]): readonly (PlacedChange | Pla
   })
 }
 
-function retryEntries(records: readonly Placed[]): NonNullable<StateFeed['retry']>['records'] {
-  return records.flatMap(({ key, record }) => {
+export function retryEntries(
+  records: readonly Placed[],
+): readonly (Keyed<RetryEntry> & { readonly timestamp: number })[] {
+  return records.flatMap(({ key, record, timestamp }) => {
     if (isMarkerKey(key)) return []
     const value: RetryEntry | null = record?.name === 'sluice.RetryEntry' ? record.value : null
-    return [{ key: keyText(key), value }]
+    return [{ key: keyText(key), value, timestamp }]
   })
 }
 
-function capturedValues(records: readonly Placed[]): NonNullable<StateFeed['captured']>['records'] {
+export function capturedValues(records: readonly Placed[]): NonNullable<StateFeed['captured']>['records'] {
   return records.flatMap(({ key, record }) => {
     if (isMarkerKey(key)) return []
     const value: Captured | null = record?.name === 'sluice.Captured' ? record.value : null

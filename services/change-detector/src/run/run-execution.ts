@@ -12,7 +12,7 @@ import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
 import { needsApproval } from '@sluice/domain/held/removal-guard'
-import { triggeredOps } from '@sluice/domain/definition'
+import { isStream, triggeredOps } from '@sluice/domain/definition'
 import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/failures'
 import { makeFolder } from '@sluice/runtime/make-folder'
@@ -31,6 +31,7 @@ import type { AtWork, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-lif
 import { at } from '@sluice/topics/topics'
 import { RestoringReporter } from './report-restoring.ts'
 import type { OwnedSync } from '../sync/owned-sync.ts'
+import { executeStream } from '../stream/stream-execution.ts'
 
 /** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
@@ -46,7 +47,7 @@ const ANY: ReplayScope = {
   ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
 }
 
-interface Detection {
+export interface Detection {
   readonly next: Next
   /** The removals, or the new destination, that somebody has to approve first; null if none. */
   readonly toApprove: HeldRemovals | null
@@ -93,10 +94,22 @@ export class RunExecution {
     }
   }
 
-  /** Begins the run. Gives the turn to the next sync once this run is published or has nothing to publish. */
+  /**
+   * Begins the run. Gives the turn to the next sync once this run is published or has nothing to publish. A
+   * run over a stream gives it back at once, and takes another one if it compares a table.
+   */
   async #comparing(turn: Disposable | undefined): Promise<Detection> {
     using _turn = turn
-    return await this.#detectAndPublish(await this.#begin())
+    const definition = await this.#begin()
+    if (!isStream(definition.sync)) return await this.#detectAndPublish(definition)
+    turn?.[Symbol.dispose]()
+    return await executeStream(this.#owned, definition, {
+      cancel: this.#cancel,
+      reporter: () => this.#restoringReporter(),
+      leaveToTakeover: error => this.#leaveToTakeover(error),
+      extractFile: () => this.#extractFile(this.#owned.ownership.incarnation),
+      assertFirstRunChosen: rows => assertFirstRunChosen(definition, rows),
+    })
   }
 
   /**
@@ -163,7 +176,8 @@ export class RunExecution {
     const inputs = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
     const detected = await detectChanges(inputs)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
-    if (purpose === undefined && run.first) assertFirstRunChosen(definition, counts)
+    if (purpose === undefined && run.first)
+      assertFirstRunChosen(definition, countsOf(counts, 'added').detected)
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const runCounts = replay?.counts ?? counts
     const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: runCounts, notices, faults }
@@ -400,8 +414,7 @@ function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): Hel
 }
 
 /** Throws `config` if somebody has to say first how a sync begins (`firstRun: ask`). */
-function assertFirstRunChosen({ sync: { name, firstRun } }: Definition, counts: Diff['counts']): void {
-  const { detected: rows } = countsOf(counts, 'added')
+function assertFirstRunChosen({ sync: { name, firstRun } }: Definition, rows: number): void {
   if (firstRun !== 'ask' || rows === 0) return
   const command = `\`sluice run ${name} --first-run`
   throw new SluiceError(

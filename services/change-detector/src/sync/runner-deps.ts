@@ -1,13 +1,16 @@
 /** The dependencies of running a sync, which `compose.ts` chooses. */
 import type { Definition } from '@sluice/contracts/resources'
+import type { ExtractRows, ExtractRowsOptions } from '@sluice/delivered-state/extract-port'
 import type { DeliveredState, StateOptions } from '@sluice/delivered-state/port'
 import type { Notifier } from '@sluice/flow/notifier'
+import type { StreamState } from '@sluice/delivered-state/stream-port'
 import type { Slots } from '@sluice/flow/slots'
 import type { Locks } from '@sluice/partition/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Source } from '@sluice/sources/port'
+import type { StreamSource } from '@sluice/sources/stream-port'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
@@ -25,6 +28,13 @@ export interface LogRoom {
   }
 }
 
+/** The ports of a run over a stream. */
+export interface StreamPorts {
+  readonly openSource: (definition: Definition) => Promise<StreamSource>
+  readonly openState: (options: StateOptions) => Promise<StreamState>
+  readonly openRows: (options: ExtractRowsOptions) => Promise<ExtractRows>
+}
+
 export interface RunnerDeps {
   readonly log: MessageLog
   readonly io: RecordIo
@@ -38,6 +48,8 @@ export interface RunnerDeps {
   readonly edits?: Notifier | undefined
   readonly openSource: (definition: Definition) => Promise<Source>
   readonly openState: (options: StateOptions) => Promise<DeliveredState>
+  /** Absent in a process that runs no streams. */
+  readonly streams?: StreamPorts | undefined
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
   readonly detections?: Slots | undefined
   /** Limits the runs of syncs at which processes died, since each may end this one; absent: no limit. */

@@ -1,0 +1,156 @@
+/** A run over a stream, from the source to a scripted delivery, on a real log. */
+import { expect, it } from 'vitest'
+import { StreamedWorld } from '../../test/streamed-world.ts'
+
+it('compares the table first, and sends each change as it comes', async () => {
+  await using world = await StreamedWorld.open()
+  for (let id = 0; id < 30; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  expect(world.sent.length).toBe(30)
+  world.put('k1', 2)
+  world.stream.remove('k2')
+  world.put('new', 1)
+  await world.equal()
+  const [removed, ...others] = world.sent
+    .slice(30)
+    .toSorted((a, b) => a.op.localeCompare(b.op))
+    .toReversed()
+  expect(removed).toMatchObject({ op: 'removed', key: 'k2' })
+  expect(others).toMatchObject([
+    { op: 'changed', key: 'k1' },
+    { op: 'added', key: 'new' },
+  ])
+  expect(world.stream.comparisons).toBe(1)
+})
+
+it('goes on where it was after a restart, and sends nothing twice', async () => {
+  await using world = await StreamedWorld.open()
+  for (let id = 0; id < 10; id += 1) world.put(`k${id}`, 1)
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.equal()
+    await detector.drain()
+  }
+  world.put('k1', 2)
+  world.forgetState()
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  expect(world.sent.slice(10)).toMatchObject([{ op: 'changed', key: 'k1' }])
+  expect(world.stream.comparisons).toBe(1)
+})
+
+it('holds back the second change of a key until delivery has passed on the end of the slice of the first', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await world.until(() => world.passed > 0)
+  world.holdsMarkers = true
+  world.put('a', 2)
+  await world.equal()
+  for (let v = 3; v < 8; v += 1) world.put('a', v)
+  world.put('b', 1)
+  await world.until(() => world.api.has('b'))
+  expect(world.api.get('a')).toEqual({ id: 'a', v: 2 })
+  await world.releaseMarkers()
+  await world.equal()
+  expect(world.sent.filter(({ key }) => key === 'a').map(({ row }) => row?.['v'])).toEqual([1, 2, 7])
+})
+
+it('sends a failed row again after a while, as the source then has it', async () => {
+  await using world = await StreamedWorld.open({ sync: { errors: { retryAfter: '30s' } } })
+  world.put('a', 1)
+  world.fate = () => 'rejected'
+  await using detector = world.detector()
+  await detector.ask()
+  await world.until(() => world.sent.length === 1)
+  world.put('b', 1)
+  await world.until(() => world.sent.length === 2)
+  world.fate = () => 'delivered'
+  world.later = 31_000
+  await world.equal()
+  expect(world.sent).toMatchObject([
+    { op: 'added', key: 'a' },
+    { op: 'added', key: 'b' },
+    { op: 'added' },
+    { op: 'added' },
+  ])
+}, 20_000)
+
+it('ends for a resync, whose run sends all rows once more and goes on with the stream', async () => {
+  await using world = await StreamedWorld.open()
+  for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await detector.ask({ cause: 'resync', scope: null })
+  await world.until(() => world.sent.length === 16)
+  world.put('k0', 5)
+  await world.equal()
+  expect(world.sent.length).toBe(17)
+  expect(world.runs).toMatchObject([
+    { status: 'success', counts: { added: { detected: 8, delivered: 8 } } },
+    { cause: 'resync' },
+  ])
+})
+
+it('compares again where the log breaks off, in the next run', async () => {
+  await using world = await StreamedWorld.open()
+  for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  world.stream.snapshot([
+    { id: 'k1', v: 1 },
+    { id: 'k2', v: 9 },
+  ])
+  await world.until(() => world.runs[0]?.status === 'success')
+  await detector.ask()
+  await world.equal()
+  expect(world.stream.comparisons).toBe(2)
+  expect(
+    world.sent
+      .slice(8)
+      .map(({ op }) => op)
+      .toSorted(),
+  ).toEqual(['changed', ...Array(6).fill('removed')])
+  world.put('k3', 1)
+  await world.equal()
+})
+
+it('holds a run whose removals exceed the guard, and lets them through once they are approved', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
+  for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  for (let id = 0; id < 12; id += 1) world.stream.remove(`k${id}`)
+  await world.until(() => world.runs[0]?.status === 'success')
+  await detector.ask()
+  await world.until(() => world.runs[1]?.status === 'held')
+  expect(world.runs[1]?.held).toMatchObject({ removed: 12, rows: 20 })
+  expect(world.sent.length).toBe(20)
+  await detector.ask({ kind: 'approve', run: world.runs[1]?.runId ?? '' })
+  await world.equal()
+})
+
+it('ends after an hour with nothing in flight, and tells how it stands', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await world.until(() => world.runs[0]?.stream?.read !== undefined)
+  world.later = 3_600_000
+  world.put('b', 1)
+  await world.until(() => world.runs[0]?.status === 'success')
+  expect(world.runs[0]).toMatchObject({ complete: true, stream: { comparing: null } })
+  await detector.ask()
+  await world.equal()
+  expect(world.sent.length).toBe(2)
+})

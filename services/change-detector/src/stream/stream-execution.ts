@@ -1,0 +1,379 @@
+/**
+ * A run over a stream, from the moment at which it has begun until all of it is published. It takes the place
+ * of the diff and of the publishing of a run over a table (PROTOCOL.md §15).
+ */
+import { createHash } from 'node:crypto'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Restoring } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import type { EndedKey } from '@sluice/delivered-state/port'
+import type { StreamState } from '@sluice/delivered-state/stream-port'
+import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
+import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { AtWork, Found, Next } from '@sluice/runs/machine/sync-life'
+import { purposeOf } from '@sluice/runs/machine/run-events'
+import type { StreamBreak, StreamColumns, StreamSource } from '@sluice/sources/stream-port'
+import type { Encoder } from '@sluice/schema-codec/port'
+import type { StreamPosition } from '@sluice/contracts/records'
+import { tellsExists } from '../detect/detect-changes.ts'
+import { templateColumns } from '../detect/template-columns.ts'
+import { blockRowsOf } from '../publish/assign-partitions.ts'
+import { endKeys } from '../publish/publish-changes.ts'
+import { beginOf } from '../run/await-reports.ts'
+import type { RestoringReporter } from '../run/report-restoring.ts'
+import type { Detection } from '../run/run-execution.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
+import type { StreamPorts } from '../sync/runner-deps.ts'
+import { feedStreamState } from './feed-stream-state.ts'
+import { Hearing } from './hearing.ts'
+import { lastPosition } from './last-position.ts'
+import { SlicePublisher } from './publish-slice.ts'
+import { commandOf, isMeantBy } from './stream-command.ts'
+import { StreamCounts } from './stream-counts.ts'
+import { StreamLoop, type LoopEnd } from './stream-loop.ts'
+
+/** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
+const GONE_KEPT_MS = 7 * 24 * 3_600_000
+/** An event says so often how the stream stands, if something has changed. */
+const REPORT_MS = 15_000
+const RETRY_AFTER_MS = 60_000
+/** A run that begins so soon after the one before goes on with its stream. */
+const SAME_STREAM_MS = 60_000
+
+/** What the execution of a run does in the same way for a run over a table. */
+interface RunParts {
+  readonly cancel: AbortSignal
+  readonly reporter: () => RestoringReporter
+  /** Leaves a run that is published in part to another takeover by this process. */
+  readonly leaveToTakeover: (error: unknown) => Promise<never>
+  readonly extractFile: () => Promise<string>
+  readonly assertFirstRunChosen: (rows: number) => void
+}
+
+/** Resolves with what is to be done next. Rejects as the execution of a run does. */
+export async function executeStream(
+  owned: OwnedSync,
+  definition: Definition,
+  parts: RunParts,
+): Promise<Detection> {
+  const { streams } = owned.deps
+  if (streams === undefined) throw new SluiceError('internal', 'this process runs no streams')
+  if (atWorkOf(owned).run.cause === 'replay')
+    throw new SluiceError('config', 'a replay over a stream is not possible')
+  return await new StreamExecution(owned, definition, { ...parts, streams }).carryOut()
+}
+
+function atWorkOf({ life }: OwnedSync): AtWork {
+  if (life.atWork === null) throw new SluiceError('internal', 'a run is carried out, and none is at work')
+  return life.atWork
+}
+
+class StreamExecution {
+  readonly #owned: OwnedSync
+  readonly #definition: Definition
+  readonly #parts: RunParts & { readonly streams: StreamPorts }
+  readonly #changes = new Notifier()
+  readonly #counts: StreamCounts
+  /** Aborts once the work of the run is over. */
+  readonly #over = new AbortController()
+  #publisher: SlicePublisher | null = null
+  #reported = ''
+
+  constructor(owned: OwnedSync, definition: Definition, parts: RunParts & { readonly streams: StreamPorts }) {
+    this.#owned = owned
+    this.#definition = definition
+    this.#parts = parts
+    this.#counts = new StreamCounts(triggeredOps(definition.sync), owned.deps.now)
+  }
+
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#owned.ends.drain, this.#parts.cancel])
+  }
+
+  async carryOut(): Promise<Detection> {
+    const { streams } = this.#parts
+    const { deps, sync, ownership, ends } = this.#owned
+    const { incarnation, partitions } = ownership
+    let whyEmpty = 'there is no cache of it here'
+    const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
+    await using source = await streams.openSource(this.#definition)
+    const described = await source.describe(this.#definition.model, { signal: this.#signal })
+    const compare = this.#comparedColumns(described)
+    await using state = await streams.openState({ sync, incarnation, partitions, onDiscard })
+    await this.#feed(state, whyEmpty)
+    state.setColumns(described.columns)
+    const to = deliveredTo(this.#definition.destination)
+    const { believed } = state.count()
+    const destination = changedDestination(this.#owned.life.deliveredTo, to, believed)
+    if (destination !== null)
+      return await this.#hold({ removed: 0, rows: believed, samples: [], destination })
+    const modelHash = hashOf(this.#definition, compare)
+    const position = await lastPosition({
+      ...{ log: deps.log, io: deps.io, topic: ownership.topics.changes, partitions, incarnation },
+      signal: this.#signal,
+    })
+    const why = whyCompared(position, { modelHash, newestEpoch: state.newestEpoch() })
+    const publisher = new SlicePublisher({
+      ...{ io: deps.io, ownership, begin: beginOf(atWorkOf(this.#owned).run), abort: ends.abort },
+      blockRows: blockRowsOf(this.#definition.sync),
+      onMarked: (...marked) => loop.marked(...marked),
+    })
+    this.#publisher = publisher
+    const hearing = new Hearing(state.positions().retry, {
+      ...{ log: deps.log, io: deps.io, topics: ownership.topics, incarnation },
+      ...{ run: beginOf(atWorkOf(this.#owned).run).run, signal: this.#over.signal },
+      onHeard: () => this.#changes.notify(),
+      onFailure: error => loop.fail(error),
+    })
+    const parts = { source, state, publisher, hearing, described, compare, modelHash, position, why }
+    const loop = this.#loopOf(parts)
+    const following = this.#follow(loop, hearing)
+    try {
+      const end = await loop.run()
+      return await this.#end(end, loop, hearing)
+    } catch (error) {
+      if (!publisher.hasBegun && !atWorkOf(this.#owned).isWritten) throw error
+      return await this.#parts.leaveToTakeover(error)
+    } finally {
+      this.#owned.heard = null
+      this.#over.abort(new SluiceError('aborted', 'the run over the stream has ended'))
+      await following
+      await hearing.stopped()
+    }
+  }
+
+  #loopOf(of: {
+    readonly source: StreamSource
+    readonly state: StreamState
+    readonly publisher: SlicePublisher
+    readonly hearing: Hearing
+    readonly described: StreamColumns
+    readonly compare: readonly string[]
+    readonly modelHash: string
+    readonly position: StreamPosition | null
+    readonly why: StreamBreak | null
+  }): StreamLoop {
+    const { deps, sync, ownership, life } = this.#owned
+    const { described, compare } = of
+    const definition = this.#definition
+    const { run } = atWorkOf(this.#owned)
+    const { incarnation, partitions } = ownership
+    const { errors, firstRun } = definition.sync
+    const command = commandOf(run)
+    const primaryKey = described.primaryKey ?? primaryKeyOf(definition.model)
+    const isFirst = purposeOf(run) === undefined && run.first
+    return new StreamLoop({
+      ...of,
+      ...{ definition, partitions, command, primaryKey, columns: described.columns },
+      ...{ counts: this.#counts, changes: this.#changes, removals: this.#owned.removals },
+      rules: {
+        ...{ compare, sent: triggeredOps(definition.sync), tellsExists: tellsExists(definition.sync) },
+        giveUpAfter: errors?.giveUpAfter ?? null,
+        command: command && {
+          ...{ kind: command.kind, as: command.as },
+          isMeant: known => isMeantBy(command, known, incarnation),
+        },
+      },
+      approved: life.atWork?.run.approved ?? null,
+      isBaseline: isFirst && firstRun === 'skip-existing',
+      retryAfterMs: errors?.retryAfter ?? RETRY_AFTER_MS,
+      compared: ({ file, columns, primaryKey: own }) =>
+        this.#parts.streams.openRows({
+          ...{ file, columns, primaryKey: own ?? primaryKey, signal: this.#signal },
+        }),
+      extractFile: this.#parts.extractFile,
+      turn: async signal => await deps.detections?.take({ signal }),
+      assertFirstRunChosen: rows => {
+        if (isFirst) this.#parts.assertFirstRunChosen(rows)
+      },
+      begin: columns => this.#begin(columns, of.state),
+      stopping: this.#signal,
+      mustEnd: () => this.#mustEnd(),
+      ends: this.#owned.endsStream,
+      now: deps.now,
+      steadyNow: deps.steadyNow ?? (() => performance.now()),
+      warn: (err, what) => deps.logger.warn({ sync, err }, what),
+    })
+  }
+
+  /**
+   * Returns the columns whose differences count. Throws `config` if an entry may lack what nobody could fill
+   * in.
+   */
+  #comparedColumns({ columns, mayLack }: StreamColumns): readonly string[] {
+    const used = templateColumns(this.#definition)
+    used.assertKnown(columns)
+    const compare = used.compared(columns)
+    const { sync, model } = this.#definition
+    const lost = mayLack.filter(column => !compare.includes(column))
+    if (mayLack.length === 0 || (lost.length === 0 && model.sql === undefined)) return compare
+    const which = lost.length > 0 ? lost.join(', ') : mayLack.join(', ')
+    throw new SluiceError(
+      'config',
+      `sync ${sync.name}: entries of the log may lack ${which}, and the rows from before are not kept with it. ` +
+        'Set `REPLICA IDENTITY FULL` on the table' +
+        (lost.length > 0 && model.sql === undefined ? `, or name ${which} in \`compare\` of the sync` : ''),
+    )
+  }
+
+  /** Brings the state up to date. A damaged one is built again, once. */
+  async #feed(state: StreamState, whyEmpty: string): Promise<void> {
+    const { deps, ownership } = this.#owned
+    const { incarnation, partitions, topics } = ownership
+    const { run, faults } = atWorkOf(this.#owned).run
+    const feed = async (why: string | undefined): Promise<void> => {
+      const reporter = this.#parts.reporter()
+      await feedStreamState(state, {
+        ...{ log: deps.log, io: deps.io, topics, partitions, incarnation, faults, signal: this.#signal },
+        fedFor: () => ({ run: run ?? 0, at: deps.now() }),
+        onProgress: (progress: Restoring) => reporter.report(progress),
+        ...(why === undefined ? {} : { whyEmpty: why }),
+      })
+      await reporter.end()
+    }
+    try {
+      await feed(run === 1 ? undefined : whyEmpty)
+    } catch (error) {
+      if (!isSluiceError(error, 'corrupt')) throw error
+      state.reset()
+      await feed(error.message)
+    } finally {
+      await this.#owned.step({ kind: 'restored' })
+    }
+  }
+
+  #found(): Found {
+    const { faults } = atWorkOf(this.#owned).run
+    const none = { rowsRead: 0, rowsInvalid: 0, invalidSamples: [], undecided: 0, counts: {}, notices: [] }
+    return { ...none, ...this.#counts.found, faults }
+  }
+
+  async #hold(toApprove: NonNullable<Detection['toApprove']>): Promise<Detection> {
+    const to = deliveredTo(this.#definition.destination)
+    const found = this.#found()
+    const { next } = await this.#owned.step({ kind: 'detected', found, records: 1, toApprove, to })
+    return { next, toApprove }
+  }
+
+  /** Makes the run one that is published. */
+  async #begin(columns: StreamColumns['columns'], state: StreamState): Promise<Encoder> {
+    const owned = this.#owned
+    const { deps, sync, ownership, ends } = owned
+    const { incarnation } = ownership
+    const to = deliveredTo(this.#definition.destination)
+    await owned.step({ kind: 'detected', found: this.#found(), records: 1, toApprove: null, to })
+    const schema = changeSchema(columns)
+    const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: ends.drain })
+    await owned.step({ kind: 'prepared', at: deps.now() })
+    this.#signal.throwIfAborted()
+    const end = (keys: readonly EndedKey[]): Promise<void> =>
+      endKeys(ownership, 'changes', { keys, signal: ends.abort })
+    await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal: this.#signal })
+    await owned.step({ kind: 'publishing', at: deps.now() })
+    await this.#publisher?.begin()
+    return encoder
+  }
+
+  #mustEnd(): 'asked' | 'edited' | null {
+    const { endsStream, life } = this.#owned
+    if (!endsStream.aborted) return null
+    return life.queued.length > 0 ? 'asked' : 'edited'
+  }
+
+  /** Says how the stream stands, until the run is over. */
+  async #follow(loop: StreamLoop, hearing: Hearing): Promise<void> {
+    const { signal } = this.#over
+    await this.#report(loop, hearing, signal).catch((error: unknown) => {
+      if (!signal.aborted) loop.fail(error)
+    })
+  }
+
+  async #report(loop: StreamLoop, hearing: Hearing, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      this.#owned.heard = loop.heard
+      await this.#tellProgress(loop, hearing)
+      await sleep(REPORT_MS, { signal })
+    }
+  }
+
+  async #tellProgress(loop: StreamLoop, hearing: Hearing): Promise<void> {
+    const { life } = this.#owned
+    const { atWork } = life
+    if (atWork === null || (atWork.phase !== 'detecting' && atWork.phase !== 'publishing')) return
+    const stream = this.#counts.progress(this.#since(), loop.lag(), hearing.committedAt)
+    const { found } = this.#counts
+    const told = JSON.stringify([{ ...stream, lagMs: null }, found, atWork.phase])
+    if (told === this.#reported) return
+    this.#reported = told
+    await this.#owned.step({ kind: 'streamed', stream, found })
+  }
+
+  /** When the stream began: at the beginning of its first run without a pause between. */
+  #since(): number {
+    const { deps, sync } = this.#owned
+    const { run, startedAt } = atWorkOf(this.#owned).run
+    const events = [...(deps.runs.of(sync)?.events.values() ?? [])]
+    const before = events.find(event => event.run === (run ?? 0) - 1)
+    const began = startedAt ?? deps.now()
+    const since = before?.stream?.since
+    return since !== undefined && began - (before?.endedAt ?? 0) < SAME_STREAM_MS ? since : began
+  }
+
+  async #end(end: LoopEnd, loop: StreamLoop, hearing: Hearing): Promise<Detection> {
+    const owned = this.#owned
+    const { deps, sync, ends } = owned
+    const publisher = this.#publisher
+    if (end.kind === 'held') return await this.#hold(end.toApprove)
+    if (publisher === null || !publisher.hasBegun) {
+      this.#signal.throwIfAborted()
+      await this.#tellProgress(loop, hearing)
+      const to = deliveredTo(this.#definition.destination)
+      const found = this.#found()
+      const { next } = await owned.step({ kind: 'detected', found, records: 0, toApprove: null, to })
+      return { next, toApprove: null }
+    }
+    await publisher.end(!end.isWhole)
+    for (const op of OPS) deps.stageMetrics?.published(sync, op, publisher.counts[op])
+    await this.#tellProgress(loop, hearing)
+    // If this process drains, its successor writes that the run is published.
+    ends.drain.throwIfAborted()
+    const done = (next: Next): Detection => ({ next, toApprove: null })
+    if (this.#parts.cancel.aborted)
+      return done((await owned.step({ kind: 'publishing-cancelled', at: deps.now() })).next)
+    // A takeover sees that the run was ended early, and has another one do the rest.
+    if (!end.isWhole)
+      throw new SluiceError('writer-dead', 'the run over a stream was ended before it was done', {
+        retryable: true,
+      })
+    return done((await owned.step({ kind: 'published', at: deps.now() })).next)
+  }
+}
+
+function hashOf({ model, source }: Definition, compare: readonly string[]): string {
+  const text = JSON.stringify([model, source.name, compare])
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+/**
+ * Returns why the table has to be compared before the log is read. Null if the log goes on where it was left.
+ */
+function whyCompared(
+  position: StreamPosition | null,
+  { modelHash, newestEpoch }: { readonly modelHash: string; readonly newestEpoch: number },
+): StreamBreak | null {
+  if (position === null || position.partitions.length === 0)
+    return { kind: 'break', why: 'first', detail: 'nothing was compared before' }
+  if (newestEpoch > position.epoch)
+    return { kind: 'break', why: 'lost', detail: 'a comparison was not finished' }
+  if (position.model !== modelHash)
+    return {
+      kind: 'break',
+      why: 'columns',
+      detail: 'the model is another one, or other columns are compared',
+    }
+  return null
+}

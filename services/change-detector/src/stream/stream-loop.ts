@@ -1,0 +1,764 @@
+/**
+ * The loop of a run over a stream: it hears what delivery has finished, reads the source, decides, and
+ * publishes, one after the other (PROTOCOL.md §15).
+ *
+ * A comparison with the whole table only happens before the run has published anything. If a comparison is
+ * needed later, the run ends, and the next one begins with it. So nothing is in flight, and the removal guard
+ * can hold the run.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { HeldRemovals, StreamPosition } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import type { ExtractRows } from '@sluice/delivered-state/extract-port'
+import type { StreamedKey, StreamState } from '@sluice/delivered-state/stream-port'
+import { needsApproval } from '@sluice/domain/held/removal-guard'
+import { formOf } from '@sluice/domain/key-form'
+import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import type { Notifier } from '@sluice/flow/notifier'
+import { doublingPause } from '@sluice/flow/retry'
+import { sleep } from '@sluice/flow/sleep'
+import type { Encoder } from '@sluice/schema-codec/port'
+import type {
+  ComparedStream,
+  StreamBreak,
+  StreamReader,
+  StreamSlice,
+  StreamSource,
+} from '@sluice/sources/stream-port'
+import { bytesOf } from './compared-rows.ts'
+import { comparedKeys, removalsOf, type ComparedKey } from './compare-table.ts'
+import { decideSlice, type DecideRules, type FoundChange } from './decide-slice.ts'
+import type { Hearing } from './hearing.ts'
+import { InFlight } from './in-flight.ts'
+import { Owing } from './owing.ts'
+import type { PlacedChange, SlicePublisher } from './publish-slice.ts'
+import type { RemovalWindow } from './removal-window.ts'
+import type { AskedCommand } from './stream-command.ts'
+import type { StreamCounts } from './stream-counts.ts'
+import { isNewer, toldOf, wholeOf, type StreamedRow } from './streamed-row.ts'
+
+/** Rows that are held back or in flight take about this many bytes at most. Beyond it nothing is read. */
+const MAX_WAITING_BYTES = 16_000_000
+const MAX_SLICE_BYTES = 4_000_000
+/** So many slices may owe something. Beyond it nothing is read. */
+const MAX_OWING = 4_096
+/** Due rows, and rows of a command, take at most this share of a slice. */
+const SHARE_OF_SLICE = 4
+/** A position that has moved is told after this time. */
+const TELL_AFTER_MS = 5_000
+/**
+ * A run ends after this time, at the first moment with nothing in flight, and after twice this time in any
+ * case.
+ */
+const RUN_MS = 3_600_000
+/** Due rows that are all in flight are looked at again after this time. */
+const LOOK_AGAIN_MS = 1_000
+const REOPEN = { firstMs: 200, maxMs: 10_000 }
+/** Where somebody has to approve removals, this many more entries are looked at to count them. */
+const MAX_COUNTED = 1_000_000
+const MAX_SAMPLES = 10
+
+/** Where nothing was read: a successor compares. */
+export const NOWHERE: StreamPosition = { epoch: 0, history: '', model: '', partitions: [] }
+
+export interface StreamLoopOptions {
+  readonly definition: Definition
+  readonly source: StreamSource
+  readonly state: StreamState
+  readonly publisher: SlicePublisher
+  readonly hearing: Hearing
+  readonly removals: RemovalWindow
+  readonly counts: StreamCounts
+  readonly changes: Notifier
+  /** Of the last marker; null if there is none. */
+  readonly position: StreamPosition | null
+  /** Why the table has to be compared first; null if it need not be. */
+  readonly why: StreamBreak | null
+  /** Hash of the model and of the compared columns. */
+  readonly modelHash: string
+  readonly primaryKey: readonly string[]
+  readonly rules: DecideRules
+  readonly command: AskedCommand | null
+  /** So many removals are approved; null: none. */
+  readonly approved: number | null
+  /** True for a first comparison that takes its rows as being there. */
+  readonly isBaseline: boolean
+  readonly partitions: number
+  readonly retryAfterMs: number
+  readonly compared: (extract: ComparedStream) => Promise<ExtractRows>
+  /** The path of a file that does not exist. */
+  readonly extractFile: () => Promise<string>
+  /** Waits until this process may compare one more table. */
+  readonly turn: (signal: AbortSignal) => Promise<Disposable | undefined>
+  /** Throws if somebody has to say first how the sync begins, and the table has rows. */
+  readonly assertFirstRunChosen: (rows: number) => void
+  /** To be called before the first slice. Resolves once the run may be published. */
+  readonly begin: (columns: readonly Column[]) => Promise<Encoder>
+  /** Columns of the source as they are known before a comparison. */
+  readonly columns: readonly Column[]
+  /** Aborts when the run has to stop where it is. */
+  readonly stopping: AbortSignal
+  /**
+   * True once the run is to end for another one: somebody has asked for something, or the definition is
+   * another.
+   */
+  readonly mustEnd: () => 'asked' | 'edited' | null
+  /** Aborts when `mustEnd` says so. */
+  readonly ends: AbortSignal
+  readonly now: () => number
+  /** Milliseconds of a monotonic clock. */
+  readonly steadyNow: () => number
+  readonly warn: (error: unknown, what: string) => void
+}
+
+export type LoopEnd =
+  /** `isWhole`: all that it was for is done. */
+  | { readonly kind: 'ended'; readonly isWhole: boolean }
+  | { readonly kind: 'held'; readonly toApprove: HeldRemovals }
+
+/** The rows that are still to be compared, and the position behind them. */
+interface Comparison {
+  readonly pages: AsyncGenerator<readonly ComparedKey[]>
+  readonly behind: StreamPosition
+  readonly isBaseline: boolean
+  readonly files: AsyncDisposableStack
+}
+
+/** What a slice takes up. */
+interface ToDecide {
+  readonly newest: Map<string, StreamedRow>
+  readonly start: StreamPosition
+  readonly behind: StreamPosition
+  readonly known: ReadonlyMap<string, StreamedKey>
+}
+
+export class StreamLoop {
+  readonly #options: StreamLoopOptions
+  readonly #inFlight: InFlight<StreamedRow>
+  /** The newest entries of keys that wait. */
+  readonly #held = new Map<string, StreamedRow>()
+  #heldBytes = 0
+  /** True if a key that is held back may have become free. */
+  #mayFree = false
+  readonly #owing = new Owing<StreamPosition>()
+  #position: StreamPosition
+  #break: StreamBreak | null
+  #comparison: Comparison | null = null
+  #reader: StreamReader | null = null
+  #reading: Promise<void> | null = null
+  #read: StreamSlice | StreamBreak | null = null
+  #failure: { readonly error: unknown } | null = null
+  #encoder: Encoder | null = null
+  #columns: readonly Column[]
+  #slice = 0
+  /** The last slice whose position the source was told of. */
+  #toldToSource = 0
+  readonly #heardSlices: number[]
+  #told: StreamPosition
+  #toldAt: number
+  #allowed: number
+  /** Where the search for rows of the command goes on; undefined once it is done. */
+  #commandFrom: string | null | undefined
+  #commandLeft = false
+  /** Keys whose rows are too large for a record. */
+  readonly #refused = new Set<string>()
+  /** Slices that are not paid yet. */
+  readonly #paying = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
+  readonly #since: number
+
+  constructor(options: StreamLoopOptions) {
+    const { position, why, partitions, steadyNow, approved, command, columns } = options
+    this.#options = options
+    this.#position = position ?? NOWHERE
+    this.#told = this.#position
+    this.#break = why
+    this.#columns = columns
+    this.#inFlight = new InFlight(partitions)
+    this.#heardSlices = new Array<number>(partitions).fill(0)
+    this.#since = steadyNow()
+    this.#toldAt = this.#since
+    this.#allowed = approved ?? 0
+    this.#commandFrom = command === null ? undefined : null
+  }
+
+  /** By partition, the last slice that was heard of. */
+  get heard(): readonly number[] {
+    return this.#heardSlices
+  }
+
+  get held(): number {
+    return this.#held.size
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  lag(): { readonly records: number | null; readonly oldestCommittedAt: number | null } {
+    const { records = null, oldestCommittedAt = null } = this.#reader?.lag() ?? {}
+    let oldest = oldestCommittedAt
+    const look = ({ committedAt }: StreamedRow): void => {
+      if (committedAt !== null && committedAt < (oldest ?? Infinity)) oldest = committedAt
+    }
+    for (const held of this.#held.values()) look(held)
+    for (const { wanted } of this.#inFlight.all()) look(wanted)
+    return { records, oldestCommittedAt: oldest }
+  }
+
+  /** The marker of a slice is acknowledged in a partition, with `end` behind it in `changes`. */
+  marked(slice: number, partition: number, end: number): void {
+    this.#inFlight.acknowledged(slice, partition, end)
+    this.#options.changes.notify()
+  }
+
+  /** Called when something outside has failed. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#options.changes.notify()
+  }
+
+  /**
+   * Works until the run has to end. All that it has published is acknowledged then, and the position is told.
+   * Rejects with a failure of source, state or log.
+   */
+  async run(): Promise<LoopEnd> {
+    const { changes, stopping, ends, publisher } = this.#options
+    const wake = (): void => changes.notify()
+    stopping.addEventListener('abort', wake)
+    ends.addEventListener('abort', wake)
+    try {
+      await this.#open()
+      for (;;) {
+        const seen = changes.version
+        const end = await this.#step(seen)
+        if (end === null) continue
+        if (end.kind === 'ended' && publisher.hasBegun) await this.#finish()
+        return end
+      }
+    } finally {
+      stopping.removeEventListener('abort', wake)
+      ends.removeEventListener('abort', wake)
+      await this.#close()
+    }
+  }
+
+  async #step(seen: number): Promise<LoopEnd | null> {
+    if (this.#failure !== null) throw this.#failure.error
+    await this.#hear()
+    const end = this.#whyEnd()
+    if (end !== null) return end
+    if (this.#comparison === null && this.#break !== null) return await this.#beginComparison(this.#break)
+    this.#readOn()
+    if (this.#hasRoom) {
+      const worked = await this.#work()
+      if (worked === true) return null
+      if (worked !== false) return worked
+    }
+    if (await this.#tell(TELL_AFTER_MS)) return null
+    await this.#wait(seen)
+    return null
+  }
+
+  /** Takes notice of what delivery has finished. */
+  async #hear(): Promise<void> {
+    const { hearing, state, partitions } = this.#options
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const slice = hearing.sliceOf(partition)
+      if (slice <= (this.#heardSlices[partition] ?? 0)) continue
+      const last = this.#inFlight.endOf(slice, partition)
+      if (last === null) continue
+      await hearing.take(state, partition, last.end)
+      this.#heardSlices[partition] = last.slice
+      this.#inFlight.heard(last.slice, partition)
+      this.#mayFree = true
+    }
+  }
+
+  /** True while it is about more than what the source has next. */
+  get #isUnfinished(): boolean {
+    return this.#comparison !== null || this.#commandFrom !== undefined
+  }
+
+  #whyEnd(): LoopEnd | null {
+    const { stopping, mustEnd, steadyNow, publisher } = this.#options
+    const isWhole = !this.#isUnfinished
+    const must = mustEnd()
+    if (stopping.aborted || must === 'edited') return { kind: 'ended', isWhole }
+    // The next run begins with the comparison.
+    if (this.#break !== null && publisher.hasBegun) return { kind: 'ended', isWhole }
+    if (!isWhole) return null
+    if (must === 'asked') return { kind: 'ended', isWhole }
+    const lasts = steadyNow() - this.#since
+    const isOver = (lasts >= RUN_MS && this.#inFlight.isEmpty && this.#held.size === 0) || lasts >= 2 * RUN_MS
+    return isOver ? { kind: 'ended', isWhole } : null
+  }
+
+  /** Waits for the appends under way, and says how far it has come. */
+  async #finish(): Promise<void> {
+    const { publisher } = this.#options
+    await publisher.acknowledged()
+    await Promise.all(this.#paying)
+    if (await this.#tell(0)) await publisher.acknowledged()
+  }
+
+  async #open(): Promise<void> {
+    const { source, definition } = this.#options
+    const signal = this.#signal
+    if (this.#break === null) {
+      const opened = await source.open(definition.model, this.#position, { signal })
+      if (opened.kind === 'reader') {
+        this.#reader = opened.reader
+        return
+      }
+      this.#break = opened
+    }
+    const opened = await source.open(definition.model, null, { signal })
+    if (opened.kind === 'break')
+      throw new SluiceError('internal', `a stream cannot be opened for a comparison: ${opened.detail}`)
+    this.#reader = opened.reader
+  }
+
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#options.stopping, this.#stop.signal])
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort(new SluiceError('aborted', 'the run over the stream has ended'))
+    await this.#reading
+    await this.#comparison?.files.disposeAsync()
+    await this.#reader?.[Symbol.asyncDispose]()
+    this.#reader = null
+  }
+
+  /** Has the source read on, if there is room for what comes. */
+  #readOn(): void {
+    const isWaiting = this.#reading !== null || this.#read !== null
+    if (isWaiting || this.#comparison !== null || this.#reader === null) return
+    if (!this.#hasBytes || this.#owing.size >= MAX_OWING) return
+    const { changes } = this.#options
+    this.#reading = this.#next(this.#reader)
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#reading = null
+        changes.notify()
+      })
+  }
+
+  async #next(reader: StreamReader): Promise<void> {
+    const { definition } = this.#options
+    const { rows = 5_000, wait = 5 } = definition.sync.slice ?? {}
+    const signal = this.#signal
+    try {
+      this.#read = await reader.next({ rows, bytes: MAX_SLICE_BYTES, waitMs: wait, signal })
+      this.#failures = 0
+    } catch (error) {
+      if (signal.aborted) return
+      if (!isSluiceError(error) || !error.retryable) throw error
+      await this.#reopen(error)
+    }
+  }
+
+  #failures = 0
+
+  /** Opens the log again after a transient failure. What was published and held back stays. */
+  async #reopen(error: unknown): Promise<void> {
+    const { warn, source, definition } = this.#options
+    warn(error, 'the source is opened again')
+    const signal = this.#signal
+    await this.#reader?.[Symbol.asyncDispose]()
+    this.#reader = null
+    for (;;) {
+      this.#failures += 1
+      await sleep(doublingPause(this.#failures, REOPEN), { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      try {
+        const opened = await source.open(definition.model, this.#position, { signal })
+        if (opened.kind === 'break') this.#read = opened
+        else this.#reader = opened.reader
+        return
+      } catch (again) {
+        if (signal.aborted) return
+        if (!isSluiceError(again) || !again.retryable) throw again
+        warn(again, 'the source is opened again')
+      }
+    }
+  }
+
+  get #hasBytes(): boolean {
+    return this.#inFlight.bytes + this.#heldBytes < MAX_WAITING_BYTES
+  }
+
+  get #hasRoom(): boolean {
+    return this.#options.publisher.hasRoom && this.#hasBytes && this.#owing.size < MAX_OWING
+  }
+
+  /** Decides one slice. Returns true if there was something to do. */
+  async #work(): Promise<LoopEnd | boolean> {
+    const slice = this.#comparison === null ? this.#sliceOfLog() : await this.#sliceOfTable(this.#comparison)
+    return typeof slice === 'boolean' ? slice : await this.#decide(slice)
+  }
+
+  /** What was read, keys that are free again, rows that are due, and rows of the command. */
+  #sliceOfLog(): ToDecide | boolean {
+    const start = this.#position
+    const read = this.#read
+    const newest = new Map<string, StreamedRow>()
+    let behind = start
+    if (read?.kind === 'break') {
+      this.#break = read
+      this.#read = null
+      return true
+    }
+    if (read !== null) {
+      this.#read = null
+      const lacking = this.#takeEntries(read, newest)
+      if (lacking !== null) {
+        this.#break = lacking
+        return true
+      }
+      behind = { ...read.position, epoch: start.epoch, model: this.#options.modelHash }
+    }
+    this.#addFree(newest)
+    this.#addDue(newest)
+    this.#addOfCommand(newest)
+    if (newest.size === 0) {
+      // Entries that were all seen before move the position, too.
+      this.#position = behind
+      return read !== null
+    }
+    return { newest, start, behind, known: this.#knownOf([...newest.keys()]) }
+  }
+
+  #knownOf(keys: readonly string[]): ReadonlyMap<string, StreamedKey> {
+    const { state } = this.#options
+    if (keys.length <= 5_000) return state.of(keys)
+    const known = new Map<string, StreamedKey>()
+    for (let from = 0; from < keys.length; from += 5_000)
+      for (const [key, found] of state.of(keys.slice(from, from + 5_000))) known.set(key, found)
+    return known
+  }
+
+  /** Takes the newest entry of each key. Returns a break if nobody knows the values that an entry lacks. */
+  #takeEntries({ entries, unreadable }: StreamSlice, newest: Map<string, StreamedRow>): StreamBreak | null {
+    const { counts } = this.#options
+    const { epoch } = this.#position
+    const told = this.#knownOf([...new Set(entries.map(({ key }) => key))])
+    counts.took(entries.length, unreadable)
+    for (const entry of entries) {
+      const { key, order, committedAt } = entry
+      const known = newest.get(key) ?? this.#wantedOf(key, told)
+      if (known !== undefined && !isNewer({ epoch, order }, known)) {
+        counts.repeated += 1
+        continue
+      }
+      const whole = wholeOf(entry, known)
+      if (whole === null) {
+        const detail = `the entry of ${key} lacks ${entry.lacks.join(', ')}, and no earlier row is known`
+        return { kind: 'break', why: 'lost', detail }
+      }
+      if (bytesOf(whole.row) > ROW_CEILING_BYTES) this.#refuse(key)
+      else newest.set(key, { ...whole, epoch, order, committedAt })
+    }
+    return null
+  }
+
+  #refuse(key: string): void {
+    this.#refused.add(key)
+    this.#options.counts.invalid(key, `the row has more than ${ROW_CEILING_BYTES} bytes`)
+  }
+
+  #wantedOf(key: string, told: ReadonlyMap<string, StreamedKey>): StreamedRow | undefined {
+    const known = told.get(key)
+    return (
+      this.#held.get(key) ?? this.#inFlight.wantedOf(key) ?? (known === undefined ? undefined : toldOf(known))
+    )
+  }
+
+  #addFree(newest: Map<string, StreamedRow>): void {
+    if (!this.#mayFree) return
+    this.#mayFree = false
+    for (const [key, wanted] of this.#held)
+      if (!newest.has(key) && !this.#inFlight.hasForm(formOf(key))) newest.set(key, wanted)
+  }
+
+  get #share(): number {
+    const { rows = 5_000 } = this.#options.definition.sync.slice ?? {}
+    return Math.max(1, Math.floor(rows / SHARE_OF_SLICE))
+  }
+
+  #addDue(newest: Map<string, StreamedRow>): void {
+    const { state, now, retryAfterMs } = this.#options
+    const dueAt = this.#dueAt()
+    if (dueAt === null || dueAt > now()) return
+    for (const known of state.failedBefore(now() - retryAfterMs, this.#share)) this.#addTold(known, newest)
+  }
+
+  #dueAt(): number | null {
+    const oldest = this.#options.state.oldestFailure()
+    return oldest === null ? null : oldest + this.#options.retryAfterMs
+  }
+
+  #addTold(known: StreamedKey, newest: Map<string, StreamedRow>): boolean {
+    const { key } = known
+    if (this.#refused.has(key) || this.#held.has(key)) return false
+    if (!newest.has(key) && this.#inFlight.hasForm(formOf(key))) return false
+    if (!newest.has(key)) newest.set(key, toldOf(known))
+    return true
+  }
+
+  #addOfCommand(newest: Map<string, StreamedRow>): void {
+    const { command, state } = this.#options
+    if (command === null || this.#commandFrom === undefined) return
+    const meant = state.meant(command, this.#commandFrom, this.#share)
+    for (const known of meant)
+      if (!this.#addTold(known, newest) && !this.#inFlight.has(known.key) && !this.#refused.has(known.key))
+        this.#commandLeft = true
+    const last = meant.at(-1)
+    if (last !== undefined) this.#commandFrom = last.key
+    // It goes through all keys again until it finds none that had to wait.
+    else if (this.#commandLeft) {
+      this.#commandFrom = null
+      this.#commandLeft = false
+    } else this.#commandFrom = undefined
+  }
+
+  async #sliceOfTable(comparison: Comparison): Promise<ToDecide | boolean> {
+    const { pages, behind, isBaseline, files } = comparison
+    const start = this.#position
+    const next = await pages.next()
+    if (next.done === true) {
+      this.#comparison = null
+      await files.disposeAsync()
+      this.#position = behind
+      this.#options.counts.comparedAll()
+      // What it has published is told by a marker of its own.
+      this.#toldAt = -Infinity
+      this.#mayFree = true
+      return true
+    }
+    const { epoch } = behind
+    const common = { epoch, order: '', committedAt: null, ...(isBaseline ? { isThere: true } : {}) }
+    const newest = new Map(next.value.map(([key, row]) => [key, { ...common, row }] as const))
+    return { newest, start, behind: start, known: this.#knownOf([...newest.keys()]) }
+  }
+
+  async #decide({ newest, start, behind, known }: ToDecide): Promise<LoopEnd | boolean> {
+    const { rules } = this.#options
+    const gone = [...newest].flatMap(([key, { row }]) => (row === null ? [key] : []))
+    const twins = gone.length === 0 ? new Map<string, readonly StreamedKey[]>() : this.#twinsOf(gone)
+    const decided = decideSlice<StreamedRow>({
+      ...{ newest, formOf, rules },
+      stateOf: key => known.get(key),
+      twinsOf: key => (twins.get(key) ?? []).map(twin => ({ known: twin, wanted: toldOf(twin) })),
+      isInFlight: form => this.#inFlight.hasForm(form),
+    })
+    const held = this.#guard(decided.changes)
+    if (held !== null) return await held
+    const encoder = decided.changes.length > 0 ? (this.#encoder ??= await this.#begin()) : null
+    this.#position = behind
+    for (const key of newest.keys()) if (!decided.held.has(key)) this.#release(key)
+    for (const [key, wanted] of decided.held) this.#hold(key, wanted)
+    for (const key of decided.done)
+      if (!this.#held.has(key)) this.#owing.pay(key, { from: 0, to: this.#slice })
+    this.#options.counts.nothing += decided.done.length
+    const { changes } = decided
+    if (changes.length === 0 && decided.held.size === 0) return true
+    const slice = (this.#slice += 1)
+    const keys = new Set([...decided.held.keys(), ...changes.map(({ key }) => key)])
+    this.#owing.add(slice, { start, keys })
+    if (encoder !== null) await this.#publish(slice, changes, encoder)
+    return true
+  }
+
+  #twinsOf(keys: readonly string[]): Map<string, readonly StreamedKey[]> {
+    const found = new Map<string, readonly StreamedKey[]>()
+    for (let from = 0; from < keys.length; from += 5_000)
+      for (const [key, twins] of this.#options.state.twinsOf(keys.slice(from, from + 5_000)))
+        found.set(key, twins)
+    return found
+  }
+
+  async #begin(): Promise<Encoder> {
+    return await this.#options.begin(this.#columns)
+  }
+
+  async #publish(
+    slice: number,
+    changes: readonly FoundChange<StreamedRow>[],
+    encoder: Encoder,
+  ): Promise<void> {
+    const { publisher, counts } = this.#options
+    const placed = changes.map(change => publisher.placed(change))
+    for (const [partition, own] of Map.groupBy(placed, each => each.partition)) {
+      const added = own.map(({ key, wanted, before }) => {
+        return { key, wanted, bytes: bytesOf(wanted.row) + bytesOf(before) }
+      })
+      this.#inFlight.add(slice, partition, added)
+    }
+    counts.published(changes)
+    const position = this.#from
+    this.#told = position
+    this.#toldAt = this.#options.steadyNow()
+    const { done } = await publisher.publish({ slice, changes: placed, position, encoder })
+    const paid = done
+      .then(() => this.#acknowledged(slice, placed, position))
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.#paying.delete(paid))
+    this.#paying.add(paid)
+  }
+
+  /** All of a slice is acknowledged in `changes`. */
+  #acknowledged(slice: number, changes: readonly PlacedChange[], position: StreamPosition): void {
+    for (const { key, isDoubt } of changes)
+      if (!this.#held.has(key)) this.#owing.pay(key, { from: isDoubt ? slice : 0, to: slice })
+    // A position of before a comparison is of no use to the source, and may be of another log.
+    const isOfLog = this.#comparison === null && position.epoch === this.#position.epoch
+    if (isOfLog && slice > this.#toldToSource) {
+      this.#toldToSource = slice
+      this.#reader?.acknowledged(position)
+    }
+    this.#options.changes.notify()
+  }
+
+  /** Where a successor has to read on. During a comparison it has to compare, too. */
+  get #from(): StreamPosition {
+    return this.#owing.from(this.#position)
+  }
+
+  #hold(key: string, wanted: StreamedRow): void {
+    this.#release(key)
+    this.#held.set(key, wanted)
+    this.#heldBytes += bytesOf(wanted.row)
+  }
+
+  #release(key: string): void {
+    const held = this.#held.get(key)
+    if (held === undefined) return
+    this.#held.delete(key)
+    this.#heldBytes -= bytesOf(held.row)
+  }
+
+  /** Tells a position that has moved, by a slice without changes. Returns true if it did. */
+  async #tell(afterMs: number): Promise<boolean> {
+    const { steadyNow, publisher } = this.#options
+    if (this.#comparison !== null || !publisher.hasRoom) return false
+    const position = this.#from
+    if (position === this.#told || steadyNow() - this.#toldAt < afterMs) return false
+    const encoder = (this.#encoder ??= await this.#begin())
+    this.#inFlight.add((this.#slice += 1), 0, [])
+    await this.#publish(this.#slice, [], encoder)
+    return true
+  }
+
+  /** Returns the end of the run if somebody has to approve the removals of a slice; else null. */
+  #guard(changes: readonly FoundChange<StreamedRow>[]): Promise<LoopEnd> | null {
+    const { removals, definition, state, now, publisher } = this.#options
+    const removed = changes.filter(({ op }) => op === 'removed')
+    if (removed.length === 0 || this.#comparison !== null) return null
+    if (removed.length <= this.#allowed) {
+      this.#allowed -= removed.length
+      return null
+    }
+    const believed = state.count().believed
+    if (!removals.exceeds(definition.sync, { removed: removed.length, believed, at: now() })) {
+      removals.add(removed.length, now())
+      return null
+    }
+    // The next run meets the same removals before it has published anything.
+    if (publisher.hasBegun) return Promise.resolve({ kind: 'ended', isWhole: !this.#isUnfinished })
+    return this.#heldRemovals(
+      removed.map(({ key }) => key),
+      believed,
+    )
+  }
+
+  /** Looks how many more removals follow, so that one approval is enough. */
+  async #heldRemovals(keys: readonly string[], rows: number): Promise<LoopEnd> {
+    const { state } = this.#options
+    const removed = new Set(keys)
+    const signal = this.#signal
+    let counted = 0
+    let slice = this.#read
+    // A read that is under way may wait for long.
+    const mayRead = this.#reading === null
+    while (mayRead && this.#reader !== null && counted < MAX_COUNTED && slice?.kind !== 'break') {
+      for (const { key, row } of slice?.entries ?? [])
+        if (row !== null) removed.delete(key)
+        else if ((state.of([key]).get(key)?.state ?? 'absent') !== 'absent') removed.add(key)
+      counted += slice?.entries.length ?? 0
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)])
+      const bounds = { rows: 5_000, bytes: MAX_SLICE_BYTES, waitMs: 5, signal: soon }
+      slice = await this.#reader.next(bounds).catch((error: unknown) => {
+        if (soon.aborted) return null
+        throw error
+      })
+      if (slice === null) break
+    }
+    const samples = [...removed].slice(0, MAX_SAMPLES)
+    return { kind: 'held', toApprove: { removed: Math.max(removed.size, keys.length), rows, samples } }
+  }
+
+  /** Reads the whole table. Nothing is published yet, and nothing is in flight. */
+  async #beginComparison(why: StreamBreak): Promise<LoopEnd | null> {
+    const { publisher, turn, extractFile, compared, counts, state, definition, approved } = this.#options
+    if (publisher.hasBegun) throw new SluiceError('internal', 'a run compares, and has published before')
+    const signal = this.#signal
+    this.#read = null
+    if (this.#reader === null) await this.#open()
+    const reader = this.#reader
+    if (reader === null || signal.aborted) return null
+    counts.comparing(why)
+    const files = new AsyncDisposableStack()
+    try {
+      const slot = await turn(signal)
+      files.defer(() => slot?.[Symbol.dispose]())
+      const file = await extractFile()
+      const extract = await reader.compare({ file, signal })
+      const rows = files.use(await compared(extract))
+      const { rowsRead, rowsInvalid } = rows
+      counts.compared(rows)
+      this.#columns = extract.columns
+      state.setColumns(extract.columns)
+      this.#options.assertFirstRunChosen(rowsRead - rowsInvalid)
+      const { believed } = state.count()
+      if (believed > 0 && this.#options.rules.sent.has('removed')) {
+        const { removed, samples } = await removalsOf(rows, state)
+        const usable = rowsRead - rowsInvalid
+        if (needsApproval(definition.sync, { removed, rows: believed, usable, approved })) {
+          await files.disposeAsync()
+          return { kind: 'held', toApprove: { removed, rows: believed, samples } }
+        }
+      }
+      const epoch = Math.max(this.#position.epoch, state.newestEpoch()) + 1
+      const behind = { ...extract.position, epoch, model: this.#options.modelHash }
+      const { rows: pageRows = 5_000 } = definition.sync.slice ?? {}
+      const pages = comparedKeys(rows, state, pageRows)
+      this.#comparison = { pages, behind, isBaseline: this.#options.isBaseline, files }
+      this.#break = null
+      return null
+    } catch (error) {
+      await files.disposeAsync()
+      if (signal.aborted) return null
+      throw error
+    }
+  }
+
+  /** Waits until something has changed, or the next time has come. */
+  async #wait(seen: number): Promise<void> {
+    const { changes, now, steadyNow } = this.#options
+    const dueAt = this.#dueAt()
+    const steady = steadyNow()
+    const waits = [this.#since + RUN_MS - steady, this.#since + 2 * RUN_MS - steady].filter(ms => ms > 0)
+    if (dueAt !== null) waits.push(dueAt > now() ? dueAt - now() : LOOK_AGAIN_MS)
+    if (this.#from !== this.#told) waits.push(Math.max(0, this.#toldAt + TELL_AFTER_MS - steady))
+    if (this.#commandFrom !== undefined) waits.push(LOOK_AGAIN_MS)
+    const over = new AbortController()
+    const signal = over.signal
+    const changed = changes.after(seen, { signal }).catch(() => undefined)
+    await Promise.race([sleep(Math.min(...waits, RUN_MS), { signal }).catch(() => undefined), changed])
+    over.abort(new Error('it looks again'))
+    await changed
+  }
+}
