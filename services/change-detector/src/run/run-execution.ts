@@ -101,7 +101,8 @@ export class RunExecution {
   async #comparing(turn: Disposable | undefined): Promise<Detection> {
     using _turn = turn
     const definition = await this.#begin()
-    if (!isStream(definition.sync)) return await this.#detectAndPublish(definition)
+    if (!isStream(definition.sync) || this.#owned.deps.streams === undefined)
+      return await this.#detectAndPublish(definition)
     turn?.[Symbol.dispose]()
     return await executeStream(this.#owned, definition, {
       cancel: this.#cancel,

@@ -19,7 +19,7 @@ export function commandOf(run: RunState): AskedCommand | null {
   if (purpose?.kind === 'resync') return { ...common, ...all, kind: 'resync', as: purpose.as }
   if (purpose?.kind === 'discard' || purpose?.kind === 'retry') {
     const { kind, key, status, group = null } = purpose
-    return { ...common, kind, key, status, group: group === null ? null : { ...group, status } }
+    return { ...common, kind, key, status, group }
   }
   return run.cause === 'retry' ? { ...common, ...all, kind: 'retry' } : null
 }
