@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
+import type { ExtractRowsOptions } from '@sluice/delivered-state/extract-port'
 import type { StateOptions } from '@sluice/delivered-state/port'
 import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
@@ -19,7 +20,7 @@ import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import { openSource, openStreamSource } from '@sluice/sources/adapters/open-source'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
 import { openLocks, locksReadiness } from '@sluice/partition/process/open-locks'
@@ -29,7 +30,8 @@ import { currentDefinition, announceSigning } from '@sluice/resources/stored-doc
 import { detectorGroup } from '@sluice/topics/topics'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
-import { openState } from '@sluice/delivered-state/adapters/state-cache'
+import { openExtractRows } from '@sluice/delivered-state/adapters/extract-rows'
+import { openState, openStreamState } from '@sluice/delivered-state/adapters/state-cache'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
@@ -57,6 +59,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const secretFor = watchedSecrets(boundSecrets(env, 'refused', vault), mask)
   const readiness = new GroupReadiness(detectorGroup(config.prefix))
+  const sourceOptions = { secretFor, memoryBytes: queryBytes(budget), privateNetworks, fileLimits }
   const deps = {
     ...stage,
     locks,
@@ -74,13 +77,17 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
       await vault.caughtUp({ signal: runSignal })
       return await currentDefinition(stage, sync, { signal: runSignal })
     },
-    openSource: ({ source }: Definition) =>
-      openSource(source, {
-        secretFor,
-        memoryBytes: queryBytes(budget),
-        privateNetworks,
-        fileLimits,
-      }),
+    openSource: ({ source }: Definition) => openSource(source, sourceOptions),
+    streams: {
+      openSource: ({ source, sync: { name: sync } }: Definition) =>
+        openStreamSource(source, { ...sourceOptions, sync }),
+      openState: (state: StateOptions) => {
+        makeFolders(dataDir)
+        return openStreamState(dataDir, state, logger)
+      },
+      openRows: (rows: ExtractRowsOptions) =>
+        openExtractRows({ ...rows, memoryLimit: duckdbSize(budget.duckdbBytes) }),
+    },
     openState: (state: StateOptions) => {
       makeFolders(dataDir)
       return openState(dataDir, { ...state, memoryLimit: duckdbSize(budget.duckdbBytes) }, logger)

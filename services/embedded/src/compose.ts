@@ -13,7 +13,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
 import type { Wait } from '@sluice/contracts/records'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
-import { copyState, openState } from '@sluice/delivered-state/adapters/state-cache'
+import { openExtractRows } from '@sluice/delivered-state/adapters/extract-rows'
+import { copyState, openState, openStreamState } from '@sluice/delivered-state/adapters/state-cache'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
@@ -50,7 +51,8 @@ import { renderInThread, SlowRenders } from '@sluice/templates/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, watchedSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import type { StreamPorts } from '@sluice/change-detector/sync/runner-deps'
+import { openSource, openStreamSource } from '@sluice/sources/adapters/open-source'
 import type { Source } from '@sluice/sources/port'
 import { forgottenLogger, logTrouble, openLocks } from '@sluice/partition/process/open-locks'
 import { openBackbone } from '@sluice/partition/process/open-stage'
@@ -66,7 +68,13 @@ import { connectionsWith, targets } from './connections.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { keysOf, mayHaveVault, secretForOf, knownSecrets } from './folder-secrets.ts'
 import { EarlySource } from './early-source.ts'
-import { type EmbeddedOptions, NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
+import {
+  type EmbeddedOptions,
+  NOTHING_KEPT,
+  type SourceOptions,
+  sourceOptionsOf,
+  stateMemoryOf,
+} from './source-options.ts'
 import { previewedTarget, previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
@@ -230,7 +238,25 @@ async function openServices(
       deps.early.take(definition.source) ??
       openSource(definition.source, sourceOptions),
     openState: state => (simulation?.openState ?? openState)(dataDir, { ...state, memoryLimit }, logger),
+    // A test of syncs has rows, and no log of changes.
+    ...(simulation === undefined
+      ? { streams: streamPorts({ dataDir, logger, memoryLimit, sourceOptions }) }
+      : {}),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+function streamPorts(options: {
+  readonly dataDir: string
+  readonly logger: Logger
+  readonly memoryLimit: string
+  readonly sourceOptions: SourceOptions
+}): StreamPorts {
+  const { dataDir, logger, memoryLimit, sourceOptions } = options
+  return {
+    openSource: ({ source, sync: { name: sync } }) => openStreamSource(source, { ...sourceOptions, sync }),
+    openState: state => openStreamState(dataDir, state, logger),
+    openRows: rows => openExtractRows({ ...rows, memoryLimit }),
   }
 }
 

@@ -15,7 +15,7 @@ import { secretForOf } from './folder-secrets.ts'
 /** The secrets of a vault that is empty or not open. */
 export const NOTHING_KEPT: KeptSecrets = { find: () => null }
 
-interface SourceOptions {
+export interface SourceOptions {
   readonly secretFor: SecretFor
   readonly memoryBytes: number
   readonly privateNetworks: PrivateNetworks
