@@ -5,7 +5,8 @@
  *
  * Requests are sent in the order of the topic and finished in any order. The end of a run waits for all of
  * them. So rows of the same key arrive in order, since they occur only in different runs. Over a stream they
- * also occur in different slices of a run: the detector sends a key again once the end of its slice is passed on.
+ * also occur in different slices of a run: the detector sends a key again once the end of its slice is passed
+ * on.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type {

@@ -3,8 +3,8 @@
  * the predecessor ended without a `release` (PROTOCOL.md §8).
  *
  * States: `none` (it released the partition) or `of the open run` (until that run ends) → `of an earlier run`
- * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more. In a run over a
- * stream, `of the open run` → `none` as soon as they are finished, too.
+ * (the run could not be opened and is skipped) → `none`, once the requests can arrive no more. In a run over
+ * a stream, `of the open run` → `none` as soon as they are finished, too.
  */
 import type { WaitNow } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'

@@ -130,12 +130,9 @@ export async function openRun(
   const { deps, run, worker, ownership, ledger, recent, attempts } = parts
   const { begin, nextSeq, isOver, onUnreachable, waitsFor, beforeSending } = options
   const { sync } = await deps.definitions.get(begin.definition, { signal })
-  const { errors, delivery } = sync
   const isStream = isStreamed(sync)
-  // A stream has no end that it could be late for.
-  const maxDuration = isStream ? undefined : sync.maxDuration
   const precautions = worker.entry?.precautionsIn(begin.run) ?? NO_PRECAUTIONS
-  const early = earlyEndOf(parts, { begin, precautions, maxDuration, isOver })
+  const early = earlyEndOf(parts, { begin, precautions, sync, isOver })
   try {
     const { target, unsendable } = await targetOf(parts, { begin, isStream, early, waitsFor }, signal)
     await beforeSending(target, signal)
@@ -151,7 +148,7 @@ export async function openRun(
       sender: notedSender(deps, partition),
       throttles: deps.throttles,
       unrecorded: deps.unrecorded,
-      ...{ retryPolicy: retryPolicyOf({ errors, delivery }), precautions },
+      ...{ retryPolicy: retryPolicyOf(sync), precautions },
       removalsFirst: begin.removalsFirst === true,
       isStream,
       read: range => readAgain(parts, range),
@@ -202,15 +199,17 @@ function earlyEndOf(
   {
     begin,
     precautions,
-    maxDuration,
+    sync,
     isOver,
   }: {
     readonly begin: RunBegin
     readonly precautions: Precautions
-    readonly maxDuration: number | undefined
+    readonly sync: SyncSpec
     readonly isOver: (run: number) => boolean
   },
 ): EarlyEnd {
+  // A stream has no end that it could be late for.
+  const maxDuration = isStreamed(sync) ? undefined : sync.maxDuration
   return new EarlyEnd({
     runs: deps.runs,
     why: () => {
@@ -236,8 +235,8 @@ interface OpeningTarget {
 const SECRET_PAUSES = { firstMs: 1_000, maxMs: 30_000 }
 
 /**
- * Resolves the target. A run over a stream waits without limit for a secret that is missing, and for one that is
- * wrong to be replaced.
+ * Resolves the target. A run over a stream waits without limit for a secret that is missing, and for one that
+ * is wrong to be replaced.
  */
 async function resolvedTarget(
   { resolveTarget }: Pick<DeliverDeps, 'resolveTarget'>,

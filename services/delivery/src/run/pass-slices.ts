@@ -2,9 +2,9 @@
  * Passes the ends of slices on to `retry`, in a run over a stream. Once the detector reads the end of a slice
  * there, it has read the effects of all requests before it, and may send the keys of the slice again.
  *
- * States of an end: it waits → it is passed on, or a later one is, which stands for it. An owner may have died
- * before it passed an end on. So its successor begins with the last end before the offset where it goes on. The
- * detector skips an end that it has read before.
+ * States of an end: it waits → it is passed on, or a later one is, which stands for it. An owner may have
+ * died before it passed an end on. So its successor begins with the last end before the offset where it goes
+ * on. The detector skips an end that it has read before.
  */
 import type { Slice } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -15,8 +15,8 @@ import { sliceKey } from '@sluice/topics/topics'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
 /**
- * The most ends that wait. With more, every second one is dropped, since a later one stands for it. So a slice
- * that is not the newest may be passed on a little later.
+ * The most ends that wait. With more, every second one is dropped, since a later one stands for it. So a
+ * slice that is not the newest may be passed on a little later.
  */
 const MAX_WAITING = 4_096
 

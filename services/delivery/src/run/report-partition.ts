@@ -147,7 +147,8 @@ export class PartitionReporter {
   }
 
   /**
-   * Reports that requests of the run are missing, so that the run ends here. Its `run-end` may be an hour away.
+   * Reports that requests of the run are missing, so that the run ends here. Its `run-end` may be an hour
+   * away.
    */
   async reportFault(run: number, fault: NonNullable<RunEnd['fault']>): Promise<void> {
     const { counts, waits, phases } = this.#progressOf(run)

@@ -1,10 +1,9 @@
 /**
  * Sends the requests of one partition and run, in order, as the destination's limits allow. A request that
  * failed may wait for a retry, while those behind it go on. So that a run never hangs, the queue gives up if
- * the run is cancelled or takes too long, or if its destination throttles for an hour without one success. A run
- * over a stream waits for its destination instead, as its lag shows.
- * Queued requests then become unsent, and waiting ones get the outcome of their last attempt (PROTOCOL.md §8,
- * §11).
+ * the run is cancelled or takes too long, or if its destination throttles for an hour without one success. A
+ * run over a stream waits for its destination instead, as its lag shows. Queued requests then become unsent,
+ * and waiting ones get the outcome of their last attempt (PROTOCOL.md §8, §11).
  *
  * States: sending → giving up (all that is queued or waits is recorded). Both → stopped (nothing more is
  * taken; requests under way are finished, and waiting ones are left to a successor).
@@ -23,7 +22,6 @@ import type { UnrecordedRequests } from './unrecorded-requests.ts'
 import type { PartRenderer } from './render-part.ts'
 import { type Throttles, hasArrived, ThrottleWindow } from './throttles.ts'
 import { type WaitingOptions, WaitingRequests, type DuePart } from './waiting-requests.ts'
-import type { Op } from '@sluice/contracts/state'
 import type { Request } from '@sluice/contracts/records'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
