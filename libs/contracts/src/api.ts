@@ -11,6 +11,8 @@ import {
   op,
   phaseView,
   progressView,
+  streamProgressView,
+  streamView,
   throughputView,
   timestamp,
   tlsShown,
@@ -108,6 +110,8 @@ export const runView = z.object({
   progress: progressView.optional(),
   /** Present while the run sends. */
   throughput: throughputView.optional(),
+  /** Present for a run of a stream, once it has begun to stream. */
+  stream: streamProgressView.optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 
@@ -376,6 +380,7 @@ export const syncView = z.object({
   /** The schedule as its author wrote it, such as `{ "every": "15m" }`. */
   schedule: z.union([
     z.literal('manual'),
+    z.literal('continuous'),
     z.object({ every: z.string() }),
     z.object({ cron: z.string(), timezone: z.string().optional() }),
   ]),
@@ -385,6 +390,8 @@ export const syncView = z.object({
   lastRun: runView.nullable(),
   /** The number of runs that are queued behind it. Absent if there are none. */
   queuedRuns: count.optional(),
+  /** Present for a stream, once it has begun. */
+  stream: streamView.optional(),
   /** Its trouble. Absent if nothing is wrong with it. */
   trouble: syncTrouble.optional(),
   /**
@@ -525,6 +532,7 @@ export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
 export type WaitView = z.output<typeof waitView>
+export type StreamView = z.output<typeof streamView>
 export type SyncView = z.output<typeof syncView>
 export type ReplayView = z.output<typeof replayView>
 export type SyncsPage = z.output<typeof syncsPage>

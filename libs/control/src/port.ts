@@ -11,6 +11,7 @@ import type {
   RequestView,
   RunsPage,
   RunView,
+  StreamView,
   SyncView,
 } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
@@ -104,6 +105,8 @@ export interface SyncPast {
   /** The counts of the last runs that began, as many as were asked for, the newest first. */
   readonly figures: NonNullable<SyncView['runs']>
   readonly rows: SyncView['rows']
+  /** The stream of its runs; null if they are of none. */
+  readonly stream: StreamView | null
   /** The certificates that its last run with encrypted connections showed. */
   readonly certificates: readonly ShownCertificate[]
   /**

@@ -63,6 +63,40 @@ export const throughputView = z.object({
   failedPerSecond: z.number().min(0),
 })
 
+/** How a stream stands, as its last run has told. */
+export const streamProgressView = z.object({
+  /** The time since when it streams, without a pause. */
+  since: timestamp,
+  /** Why the whole table is compared. Null while it follows the log. */
+  comparing: z.string().nullable(),
+  /** Entries that this run has read, and records that were set aside since they cannot be read. */
+  read: count,
+  unreadable: count,
+  /** Records behind the last one that was read. Null if the source does not tell. */
+  lagRecords: count.nullable(),
+  /** The age of the oldest change that is not delivered. Null if nothing waits. */
+  lagSeconds: z.number().min(0).nullable(),
+  /** The time of the commit of the newest change that was delivered. */
+  committedAt: timestamp.nullable(),
+})
+
+/** A stream over its runs. */
+export const streamView = streamProgressView.extend({
+  /** Rows that were delivered in the last whole minute, by second. */
+  rowsPerSecond: z.number().min(0),
+  /** The minutes of the last hour in which its runs were at work, the oldest first. */
+  minutes: z.array(
+    z.object({
+      at: timestamp,
+      read: count,
+      detected: count,
+      delivered: count,
+      failed: count,
+      lagSeconds: z.number().min(0).nullable(),
+    }),
+  ),
+})
+
 /**
  * The certificates that a sync's last run over TLS has seen. For the destination's server, and for Sluice as
  * its client, it has the certificate that ends first. Servers of earlier versions do not answer it.

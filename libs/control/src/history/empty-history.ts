@@ -90,7 +90,7 @@ export class EmptyHistory implements RunHistory {
 export function emptyPast(deliveredSince: number | null): SyncPast {
   return {
     ...{ runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [], pausedUntil: null },
-    ...{ telling: null, behind: null },
+    ...{ telling: null, behind: null, stream: null },
     delivered: deliveredSince === null ? null : { rows: 0, isWhole: true },
   }
 }

@@ -12,6 +12,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
+import { streamView } from './stream-view.ts'
 import { OPS } from '@sluice/contracts/state'
 import type { HistoryReader, RunPlace, SyncLife } from '@sluice/history/port'
 import { TopicsReader } from '@sluice/history/topics-reader'
@@ -196,6 +197,7 @@ export class LogHistory implements RunHistory {
       telling: telling?.runId ?? null,
       figures: begun.map(event => runSums(event, runs.reports)),
       rows: await this.#waitingRows.of(events, runs.reports, count),
+      stream: streamView(events, Date.now()),
       certificates: lastShown(runs.events.values()),
       pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
       behind: behindOf(events),

@@ -10,6 +10,7 @@ import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/definition'
 import { partitionTimes } from '@sluice/runs/machine/phase-times'
+import { streamProgress } from './stream-view.ts'
 import { isFailing, isOfRejectedRows, runProgress } from './run-progress.ts'
 
 /**
@@ -58,6 +59,7 @@ export function runView(
     ...((event.undecided ?? 0) > 0 ? { rowsHeldBack: event.undecided ?? 0 } : {}),
     ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
+    ...ofStream(event),
     ...runProgress(event, { counts, reports, fails, now: Date.now() }),
   }
 }
@@ -107,6 +109,10 @@ function heldOf({ status, held }: RunEvent): Pick<RunView, 'held'> {
       destination: { from: from.url, to: to.url, why: `destination changed: ${changeOf(destination)}` },
     },
   }
+}
+
+function ofStream({ stream }: RunEvent): Pick<RunView, 'stream'> {
+  return stream === null || stream === undefined ? {} : { stream: streamProgress(stream) }
 }
 
 /** The instant at which a run of the schedule was due. */

@@ -44,6 +44,7 @@ export function syncView(
     ...{ model, destination, paused, schedule },
     state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
     lastRun: lastRun ?? null,
+    ...(past.stream === null || spec.schedule !== 'continuous' ? {} : { stream: past.stream }),
     ...(queuedRuns === 0 ? {} : { queuedRuns }),
     ...(trouble === null ? {} : { trouble }),
     nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),

@@ -14,6 +14,7 @@ import {
   elapsedShort,
   number,
   paintStatus,
+  streamInWords,
   timesFromNow,
   waitText,
   type OutputOptions,
@@ -93,7 +94,8 @@ export function syncsText(
     ]),
     { width: columns, paint },
   )
-  for (const { name, waiting, trouble, lastRun } of page.syncs) {
+  for (const { name, waiting, trouble, lastRun, stream } of page.syncs) {
+    if (stream !== undefined) lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
     if (trouble !== undefined)
       lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
     // The trouble of a run tells of its waits.
@@ -126,7 +128,8 @@ function troubleText(
 
 /** True for a sync with a schedule that no process runs. */
 export function isUnattended({ schedule, paused, nextRunAt, state }: SyncView): boolean {
-  return schedule !== 'manual' && !paused && state !== 'held' && nextRunAt === null
+  // A stream is at work without an instant that comes next.
+  return typeof schedule !== 'string' && !paused && state !== 'held' && nextRunAt === null
 }
 
 function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {
@@ -135,7 +138,7 @@ function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: numb
 }
 
 function scheduleText({ schedule }: SyncView): string {
-  if (schedule === 'manual') return 'manual'
+  if (typeof schedule === 'string') return schedule
   if ('every' in schedule) return `every ${schedule.every}`
   return safe(schedule.timezone === undefined ? schedule.cron : `${schedule.cron} ${schedule.timezone}`)
 }

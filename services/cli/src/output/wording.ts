@@ -1,5 +1,5 @@
 /** Numbers, times and states in words and colours, the same in all output. */
-import type { AttemptView, RunView, WaitView } from '@sluice/contracts/api'
+import type { AttemptView, RunView, StreamView, WaitView } from '@sluice/contracts/api'
 import type { Called } from './called.ts'
 import { safe, type Paint } from './paint.ts'
 
@@ -125,4 +125,15 @@ export function paintOutcome(outcome: AttemptView['outcome'], text: string, pain
     default:
       return outcome satisfies never
   }
+}
+
+/** For example `streams since 2 h, 12 rows/s, 340 ms behind (7 records)`. */
+export function streamInWords(stream: StreamView, now: number): string {
+  const { since, comparing, lagRecords, lagSeconds, rowsPerSecond, unreadable } = stream
+  const speed = `${number(Math.round(rowsPerSecond))} rows/s`
+  const lag = lagSeconds === null ? 'nothing waits' : `${elapsedShort(lagSeconds * 1_000)} behind`
+  const records = (lagRecords ?? 0) === 0 ? '' : ` (${counted(lagRecords ?? 0, 'record')})`
+  const compares = comparing === null ? '' : '; it compares the whole table'
+  const aside = unreadable === 0 ? '' : `; ${counted(unreadable, 'record')} cannot be read`
+  return `streams since ${elapsedShort(now - Date.parse(since))}, ${speed}, ${lag}${records}${compares}${aside}`
 }

@@ -33,6 +33,7 @@ const SECTIONS: { readonly [kind in Editing['kind']]: Sections } = {
   sync: [
     [/^labels$/, 'docs/reference/sync.md#labels'],
     [/^schedule(?:\.cron|\.every)?$/, 'docs/reference/sync.md#schedules'],
+    [/^(?:slice\b|errors\.retryAfter$)/, 'docs/reference/sync.md#streams'],
     [/^compare$/, 'docs/reference/sync.md#changed-rows'],
     [/^errors\.(?:retry|attempts|backoff|giveUpAfter)\b/, 'docs/reference/sync.md#retries'],
     [/^errors\.splitBatches$/, 'docs/reference/answers.md#splitbatches'],

@@ -47,6 +47,7 @@ const PARTS: readonly (readonly [field: RegExp, words: string])[] = [
   [/^baseUrl$/, 'Address of the API'],
   [/^breaker\b/, 'Circuit breaker'],
   [/^schedule\b/, 'Schedule'],
+  [/^slice\b/, 'Changes taken together'],
   [/^errors\.answers\b/, 'Answers'],
   [/^errors\.rowResults\b/, 'Results of rows'],
   [/^errors\b/, 'Errors'],

@@ -3,6 +3,7 @@ import { writtenDuration } from '../ui/format.ts'
 
 export function scheduleInWords(schedule: unknown): string {
   if (schedule === undefined || schedule === 'manual') return 'when somebody asks'
+  if (schedule === 'continuous') return 'continuous: each change as it comes'
   const fields = new Map(typeof schedule === 'object' && schedule !== null ? Object.entries(schedule) : [])
   const [every, cron, timezone = 'UTC'] = ['every', 'cron', 'timezone'].map(name => textOf(fields.get(name)))
   if (every !== undefined) return `every ${writtenDuration(every).replace(/^1 /, '')}`

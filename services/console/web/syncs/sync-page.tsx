@@ -20,6 +20,7 @@ import { Facts, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
+import { StreamSection } from './stream-section.tsx'
 import { SyncFigures } from './sync-figures.tsx'
 import { TroubleActions } from './trouble-actions.tsx'
 
@@ -105,6 +106,7 @@ export function SyncPage(): ReactElement {
         </div>
       )}
       <SyncFigures sync={sync} />
+      {sync.stream === undefined ? null : <StreamSection stream={sync.stream} />}
       {lacksRows ? [failedRows, runs] : [runs, failedRows]}
       <Lineage of={{ kind: 'sync', name }} />
       <Definition name={name} />

@@ -239,12 +239,41 @@ function Compare({ editing, columns }: StepProps): ReactElement {
   )
 }
 
+/** What streams alone have. */
+function StreamFields({ editing }: { readonly editing: Editing }): ReactElement {
+  return (
+    <>
+      <p className="quiet">
+        The model needs a topic, or a table of a PostgreSQL source with “follow”. The first run compares the whole
+        table.
+      </p>
+      <div className="columns">
+        <TextField
+          editing={editing}
+          path={['slice', 'rows']}
+          label="Changes taken together"
+          placeholder="5000"
+          isNumber
+        />
+        <DurationField editing={editing} path={['slice', 'wait']} label="At most after the first" unit="ms" />
+      </div>
+      <DurationField
+        editing={editing}
+        path={['errors', 'retryAfter']}
+        label="Failed rows are sent again after"
+        unit="s"
+      />
+    </>
+  )
+}
+
 function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
   const value = valueAt(text, ['schedule'])
-  const kind = typeof value === 'object' && value !== null ? ('cron' in value ? 'cron' : 'every') : 'manual'
+  const kind = typeof value === 'object' && value !== null ? ('cron' in value ? 'cron' : 'every') : value === 'continuous' ? value : 'manual'
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const start: { readonly [kind: string]: unknown } = {
+    continuous: 'continuous',
     every: { every: '15m' },
     cron: { cron: '0 5 * * *', timezone: zone },
   }
@@ -261,6 +290,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
           ['manual', 'when somebody asks'],
           ['every', 'at an interval'],
           ['cron', 'at times of the day (cron)'],
+          ['continuous', 'each change as it comes'],
         ]}
         onChoose={chosen => change(withValue(text, ['schedule'], start[chosen]))}
       />
@@ -288,7 +318,8 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
           <ServerMessage text={problem} />
         </p>
       )}
-      {kind === 'manual' ? null : <NextTimes text={text} />}
+      {kind === 'continuous' ? <StreamFields editing={editing} /> : null}
+      {kind === 'manual' || kind === 'continuous' ? null : <NextTimes text={text} />}
       <SwitchField editing={editing} path={['paused']} label="Paused: the schedule starts nothing" />
     </fieldset>
   )
