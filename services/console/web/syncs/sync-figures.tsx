@@ -50,5 +50,5 @@ function NextRun({ sync: { nextRunAt, paused, schedule, state } }: { readonly sy
   if (paused) return 'paused'
   if (state === 'held' && schedule !== 'manual') return 'held'
   if (nextRunAt !== null) return <Time at={nextRunAt} isToCome />
-  return schedule === 'manual' ? 'when asked' : 'none'
+  return schedule === 'manual' ? 'when asked' : schedule === 'continuous' ? 'when one ends' : 'none'
 }
