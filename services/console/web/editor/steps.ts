@@ -33,7 +33,8 @@ const SHOWN: { readonly [step in StepId]?: RegExp } = {
   model: /^(?:$|sql|primaryKey|name)/,
   destination:
     /^(?:name|baseUrl|headers\..+|limits\..+|auth\.(?:basic|bearer|oauth2\.(?:tokenUrl|authorizationUrl|clientId|clientSecret|username|password|refreshToken|privateKey|scopes))\b.*)$/,
-  behaviour: /^(?:name|schedule.*|slice.*|errors\.(?:attempts|giveUpAfter|retryAfter|backoff.*)|removalGuard\..+)$/,
+  behaviour:
+    /^(?:name|schedule.*|slice.*|errors\.(?:attempts|giveUpAfter|retryAfter|backoff.*)|removalGuard\..+)$/,
 }
 
 /** True if the form of this step shows the mistake at its field. */

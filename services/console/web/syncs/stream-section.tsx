@@ -22,7 +22,13 @@ export function StreamSection({ stream }: { readonly stream: StreamView }): Reac
     <Section title="Stream">
       <Facts facts={factsOf(stream)} />
       {minutes.length === 0 ? null : (
-        <Chart label="Rows a minute in the last hour" times={times} lines={lines} kind="bars" inWords={rows} />
+        <Chart
+          label="Rows a minute in the last hour"
+          times={times}
+          lines={lines}
+          kind="bars"
+          inWords={rows}
+        />
       )}
     </Section>
   )

@@ -209,5 +209,9 @@ function nextOf({ nextRunAt, paused, schedule, state }: SyncView): ReactNode {
   if (paused) return <span className="quiet">paused</span>
   if (state === 'held') return <span className="quiet">waits for a decision</span>
   if (nextRunAt !== null) return <Time at={nextRunAt} isToCome />
-  return <span className="quiet">{schedule === 'manual' ? 'when asked' : schedule === 'continuous' ? 'streams' : ''}</span>
+  return (
+    <span className="quiet">
+      {schedule === 'manual' ? 'when asked' : schedule === 'continuous' ? 'streams' : ''}
+    </span>
+  )
 }

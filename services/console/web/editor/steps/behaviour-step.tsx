@@ -244,8 +244,8 @@ function StreamFields({ editing }: { readonly editing: Editing }): ReactElement 
   return (
     <>
       <p className="quiet">
-        The model needs a topic, or a table of a PostgreSQL source with “follow”. The first run compares the whole
-        table.
+        The model needs a topic, or a table of a PostgreSQL source with “follow”. The first run compares the
+        whole table.
       </p>
       <div className="columns">
         <TextField
@@ -270,7 +270,14 @@ function StreamFields({ editing }: { readonly editing: Editing }): ReactElement 
 function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
   const value = valueAt(text, ['schedule'])
-  const kind = typeof value === 'object' && value !== null ? ('cron' in value ? 'cron' : 'every') : value === 'continuous' ? value : 'manual'
+  const kind =
+    typeof value === 'object' && value !== null
+      ? 'cron' in value
+        ? 'cron'
+        : 'every'
+      : value === 'continuous'
+        ? value
+        : 'manual'
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const start: { readonly [kind: string]: unknown } = {
     continuous: 'continuous',
