@@ -296,7 +296,9 @@ export function endedRun(
   const { endsEarly, at, endsBefore = [] } = options
   const finished = reports.reduce<CountsByOp>((sum, report) => addCounts(sum, report.counts), {})
   const faulted = reports.find(report => report.faultedFrom !== null)
-  const merged = endsEarly ? withDetected(finished) : mergeDetected(run.counts, finished)
+  // The last event of a stream may be older than its last slices, if another owner ends the run.
+  const countsFinished = endsEarly || isOfStream(run)
+  const merged = countsFinished ? withDetected(finished) : mergeDetected(run.counts, finished)
   const counts = faulted === undefined ? merged : withUnknown(merged)
   // What a stream has not read yet is for its next run.
   const isInterrupted = endsEarly && !run.cancelling && !isOfStream(run)

@@ -91,7 +91,8 @@ export class StreamCounts {
     committedAt: number | null,
   ): StreamProgress {
     const lagMs = lag.oldestCommittedAt === null ? null : Math.max(0, this.#now() - lag.oldestCommittedAt)
-    this.#minute({ lagMs })
+    // A minute in which nothing happened is none, so that an idle stream writes no events.
+    if (this.#minutes.at(-1)?.at === this.#thisMinute) this.#minute({ lagMs })
     const { read, unreadable } = this
     const minutes = [...this.#minutes]
     const { records: lagRecords } = lag
@@ -99,12 +100,16 @@ export class StreamCounts {
     return { since, comparing, read, unreadable, lagRecords, lagMs, committedAt, minutes }
   }
 
+  get #thisMinute(): number {
+    return Math.floor(this.#now() / MINUTE_MS) * MINUTE_MS
+  }
+
   #sample(sample: InvalidSample): void {
     if (this.#samples.length < MAX_SAMPLES) this.#samples = [...this.#samples, sample]
   }
 
   #minute(more: Partial<Pick<StreamMinute, 'read' | 'detected' | 'lagMs'>>): void {
-    const at = Math.floor(this.#now() / MINUTE_MS) * MINUTE_MS
+    const at = this.#thisMinute
     const last = this.#minutes.at(-1)
     const none = { at, read: 0, detected: 0, delivered: 0, failed: 0, lagMs: null }
     const minute = last?.at === at ? last : none
