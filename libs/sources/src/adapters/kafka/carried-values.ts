@@ -66,7 +66,7 @@ export const JSON_VALUE: Carrier = {
 }
 export const LONG = cast('long', 'BIGINT')
 export const BOOLEAN = cast('boolean', 'BOOLEAN')
-const INTEGER = cast('integer', 'INTEGER')
+export const INTEGER = cast('integer', 'INTEGER')
 const UUID = cast('uuid', 'UUID')
 const BYTES: Carrier = {
   type: { kind: 'bytes' },

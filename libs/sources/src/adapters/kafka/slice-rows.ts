@@ -8,15 +8,15 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { type Column, type Row, WHY_INVALID } from '@sluice/contracts/values'
+import { type Column, JsonText, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
 import { canonicalText, jsonForm } from '@sluice/domain/canonical-sql'
 import { setMember, valueReader } from '@sluice/domain/value-reader'
-import type { Value } from '@sluice/contracts/values'
 import { duckdbMessage } from '../duckdb/errors.ts'
 import { DuckdbSession } from '../duckdb/session.ts'
 import { quoteIdentifier, quoteText } from '../duckdb/types.ts'
 import { modelCalled } from '../query/model-columns.ts'
-import { type Carrier, TEXT } from './carried-values.ts'
+import { keyText } from '../postgres/log-values.ts'
+import { BOOLEAN, type Carrier, INTEGER, JSON_VALUE, LONG, TEXT } from './carried-values.ts'
 import type { Cells, Entry, EntryKey } from './entry.ts'
 import { looseCarrier } from './loose-values.ts'
 import { carriedBy, CHANGES, failed, rowByRow, type RowByRow } from './select-changes.ts'
@@ -208,6 +208,8 @@ export class SliceRows implements AsyncDisposable {
 
   /** Makes the rows, in the order of the entries. Not to be called concurrently. Rejects with `query`. */
   async rowsOf(placed: readonly PlacedEntry[]): Promise<readonly MadeRow[]> {
+    const plain = this.#plainRows(placed)
+    if (plain !== null) return plain
     const entries = placed.map(({ entry }) => entry)
     const staged = placed.map(each => each.staged)
     const sql = await this.#prepared()
@@ -226,9 +228,39 @@ export class SliceRows implements AsyncDisposable {
     return made
   }
 
-  /** Interrupts what the connection does. */
-  interrupt(): void {
-    this.#connection.interrupt()
+  /**
+   * Makes the rows without DuckDB, which takes a multiple of the time. Null if that may give other values: if
+   * the model has SQL, or a text needs more than to be read.
+   */
+  #plainRows(placed: readonly PlacedEntry[]): readonly MadeRow[] | null {
+    if (this.#query !== null) return null
+    const { columns, primaryKey } = this.#options
+    const readers = columns.map(({ name, carrier }) => ({ name, carrier, read: plainReader(carrier) }))
+    const keyPlaces = primaryKey.map(name => this.#index.get(name) ?? -1)
+    const made: MadeRow[] = []
+    for (const { entry, staged } of placed) {
+      if ('why' in staged) {
+        made.push({ kind: 'unreadable', why: staged.why })
+        continue
+      }
+      const forms = this.#forms[staged.forms] ?? []
+      const row: { [name: string]: Value } = {}
+      const keys: Value[] = keyPlaces.map(() => null)
+      for (const [index, { name, carrier, read }] of readers.entries()) {
+        const text = staged.texts[index] ?? null
+        const own = forms[index] ?? null
+        const value = text === null ? null : own === null || own === carrier ? (read?.(text) ?? null) : null
+        if (text !== null && value === null) return null
+        setMember(row, name, value)
+        const at = keyPlaces.indexOf(index)
+        if (at >= 0) keys[at] = value
+      }
+      const key = keyText(keys)
+      if (key === null) made.push(staged.isGone ? { kind: 'none' } : NULL_KEY)
+      else if (entry.kind !== 'row') made.push({ kind: 'row', key, row: null, lacks: [] })
+      else made.push({ kind: 'row', key, row, lacks: this.lacks(entry) })
+    }
+    return made
   }
 
   async #load(staged: readonly (Staged | Refused)[]): Promise<void> {
@@ -447,6 +479,29 @@ export class SliceRows implements AsyncDisposable {
     await this.#close()
   }
 }
+
+/**
+ * Returns what reads the texts of a carrier as DuckDB does; null for a text, or a carrier, of which it does
+ * not know that.
+ */
+function plainReader(carrier: Carrier): ((text: string) => Value) | null {
+  switch (carrier) {
+    case TEXT:
+      return text => text.toWellFormed()
+    case LONG:
+    case INTEGER:
+      return text => (WHOLE.test(text) ? Number(text) : null)
+    case BOOLEAN:
+      return text => (text === 'true' ? true : text === 'false' ? false : null)
+    case JSON_VALUE:
+      return text => new JsonText(text)
+    default:
+      return null
+  }
+}
+
+/** Whole numbers that JavaScript holds, and that fit into 32 bits if their column does. */
+const WHOLE = /^(0|-?[1-9]\d{0,8})$/
 
 interface SliceSql {
   /** The rows of the model. */
