@@ -57,7 +57,10 @@ describe('rows of a slice', () => {
         }),
       )
       expect(made[0]).toEqual(made[1])
-      expect(made[0]?.[0]).toMatchObject({ kind: 'row', row: entry.kind === 'row' ? expect.anything() : null })
+      expect(made[0]?.[0]).toMatchObject({
+        kind: 'row',
+        row: entry.kind === 'row' ? expect.anything() : null,
+      })
     }
   })
 })
