@@ -46,6 +46,14 @@ export interface StageMetrics {
    * pause.
    */
   parked(sync: string, deaths: number): void
+  /**
+   * How far the stream of a sync is behind its source: the records that are not read, and the age of the oldest
+   * change that is not delivered. Null where it is not known. A stream that is at work elsewhere is not shown.
+   */
+  streamLag(
+    sync: string,
+    lag: { readonly records: number | null; readonly ms: number | null } | 'elsewhere',
+  ): void
   /** This process has found the breaker of a destination open, or closed again. */
   breaker(destination: string, isOpen: boolean): void
 }
@@ -64,6 +72,7 @@ export const NO_STAGE_METRICS: StageMetrics = {
   ended: () => undefined,
   suspended: () => undefined,
   parked: () => undefined,
+  streamLag: () => undefined,
   breaker: () => undefined,
 }
 
@@ -140,6 +149,7 @@ export function createStageMetrics(metrics: Metrics, syncsShown = MAX_SYNCS_SHOW
     backlog: (sync, partition, left) => backlogs.set(sync, partition, left),
     tokenAsked: tokenCounter(metrics),
     breaker: breakerMetrics(metrics),
+    streamLag: streamMetrics(metrics),
     suspended: (stage, sync, places) =>
       suspended.set(places, shownUntilForgotten(suspended, `suspended ${stage}`, { stage, sync })),
     parked: (sync, deaths) => parked.set(deaths, shownUntilForgotten(parked, 'parked', { sync })),
@@ -269,6 +279,26 @@ function gaugesOfTrouble(metrics: Metrics) {
     labels: ['sync'],
   })
   return { suspended, parked }
+}
+
+function streamMetrics(metrics: Metrics): StageMetrics['streamLag'] {
+  const records = metrics.gauge({
+    name: 'stream_lag_records',
+    help: 'Records of the log of a source that its stream has not read yet, where the source tells',
+    labels: ['sync'],
+  })
+  const seconds = metrics.gauge({
+    name: 'stream_lag_seconds',
+    help: 'How long ago the oldest change was committed at the source that its stream has not delivered yet',
+    labels: ['sync'],
+  })
+  return (sync, lag) => {
+    records.remove({ sync })
+    seconds.remove({ sync })
+    if (lag === 'elsewhere') return
+    if (lag.records !== null) records.set(lag.records, { sync })
+    seconds.set((lag.ms ?? 0) / 1_000, { sync })
+  }
 }
 
 function breakerMetrics(metrics: Metrics): StageMetrics['breaker'] {

@@ -97,7 +97,7 @@ function todoOf(
     case 'silent':
       return `\`sluice runs ${sync}\` lists its runs. If there are none, see whether its schedule, and the services, are at work.`
     case 'lagging':
-      return '`sluice status` has its lag, and what it waits for. A limit, a slow API or a slow source may hold it up.'
+      return '`sluice syncs` has its lag, and what it waits for. A limit, a slow API or a slow source may hold it up.'
     case 'certificate-expiring':
       return 'Renew the certificate, and put it where the destination names it in `tls`.'
     case 'auth-failing':

@@ -53,7 +53,7 @@ export const approveCommand: Command = {
 
 export const cancelCommand: Command = {
   description:
-    'Ends a run that is queued, held or at work. Sluice waits for requests on their way. The rest becomes `unsent`, and the next run sends it.',
+    'Ends a run that is queued, held or at work. Sluice waits for requests on their way. The rest becomes `unsent`, and the next run sends it. The next run of a stream begins at once: to stop a stream, pause its sync.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
   exits: {
