@@ -141,7 +141,6 @@ export async function openRun(
     const shared = (await deps.neighbours?.has(target, { signal })) ?? false
     const partition = partitionName(parts)
     const owner = { partition, marker: ownership.markerOffset(attempts) }
-    const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
       target,
       ...{ ledger, recent },
@@ -168,7 +167,7 @@ export async function openRun(
         ...{ target, owner, shared },
         answers: deps.throttles.answers,
         onError: deps.onError,
-        mayAct,
+        mayAct: () => isMember(worker),
         onUnreachable,
       }),
       early: early.signal,
