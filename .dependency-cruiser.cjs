@@ -10,7 +10,7 @@ const TEST_FOLDER = '^(libs|services)/[^/]+/test/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
 const COMPOSE = '^services/[^/]+/src/(samples/|doctor/|upgrade/|sync-tests/|backup/)?compose[.]ts$'
 /** The source of topics reads them as the log does, and shares its connections to Kafka and the registry. */
-const TOPIC_SOURCE = '^libs/sources/src/adapters/kafka([.]ts$|/)'
+const TOPIC_SOURCE = '^libs/sources/src/adapters/kafka((-stream)?[.]ts$|/)'
 /** The one home of each vendor SDK; tests may use them to look at a system from outside. */
 const VENDOR_HOMES = {
   '@duckdb/node-api': ['^libs/sources/src/adapters/', '^libs/delivered-state/src/'],
