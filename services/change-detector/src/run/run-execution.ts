@@ -30,7 +30,7 @@ import { askedBy, purposeOf, type RunState } from '@sluice/runs/machine/run-even
 import type { AtWork, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import { at } from '@sluice/topics/topics'
 import { RestoringReporter } from './report-restoring.ts'
-import type { OwnedSync } from '../sync/owned-sync.ts'
+import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
 import { executeStream } from '../stream/stream-execution.ts'
 
 /** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
@@ -45,12 +45,6 @@ const NO_CACHE = 'there is no cache of it here'
 /** The scope of a replay without limits. */
 const ANY: ReplayScope = {
   ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
-}
-
-export interface Detection {
-  readonly next: Next
-  /** The removals, or the new destination, that somebody has to approve first; null if none. */
-  readonly toApprove: HeldRemovals | null
 }
 
 export class RunExecution {

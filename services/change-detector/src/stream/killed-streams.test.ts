@@ -10,7 +10,7 @@ import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { StreamedWorld, type Sent } from '../../test/streamed-world.ts'
 
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
-const HISTORIES = Number(process.env['SLUICE_TEST_HISTORIES'] ?? 12)
+const HISTORIES = Number(process.env['SLUICE_TEST_HISTORIES'] ?? 3)
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f']
 /** A removal makes its twin uncertain, which is sent again then. */
 const TWINS = ['A', 'B']

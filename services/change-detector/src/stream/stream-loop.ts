@@ -276,9 +276,13 @@ export class StreamLoop {
     }
   }
 
-  /** True while it is about more than what the source has next. */
+  /**
+   * True while it is about more than what the source has next: a successor would compare, or have the
+   * command.
+   */
   get #isUnfinished(): boolean {
-    return this.#comparison !== null || this.#commandFrom !== undefined
+    const isCompared = this.#comparison === null && this.#from.epoch === this.#position.epoch
+    return !isCompared || this.#commandFrom !== undefined
   }
 
   #whyEnd(): LoopEnd | null {

@@ -1,5 +1,6 @@
 /** A sync that this detector owns, as the steps of a run see it. `SyncOwner` implements it. */
-import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
+import type { HeldRemovals } from '@sluice/contracts/records'
+import type { Fact, Next, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { Ends } from '@sluice/flow/ends'
 import type { SyncOwnership } from './own-sync.ts'
@@ -33,6 +34,13 @@ type Found = Pick<
   RunState,
   'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices' | 'faults'
 >
+
+/** What is to be done with a run once its changes are found, or published. */
+export interface Detection {
+  readonly next: Next
+  /** The removals, or the new destination, that somebody has to approve first; null if none. */
+  readonly toApprove: HeldRemovals | null
+}
 
 export interface OwnedSync {
   readonly sync: string
