@@ -25,6 +25,8 @@ export interface TemplateColumns {
    * names. The others may differ.
    */
   compared(columns: readonly Column[]): readonly string[]
+  /** The columns that the templates use. */
+  rendered(columns: readonly Column[]): readonly string[]
 }
 
 /** Compiles the templates once. Throws `template` where one is wrong. */
@@ -33,6 +35,7 @@ export function templateColumns(definition: Definition): TemplateColumns {
   return {
     assertKnown: columns => assertKnown(definition, triggers, columns),
     compared: columns => comparedColumns(definition, triggers, columns),
+    rendered: columns => renderedColumns(triggers, columns),
   }
 }
 
@@ -95,6 +98,11 @@ function comparedColumns(
   const { compare = 'used' } = sync
   if (compare === 'all') return names
   if (compare !== 'used') return names.filter(name => compare.includes(name))
+  return renderedColumns(triggers, columns)
+}
+
+function renderedColumns(triggers: Triggers, columns: readonly Column[]): readonly string[] {
+  const names = columns.map(column => column.name)
   const used = [...triggers.values()].map(({ usedColumns }) => usedColumns)
   return names.filter(name => used.some(columnsUsed => columnsUsed === 'all' || columnsUsed.has(name)))
 }

@@ -101,7 +101,7 @@ class StreamExecution {
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using source = await streams.openSource(this.#definition)
     const described = await source.describe(this.#definition.model, { signal: this.#signal })
-    const compare = this.#comparedColumns(described)
+    const { compare, needed } = this.#columnsOf(described)
     await using state = await streams.openState({ sync, incarnation, partitions, onDiscard })
     await this.#feed(state, whyEmpty)
     state.setColumns(described.columns)
@@ -128,7 +128,7 @@ class StreamExecution {
       onHeard: () => this.#changes.notify(),
       onFailure: error => loop.fail(error),
     })
-    const parts = { source, state, publisher, hearing, described, compare, modelHash, position, why }
+    const parts = { source, state, publisher, hearing, described, compare, needed, modelHash, position, why }
     const loop = this.#loopOf(parts)
     const following = this.#follow(loop, hearing)
     try {
@@ -152,6 +152,7 @@ class StreamExecution {
     readonly hearing: Hearing
     readonly described: StreamColumns
     readonly compare: readonly string[]
+    readonly needed: ReadonlySet<string>
     readonly modelHash: string
     readonly position: StreamPosition | null
     readonly why: StreamBreak | null
@@ -200,22 +201,28 @@ class StreamExecution {
   }
 
   /**
-   * Returns the columns whose differences count. Throws `config` if an entry may lack what nobody could fill
-   * in.
+   * Returns the columns whose differences count, and those that are needed at all. Throws `config` if an
+   * entry may lack a needed one, and nobody keeps its last value. The topics keep those of compared columns,
+   * if the model has no SQL that leaves rows out.
    */
-  #comparedColumns({ columns, mayLack }: StreamColumns): readonly string[] {
+  #columnsOf({ columns, mayLack }: StreamColumns): {
+    readonly compare: readonly string[]
+    readonly needed: ReadonlySet<string>
+  } {
     const used = templateColumns(this.#definition)
     used.assertKnown(columns)
     const compare = used.compared(columns)
+    const needed = new Set([...compare, ...used.rendered(columns)])
     const { sync, model } = this.#definition
-    const lost = mayLack.filter(column => !compare.includes(column))
-    if (mayLack.length === 0 || (lost.length === 0 && model.sql === undefined)) return compare
-    const which = lost.length > 0 ? lost.join(', ') : mayLack.join(', ')
+    const isKept = (column: string): boolean => model.sql === undefined && compare.includes(column)
+    const lost = mayLack.filter(column => needed.has(column) && !isKept(column))
+    if (lost.length === 0) return { compare, needed }
+    const which = lost.join(', ')
     throw new SluiceError(
       'config',
       `sync ${sync.name}: entries of the log may lack ${which}, and the rows from before are not kept with it. ` +
         'Set `REPLICA IDENTITY FULL` on the table' +
-        (lost.length > 0 && model.sql === undefined ? `, or name ${which} in \`compare\` of the sync` : ''),
+        (model.sql === undefined ? `, or name ${which} in \`compare\` of the sync` : ''),
     )
   }
 

@@ -79,6 +79,8 @@ export interface StreamLoopOptions {
   readonly modelHash: string
   readonly primaryKey: readonly string[]
   readonly rules: DecideRules
+  /** The columns that are compared, or that templates use. */
+  readonly needed: ReadonlySet<string>
   readonly command: AskedCommand | null
   /** So many removals are approved; null: none. */
   readonly approved: number | null
@@ -457,7 +459,7 @@ export class StreamLoop {
         counts.repeated += 1
         continue
       }
-      const whole = wholeOf(entry, known)
+      const whole = wholeOf(entry, known, this.#options.needed)
       if (whole === null) {
         const detail = `the entry of ${key} lacks ${entry.lacks.join(', ')}, and no earlier row is known`
         return { kind: 'break', why: 'lost', detail }

@@ -24,16 +24,18 @@ export function toldOf({ wanted: row, epoch, order }: StreamedKey): StreamedRow 
 }
 
 /**
- * Returns the row of an entry. Values that it lacks are those of the row before. Null: nobody knows them.
+ * Returns the row of an entry. Values that it lacks are those of the row before. Null: nobody knows a value
+ * that is needed. The others are then null.
  */
 export function wholeOf(
   entry: StreamEntry,
-  before: StreamedRow | undefined,
+  before: Pick<StreamedRow, 'row'> | undefined,
+  needed: ReadonlySet<string>,
 ): Pick<StreamedRow, 'row'> | null {
   const { row, lacks } = entry
   if (row === null || lacks.length === 0) return { row }
-  const known = before?.row ?? null
-  if (known === null || lacks.some(column => !Object.hasOwn(known, column))) return null
+  const known = before?.row ?? {}
+  if (lacks.some(column => needed.has(column) && !Object.hasOwn(known, column))) return null
   const filled = lacks.map(column => [column, known[column] ?? null] as const)
   return { row: { ...row, ...Object.fromEntries(filled) } }
 }
