@@ -194,7 +194,6 @@ const streamed = recordOf('Streamed', 'The entry of the log that a change comes 
   order: field('Its order in the log; empty for a row of the comparison.', text),
   committedAt: field('When it was committed at the source.', nullable(millis)),
 })
-export type Streamed = ValueOf<typeof streamed>
 
 function changeFields<R>(row: Typed<R>) {
   return {

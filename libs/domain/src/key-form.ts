@@ -10,7 +10,9 @@ const MAX_FOLDED_BYTES = 1_000
 /** Blanks, and invisible characters. */
 const BLANKS = /[\s\p{Z}\p{Cc}\p{Cf}]+/gu
 const MARKS = /\p{M}+/gu
-/** Such keys are their own form. Most keys are numbers or lower-case texts, and need no more than this look. */
+/**
+ * Such keys are their own form. Most keys are numbers or lower-case texts, and need no more than this look.
+ */
 const PLAIN = /^[!-@[-~]+$/
 
 export function formOf(key: string): string {

@@ -47,8 +47,9 @@ export interface StageMetrics {
    */
   parked(sync: string, deaths: number): void
   /**
-   * How far the stream of a sync is behind its source: the records that are not read, and the age of the oldest
-   * change that is not delivered. Null where it is not known. A stream that is at work elsewhere is not shown.
+   * How far the stream of a sync is behind its source: the records that are not read, and the age of the
+   * oldest change that is not delivered. Null where it is not known. A stream that is at work elsewhere is
+   * not shown.
    */
   streamLag(
     sync: string,
