@@ -24,6 +24,7 @@ export class StreamCounts {
   #rowsInvalid = 0
   #samples: InvalidSample[] = []
   readonly #minutes: StreamMinute[] = []
+  #finished = { delivered: 0, failed: 0 }
   readonly #ops: ReadonlySet<Op>
   readonly #now: () => number
 
@@ -72,6 +73,14 @@ export class StreamCounts {
     this.#minute({ detected: sent })
   }
 
+  /** Takes notice of how many rows of the run delivery has finished so far. */
+  finished(sum: { readonly delivered: number; readonly failed: number }): void {
+    const delivered = sum.delivered - this.#finished.delivered
+    const failed = sum.failed - this.#finished.failed
+    this.#finished = sum
+    if (delivered !== 0 || failed !== 0) this.#minute({ delivered, failed })
+  }
+
   /** The counts of its event. */
   get found(): Partial<Found> {
     const counts: { [op in Op]?: OpCounts } = {}
@@ -108,7 +117,7 @@ export class StreamCounts {
     if (this.#samples.length < MAX_SAMPLES) this.#samples = [...this.#samples, sample]
   }
 
-  #minute(more: Partial<Pick<StreamMinute, 'read' | 'detected' | 'lagMs'>>): void {
+  #minute(more: Partial<Omit<StreamMinute, 'at'>>): void {
     const at = this.#thisMinute
     const last = this.#minutes.at(-1)
     const none = { at, read: 0, detected: 0, delivered: 0, failed: 0, lagMs: null }
@@ -117,6 +126,8 @@ export class StreamCounts {
       ...minute,
       read: minute.read + (more.read ?? 0),
       detected: minute.detected + (more.detected ?? 0),
+      delivered: minute.delivered + (more.delivered ?? 0),
+      failed: minute.failed + (more.failed ?? 0),
       lagMs: more.lagMs === undefined ? minute.lagMs : more.lagMs,
     }
     if (last?.at === at) this.#minutes[this.#minutes.length - 1] = sum

@@ -7,7 +7,7 @@ import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
+import { OPS, type OpCounts } from '@sluice/contracts/state'
 import type { EndedKey } from '@sluice/delivered-state/port'
 import type { StreamState } from '@sluice/delivered-state/stream-port'
 import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
@@ -310,12 +310,24 @@ class StreamExecution {
     const { life } = this.#owned
     const { atWork } = life
     if (atWork === null || (atWork.phase !== 'detecting' && atWork.phase !== 'publishing')) return
+    this.#counts.finished(this.#finished())
     const stream = this.#counts.progress(this.#since(), loop.lag(), hearing.committedAt)
     const { found } = this.#counts
     const told = JSON.stringify([{ ...stream, lagMs: null }, found, atWork.phase])
     if (told === this.#reported) return
     this.#reported = told
     await this.#owned.step({ kind: 'streamed', stream, found })
+  }
+
+  /** Returns how many rows of the run delivery has reported as finished. */
+  #finished(): { readonly delivered: number; readonly failed: number } {
+    const { deps, sync } = this.#owned
+    const { run } = atWorkOf(this.#owned).run
+    const reports = [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run)
+    const counts = reports.flatMap(report => Object.values(report.counts))
+    const sum = (of: (each: OpCounts) => number): number => counts.reduce((all, each) => all + of(each), 0)
+    const failed = sum(({ rejected, unknown, unsent }) => rejected + unknown + unsent)
+    return { delivered: sum(({ delivered }) => delivered), failed }
   }
 
   /** When the stream began: at the beginning of its first run without a pause between. */
