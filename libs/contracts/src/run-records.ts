@@ -259,7 +259,7 @@ const streamProgress = recordOf('StreamProgress', 'How a run over a stream stand
   /** What it does before it follows the log. Null once it follows it. */
   comparing: field('Why the whole table is compared, while it is.', nullable(text)),
   read: field('Entries read.', long),
-  /** At most ten places are kept in the notices. */
+  /** At most ten of their places stand among the invalid rows. */
   unreadable: field('Records set aside since they cannot be read.', long),
   lagRecords: field('Entries behind the last one that was read, as far as known.', nullable(long)),
   lagMs: field('How long ago the oldest entry that is not delivered was committed.', nullable(long)),

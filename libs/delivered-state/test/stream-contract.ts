@@ -293,7 +293,7 @@ export function streamContract(name: string, openEmpty: OpenStreamState): void {
       expect(state.count()).toEqual({ believed: 1, failed: 0 })
     })
 
-    it('are no uncertain rows that are muted for the op that they need', async () => {
+    it('leave out uncertain rows that are muted for the op that they need', async () => {
       const { state, topics } = open()
       await using _ = state
       const settled = (key: string, beforeState: KeyStateKind, settledState: KeyStateKind): Told => {
@@ -386,7 +386,7 @@ export function streamContract(name: string, openEmpty: OpenStreamState): void {
       expect(only(state, 'a')).toMatchObject({ state: 'present', partition: 1 })
     })
 
-    it('is told once it is old enough, and once', async () => {
+    it('is told as soon as it is old enough, and not again', async () => {
       const { state, topics } = open()
       await using _ = state
       topics.take(
@@ -484,7 +484,7 @@ export function streamContract(name: string, openEmpty: OpenStreamState): void {
       expect(() => state.take({ partition: 2 })).toThrow(expect.objectContaining({ code: 'internal' }))
     })
 
-    it('and all else are forgotten by a reset', async () => {
+    it('are forgotten by a reset, with all else', async () => {
       const { state, topics } = open()
       await using _ = state
       topics.take([{ key: 'a', epoch: 3 }], { outcomes: { a: 'unknown' } })

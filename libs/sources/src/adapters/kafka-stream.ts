@@ -337,7 +337,7 @@ class KafkaReader implements StreamReader {
 
   async next({ rows, bytes, waitMs, signal }: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak> {
     return await this.#source.translated(signal, async () => {
-      // What a call has taken that was aborted, the next one gives.
+      // The next call gives what an aborted one has taken.
       const taken = (this.#taken ??= new Taken())
       taken.bound({ rows, bytes })
       let late: AbortSignal | null = null
@@ -544,7 +544,7 @@ class KafkaReader implements StreamReader {
     return { file, columns: read.columns, rowCount: read.rowCount, ...own, position }
   }
 
-  /** Kafka keeps records as long as it likes. */
+  /** Does nothing: how long Kafka keeps records is a setting of the topic. */
   acknowledged(_position: StreamPosition): void {}
 
   lag(): { readonly records: number | null; readonly oldestCommittedAt: number | null } {
@@ -556,7 +556,7 @@ class KafkaReader implements StreamReader {
       records += Math.max(0, cursor.end - cursor.offset)
       if (next !== null) oldest = Math.min(oldest ?? Infinity, next.entry.committedAt)
     }
-    // What is not fetched yet came after what was.
+    // Records that are not fetched yet are newer than those that were.
     return { records, oldestCommittedAt: records === 0 ? null : (oldest ?? this.#lastCommittedAt) }
   }
 

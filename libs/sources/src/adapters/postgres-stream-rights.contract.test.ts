@@ -45,7 +45,7 @@ describe.skipIf(url === null)('following a table', { timeout: 60_000 }, () => {
   const slots = async (name: string) =>
     (await tables.admin.query(`SELECT 1 FROM pg_replication_slots WHERE slot_name = '${name}'`)).rows.length
 
-  it('takes the right to read the log, the table, and the right to publish, or a publication', async () => {
+  it('needs the right to read the log and the table, and the right to publish or a publication', async () => {
     await using test = await tables.make(
       'CREATE TABLE FOLLOWED (id int PRIMARY KEY); INSERT INTO FOLLOWED VALUES (1)',
     )
@@ -88,7 +88,7 @@ describe.skipIf(url === null)('following a table', { timeout: 60_000 }, () => {
     expect([await slots(test.slot), await publications(test.slot)]).toEqual([0, 0])
   })
 
-  it('takes names of its own, and adds the table to a publication', async () => {
+  it('uses the names that `follow` has, and adds the table to a publication', async () => {
     await using test = await tables.make(
       'CREATE TABLE FOLLOWED (id int PRIMARY KEY); CREATE TABLE FOLLOWED_other (id int); CREATE PUBLICATION FOLLOWED_all FOR TABLE FOLLOWED_other',
     )

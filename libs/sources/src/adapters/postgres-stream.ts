@@ -298,7 +298,7 @@ class PostgresReader implements StreamReader {
     }
   }
 
-  /** What stands behind the break is read again behind the comparison. */
+  /** Stops to read. A comparison comes next, and the log is read on from its moment. */
   async #breakOff(found: StreamBreak): Promise<StreamBreak> {
     this.#broken = found
     this.#log = null

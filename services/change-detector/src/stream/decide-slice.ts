@@ -131,8 +131,8 @@ function partitionOf(known: KnownKey | undefined): number | null {
 }
 
 /**
- * The row of a key whose twin is about to be removed, settled as uncertain: the removal may take away the
- * object of both. Null if that changes nothing.
+ * Returns the change that settles a key as uncertain, since its twin is about to be removed: the removal may
+ * take away the object of both. Null if that changes nothing.
  */
 export function doubted<W extends WantedRow>(
   known: KnownKey,

@@ -13,13 +13,13 @@ import { capturedValues, placedChanges, retryEntries } from '../detect/feed-stat
 
 type Entry = Keyed<RetryEntry> & { readonly timestamp: number }
 
-/** What was read of one partition, and is not taken in. */
+/** What was read of one partition, and the state has not taken in. */
 interface Heard {
-  /** Entries in front of the marker. */
+  /** Entries before the newest marker. */
   entries: Entry[]
   slice: number
   nextOffset: number
-  /** Entries behind it. */
+  /** Entries behind the newest marker. */
   later: Entry[]
 }
 
@@ -38,7 +38,7 @@ export class Hearing {
   readonly #options: HearingOptions
   readonly #heard: Heard[]
   readonly #following: Promise<void>
-  /** When the newest entry was committed that is delivered, in ms since 1970; null if nobody knows. */
+  /** The commit time of the newest delivered entry, in ms since 1970; null if it is not known. */
   committedAt: number | null = null
 
   /** `from`: by partition, the offset in `retry` at which the state reads on. */

@@ -128,7 +128,7 @@ export class SlicePublisher {
     this.#assertAlive()
   }
 
-  /** Writes `run-end` to each partition. `sealed`: somebody else has to do the rest. */
+  /** Writes `run-end` to each partition. `sealed`: another run has to do the rest. */
   async end(sealed: boolean): Promise<void> {
     await this.acknowledged()
     const { begin, io, ownership, abort: signal } = this.#options

@@ -100,7 +100,7 @@ export class StreamCounts {
     committedAt: number | null,
   ): StreamProgress {
     const lagMs = lag.oldestCommittedAt === null ? null : Math.max(0, this.#now() - lag.oldestCommittedAt)
-    // A minute in which nothing happened is none, so that an idle stream writes no events.
+    // A minute in which nothing happened is not kept, so that an idle stream writes no events.
     if (this.#minutes.at(-1)?.at === this.#thisMinute) this.#minute({ lagMs })
     const { read, unreadable } = this
     const minutes = [...this.#minutes]

@@ -37,13 +37,13 @@ import { StreamLoop, type LoopEnd } from './stream-loop.ts'
 
 /** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
-/** An event says so often how the stream stands, if something has changed. */
+/** The event of the run tells this often how the stream stands, if something has changed. */
 const REPORT_MS = 15_000
 const RETRY_AFTER_MS = 60_000
 /** A run that begins so soon after the one before goes on with its stream. */
 const SAME_STREAM_MS = 60_000
 
-/** What the execution of a run does in the same way for a run over a table. */
+/** What a run over a stream has in common with one over a table. */
 interface RunParts {
   readonly cancel: AbortSignal
   readonly reporter: () => RestoringReporter
@@ -265,7 +265,7 @@ class StreamExecution {
     return { next, toApprove }
   }
 
-  /** Makes the run one that is published. */
+  /** Begins to publish the run. */
   async #begin(columns: StreamColumns['columns'], state: StreamState): Promise<Encoder> {
     const owned = this.#owned
     const { deps, sync, ownership, ends } = owned

@@ -41,7 +41,7 @@ import { isNewer, toldOf, wholeOf, type StreamedRow } from './streamed-row.ts'
 /** Rows that are held back or in flight take about this many bytes at most. Beyond it nothing is read. */
 const MAX_WAITING_BYTES = 16_000_000
 const MAX_SLICE_BYTES = 4_000_000
-/** So many slices may owe something. Beyond it nothing is read. */
+/** At most this many slices owe something. Beyond it nothing is read. */
 const MAX_OWING = 4_096
 /** Due rows, and rows of a command, take at most this share of a slice. */
 const SHARE_OF_SLICE = 4
@@ -55,11 +55,11 @@ const RUN_MS = 3_600_000
 /** Due rows that are all in flight are looked at again after this time. */
 const LOOK_AGAIN_MS = 1_000
 const REOPEN = { firstMs: 200, maxMs: 10_000 }
-/** Where somebody has to approve removals, this many more entries are looked at to count them. */
+/** To count the removals that somebody has to approve, the loop reads up to this many more entries. */
 const MAX_COUNTED = 1_000_000
 const MAX_SAMPLES = 10
 
-/** Where nothing was read: a successor compares. */
+/** The position if nothing was read. A successor compares. */
 export const NOWHERE: StreamPosition = { epoch: 0, history: '', model: '', partitions: [] }
 
 export interface StreamLoopOptions {
@@ -71,7 +71,7 @@ export interface StreamLoopOptions {
   readonly removals: RemovalWindow
   readonly counts: StreamCounts
   readonly changes: Notifier
-  /** Of the last marker; null if there is none. */
+  /** The position of the last marker; null if there is none. */
   readonly position: StreamPosition | null
   /** Why the table has to be compared first; null if it need not be. */
   readonly why: StreamBreak | null
@@ -82,7 +82,7 @@ export interface StreamLoopOptions {
   /** The columns that are compared, or that templates use. */
   readonly needed: ReadonlySet<string>
   readonly command: AskedCommand | null
-  /** So many removals are approved; null: none. */
+  /** How many removals are approved; null: none. */
   readonly approved: number | null
   /** True for a first comparison that takes its rows as being there. */
   readonly isBaseline: boolean
@@ -102,8 +102,8 @@ export interface StreamLoopOptions {
   /** Aborts when the run has to stop where it is. */
   readonly stopping: AbortSignal
   /**
-   * True once the run is to end for another one: somebody has asked for something, or the definition is
-   * another.
+   * Says why the run has to end for another one: somebody has asked for something, or the definition was
+   * edited. Null if it goes on.
    */
   readonly mustEnd: () => 'asked' | 'edited' | null
   /** Aborts when `mustEnd` says so. */
@@ -115,7 +115,7 @@ export interface StreamLoopOptions {
 }
 
 export type LoopEnd =
-  /** `isWhole`: all that it was for is done. */
+  /** `isWhole`: its comparison and its command are done. */
   | { readonly kind: 'ended'; readonly isWhole: boolean }
   | { readonly kind: 'held'; readonly toApprove: HeldRemovals }
 
@@ -127,7 +127,7 @@ interface Comparison {
   readonly files: AsyncDisposableStack
 }
 
-/** What a slice takes up. */
+/** The keys of a slice that is to be decided, and the positions at both of its ends. */
 interface ToDecide {
   readonly newest: Map<string, StreamedRow>
   readonly start: StreamPosition
@@ -279,8 +279,8 @@ export class StreamLoop {
   }
 
   /**
-   * True while it is about more than what the source has next: a successor would compare, or have the
-   * command.
+   * True until the comparison and the command of the run are done. If it ended now, a successor would do the
+   * rest.
    */
   get #isUnfinished(): boolean {
     const isCompared = this.#comparison === null && this.#from.epoch === this.#position.epoch
@@ -301,7 +301,7 @@ export class StreamLoop {
     return isOver ? { kind: 'ended', isWhole } : null
   }
 
-  /** Waits for the appends under way, and says how far it has come. */
+  /** Waits for the appends under way, and tells the position. */
   async #finish(): Promise<void> {
     const { publisher } = this.#options
     await publisher.acknowledged()
@@ -430,7 +430,7 @@ export class StreamLoop {
     this.#addDue(newest)
     this.#addOfCommand(newest)
     if (newest.size === 0) {
-      // Entries that were all seen before move the position, too.
+      // The position moves, too, if all entries were seen before.
       this.#position = behind
       return read !== null
     }
@@ -539,7 +539,7 @@ export class StreamLoop {
       await files.disposeAsync()
       this.#position = behind
       this.#options.counts.comparedAll()
-      // What it has published is told by a marker of its own.
+      // A marker of its own tells the position behind the comparison.
       this.#toldAt = -Infinity
       this.#mayFree = true
       return true
@@ -680,7 +680,7 @@ export class StreamLoop {
     )
   }
 
-  /** Looks how many more removals follow, so that one approval is enough. */
+  /** Counts the removals that follow, so that one approval is enough. */
   async #heldRemovals(keys: readonly string[], rows: number): Promise<LoopEnd> {
     const { state } = this.#options
     const removed = new Set(keys)

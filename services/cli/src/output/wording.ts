@@ -127,7 +127,7 @@ export function paintOutcome(outcome: AttemptView['outcome'], text: string, pain
   }
 }
 
-/** For example `streams since 2 h, 12 rows/s, 340 ms behind (7 records)`. */
+/** For example `has streamed for 2 h, 12 rows/s, 340 ms behind (7 records)`. */
 export function streamInWords(stream: StreamView, now: number): string {
   const { since, comparing, lagRecords, lagSeconds, rowsPerSecond, unreadable } = stream
   const speed = `${number(Math.round(rowsPerSecond))} rows/s`
@@ -135,5 +135,5 @@ export function streamInWords(stream: StreamView, now: number): string {
   const records = (lagRecords ?? 0) === 0 ? '' : ` (${counted(lagRecords ?? 0, 'record')})`
   const compares = comparing === null ? '' : '; it compares the whole table'
   const aside = unreadable === 0 ? '' : `; ${counted(unreadable, 'record')} cannot be read`
-  return `streams since ${elapsedShort(now - Date.parse(since))}, ${speed}, ${lag}${records}${compares}${aside}`
+  return `has streamed for ${elapsedShort(now - Date.parse(since))}, ${speed}, ${lag}${records}${compares}${aside}`
 }

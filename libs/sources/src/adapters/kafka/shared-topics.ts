@@ -14,7 +14,7 @@ import { EntryDecoder } from './decode-entries.ts'
 import { PartitionTails } from './topic-tail.ts'
 
 /**
- * The bytes of records that the tails of a topic hold at most, and once more those that they are given next.
+ * The most bytes of records that the tails of a topic hold. The batches that come next may have as many.
  */
 const TOPIC_BYTES = 8_000_000
 const MIN_PARTITION_BYTES = 65_536
@@ -131,7 +131,7 @@ export class SharedTopic {
     try {
       for (;;) {
         await sleep(WATCH_MS, { signal })
-        // What keeps Kafka from answering, the readers tell themselves.
+        // The readers themselves say why Kafka does not answer.
         const found = await log.identify(topic, { signal }).catch(() => undefined)
         if (found === undefined) continue
         const isNews = found?.id !== this.#watched?.id || found?.partitions !== this.#watched?.partitions

@@ -3,7 +3,7 @@
  * gives the same values as a comparison, since it makes them of the same texts by the same SQL.
  *
  * The columns of the topic are those that the comparison, or a sample, has found. An entry that does not fit
- * them is noticed before it is taken (`fits`).
+ * them is noticed before it is taken (`place`).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'

@@ -255,7 +255,7 @@ function StreamFields({ editing }: { readonly editing: Editing }): ReactElement 
           placeholder="5000"
           isNumber
         />
-        <DurationField editing={editing} path={['slice', 'wait']} label="At most after the first" unit="ms" />
+        <DurationField editing={editing} path={['slice', 'wait']} label="Longest wait for more" unit="ms" />
       </div>
       <DurationField
         editing={editing}
