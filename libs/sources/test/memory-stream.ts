@@ -76,6 +76,8 @@ export class MemoryStream {
   acknowledged: StreamPosition | null = null
   /** The number of comparisons so far. */
   comparisons = 0
+  /** The number of entries that readers have taken. */
+  taken = 0
 
   constructor({ columns, primaryKey, partitions = 1, mayLack = [], now = Date.now }: MemoryStreamOptions) {
     this.#columns = columns
@@ -322,6 +324,7 @@ class MemoryReader implements StreamReader {
       else {
         const { kind: _, ...entry } = logged
         taken.entries.push(entry)
+        this.#stream.taken += 1
         taken.bytes += entry.key.length + JSON.stringify(entry.row, asText).length
       }
     }

@@ -58,6 +58,8 @@ interface WorldOptions {
   readonly sync?: Partial<{ [field in keyof SyncSpec]: unknown }>
   readonly sourcePartitions?: number
   readonly mayLack?: readonly string[]
+  /** Columns of texts besides `id` and `v`. */
+  readonly texts?: readonly string[]
 }
 
 export class StreamedWorld implements AsyncDisposable {
@@ -85,13 +87,13 @@ export class StreamedWorld implements AsyncDisposable {
   later = 0
 
   private constructor(world: TestLog, incarnation: string, options: WorldOptions) {
-    const { partitions = 2, sync, sourcePartitions = 2, mayLack = [] } = options
+    const { partitions = 2, sync, sourcePartitions = 2, mayLack = [], texts = [] } = options
     this.world = world
     this.#incarnation = incarnation
     this.#partitions = partitions
     this.#sync = sync
     this.stream = new MemoryStream({
-      columns: COLUMNS,
+      columns: [...COLUMNS, ...texts.map((name): Column => ({ name, type: { kind: 'text' } }))],
       primaryKey: ['id'],
       partitions: sourcePartitions,
       mayLack,
@@ -146,7 +148,7 @@ export class StreamedWorld implements AsyncDisposable {
         openSource: () => Promise.resolve(this.stream.source()),
         openState: () => Promise.resolve(this.#state),
         openRows: (rows: Parameters<typeof openExtractRows>[0]) =>
-          openExtractRows({ ...rows, memoryLimit: '64MB' }),
+          openExtractRows({ ...rows, memoryLimit: '1GB' }),
       },
       ...parts,
     }

@@ -253,7 +253,7 @@ export class StreamLoop {
     if (end !== null) return end
     if (this.#comparison === null && this.#break !== null) return await this.#beginComparison(this.#break)
     this.#readOn()
-    if (this.#hasRoom) {
+    if (this.#options.publisher.hasRoom) {
       const worked = await this.#work()
       if (worked === true) return null
       if (worked !== false) return worked
@@ -342,7 +342,7 @@ export class StreamLoop {
   #readOn(): void {
     const isWaiting = this.#reading !== null || this.#read !== null
     if (isWaiting || this.#comparison !== null || this.#reader === null) return
-    if (!this.#hasBytes || this.#owing.size >= MAX_OWING) return
+    if (!this.#hasRoom) return
     const { changes } = this.#options
     this.#reading = this.#next(this.#reader)
       .catch((error: unknown) => this.fail(error))
@@ -392,12 +392,12 @@ export class StreamLoop {
     }
   }
 
-  get #hasBytes(): boolean {
-    return this.#inFlight.bytes + this.#heldBytes < MAX_WAITING_BYTES
-  }
-
+  /**
+   * False if nothing more may be taken up. Keys that are held back, and are free again, are decided all the
+   * same: what they owe and take up would never go otherwise.
+   */
   get #hasRoom(): boolean {
-    return this.#options.publisher.hasRoom && this.#hasBytes && this.#owing.size < MAX_OWING
+    return this.#inFlight.bytes + this.#heldBytes < MAX_WAITING_BYTES && this.#owing.size < MAX_OWING
   }
 
   /** Decides one slice. Returns true if there was something to do. */
@@ -427,8 +427,10 @@ export class StreamLoop {
       behind = { ...read.position, epoch: start.epoch, model: this.#options.modelHash }
     }
     this.#addFree(newest)
-    this.#addDue(newest)
-    this.#addOfCommand(newest)
+    if (this.#hasRoom) {
+      this.#addDue(newest)
+      this.#addOfCommand(newest)
+    }
     if (newest.size === 0) {
       // The position moves, too, if all entries were seen before.
       this.#position = behind
@@ -533,6 +535,10 @@ export class StreamLoop {
   async #sliceOfTable(comparison: Comparison): Promise<ToDecide | boolean> {
     const { pages, behind, isBaseline, files } = comparison
     const start = this.#position
+    const free = new Map<string, StreamedRow>()
+    this.#addFree(free)
+    if (free.size > 0) return { newest: free, start, behind: start, known: this.#knownOf([...free.keys()]) }
+    if (!this.#hasRoom) return false
     const next = await pages.next()
     if (next.done === true) {
       this.#comparison = null
