@@ -28,6 +28,13 @@ const unsent: FailedRows = {
 }
 
 describe('a run under way', () => {
+  it('has no percentage over a stream, which has no end', () => {
+    const stream = { since: 0, comparing: null, read: 1_000, unreadable: 0, lagRecords: null }
+    const told = { ...stream, lagMs: null, committedAt: null, minutes: [] }
+    expect(runView(event, null, reports({})).progress).toBeDefined()
+    expect(runView({ ...event, stream: told }, null, reports({})).progress).toBeUndefined()
+  })
+
   it('says why rows fail, over all partitions, and the first cause apart', () => {
     const view = runView(
       event,

@@ -37,7 +37,9 @@ export function runProgress(
   const own = reportsOf(event, reports)
   const groups = failuresOf(event, reports).map(groupOf)
   const throughput = event.status === 'running' ? throughputOf(own, now) : null
-  const progress = event.status === 'running' ? progressOf(counts, throughput) : null
+  // Nobody knows how many changes a stream will find.
+  const hasEnd = (event.stream ?? null) === null
+  const progress = event.status === 'running' && hasEnd ? progressOf(counts, throughput) : null
   const [firstError] = groups.toSorted((one, other) => (one.since ?? '').localeCompare(other.since ?? ''))
   const errors = groups.sort((one, other) => other.count - one.count).slice(0, MAX_REASONS)
   return {

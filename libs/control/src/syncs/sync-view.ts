@@ -34,7 +34,7 @@ export function syncView(
   const nextAt = paused || isHeld || !runsSchedules ? null : next
   const lastRun = open.find(({ status }) => status === 'running' || status === 'held') ?? past.runs[0]
   const queuedRuns = open.filter(run => run.status === 'queued' && run !== lastRun).length
-  const since = isoTime(past.behind?.since ?? null)
+  const since = isoTime(behindSince(past, at))
   const behind = past.behind === null ? null : { since, runs: past.behind.runs }
   const ended = past.runs.find(({ id }) => id === past.telling) ?? null
   const trouble = troubleOf({ runs: past.runs, ended, rows: past.rows, refused, credentials, behind, at })
@@ -58,6 +58,16 @@ export function syncView(
     ...(refused === null ? {} : { refused }),
     ...(hasFigures ? { runs: [...past.figures] } : {}),
   }
+}
+
+/**
+ * Returns since when the destination lacks rows. A stream that follows its source knows it by its oldest
+ * change.
+ */
+function behindSince({ behind, stream, rows }: SyncPast, at: number): number | null {
+  const isFollowing = stream !== null && stream.comparing === null && rows.failed === 0
+  if (!isFollowing) return behind?.since ?? null
+  return stream.lagSeconds === null ? null : at - stream.lagSeconds * 1_000
 }
 
 interface ShownSchedule extends Pick<SyncView, 'schedule'> {

@@ -13,8 +13,17 @@ const begun = (...names: readonly NonNullable<RunView['phases']>[number]['phase'
   names.map(phase => ({ phase, startedAt: AT, endedAt: null }))
 
 describe('what a run does now', () => {
+  const stream = {
+    ...{ since: AT, comparing: null, read: 0, unreadable: 0, lagRecords: null },
+    ...{ lagSeconds: null, committedAt: null },
+  }
   const found = { rowsRead: 50_000, triggers: { added: { ...NONE, detected: 50_000 } } }
   it.each([
+    ['sends each change of its source as it comes', run({ ...found, stream })],
+    [
+      'compares the whole table with what was delivered, since the slot was lost',
+      run({ ...found, stream: { ...stream, comparing: 'the slot was lost' } }),
+    ],
     ['waits for its turn', run({ status: 'queued', startedAt: null })],
     ['reads the model’s rows', run()],
     [

@@ -30,6 +30,7 @@ export function nowInWords(run: RunView): string {
   if (restoring !== undefined)
     return `It ${restoring.why === null ? 'brings the delivered state up to date' : `rebuilds the delivered state (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
   const { detected, delivered, failed } = totalsOf(run)
+  if (run.stream !== undefined && !isStopped(run)) return streamInWords(run.stream)
   if (detected === 0)
     return rowsRead === 0
       ? 'It reads the model’s rows, and compares them with what was delivered.'
@@ -41,6 +42,12 @@ export function nowInWords(run: RunView): string {
   if (phases.some(({ phase }) => phase === 'sending')) return `It sends requests: ${found}`
   if (isUnderWay('rendering')) return `It renders requests: ${found}`
   return `It writes the changes down: ${found}`
+}
+
+function streamInWords({ comparing }: NonNullable<RunView['stream']>): string {
+  return comparing === null
+    ? 'It sends each change of its source as it comes.'
+    : `It compares the whole table with what was delivered, since ${comparing}.`
 }
 
 /** All rows that are not at the destination wait: those that have failed are tried again by a later run. */
