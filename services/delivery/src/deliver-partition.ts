@@ -18,6 +18,7 @@ import type {
   Unrenderable,
   WaitNow,
 } from '@sluice/contracts/records'
+import { isStream as isStreamed } from '@sluice/domain/definition'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
@@ -34,7 +35,6 @@ import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outco
 import { STAGE_ENDED } from './run/early-end.ts'
 import { endWithoutRenderer, PassedRun } from './run/passed-run.ts'
 import {
-  isStreamed,
   openRun,
   partitionName,
   reportOf,

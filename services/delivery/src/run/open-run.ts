@@ -3,6 +3,7 @@ import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin, RunEvent, WaitNow } from '@sluice/contracts/records'
 import type { SyncSpec } from '@sluice/contracts/resources'
 import { retryPolicyOf } from '@sluice/domain/answers/retry-policy'
+import { isStream as isStreamed } from '@sluice/domain/definition'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'
 import { doublingPause } from '@sluice/flow/retry'
@@ -186,11 +187,6 @@ export async function openRun(
     early[Symbol.dispose]()
     throw error
   }
-}
-
-/** True for the runs of a sync over a stream. Their detector cuts them into slices. */
-export function isStreamed({ schedule }: SyncSpec): boolean {
-  return schedule === 'continuous'
 }
 
 function earlyEndOf(
