@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from '@sluice/contracts/records'
-import type { SyncSpec } from '@sluice/contracts/resources'
+import type { Definition, SyncSpec } from '@sluice/contracts/resources'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import type { Column, Row } from '@sluice/contracts/values'
 import { openExtractRows } from '@sluice/delivered-state/adapters/extract-rows'
@@ -123,7 +123,7 @@ export class StreamedWorld implements AsyncDisposable {
   }
 
   /** A detector. Its disposal is its death: what is under way ends at once. */
-  detector(parts: Partial<RunnerDeps> = {}) {
+  detector(parts: Partial<RunnerDeps> | ((definition: Definition) => Partial<RunnerDeps>) = {}) {
     const definition = sampleDefinition({
       sync: {
         ...{ schedule: 'continuous', partitions: this.#partitions },
@@ -150,7 +150,7 @@ export class StreamedWorld implements AsyncDisposable {
         openRows: (rows: Parameters<typeof openExtractRows>[0]) =>
           openExtractRows({ ...rows, memoryLimit: '1GB' }),
       },
-      ...parts,
+      ...(typeof parts === 'function' ? parts(definition) : parts),
     }
     const drain = new AbortController()
     const abort = new AbortController()

@@ -1,5 +1,9 @@
 /** A run over a stream, from the source to a scripted delivery, on a real log. */
+import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { Notifier } from '@sluice/flow/notifier'
+import type { Slots } from '@sluice/flow/slots'
 import { StreamedWorld } from '../../test/streamed-world.ts'
 
 it('compares the table first, and sends each change as it comes', async () => {
@@ -153,4 +157,58 @@ it('ends after an hour with nothing in flight, and tells how it stands', async (
   await detector.ask()
   await world.equal()
   expect(world.sent.length).toBe(2)
+})
+
+it('leaves its first comparison to another run if an edit ends it before it has sent anything', async () => {
+  await using world = await StreamedWorld.open({ sync: { firstRun: 'skip-existing' } })
+  for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
+  const edits = new Notifier()
+  const seen = Promise.withResolvers<undefined>()
+  let turns = 0
+  await using detector = world.detector(definition => ({
+    edits,
+    resolveDefinition: () => {
+      if (turns !== 2) return Promise.resolve(definition)
+      turns += 1
+      seen.resolve(undefined)
+      return Promise.reject(new SluiceError('config', 'the edit is wrong'))
+    },
+    detections: {
+      take: async () => {
+        turns += 1
+        // The first turn is that of the run, and the second one that of its comparison.
+        if (turns === 2) {
+          edits.notify()
+          await seen.promise
+          await setImmediate()
+        }
+        return { [Symbol.dispose]: () => undefined }
+      },
+    } as unknown as Slots,
+  }))
+  await detector.ask()
+  await world.until(() => world.stream.acknowledged !== null)
+  world.put('new', 1)
+  await world.until(() => world.api.has('new'))
+  expect(world.sent.map(({ key }) => key)).toEqual(['new'])
+})
+
+it('compares before it ends for a command that came at its beginning', async () => {
+  await using world = await StreamedWorld.open({ sync: { firstRun: 'skip-existing' } })
+  for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
+  let turns = 0
+  await using detector = world.detector(() => ({
+    detections: {
+      take: async () => {
+        turns += 1
+        if (turns === 1) await detector.ask()
+        return { [Symbol.dispose]: () => undefined }
+      },
+    } as unknown as Slots,
+  }))
+  await detector.ask()
+  await world.until(() => world.stream.acknowledged !== null)
+  world.put('new', 1)
+  await world.until(() => world.api.has('new'))
+  expect(world.sent.map(({ key }) => key)).toEqual(['new'])
 })

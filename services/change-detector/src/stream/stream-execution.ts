@@ -348,6 +348,9 @@ class StreamExecution {
     if (end.kind === 'held') return await this.#hold(end.toApprove)
     if (publisher === null || !publisher.hasBegun) {
       this.#signal.throwIfAborted()
+      const { run } = atWorkOf(owned)
+      // Whatever else it was for, the next run of the stream does.
+      if (!end.isWhole && (run.first || commandOf(run) !== null)) throw endedEarly()
       await this.#tellProgress(loop, hearing)
       const to = deliveredTo(this.#definition.destination)
       const found = this.#found()
@@ -363,12 +366,15 @@ class StreamExecution {
     if (this.#parts.cancel.aborted)
       return done((await owned.step({ kind: 'publishing-cancelled', at: deps.now() })).next)
     // A takeover sees that the run was ended early, and has another one do the rest.
-    if (!end.isWhole)
-      throw new SluiceError('writer-dead', 'the run over a stream was ended before it was done', {
-        retryable: true,
-      })
+    if (!end.isWhole) throw endedEarly()
     return done((await owned.step({ kind: 'published', at: deps.now() })).next)
   }
+}
+
+function endedEarly(): SluiceError {
+  return new SluiceError('writer-dead', 'the run over a stream was ended before it was done', {
+    retryable: true,
+  })
 }
 
 function hashOf({ model, source }: Definition, compare: readonly string[]): string {

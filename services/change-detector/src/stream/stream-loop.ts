@@ -283,7 +283,9 @@ export class StreamLoop {
    * rest.
    */
   get #isUnfinished(): boolean {
-    const isCompared = this.#comparison === null && this.#from.epoch === this.#position.epoch
+    // A run that has published something leaves a comparison to the next one.
+    const mustCompare = this.#break !== null && !this.#options.publisher.hasBegun
+    const isCompared = this.#comparison === null && this.#from.epoch === this.#position.epoch && !mustCompare
     return !isCompared || this.#commandFrom !== undefined
   }
 
