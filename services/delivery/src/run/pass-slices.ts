@@ -15,7 +15,7 @@ import { sliceKey } from '@sluice/topics/topics'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
 /**
- * The most ends that wait. With more, every second one is dropped, since a later one stands for it. So a
+ * The most ends that wait, an even number. With more, every second one is dropped, since a later one stands for it. So a
  * slice that is not the newest may be passed on a little later.
  */
 const MAX_WAITING = 4_096
@@ -62,7 +62,8 @@ export class PassedSlices {
   take(offset: number, slice: Slice): void {
     this.#waiting.push({ offset, slice })
     if (this.#waiting.length > MAX_WAITING)
-      this.#waiting = this.#waiting.filter((_, index) => index % 2 === 1)
+      // The first is kept, and the newest, which no later one stands for.
+      this.#waiting = this.#waiting.filter((_, index) => index % 2 === 0)
     this.#parts.ledger.changes.notify()
   }
 
