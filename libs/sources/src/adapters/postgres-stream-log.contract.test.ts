@@ -254,6 +254,25 @@ describe.skipIf(url === null)('the log of PostgreSQL', { timeout: 60_000 }, () =
     await admin.query(`DROP TABLE ${table}_other`)
   })
 
+  it('lets the server forget nothing because a reader goes on behind it', async () => {
+    await using test = await tables.make('CREATE TABLE FOLLOWED (id int PRIMARY KEY)')
+    const position = await begun(test)
+    const { table, slot, model, open } = test
+    await using source = open()
+    await using reader = await readerOf(source, model, position)
+    await admin.query(`INSERT INTO ${table} VALUES (1)`)
+    const { position: behind } = await sliceOf(reader)
+    await admin.query(
+      `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${slot}'`,
+    )
+    await admin.query(`INSERT INTO ${table} VALUES (2)`)
+    expect((await entriesOf(reader, 1)).entries.map(({ key }) => key)).toEqual(['2'])
+    await reader[Symbol.asyncDispose]()
+    expect(await openedAt(test, position)).toBeNull()
+    expect(await openedAt(test, behind)).toBeNull()
+    expect(await openedAt(test, position)).toBeNull()
+  })
+
   it('takes the slot from a reader of before, which then says so', async () => {
     await using test = await tables.make('CREATE TABLE FOLLOWED (id int PRIMARY KEY)')
     const position = await begun(test)

@@ -116,7 +116,7 @@ class PostgresReader implements StreamReader {
   #log: DecodedLog | null = null
   #running: Running | null = null
   #broken: StreamBreak | null = null
-  /** The position that the caller knows, and the one that it has acknowledged. */
+  /** The position that the caller knows, and the one that it has acknowledged; 0 if there is none. */
   #told = 0n
   #flushed = 0n
   /** A connection that makes JSON of composite values. */
@@ -135,7 +135,8 @@ class PostgresReader implements StreamReader {
     const [{ offset, highest } = { offset: '0/0', highest: null }] = partitions
     this.#history = history
     this.#log = new DecodedLog({ offset: lsnOf(offset), highest })
-    this.#told = this.#flushed = lsnOf(offset)
+    this.#told = lsnOf(offset)
+    this.#flushed = 0n
     this.#broken = null
   }
 

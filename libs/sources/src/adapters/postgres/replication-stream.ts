@@ -68,13 +68,14 @@ export class ReplicationStream {
   #heldBytes = 0
   #error: Error | null = null
   #received: bigint
-  #flushed: bigint
-  #told: bigint
+  /** What the server may forget. It passes over 0: its position of before still counts. */
+  #flushed = 0n
+  #told = 0n
   #timer: NodeJS.Timeout | null = null
   #silent = 0
 
   private constructor({ slot, publication, from }: ReplicationOptions) {
-    this.#received = this.#flushed = this.#told = from
+    this.#received = from
     // A publication has no name that needs quotes within these.
     this.#sql = `START_REPLICATION SLOT "${slot}" LOGICAL ${lsnText(from)} (proto_version '1', publication_names '"${publication}"')`
     this.#started.promise.catch(() => undefined)
