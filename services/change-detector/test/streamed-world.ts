@@ -70,6 +70,8 @@ export class StreamedWorld implements AsyncDisposable {
   readonly api = new Map<string, Row>()
   /** What becomes of the next changes. */
   fate: (sent: Sent) => Outcome = () => 'delivered'
+  /** While it is set, delivery loses track of what it reads, and says so at the end of the run. */
+  isLosing = false
   /** While it is set, no end of a slice is passed on. */
   holdsMarkers = false
   readonly #held: { readonly partition: number; readonly marker: NewRecord }[] = []
@@ -246,6 +248,7 @@ export class StreamedWorld implements AsyncDisposable {
     const retry = at(TOPICS.retry, partition)
     const owned = { incarnation: this.#incarnation, owner: 0 }
     let counts = {}
+    let faultedFrom: number | null = null
     const target = {
       log,
       io,
@@ -256,6 +259,8 @@ export class StreamedWorld implements AsyncDisposable {
     } as const
     for await (const { records } of readOwned({ ...target, signal }))
       for (const { record } of records) {
+        if (this.isLosing && record?.name === 'sluice.Change') faultedFrom ??= record.value.seq
+        if (faultedFrom !== null && record?.name !== 'sluice.Marker') continue
         if (record?.name === 'sluice.Change' && record.value.op !== 'settled') {
           const { op, key, after, run, seq, streamed, retried } = record.value
           const sent = { op, key, row: after, run, slice: streamed?.slice ?? 0 }
@@ -281,7 +286,9 @@ export class StreamedWorld implements AsyncDisposable {
         if (record?.name === 'sluice.Marker' && record.value.kind === 'run-begin') counts = {}
         if (record?.name === 'sluice.Marker' && record.value.kind === 'run-end') {
           const run = record.value.begin?.run ?? 0
-          const report = sampleReport({ incarnation: this.#incarnation, run, partition, counts })
+          const ended = { incarnation: this.#incarnation, run, partition, counts, faultedFrom }
+          const report = sampleReport(ended)
+          faultedFrom = null
           const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
           const value = io.encode('PartitionReport', { ...report, requestsEnd: 0, attemptsEnd: 0 })
           await this.world.append(runs, [{ key: reportKey(SYNC, partition), value }])

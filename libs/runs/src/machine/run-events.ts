@@ -315,7 +315,8 @@ export function endedRun(
     error,
     errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
     ends: reports.flatMap(report => endOf(report, endsBefore)),
-    faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
+    // A stream may leave the rows to a later run, which sees whether they are still uncertain.
+    faults: [...(hasSeenEveryRow(run) && !isOfStream(run) ? [] : run.faults), ...faultsOf(run, reports)],
     failures: keptFailures(reports),
   }
 }

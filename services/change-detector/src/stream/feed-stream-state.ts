@@ -3,7 +3,7 @@
  * outcome of each change is known once `retry` and `captured` are read to their ends. A cache that does not
  * fit the topics is built again (PROTOCOL.md §3).
  */
-import type { RetryEntry } from '@sluice/contracts/records'
+import type { Fault, RetryEntry } from '@sluice/contracts/records'
 import type { StreamedChange, StreamState } from '@sluice/delivered-state/stream-port'
 import type { PlacedTombstone } from '@sluice/delivered-state/port'
 import {
@@ -52,6 +52,25 @@ export async function feedStreamState(
   }
   const fedFor = options.fedFor?.()
   if (fedFor !== undefined) state.take({ partition: 0, fedFor })
+}
+
+const EVERY_FAILED = {
+  ...{ kind: 'retry', upTo: Number.MAX_SAFE_INTEGER, upToSlices: null },
+  ...{ key: null, status: null },
+} as const
+const PAGE = 1_000
+
+/**
+ * Returns the faults that still concern a key: its last change is of the fault. Not even a rebuild needs the
+ * others. The columns of the state must be set.
+ */
+export function openFaults(state: Pick<StreamState, 'meant'>, faults: readonly Fault[]): readonly Fault[] {
+  const last = new Map<string, number>()
+  let page = faults.length === 0 ? [] : state.meant(EVERY_FAILED, null, PAGE)
+  for (; page.length > 0; page = state.meant(EVERY_FAILED, page.at(-1)?.key ?? null, PAGE))
+    for (const { partition, run, seq } of page)
+      last.set(`${partition}/${run}`, Math.max(seq, last.get(`${partition}/${run}`) ?? 0))
+  return faults.filter(({ partition, run, from }) => (last.get(`${partition}/${run}`) ?? -1) >= from)
 }
 
 /** The entries of changes whose fate is unknown because of a fault. The last change of each key counts. */

@@ -212,3 +212,31 @@ it('compares before it ends for a command that came at its beginning', async () 
   await world.until(() => world.api.has('new'))
   expect(world.sent.map(({ key }) => key)).toEqual(['new'])
 })
+
+it('remembers rows that a run lost track of until they are sent again, though the cache is lost', async () => {
+  await using world = await StreamedWorld.open({ partitions: 1, sync: { errors: { retryAfter: '1h' } } })
+  world.put('a', 1)
+  world.isLosing = true
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.until(() => world.stream.acknowledged !== null)
+    await detector.drain()
+  }
+  world.isLosing = false
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.until(() => world.runs[0]?.endedAt !== null)
+    world.put('b', 1)
+    await world.until(() => world.api.has('b'))
+    await detector.drain()
+  }
+  world.forgetState()
+  world.later = 3_700_000
+  await using detector = world.detector()
+  await detector.ask()
+  await world.until(() => world.runs[1]?.status === 'success')
+  await world.equal()
+  expect(world.sent.map(({ key }) => key)).toEqual(['b', 'a'])
+})

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { Restoring } from '@sluice/contracts/records'
+import type { Fault, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type OpCounts } from '@sluice/contracts/state'
 import type { EndedKey } from '@sluice/delivered-state/port'
@@ -27,7 +27,7 @@ import { beginOf } from '../run/await-reports.ts'
 import type { RestoringReporter } from '../run/report-restoring.ts'
 import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
 import type { StreamPorts } from '../sync/runner-deps.ts'
-import { feedStreamState } from './feed-stream-state.ts'
+import { feedStreamState, openFaults } from './feed-stream-state.ts'
 import { Hearing } from './hearing.ts'
 import { lastPosition } from './last-position.ts'
 import { SlicePublisher } from './publish-slice.ts'
@@ -81,6 +81,8 @@ class StreamExecution {
   readonly #over = new AbortController()
   #publisher: SlicePublisher | null = null
   #reported = ''
+  /** The faults of earlier runs that still concern a row. */
+  #faults: readonly Fault[] = []
 
   constructor(owned: OwnedSync, definition: Definition, parts: RunParts & { readonly streams: StreamPorts }) {
     this.#owned = owned
@@ -105,6 +107,7 @@ class StreamExecution {
     await using state = await streams.openState({ sync, incarnation, partitions, onDiscard })
     await this.#feed(state, whyEmpty)
     state.setColumns(described.columns)
+    this.#faults = openFaults(state, atWorkOf(this.#owned).run.faults)
     const to = deliveredTo(this.#definition.destination)
     const { believed } = state.count()
     const destination = changedDestination(this.#owned.life.deliveredTo, to, believed)
@@ -253,7 +256,7 @@ class StreamExecution {
   }
 
   #found(): Found {
-    const { faults } = atWorkOf(this.#owned).run
+    const faults = this.#faults
     const none = { rowsRead: 0, rowsInvalid: 0, invalidSamples: [], undecided: 0, counts: {}, notices: [] }
     return { ...none, ...this.#counts.found, faults }
   }
