@@ -240,3 +240,27 @@ it('remembers rows that a run lost track of until they are sent again, though th
   await world.equal()
   expect(world.sent.map(({ key }) => key)).toEqual(['b', 'a'])
 })
+
+it('carries out a command for twins, too, before it ends for another one', async () => {
+  await using world = await StreamedWorld.open()
+  for (const key of ['ab', 'aB']) world.put(key, 1)
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.equal()
+    await detector.drain()
+  }
+  world.holdsMarkers = true
+  await using detector = world.detector()
+  await detector.ask({ cause: 'resync', scope: null })
+  await world.until(() => world.sent.length === 3)
+  await detector.ask()
+  await world.releaseMarkers()
+  await world.until(() => world.runs.some(({ run, endedAt }) => run === 2 && endedAt !== null))
+  expect(
+    world.sent
+      .filter(({ run }) => run === 2)
+      .map(({ key }) => key)
+      .toSorted(),
+  ).toEqual(['aB', 'ab'])
+})

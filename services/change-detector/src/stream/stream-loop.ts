@@ -573,7 +573,13 @@ export class StreamLoop {
     const encoder = decided.changes.length > 0 ? (this.#encoder ??= await this.#begin()) : null
     this.#position = behind
     for (const key of newest.keys()) if (!decided.held.has(key)) this.#release(key)
-    for (const [key, wanted] of decided.held) this.#hold(key, wanted)
+    for (const [key, wanted] of decided.held) {
+      this.#hold(key, wanted)
+      const its = known.get(key)
+      // The log has no entry of it, so a successor would not know.
+      if (its !== undefined && this.#commandFrom !== undefined && rules.command?.isMeant(its) === true)
+        this.#commandLeft = true
+    }
     for (const key of decided.done)
       if (!this.#held.has(key)) this.#owing.pay(key, { from: 0, to: this.#slice })
     this.#options.counts.nothing += decided.done.length
