@@ -3,7 +3,7 @@
  * takes each change to an API, writes what became of it, and passes the ends of slices on.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Command } from '@sluice/contracts/records'
+import type { Command, PartitionReport } from '@sluice/contracts/records'
 import type { Definition, SyncSpec } from '@sluice/contracts/resources'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import type { Column, Row } from '@sluice/contracts/values'
@@ -70,7 +70,7 @@ export class StreamedWorld implements AsyncDisposable {
   readonly api = new Map<string, Row>()
   /** What becomes of the next changes. */
   fate: (sent: Sent) => Outcome = () => 'delivered'
-  /** While it is set, delivery loses track of what it reads, and says so at the end of the run. */
+  /** While it is set, delivery loses track of what it reads, and says so at once, and at the end of the run. */
   isLosing = false
   /** While it is set, no end of a slice is passed on. */
   holdsMarkers = false
@@ -259,7 +259,11 @@ export class StreamedWorld implements AsyncDisposable {
     } as const
     for await (const { records } of readOwned({ ...target, signal }))
       for (const { record } of records) {
-        if (this.isLosing && record?.name === 'sluice.Change') faultedFrom ??= record.value.seq
+        if (this.isLosing && record?.name === 'sluice.Change' && faultedFrom === null) {
+          const { run, seq } = record.value
+          faultedFrom = seq
+          await this.#report({ run, partition, counts, faultedFrom, ended: false })
+        }
         if (faultedFrom !== null && record?.name !== 'sluice.Marker') continue
         if (record?.name === 'sluice.Change' && record.value.op !== 'settled') {
           const { op, key, after, run, seq, streamed, retried } = record.value
@@ -286,14 +290,17 @@ export class StreamedWorld implements AsyncDisposable {
         if (record?.name === 'sluice.Marker' && record.value.kind === 'run-begin') counts = {}
         if (record?.name === 'sluice.Marker' && record.value.kind === 'run-end') {
           const run = record.value.begin?.run ?? 0
-          const ended = { incarnation: this.#incarnation, run, partition, counts, faultedFrom }
-          const report = sampleReport(ended)
+          await this.#report({ run, partition, counts, faultedFrom })
           faultedFrom = null
-          const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
-          const value = io.encode('PartitionReport', { ...report, requestsEnd: 0, attemptsEnd: 0 })
-          await this.world.append(runs, [{ key: reportKey(SYNC, partition), value }])
         }
       }
+  }
+
+  async #report(of: Partial<PartitionReport> & { readonly partition: number }): Promise<void> {
+    const report = sampleReport({ incarnation: this.#incarnation, ...of })
+    const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+    const value = this.world.io.encode('PartitionReport', { ...report, requestsEnd: 0, attemptsEnd: 0 })
+    await this.world.append(runs, [{ key: reportKey(SYNC, of.partition), value }])
   }
 
   async #passOn(partition: number, marker: NewRecord): Promise<void> {

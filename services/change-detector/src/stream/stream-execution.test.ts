@@ -264,3 +264,18 @@ it('carries out a command for twins, too, before it ends for another one', async
       .toSorted(),
   ).toEqual(['aB', 'ab'])
 })
+
+it('ends once delivery has lost track of it in a partition, and sends these rows in a later run', async () => {
+  await using world = await StreamedWorld.open({ sync: { errors: { retryAfter: '1s' } } })
+  await using detector = world.detector()
+  await detector.ask()
+  world.put('a', 1)
+  await world.equal()
+  world.isLosing = true
+  world.put('b', 1)
+  await world.until(() => world.runs[0]?.status === 'failed')
+  world.isLosing = false
+  await detector.ask()
+  await world.equal()
+  expect(world.sent.map(({ key }) => key)).toEqual(['a', 'b'])
+})

@@ -81,6 +81,8 @@ class StreamExecution {
   readonly #over = new AbortController()
   #publisher: SlicePublisher | null = null
   #reported = ''
+  /** True once delivery has lost track of the run in a partition, or has ended it there. */
+  #isCutShort = false
   /** The faults of earlier runs that still concern a row. */
   #faults: readonly Fault[] = []
 
@@ -134,6 +136,7 @@ class StreamExecution {
     const parts = { source, state, publisher, hearing, described, compare, needed, modelHash, position, why }
     const loop = this.#loopOf(parts)
     const following = this.#follow(loop, hearing)
+    const watching = this.#watchReports().catch(() => undefined)
     try {
       const end = await loop.run()
       return await this.#end(end, loop, hearing)
@@ -144,6 +147,7 @@ class StreamExecution {
       this.#owned.heard = null
       this.#over.abort(new SluiceError('aborted', 'the run over the stream has ended'))
       await following
+      await watching
       await hearing.stopped()
     }
   }
@@ -287,7 +291,25 @@ class StreamExecution {
     return encoder
   }
 
+  /**
+   * Resolves once delivery passes no more ends of slices on in a partition. The run then ends, and the next
+   * one decides what is lost. Rejects when the run is over.
+   */
+  async #watchReports(): Promise<void> {
+    const { deps, sync } = this.#owned
+    const { run } = atWorkOf(this.#owned).run
+    const isCutShort = (): boolean =>
+      [...(deps.runs.of(sync)?.reports.values() ?? [])].some(
+        report => report.run === run && (report.ended || report.faultedFrom !== null),
+      )
+    await deps.runs.until(isCutShort, { signal: this.#over.signal })
+    this.#isCutShort = true
+    this.#changes.notify()
+  }
+
   #mustEnd(): 'asked' | 'edited' | null {
+    // It ends as it does for an edit: at once.
+    if (this.#isCutShort) return 'edited'
     const { endsStream, life } = this.#owned
     if (!endsStream.aborted) return null
     return life.queued.length > 0 ? 'asked' : 'edited'
