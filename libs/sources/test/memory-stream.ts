@@ -76,6 +76,8 @@ export class MemoryStream {
   acknowledged: StreamPosition | null = null
   /** The number of comparisons so far. */
   comparisons = 0
+  /** How often it was given up. */
+  released = 0
   /** The number of entries that readers have taken. */
   taken = 0
 
@@ -245,7 +247,9 @@ class MemoryStreamSource implements StreamSource {
   }
 
   release(_model: ModelSpec, { signal }: Signalled): Promise<void> {
-    return signal.aborted ? Promise.reject(signal.reason) : Promise.resolve()
+    if (signal.aborted) return Promise.reject(signal.reason)
+    this.#stream.released += 1
+    return Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@
  * takes each change to an API, writes what became of it, and passes the ends of slices on.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command, PartitionReport } from '@sluice/contracts/records'
 import type { Definition, SyncSpec } from '@sluice/contracts/resources'
 import type { Op, Outcome } from '@sluice/contracts/state'
@@ -105,7 +106,8 @@ export class StreamedWorld implements AsyncDisposable {
     this.#delivering = Promise.allSettled(delivering)
     for (const each of delivering)
       each.catch((error: unknown) => {
-        if (!this.#over.signal.aborted) this.failure = error
+        // A reset deletes the topics.
+        if (!this.#over.signal.aborted && !isSluiceError(error, 'not-found')) this.failure = error
       })
   }
 

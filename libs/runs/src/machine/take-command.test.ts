@@ -223,6 +223,13 @@ reset → a run of a sync that was suspended while it published: RESET queued
     expect(errorOf('a run at work', 'reset')).toBe(
       'run RUN is running: wait for its end, or end it with `sluice cancel RUN`',
     )
+    const busy = lives['a run at work'] ?? IDLE
+    const stream = { since: 0, comparing: null, read: 0, unreadable: 0, lagRecords: null, lagMs: null }
+    const told = { ...stream, committedAt: null, minutes: [] }
+    const streaming = busy.atWork && { ...busy.atWork, run: { ...busy.atWork.run, stream: told } }
+    expect(step({ ...busy, atWork: streaming }, asked(commands['reset'] ?? {})).events.at(-1)?.error).toBe(
+      'the sync streams: set `paused: true` first, which ends its run',
+    )
     expect(errorOf('an interrupted run of a process that is gone', 'reset')).toContain(
       'finish it with `sluice run s`',
     )

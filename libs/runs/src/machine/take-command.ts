@@ -3,6 +3,7 @@
  * command is taken once: offsets up to the last one taken are skipped. A command after a reset waits for the
  * next incarnation.
  */
+import { isOfStream } from '@sluice/domain/stream-minutes'
 import { SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
 import { joinQueued, MAX_QUEUED, nextOf, withQueued } from './join-queued.ts'
@@ -201,7 +202,9 @@ function queueReset(life: SyncLife, asked: Asked): Step {
     !isDone && atWork.isProcessGone
       ? `run ${busy.runId} was interrupted, and has not come to its end: finish it with \`sluice run ${asked.command.sync}\``
       : `run ${busy.runId} is ${busy.status}: wait for its end`
-  const error = `${found}, or end it with \`sluice cancel ${busy.runId}\``
+  const error = isOfStream(busy)
+    ? 'the sync streams: set `paused: true` first, which ends its run'
+    : `${found}, or end it with \`sluice cancel ${busy.runId}\``
   const refused: RunState = { ...reset, status: 'failed', error, errorCode: 'usage', endedAt: asked.at }
   return stepOf(life, [refused], 'go-on')
 }

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import type { Slots } from '@sluice/flow/slots'
+import { isEnded } from '@sluice/domain/run-status'
 import { StreamedWorld } from '../../test/streamed-world.ts'
 
 it('compares the table first, and sends each change as it comes', async () => {
@@ -101,6 +102,20 @@ it('ends for a resync, whose run sends all rows once more and goes on with the s
     { status: 'success', counts: { added: { detected: 8, delivered: 8 } } },
     { cause: 'resync' },
   ])
+})
+
+it('gives up at its source, for a reset, what it has made there', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await world.until(() => world.runs.some(({ stream }) => (stream ?? null) !== null))
+  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  await detector.ask({ kind: 'reset', cause: 'reset' })
+  await world.until(() => world.runs.some(({ cause, status }) => cause === 'reset' && status === 'success'))
+  expect(world.stream.released).toBe(1)
 })
 
 it('compares again where the log breaks off, in the next run', async () => {

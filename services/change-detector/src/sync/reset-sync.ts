@@ -10,6 +10,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import type { RunState } from '@sluice/runs/machine/run-events'
+import { releaseStream } from '../stream/release-stream.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { OwnedSync } from './owned-sync.ts'
 
@@ -31,6 +32,7 @@ export async function forgetSync(
   options: { readonly old: string; readonly run: RunState; readonly signal: AbortSignal },
 ): Promise<void> {
   const { old, run, signal } = options
+  await releaseStream(deps, sync, signal)
   await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
   // The deletion ends first: a command that sees the end of the reset may end this process.
   const isDeleted = (await readResources(deps, { signal })).has(deletionKey(sync))
