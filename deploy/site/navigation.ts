@@ -24,6 +24,7 @@ export const navigation = (): readonly Item[] => [
       { ...page('README.md'), text: 'Overview' },
       page('docs/TUTORIAL.md'),
       page('docs/CONSOLE.md'),
+      page('docs/STREAMS.md'),
       { ...index('docs/examples'), collapsed: true },
     ],
   },

@@ -272,12 +272,12 @@ export class StreamDetector {
       if (this.#mistake !== 'forgets-held') keys.add(key)
     }
     for (const key of newest.keys()) if (!decided.held.has(key)) this.#held.delete(key)
-    for (const key of decided.done) this.#settleDebt(key, { from: 0, to: this.#slice })
+    for (const key of decided.done) this.#settleDebt(key, this.#slice)
     const place = { run, slice: 0, seq: 0 }
     return decided.changes.map(({ partition: index, isDoubt, ...found }) => {
       const partition = index ?? random.below(partitions.length)
       const change = { ...found, ...place, wanted: this.#toldOf(found) }
-      keys.add(change.key)
+      if (!isDoubt) keys.add(change.key)
       this.#inFlight.set(change.key, { change, partition, slice: this.#slice + 1 })
       this.#published.set(change.key, change.wanted)
       return { change, partition, isDoubt }
@@ -361,8 +361,8 @@ export class StreamDetector {
     const written = (): void => {
       left -= 1
       if (left > 0) return
-      for (const { change, isDoubt } of found)
-        this.#settleDebt(change.key, { from: isDoubt ? slice : 0, to: slice })
+      // A doubt goes with the removal that raises it.
+      for (const { change, isDoubt } of found) if (!isDoubt) this.#settleDebt(change.key, slice)
     }
     const isSettling = found.some(({ change: { op } }) => op === 'settled')
     if (isSettling) this.#newStage()
@@ -401,9 +401,9 @@ export class StreamDetector {
   }
 
   /** The key is published as the source had it in this slice. A later slice may owe it again. */
-  #settleDebt(key: string, { from, to }: { readonly from: number; readonly to: number }): void {
+  #settleDebt(key: string, to: number): void {
     if (this.#held.has(key) && this.#mistake !== 'forgets-held') return
-    this.#owing.pay(key, { from, to: this.#mistake === 'pays-later-slices' ? Infinity : to })
+    this.#owing.pay(key, this.#mistake === 'pays-later-slices' ? Infinity : to)
   }
 
   /** Where the entries begin that are not all in the topics yet. */

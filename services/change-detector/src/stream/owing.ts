@@ -34,16 +34,16 @@ export class Owing<P> {
   }
 
   /**
-   * The change of a key is acknowledged, or it needs none, as the source had the key in slice `to`. Earlier
-   * slices owe it no more, from slice `from` on. A later slice may owe it again.
+   * The change of a key is acknowledged, or it needs none, as the source had the key in slice `to`. Slices up to that
+   * one owe it no more. A later slice may owe it again.
    */
-  pay(key: string, { from, to }: { readonly from: number; readonly to: number }): void {
+  pay(key: string, to: number): void {
     const slices = this.#byKey.get(key)
     if (slices === undefined) return
-    const left = slices.filter(slice => slice < from || slice > to)
+    const left = slices.filter(slice => slice > to)
     for (const slice of slices) {
       const owing = this.#slices.get(slice)
-      if (owing !== undefined && !left.includes(slice)) owing.owed -= 1
+      if (owing !== undefined && slice <= to) owing.owed -= 1
     }
     if (left.length === 0) this.#byKey.delete(key)
     else this.#byKey.set(key, left)

@@ -580,13 +580,12 @@ export class StreamLoop {
       if (its !== undefined && this.#commandFrom !== undefined && rules.command?.isMeant(its) === true)
         this.#commandLeft = true
     }
-    for (const key of decided.done)
-      if (!this.#held.has(key)) this.#owing.pay(key, { from: 0, to: this.#slice })
+    for (const key of decided.done) if (!this.#held.has(key)) this.#owing.pay(key, this.#slice)
     this.#options.counts.nothing += decided.done.length
     const { changes } = decided
     if (changes.length === 0 && decided.held.size === 0) return true
     const slice = (this.#slice += 1)
-    const keys = new Set([...decided.held.keys(), ...changes.map(({ key }) => key)])
+    const keys = new Set([...decided.held.keys(), ...owedOf(changes)])
     this.#owing.add(slice, { start, keys })
     if (encoder !== null) await this.#publish(slice, changes, encoder)
     return true
@@ -631,8 +630,7 @@ export class StreamLoop {
 
   /** All of a slice is acknowledged in `changes`. */
   #acknowledged(slice: number, changes: readonly PlacedChange[], position: StreamPosition): void {
-    for (const { key, isDoubt } of changes)
-      if (!this.#held.has(key)) this.#owing.pay(key, { from: isDoubt ? slice : 0, to: slice })
+    for (const key of owedOf(changes)) if (!this.#held.has(key)) this.#owing.pay(key, slice)
     // A position of before a comparison is of no use to the source, and may be of another log.
     const isOfLog = this.#comparison === null && position.epoch === this.#position.epoch
     if (isOfLog && slice > this.#toldToSource) {
@@ -781,4 +779,9 @@ export class StreamLoop {
     over.abort(new Error('it looks again'))
     await changed
   }
+}
+
+/** The keys of changes that entries of the log have caused. A doubt goes with the removal that raises it. */
+function owedOf(changes: readonly Pick<PlacedChange, 'key' | 'isDoubt'>[]): readonly string[] {
+  return changes.flatMap(({ key, isDoubt }) => (isDoubt ? [] : [key]))
 }
