@@ -55,8 +55,11 @@ export async function feedStreamState(
 }
 
 const EVERY_FAILED = {
-  ...{ kind: 'retry', upTo: Number.MAX_SAFE_INTEGER, upToSlices: null },
-  ...{ key: null, status: null },
+  kind: 'retry',
+  upTo: Number.MAX_SAFE_INTEGER,
+  upToSlices: null,
+  key: null,
+  status: null,
 } as const
 const PAGE = 1_000
 

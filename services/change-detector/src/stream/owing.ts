@@ -34,8 +34,8 @@ export class Owing<P> {
   }
 
   /**
-   * The change of a key is acknowledged, or it needs none, as the source had the key in slice `to`. Slices up to that
-   * one owe it no more. A later slice may owe it again.
+   * The change of a key is acknowledged, or it needs none, as the source had the key in slice `to`. Slices up
+   * to that one owe it no more. A later slice may owe it again.
    */
   pay(key: string, to: number): void {
     const slices = this.#byKey.get(key)
