@@ -21,7 +21,7 @@ it(
   async () => {
     const page = await suite.browser.open()
     await page.goto(suite.served.url)
-    const line = page.locator('.destination-line')
+    const line = page.getByRole('region', { name: 'Destinations' })
     await line.getByText(`${PER_SECOND} requests per second, 5 at once`).waitFor()
     const inUse = line.getByText(/^\d+ a second now$/)
     expect(await inUse.count()).toBe(0)

@@ -38,7 +38,7 @@ it(
     api.on({}, () => gate.promise)
     const page = await browser.open()
     await page.goto(served.url)
-    const line = page.locator('.destination-line')
+    const line = page.getByRole('region', { name: 'Destinations' })
     await line.getByText(`1,000 requests per second, ${CONCURRENCY} at once`).waitFor()
     expect(await line.getByText('at once now').count()).toBe(0)
     expect(await inUse()).toMatchObject([{ name: 'api', concurrency: { limit: CONCURRENCY, inUse: 0 } }])
@@ -55,7 +55,7 @@ it(
       for (const colours of ['light', 'dark'] as const) {
         const other = await browser.open({ width, colours })
         await other.goto(served.url)
-        const told = other.locator('.destination-line').getByText(TOLD, { exact: true })
+        const told = other.getByRole('region', { name: 'Destinations' }).getByText(TOLD, { exact: true })
         await told.waitFor({ timeout: 30_000 })
         const { x, width: wide } = (await told.boundingBox()) ?? { x: -1, width: 0 }
         expect([x >= 0, x + wide <= width], `${width} ${colours}`).toEqual([true, true])

@@ -188,7 +188,7 @@ describe('a run', () => {
     })
     await page.goto(`${served.url}/syncs/people`)
     await page.getByRole('button', { name: 'Run people now' }).click()
-    await page.getByRole('heading', { name: 'Run of people' }).waitFor()
+    await page.getByRole('heading', { name: `Run of ${HOSTILE}` }).waitFor()
     const throughput = page.getByRole('region', { name: 'Throughput' })
     await throughput.getByRole('img', { name: /rows a second now/ }).waitFor()
     const phases = page.getByRole('list', { name: 'Phases' })
