@@ -71,7 +71,9 @@ export class StreamedWorld implements AsyncDisposable {
   readonly api = new Map<string, Row>()
   /** What becomes of the next changes. */
   fate: (sent: Sent) => Outcome = () => 'delivered'
-  /** While it is set, delivery loses track of what it reads, and says so at once, and at the end of the run. */
+  /**
+   * While it is set, delivery loses track of what it reads, and says so at once, and at the end of the run.
+   */
   isLosing = false
   /** While it is set, no end of a slice is passed on. */
   holdsMarkers = false

@@ -15,8 +15,8 @@ import { sliceKey } from '@sluice/topics/topics'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
 /**
- * The most ends that wait, an even number. With more, every second one is dropped, since a later one stands for it. So a
- * slice that is not the newest may be passed on a little later.
+ * The most ends that wait, an even number. With more, every second one is dropped, since a later one stands
+ * for it. So a slice that is not the newest may be passed on a little later.
  */
 const MAX_WAITING = 4_096
 
