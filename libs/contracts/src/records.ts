@@ -218,8 +218,8 @@ function changeFields<R>(row: Typed<R>) {
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
     streamed: optional('The entry of the log, in a run over a stream.', streamed),
     /**
-     * Of a `settled` change, in a run over a stream. Null: the source has no row. For any other op the source
-     * has `after`.
+     * A `settled` change has it in a run over a stream. If it is null, the source has no row. For any other
+     * op the source has `after`.
      */
     wanted: optional('For settled: the row that the source has.', row),
   }

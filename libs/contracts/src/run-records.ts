@@ -256,7 +256,7 @@ export type StreamMinute = ValueOf<typeof streamMinute>
 /** How a run over a stream stands. The event is written anew while the run goes on. */
 const streamProgress = recordOf('StreamProgress', 'How a run over a stream stands.', {
   since: field('When the stream began: its first run without a pause between.', millis),
-  /** What it does before it follows the log. Null once it follows it. */
+  /** It compares before it follows the log. This is null once it follows it. */
   comparing: field('Why the whole table is compared, while it is.', nullable(text)),
   read: field('Entries read.', long),
   /** At most ten of their places stand among the invalid rows. */

@@ -14,7 +14,7 @@ import type { Captured, Change, RetryEntry } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
 import type { DeliveredState, FedFor, Keyed, PlacedTombstone, StateFeed, StatePositions } from './port.ts'
 
-/** What is known of a key. */
+/** The state of a key, and the facts that decide its next change. */
 export interface StreamedKey {
   readonly key: string
   /** How certain it is that the destination has `row`. */
@@ -74,8 +74,8 @@ export interface StreamCommand {
   /** Rows whose last change is of a run up to this one. */
   readonly upTo: number
   /**
-   * Of the run `upTo` itself: rows whose last change is of a slice up to this one, by partition. Null: all of
-   * it.
+   * Of the run `upTo` itself, the command is about rows whose last change is of a slice up to this one, by
+   * partition. If it is null, it is about all of them.
    */
   readonly upToSlices: readonly number[] | null
   /** Null matches every row; the status 5 is 5xx. */
@@ -95,7 +95,7 @@ export interface StreamState extends AsyncDisposable {
    * columns that are gone are left out, and a value of an earlier type is the text or number that it was.
    */
   setColumns(columns: readonly Column[]): void
-  /** What is known of these keys. A key that is not known is missing. At most 5,000 keys. */
+  /** Returns the known ones of these keys, of which there may be 5,000. */
   of(keys: readonly string[]): ReadonlyMap<string, StreamedKey>
   /**
    * The known keys that an API may take for one of these (PROTOCOL.md §6), by each of these that has any:

@@ -234,7 +234,7 @@ export class MemoryStreamState implements StreamState {
     const { last } = facts
     if (last?.partition !== partition) return
     facts.last = null
-    // What is of a later change, which stands behind the tombstone, has come early.
+    // Entries of a later change, which stands behind the tombstone, have come early, and stay.
     if (isUpTo(facts.entries.get(partition)?.entry, last)) facts.entries.delete(partition)
     if (isUpTo(facts.captured.get(partition), last)) facts.captured.delete(partition)
   }

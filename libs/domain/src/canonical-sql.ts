@@ -1,13 +1,15 @@
 /**
  * SQL of DuckDB that gives values of a column as texts: the canonical ones (contracts/values.ts), which keys
- * are made of, and a form whose JSON `valueReader` reads.
+ * are made of, and a form whose JSON `valueReader` reads. The types that hold the values stand here, too.
  */
 import type { ColumnType } from '@sluice/contracts/values'
 
+/** Quotes an identifier, so that any name is allowed. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** Returns the text as an SQL literal, in single quotes. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
@@ -138,4 +140,44 @@ export function jsonForm(type: ColumnType, x: string): string {
         return canonicalText(leaf, value)
     }
   })
+}
+
+/**
+ * Returns SQL for a row's key, out of the texts of its columns: the text of one, or a JSON array of several.
+ */
+export function keySql(texts: readonly string[]): string {
+  return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+}
+
+/** Returns the DuckDB type that holds the values of a column. */
+export function sqlTypeOf(type: ColumnType): string {
+  switch (type.kind) {
+    case 'decimal':
+      return `DECIMAL(${type.precision},${type.scale})`
+    case 'timestamp':
+      return type.zone ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+    case 'list':
+      return `${sqlTypeOf(type.of)}[]`
+    case 'struct':
+      return `STRUCT(${type.fields.map(field => `${quoteIdentifier(field.name)} ${sqlTypeOf(field.type)}`).join(', ')})`
+    default:
+      return SQL_TYPES[type.kind]
+  }
+}
+
+const SQL_TYPES: {
+  readonly [kind in Exclude<ColumnType['kind'], 'decimal' | 'timestamp' | 'list' | 'struct'>]: string
+} = {
+  boolean: 'BOOLEAN',
+  integer: 'INTEGER',
+  long: 'BIGINT',
+  float: 'FLOAT',
+  double: 'DOUBLE',
+  text: 'VARCHAR',
+  json: 'JSON',
+  bytes: 'BLOB',
+  uuid: 'UUID',
+  date: 'DATE',
+  time: 'TIME',
+  interval: 'INTERVAL',
 }

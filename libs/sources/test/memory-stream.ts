@@ -17,6 +17,7 @@ import {
   type Row,
   type Value,
 } from '@sluice/contracts/values'
+import { sqlTypeOf } from '@sluice/domain/canonical-sql'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
@@ -418,19 +419,6 @@ async function writeRows(file: string, columns: readonly Column[], rows: readonl
     connection.closeSync()
     instance.closeSync()
   }
-}
-
-const SQL_TYPES: { readonly [kind in ColumnType['kind']]?: string } = {
-  ...{ boolean: 'BOOLEAN', integer: 'INTEGER', long: 'BIGINT', float: 'FLOAT', double: 'DOUBLE' },
-  ...{ text: 'VARCHAR', bytes: 'BLOB', uuid: 'UUID', date: 'DATE', time: 'TIME', json: 'JSON' },
-}
-
-function sqlTypeOf(type: ColumnType): string {
-  if (type.kind === 'decimal') return `DECIMAL(${type.precision},${type.scale})`
-  if (type.kind === 'timestamp') return type.zone ? 'TIMESTAMPTZ' : 'TIMESTAMP'
-  const found = SQL_TYPES[type.kind]
-  if (found === undefined) throw new SluiceError('internal', `no ${type.kind} in a stream in memory`)
-  return found
 }
 
 function literal(value: Value, type: ColumnType): string {

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import { type Column, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
-import { canonicalText, jsonForm, quoteIdentifier, quoteText } from '@sluice/domain/canonical-sql'
+import { canonicalText, jsonForm, keySql, quoteIdentifier, quoteText } from '@sluice/domain/canonical-sql'
 import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { setMember, valueReader } from '@sluice/domain/value-reader'
 import type { ExtractedRow, ExtractRows, ExtractRowsOptions } from '../extract-port.ts'
@@ -75,7 +75,6 @@ async function sort(
   const result = await connection.run('FROM extract.main.rows LIMIT 0')
   const why = result.columnNames().includes(WHY_INVALID) ? quoteIdentifier(WHY_INVALID) : 'NULL::VARCHAR'
   const texts = keyColumns.map(column => canonicalText(column.type, place(column)))
-  const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
   const isNull = keyColumns.map(column => `${place(column)} IS NULL`).join(' OR ')
   const values = columns.map(column => `to_json(${jsonForm(column.type, place(column))})`)
   await connection.run(`
@@ -87,7 +86,7 @@ async function sort(
         WHEN strlen(row_json) > ${ROW_CEILING_BYTES} THEN 'the row has more than ${ROW_CEILING_BYTES} bytes'
         ELSE why END AS why
     FROM (SELECT *, count(*) OVER (PARTITION BY key) AS copies FROM (
-      SELECT CASE WHEN ${isNull} THEN NULL ELSE ${key} END AS key, ${why} AS why,
+      SELECT CASE WHEN ${isNull} THEN NULL ELSE ${keySql(texts)} END AS key, ${why} AS why,
         CAST(json_array(${values.join(', ')}) AS VARCHAR) AS row_json
       FROM extract.main.rows))
     ORDER BY key NULLS FIRST`)

@@ -35,7 +35,7 @@ export function openStreamState(options: StreamStateOptions): StreamState {
   return new SqliteStreamState(options, file)
 }
 
-/** What is read of a file when it is opened. */
+/** An open file, and the facts that were read from it. */
 interface Opened {
   readonly file: StreamFile
   readonly shapes: RowShapes

@@ -64,7 +64,7 @@ async function feed(state: DeliveredState, partitions: readonly PlayedPartition[
   await state.commit()
 }
 
-/** What either state believes of the destination, by key. */
+/** Returns the beliefs of a state about the destination, by key. */
 async function believedOf(state: DeliveredState): Promise<ReadonlyMap<string, unknown>> {
   const { changes } = await changesOf(await state.diff(await requestFor(harness, NO_ROWS)))
   const removed = changes.filter(({ op }) => op === 'removed')

@@ -29,7 +29,7 @@ export function checkStreams(decoded: readonly DecodedResource[]): ErrorDetail[]
   })
 }
 
-/** What a stream cannot have, and what only a stream can. */
+/** Returns the fields that a stream cannot have, and those that only a stream can. */
 function ownProblems({ schedule, slice, errors, maxDuration, delivery }: SyncSpec): Problem[] {
   if (schedule === 'continuous') {
     const problems: Problem[] = []

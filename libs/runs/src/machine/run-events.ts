@@ -300,7 +300,7 @@ export function endedRun(
   const countsFinished = endsEarly || isOfStream(run)
   const merged = countsFinished ? withDetected(finished) : mergeDetected(run.counts, finished)
   const counts = faulted === undefined ? merged : withUnknown(merged)
-  // What a stream has not read yet is for its next run.
+  // The next run of a stream reads on where this one ended.
   const isInterrupted = endsEarly && !run.cancelling && !isOfStream(run)
   const error = run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (isInterrupted ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run

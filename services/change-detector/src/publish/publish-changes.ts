@@ -6,18 +6,21 @@ import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { ReplayOf } from '@sluice/contracts/state'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin } from '@sluice/contracts/records'
-import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
+import type { DeliveredState, DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord, NewRecords } from '@sluice/message-log/port'
 import type { ChangeFrame, Encoder } from '@sluice/schema-codec/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, textKey, type SyncTopics } from '@sluice/topics/topics'
 import type { SyncOwnership } from '../sync/own-sync.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
 import { PendingRows, SpareRowBuffers } from './pending-rows.ts'
 import { REPLAY_PARTITION, replayKey } from './replayed-requests.ts'
 
+/** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
+const GONE_KEPT_MS = 7 * 24 * 3_600_000
 const APPEND_RECORDS = 500
 const APPEND_BYTES = 512 * 1024
 /** Up to this many appends are under way in all partitions together. */
@@ -327,4 +330,18 @@ export async function endKeys(
   }
   for (const [partition, records] of byPartition)
     await ownership.of(partition).append(at(ownership.topics[topic], partition), records, { signal })
+}
+
+/**
+ * Ends keys in `changes` that have been gone for long (PROTOCOL.md §1). Tombstones name no run. So a run that
+ * is interrupted here has published nothing.
+ */
+export async function endGone(
+  state: Pick<DeliveredState, 'endGone'>,
+  { deps, ownership, ends }: Pick<OwnedSync, 'deps' | 'ownership' | 'ends'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const end = (keys: readonly EndedKey[]): Promise<void> =>
+    endKeys(ownership, 'changes', { keys, signal: ends.abort })
+  await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
 }

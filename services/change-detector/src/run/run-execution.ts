@@ -13,13 +13,13 @@ import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
 import { needsApproval } from '@sluice/domain/held/removal-guard'
 import { isStream, triggeredOps } from '@sluice/domain/definition'
-import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
+import type { DeliveredState, Diff, FedFor } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/failures'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
 import { awaitReports, beginOf } from './await-reports.ts'
 import { detectChanges, type Detected } from '../detect/detect-changes.ts'
-import { endKeys, publishChanges } from '../publish/publish-changes.ts'
+import { endGone, publishChanges } from '../publish/publish-changes.ts'
 import { feedState, type FeedOptions } from '../detect/feed-state.ts'
 import { planReplay, type ReplayPlan } from '../detect/plan-replay.ts'
 import { readModel } from '../detect/read-model.ts'
@@ -33,8 +33,6 @@ import { RestoringReporter } from './report-restoring.ts'
 import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
 import { executeStream } from '../stream/stream-execution.ts'
 
-/** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
-const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
 const MAX_IDLE_AGE_MS = 3_600_000
 /** Reading fewer rows from their topic takes less time than keeping them in the state. */
@@ -191,7 +189,7 @@ export class RunExecution {
     }
     if (next === 'hold') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
-    await this.#endGone(state, signal)
+    await endGone(state, owned, signal)
     const published = await this.#publish(definition, { detected, replay }, detecting)
     if (published === 'await-reports' && replay === null && records >= KEPT_ROWS)
       await this.#keep(state, definition)
@@ -247,17 +245,6 @@ export class RunExecution {
     const triggers = triggeredOps(spec)
     const replay = scope?.replay ?? ANY
     return await planReplay({ ...deps, recorded, scope: replay, command, triggers, state, signal })
-  }
-
-  /**
-   * Ends keys in `changes` that have been gone for long (PROTOCOL.md §1). Tombstones name no run. So a run
-   * that is interrupted here has published nothing.
-   */
-  async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
-    const { deps, ownership, ends } = this.#owned
-    const end = (keys: readonly EndedKey[]): Promise<void> =>
-      endKeys(ownership, 'changes', { keys, signal: ends.abort })
-    await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
   }
 
   async #publish(

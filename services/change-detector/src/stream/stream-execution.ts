@@ -8,7 +8,6 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Fault, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type OpCounts } from '@sluice/contracts/state'
-import type { EndedKey } from '@sluice/delivered-state/port'
 import type { StreamState } from '@sluice/delivered-state/stream-port'
 import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
@@ -22,7 +21,7 @@ import type { StreamPosition } from '@sluice/contracts/records'
 import { tellsExists } from '../detect/detect-changes.ts'
 import { templateColumns } from '../detect/template-columns.ts'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
-import { endKeys } from '../publish/publish-changes.ts'
+import { endGone } from '../publish/publish-changes.ts'
 import { beginOf } from '../run/await-reports.ts'
 import type { RestoringReporter } from '../run/report-restoring.ts'
 import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
@@ -35,8 +34,6 @@ import { commandOf, isMeantBy } from './stream-command.ts'
 import { StreamCounts } from './stream-counts.ts'
 import { StreamLoop, type LoopEnd } from './stream-loop.ts'
 
-/** The last change of a key that is gone stays in `changes` for this time (PROTOCOL.md §1). */
-const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** The event of the run tells this often how the stream stands, if something has changed. */
 const REPORT_MS = 15_000
 const RETRY_AFTER_MS = 60_000
@@ -283,9 +280,7 @@ class StreamExecution {
     const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: ends.drain })
     await owned.step({ kind: 'prepared', at: deps.now() })
     this.#signal.throwIfAborted()
-    const end = (keys: readonly EndedKey[]): Promise<void> =>
-      endKeys(ownership, 'changes', { keys, signal: ends.abort })
-    await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal: this.#signal })
+    await endGone(state, owned, this.#signal)
     await owned.step({ kind: 'publishing', at: deps.now() })
     await this.#publisher?.begin()
     return encoder

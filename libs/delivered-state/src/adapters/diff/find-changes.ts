@@ -6,6 +6,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import type { CountsByOp, Op, OpCounts } from '@sluice/contracts/state'
 import { type Column, WHY_INVALID } from '@sluice/contracts/values'
+import { keySql, sqlTypeOf } from '@sluice/domain/canonical-sql'
 import { statusesOf } from '@sluice/domain/answers/status-filter'
 import type { DiffRequest, MeantRows, RunPurpose } from '../../port.ts'
 import {
@@ -21,7 +22,7 @@ import {
   type Shape,
 } from '../state/shapes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
-import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
+import type { KnownRequest } from '../state/known-columns.ts'
 import {
   keyToken,
   MAX_TOKEN_BYTES,
@@ -97,7 +98,7 @@ export function hidesRowIds(columns: readonly Column[]): boolean {
 function keyText(request: DiffRequest): string {
   const place = placeOf(request.columns)
   const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
-  return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+  return keySql(texts)
 }
 
 export function keyColumns(request: DiffRequest): readonly Column[] {

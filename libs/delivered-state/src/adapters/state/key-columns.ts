@@ -5,6 +5,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Column, ColumnType } from '@sluice/contracts/values'
+import { keySql } from '@sluice/domain/canonical-sql'
 import { keyColumns } from '../diff/find-changes.ts'
 import type { KnownRequest } from './known-columns.ts'
 import { isInSlice, tableSlices } from '../diff/row-slices.ts'
@@ -63,7 +64,7 @@ async function hasContents(connection: DuckDBConnection): Promise<boolean> {
 /** True if most stored rows do not make, out of these columns, the keys that they are stored under. */
 async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Column[]): Promise<boolean> {
   const texts = columns.map(column => keyTextOfStored(column.type, `parsed.${quoteIdentifier(column.name)}`))
-  const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+  const key = keySql(texts)
   const structure = quoteText(storedStructure(columns))
   let rows = 0
   let others = 0

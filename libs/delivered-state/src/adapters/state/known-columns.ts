@@ -137,36 +137,3 @@ function typeOfJson(kinds: readonly unknown[]): ColumnType | null {
   if (all('UBIGINT', 'BIGINT', 'DOUBLE')) return { kind: 'double' }
   return null
 }
-
-/** Returns the DuckDB type that stores a column type. */
-export function sqlTypeOf(type: ColumnType): string {
-  switch (type.kind) {
-    case 'decimal':
-      return `DECIMAL(${type.precision},${type.scale})`
-    case 'timestamp':
-      return type.zone ? 'TIMESTAMPTZ' : 'TIMESTAMP'
-    case 'list':
-      return `${sqlTypeOf(type.of)}[]`
-    case 'struct':
-      return `STRUCT(${type.fields.map(field => `${quoteIdentifier(field.name)} ${sqlTypeOf(field.type)}`).join(', ')})`
-    default:
-      return SQL_TYPES[type.kind]
-  }
-}
-
-const SQL_TYPES: {
-  readonly [kind in Exclude<ColumnType['kind'], 'decimal' | 'timestamp' | 'list' | 'struct'>]: string
-} = {
-  boolean: 'BOOLEAN',
-  integer: 'INTEGER',
-  long: 'BIGINT',
-  float: 'FLOAT',
-  double: 'DOUBLE',
-  text: 'VARCHAR',
-  json: 'JSON',
-  bytes: 'BLOB',
-  uuid: 'UUID',
-  date: 'DATE',
-  time: 'TIME',
-  interval: 'INTERVAL',
-}

@@ -1,4 +1,4 @@
-/** What a change leaves of its key: its state, its rows and its place. */
+/** Derives the state, the rows and the place of a key from its last change. */
 import type { KeyStateKind, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import { decide, transition } from '@sluice/domain/key-state'

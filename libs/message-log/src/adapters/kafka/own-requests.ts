@@ -181,7 +181,7 @@ function parseAltered(answer: Buffer): { value: null; throttleMs: number } {
   throw ProtocolError.ofCode(errorCode, message)
 }
 
-/** What tells a topic from another one of its name, which may have been made after it was deleted. */
+/** The facts that tell a topic from one of the same name that was made after it was deleted. */
 export interface TopicIdentity {
   readonly id: string
   readonly partitions: number

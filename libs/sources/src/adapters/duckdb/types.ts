@@ -23,6 +23,9 @@ import {
   DuckDBTypeId,
 } from '@duckdb/node-api'
 import type { ColumnType } from '@sluice/contracts/values'
+import { quoteIdentifier, quoteText } from '@sluice/domain/canonical-sql'
+
+export { quoteIdentifier, quoteText }
 
 /** The form in which a column is carried. */
 export interface Carried {
@@ -44,16 +47,6 @@ export function carriedColumnsOf(query: DuckDBPreparedStatement): readonly Carri
     name: query.columnName(index),
     carried: carry(query.columnType(index)),
   }))
-}
-
-/** Quotes an identifier, so that any name is allowed. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-/** Returns the text as an SQL literal, in single quotes. */
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
 }
 
 const asText: Carried = { type: { kind: 'text' }, sqlType: 'VARCHAR', cast: x => `CAST(${x} AS VARCHAR)` }

@@ -9,7 +9,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { type Column, JsonText, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
-import { canonicalText, jsonForm } from '@sluice/domain/canonical-sql'
+import { canonicalText, jsonForm, keySql } from '@sluice/domain/canonical-sql'
 import { setMember, valueReader } from '@sluice/domain/value-reader'
 import { duckdbMessage } from '../duckdb/errors.ts'
 import { DuckdbSession } from '../duckdb/session.ts'
@@ -524,7 +524,7 @@ const NULL_KEY: MadeRow = { kind: 'unreadable', why: 'its key is null' }
 /** The key is a JSON array, as everywhere. */
 function keyOfSeveral(keys: readonly string[]): string {
   const some = keys.map(key => `${key} IS NULL`).join(' OR ')
-  return `CASE WHEN ${some} THEN NULL ELSE CAST(to_json([${keys.join(', ')}]) AS VARCHAR) END`
+  return `CASE WHEN ${some} THEN NULL ELSE ${keySql(keys)} END`
 }
 
 /** Returns the text of a key that is one value. */

@@ -9,16 +9,10 @@
  */
 import { Readable } from 'node:stream'
 import type { Connection } from 'pg'
+import { AT_ANY_TIME, BorrowedConnection, COPY_DATA, HEADER_BYTES } from './borrowed-connection.ts'
 
-/** A message's type and, in four bytes, its length without the type. */
-const HEADER_BYTES = 5
-const COPY_DATA = 'd'.charCodeAt(0)
-/**
- * The start of the copy, and messages that a server may send at any time: settings, notices, notifications.
- */
-const IGNORED = new Set(['H', 'S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
-
-type DataListener = (data: Buffer) => void
+/** The start of the copy, and messages that may come at any time. */
+const IGNORED = new Set(['H'.charCodeAt(0), ...AT_ANY_TIME])
 
 /**
  * A query for pg's `client.query`. The stream ends only once the server has reported that the copy is
@@ -27,9 +21,7 @@ type DataListener = (data: Buffer) => void
  */
 export class CopyOut extends Readable {
   readonly #sql: string
-  #connection: Connection | null = null
-  /** pg's own reader of the connection, while this one replaces it. */
-  #reader: DataListener | null = null
+  #connection: BorrowedConnection | null = null
   /** The beginning of a header in which a piece ended. */
   #partialHeader: Buffer = Buffer.alloc(0)
   /** The remaining bytes of the current message. */
@@ -49,13 +41,7 @@ export class CopyOut extends Readable {
 
   /** Called by pg when it is this query's turn. */
   submit(connection: Connection): void {
-    const { stream } = connection
-    const [reader, ...others] = stream.listeners('data')
-    if (reader === undefined || others.length > 0) throw new Error('pg reads its connection in another way')
-    this.#connection = connection
-    this.#reader = reader as DataListener
-    stream.off('data', this.#reader)
-    stream.on('data', this.#onData)
+    this.#connection = new BorrowedConnection(connection, this.#onData)
     connection.query(this.#sql)
   }
 
@@ -93,7 +79,7 @@ export class CopyOut extends Readable {
         this.#isData = type === COPY_DATA
         if (!this.#isData && !IGNORED.has(type)) {
           this.#pushRows(data.subarray(0, end))
-          this.#giveBack(data.subarray(at))
+          this.#connection?.giveBack(data.subarray(at))
           return
         }
         this.#payload = data.readUInt32BE(at + 1) - (HEADER_BYTES - 1)
@@ -116,15 +102,5 @@ export class CopyOut extends Readable {
   /** Returns false if the reader of the rows has enough for now. */
   #pushRows(rows: Buffer): boolean {
     return rows.length === 0 || this.destroyed || this.push(rows)
-  }
-
-  /** Gives the connection back to pg, which reads on from the start of a message. */
-  #giveBack(data: Buffer): void {
-    const stream = this.#connection?.stream
-    const reader = this.#reader
-    if (stream === undefined || reader === null) return
-    stream.off('data', this.#onData)
-    stream.on('data', reader)
-    reader.call(stream, data)
   }
 }

@@ -10,13 +10,10 @@
 import { Notifier } from '@sluice/flow/notifier'
 import type { Client, Connection } from 'pg'
 import { MAX_ROW_BYTES } from '../server/row-text.ts'
+import { AT_ANY_TIME, BorrowedConnection, COPY_DATA, HEADER_BYTES } from './borrowed-connection.ts'
 import { lsnText } from './pgoutput.ts'
 
-/** A message's type and, in four bytes, its length without the type. */
-const HEADER_BYTES = 5
-const [COPY_DATA, COPY_BOTH, LOG_DATA, KEEPALIVE] = ['d', 'W', 'w', 'k'].map(letter => letter.charCodeAt(0))
-/** Messages that a server may send at any time: settings, notices, notifications. */
-const IGNORED = new Set(['S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
+const [COPY_BOTH, LOG_DATA, KEEPALIVE] = ['W', 'w', 'k'].map(letter => letter.charCodeAt(0))
 /** Before a message of the log: its letter, two positions and a time. */
 const LOG_HEADER_BYTES = 1 + 8 + 8 + 8
 
@@ -33,8 +30,6 @@ const MAX_SILENT_INTERVALS = 3
 const EPOCH_MS = Date.UTC(2000, 0, 1)
 /** The server is told at once after this many bytes of the log. */
 const TOLD_AT_ONCE = 16n * 1024n * 1024n
-
-type DataListener = (data: Buffer) => void
 
 export type Received =
   | { readonly kind: 'message'; readonly data: Buffer; readonly isWhole: boolean }
@@ -54,7 +49,7 @@ export class ReplicationStream {
   readonly #started = Promise.withResolvers<void>()
   /** Notifies when there is something to take, and at the end. */
   readonly changes = new Notifier()
-  #connection: Connection | null = null
+  #connection: BorrowedConnection | null = null
   #partialHeader: Buffer = Buffer.alloc(0)
   /** The rest of the message that is being read, with its pieces so far. */
   #left = 0
@@ -132,18 +127,9 @@ export class ReplicationStream {
 
   /** Called by pg when it is this query's turn. */
   submit(connection: Connection): void {
-    const { stream } = connection
-    const [reader, ...others] = stream.listeners('data')
-    if (reader === undefined || others.length > 0) throw new Error('pg reads its connection in another way')
-    this.#connection = connection
-    this.#reader = reader as DataListener
-    stream.off('data', this.#reader)
-    stream.on('data', this.#onData)
+    this.#connection = new BorrowedConnection(connection, this.#onData)
     connection.query(this.#sql)
   }
-
-  /** pg's own reader of the connection, while this one replaces it. */
-  #reader: DataListener | null = null
 
   handleCommandComplete(): void {
     this.#over(new Error('the server ended the log'))
@@ -178,8 +164,10 @@ export class ReplicationStream {
         }
         const type = data[at] ?? 0
         this.#isData = type === COPY_DATA
-        if (!this.#isData && type !== COPY_BOTH && !IGNORED.has(type))
-          return this.#giveBack(data.subarray(at))
+        if (!this.#isData && type !== COPY_BOTH && !AT_ANY_TIME.includes(type)) {
+          this.changes.notify()
+          return this.#connection?.giveBack(data.subarray(at))
+        }
         if (type === COPY_BOTH) this.#begin()
         this.#left = data.readUInt32BE(at + 1) - (HEADER_BYTES - 1)
         if (this.#left < 0) return void this.#connection?.stream.destroy(new Error('a message has no length'))
@@ -253,16 +241,5 @@ export class ReplicationStream {
     status[HEADER_BYTES + 33] = asks ? 1 : 0
     socket.write(status)
     this.#told = this.#flushed
-  }
-
-  /** Gives the connection back to pg, which reads on from the start of a message. */
-  #giveBack(data: Buffer): void {
-    const stream = this.#connection?.stream
-    const reader = this.#reader
-    if (stream === undefined || reader === null) return
-    stream.off('data', this.#onData)
-    stream.on('data', reader)
-    this.changes.notify()
-    reader.call(stream, data)
   }
 }

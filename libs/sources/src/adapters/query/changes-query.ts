@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import type { DuckDBPreparedStatement } from '@duckdb/node-api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { type Column, type ColumnType, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
-import { jsonForm } from '@sluice/domain/canonical-sql'
+import { type Column, type Row, type Value, WHY_INVALID } from '@sluice/contracts/values'
+import { jsonForm, sqlTypeOf } from '@sluice/domain/canonical-sql'
 import { membersOf, setMember, valueReader } from '@sluice/domain/value-reader'
 import { duckdbMessage } from '../duckdb/errors.ts'
 import { DuckdbSession } from '../duckdb/session.ts'
@@ -159,36 +159,4 @@ export async function selectedColumns(
   await using query = await ChangesQuery.open(model, typed)
   signal.throwIfAborted()
   return query.columns
-}
-
-/** Returns the DuckDB type that holds the values of a column. */
-function sqlTypeOf(type: ColumnType): string {
-  switch (type.kind) {
-    case 'boolean':
-    case 'integer':
-    case 'float':
-    case 'double':
-    case 'uuid':
-    case 'date':
-    case 'time':
-    case 'interval':
-    case 'json':
-      return type.kind.toUpperCase()
-    case 'long':
-      return 'BIGINT'
-    case 'text':
-      return 'VARCHAR'
-    case 'bytes':
-      return 'BLOB'
-    case 'timestamp':
-      return type.zone ? 'TIMESTAMPTZ' : 'TIMESTAMP'
-    case 'decimal':
-      return `DECIMAL(${type.precision},${type.scale})`
-    case 'list':
-      return `${sqlTypeOf(type.of)}[]`
-    case 'struct':
-      return `STRUCT(${type.fields.map(field => `${quoteIdentifier(field.name)} ${sqlTypeOf(field.type)}`).join(', ')})`
-    default:
-      return type satisfies never
-  }
 }
