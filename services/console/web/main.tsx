@@ -9,6 +9,7 @@ import { queryClient } from './api/query-client.ts'
 import { sessionQuery } from './api/session.ts'
 import { makeRouter } from './app/router.tsx'
 import { Library } from './app/theme.tsx'
+import { loadDialogsLater } from './ui/dialog.tsx'
 import { toast, Toasts } from './ui/toast.tsx'
 import './styles/tokens.css'
 import '@mantine/core/styles/default-css-variables.layer.css'
@@ -29,6 +30,7 @@ import './styles/editor.css'
 const QUICK_MS = 100
 
 whenAnswersDiffer(message => toast('failed', message))
+loadDialogsLater()
 
 const root = document.getElementById('app')
 if (root === null) throw new Error('The page has no element #app.')

@@ -142,6 +142,21 @@ it('compares again where the log breaks off, in the next run', async () => {
   await world.equal()
 })
 
+it('begins the next run with the comparison, though another partition of the log has more entries', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: false, slice: { rows: 1 } } })
+  await using detector = world.detector()
+  world.put('b', 1)
+  await detector.ask()
+  await world.equal()
+  // `a` and `c` go to one partition, the end of the table to the other.
+  for (let v = 2; v < 12; v += 1) world.put(v % 2 === 0 ? 'a' : 'c', v)
+  world.stream.truncate()
+  for (let v = 12; v < 22; v += 1) world.put(v % 2 === 0 ? 'a' : 'c', v)
+  await world.settled(detector)
+  expect(world.runs.length).toBeLessThanOrEqual(3)
+  expect(world.stream.comparisons).toBe(2)
+}, 20_000)
+
 it('holds a run whose removals exceed the guard, and lets them through once they are approved', async () => {
   await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
   for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)

@@ -409,8 +409,10 @@ function whyCompared(
   position: StreamPosition | null,
   { modelHash, newestEpoch }: { readonly modelHash: string; readonly newestEpoch: number },
 ): StreamBreak | null {
-  if (position === null || position.partitions.length === 0)
+  if (position === null || (position.partitions.length === 0 && position.epoch === 0))
     return { kind: 'break', why: 'first', detail: 'nothing was compared before' }
+  if (position.partitions.length === 0)
+    return { kind: 'break', why: 'lost', detail: 'the log broke off in an earlier run' }
   if (newestEpoch > position.epoch)
     return { kind: 'break', why: 'lost', detail: 'a comparison was not finished' }
   if (position.model !== modelHash)

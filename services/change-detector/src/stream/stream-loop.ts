@@ -59,7 +59,7 @@ const REOPEN = { firstMs: 200, maxMs: 10_000 }
 const MAX_COUNTED = 1_000_000
 const MAX_SAMPLES = 10
 
-/** The position if nothing was read. A successor compares. */
+/** The position if nothing was read, or if the log breaks off. A successor compares. */
 export const NOWHERE: StreamPosition = { epoch: 0, history: '', model: '', partitions: [] }
 
 export interface StreamLoopOptions {
@@ -308,7 +308,9 @@ export class StreamLoop {
     const { publisher } = this.#options
     await publisher.acknowledged()
     await Promise.all(this.#paying)
-    if (await this.#tell(0)) await publisher.acknowledged()
+    // The comparison of the next run makes up for what is owed, so it must not read anything before.
+    const position = this.#break === null ? this.#from : { ...NOWHERE, epoch: this.#position.epoch }
+    if (await this.#tell(0, position)) await publisher.acknowledged()
   }
 
   async #open(): Promise<void> {
@@ -587,7 +589,7 @@ export class StreamLoop {
     const slice = (this.#slice += 1)
     const keys = new Set([...decided.held.keys(), ...owedOf(changes)])
     this.#owing.add(slice, { start, keys })
-    if (encoder !== null) await this.#publish(slice, changes, encoder)
+    if (encoder !== null) await this.#publish(slice, changes, { encoder, position: this.#from })
     return true
   }
 
@@ -606,7 +608,7 @@ export class StreamLoop {
   async #publish(
     slice: number,
     changes: readonly FoundChange<StreamedRow>[],
-    encoder: Encoder,
+    { encoder, position }: { readonly encoder: Encoder; readonly position: StreamPosition },
   ): Promise<void> {
     const { publisher, counts } = this.#options
     const placed = changes.map(change => publisher.placed(change))
@@ -617,7 +619,6 @@ export class StreamLoop {
       this.#inFlight.add(slice, partition, added)
     }
     counts.published(changes)
-    const position = this.#from
     this.#told = position
     this.#toldAt = this.#options.steadyNow()
     const { done } = await publisher.publish({ slice, changes: placed, position, encoder })
@@ -632,7 +633,8 @@ export class StreamLoop {
   #acknowledged(slice: number, changes: readonly PlacedChange[], position: StreamPosition): void {
     for (const key of owedOf(changes)) if (!this.#held.has(key)) this.#owing.pay(key, slice)
     // A position of before a comparison is of no use to the source, and may be of another log.
-    const isOfLog = this.#comparison === null && position.epoch === this.#position.epoch
+    const isOfLog =
+      this.#comparison === null && this.#break === null && position.epoch === this.#position.epoch
     if (isOfLog && slice > this.#toldToSource) {
       this.#toldToSource = slice
       this.#reader?.acknowledged(position)
@@ -659,14 +661,13 @@ export class StreamLoop {
   }
 
   /** Tells a position that has moved, by a slice without changes. Returns true if it did. */
-  async #tell(afterMs: number): Promise<boolean> {
+  async #tell(afterMs: number, position = this.#from): Promise<boolean> {
     const { steadyNow, publisher } = this.#options
     if (this.#comparison !== null || !publisher.hasRoom) return false
-    const position = this.#from
     if (position === this.#told || steadyNow() - this.#toldAt < afterMs) return false
     const encoder = (this.#encoder ??= await this.#begin())
     this.#inFlight.add((this.#slice += 1), 0, [])
-    await this.#publish(this.#slice, [], encoder)
+    await this.#publish(this.#slice, [], { encoder, position })
     return true
   }
 

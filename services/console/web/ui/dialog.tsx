@@ -5,14 +5,16 @@ import { Button } from './button.tsx'
 import { ServerMessage } from './server-message.tsx'
 import { whenIdle } from './when-idle.ts'
 
-/**
- * No first screen shows a dialog. Its script is loaded after this time, once the page is idle, so the first
- * dialog of a page opens at once.
- */
+/** No first screen shows a dialog. So its script may come this long after the page. */
 const LOAD_AFTER_MS = 1_000
 const LATEST_MS = 5_000
 const Modal = lazy(async () => ({ default: (await import('./modal.tsx')).Modal }))
-setTimeout(() => whenIdle(() => void import('./modal.tsx').catch(() => undefined), LATEST_MS), LOAD_AFTER_MS)
+
+/** Loads the script of dialogs once the page is idle, so that the first dialog of a page opens at once. */
+export function loadDialogsLater(): void {
+  const load = (): void => void import('./modal.tsx').catch(() => undefined)
+  setTimeout(() => whenIdle(load, LATEST_MS), LOAD_AFTER_MS)
+}
 
 interface DialogProps {
   readonly title: string
