@@ -1,8 +1,9 @@
 /** The examples of docs/examples against pretend APIs. All play embedded, two of them distributed. */
-import { describe } from 'vitest'
+import { describe, inject } from 'vitest'
 import { brazeExample } from './examples/braze.ts'
 import { customerioExample } from './examples/customerio.ts'
 import { hubspotExample, moreOfHubspot } from './examples/hubspot.ts'
+import { hubspotStreamExample } from './examples/hubspot-stream.ts'
 import { salesforceExample } from './examples/salesforce.ts'
 import { slackExample } from './examples/slack.ts'
 import { soapExample } from './examples/soap.ts'
@@ -19,6 +20,7 @@ describe.concurrent('the example of', () => {
   stripeExample(embeddedProfile)
   customerioExample(embeddedProfile)
   hubspotExample(embeddedProfile)
+  hubspotStreamExample(inject('postgresUrl'))
   soapExample(embeddedProfile)
   slackExample(embeddedProfile)
   brazeExample(embeddedProfile)
