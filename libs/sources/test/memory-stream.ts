@@ -77,6 +77,8 @@ export class MemoryStream {
   acknowledged: StreamPosition | null = null
   /** The number of comparisons so far. */
   comparisons = 0
+  /** Awaited by each comparison before it reads the table. */
+  beforeComparison: (signal: AbortSignal) => Promise<void> = () => Promise.resolve()
   /** How often it was given up. */
   released = 0
   /** The number of entries that readers have taken. */
@@ -355,6 +357,7 @@ class MemoryReader implements StreamReader {
   }
 
   async compare({ file, signal }: { readonly file: string } & Signalled): Promise<ComparedStream> {
+    await this.#stream.beforeComparison(signal)
     signal.throwIfAborted()
     const { columns, table, partitions, newestOrder, history, primaryKey } = this.#stream
     const rows = [...table.values()]

@@ -309,3 +309,61 @@ it('ends once delivery has lost track of it in a partition, and sends these rows
   await world.equal()
   expect(world.sent.map(({ key }) => key)).toEqual(['a', 'b'])
 })
+
+it.each(['the edit alone', 'a command before it', 'a command behind it'] as const)(
+  'ends at once for an edit while it reads the whole table: %s',
+  async which => {
+    await using world = await StreamedWorld.open({ sync: { firstRun: 'skip-existing' } })
+    for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
+    const edits = new Notifier()
+    let isEdited = false
+    await using detector = world.detector(definition => ({
+      edits,
+      resolveDefinition: () => {
+        if (!isEdited) return Promise.resolve(definition)
+        isEdited = false
+        return Promise.reject(new SluiceError('config', 'the edit is wrong'))
+      },
+    }))
+    const comparing = Promise.withResolvers<undefined>()
+    const aborted = Promise.withResolvers<undefined>()
+    world.stream.beforeComparison = async signal => {
+      world.stream.beforeComparison = () => Promise.resolve()
+      signal.addEventListener('abort', () => aborted.resolve(undefined))
+      comparing.resolve(undefined)
+      await aborted.promise
+    }
+    await detector.ask()
+    await comparing.promise
+    if (which === 'a command before it') await detector.ask()
+    isEdited = true
+    edits.notify()
+    if (which === 'a command behind it') {
+      await world.until(() => !isEdited)
+      await detector.ask()
+    }
+    await aborted.promise
+    await world.until(() => world.stream.acknowledged !== null)
+    world.put('new', 1)
+    await world.until(() => world.api.has('new'))
+    expect(world.sent.map(({ key }) => key)).toEqual(['new'])
+  },
+)
+
+it('sends a failed row again though its row was too large in between', async () => {
+  await using world = await StreamedWorld.open({ texts: ['note'], sync: { errors: { retryAfter: '30s' } } })
+  world.stream.put({ id: 'a', v: 1, note: '' })
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  world.stream.put({ id: 'a', v: 2, note: 'x'.repeat(8_000_001) })
+  await world.until(() => world.stream.taken >= 1)
+  world.fate = () => 'rejected'
+  world.stream.put({ id: 'a', v: 3, note: '' })
+  await world.until(() => world.sent.length === 2)
+  world.fate = () => 'delivered'
+  world.later = 31_000
+  world.stream.put({ id: 'b', v: 1, note: '' })
+  await world.equal()
+  expect(world.sent.map(({ key, row }) => [key, row?.['v']])).toEqual(expect.arrayContaining([['a', 3], ['b', 1]]))
+})

@@ -78,8 +78,8 @@ class StreamExecution {
   readonly #over = new AbortController()
   #publisher: SlicePublisher | null = null
   #reported = ''
-  /** True once delivery has lost track of the run in a partition, or has ended it there. */
-  #isCutShort = false
+  /** Aborts once delivery has lost track of the run in a partition, or has ended it there. */
+  readonly #cutShort = new AbortController()
   /** The faults of earlier runs that still concern a row. */
   #faults: readonly Fault[] = []
 
@@ -185,10 +185,8 @@ class StreamExecution {
       approved: life.atWork?.run.approved ?? null,
       isBaseline: isFirst && firstRun === 'skip-existing',
       retryAfterMs: errors?.retryAfter ?? RETRY_AFTER_MS,
-      compared: ({ file, columns, primaryKey: own }) =>
-        this.#parts.streams.openRows({
-          ...{ file, columns, primaryKey: own ?? primaryKey, signal: this.#signal },
-        }),
+      compared: ({ file, columns, primaryKey: own }, signal) =>
+        this.#parts.streams.openRows({ file, columns, primaryKey: own ?? primaryKey, signal }),
       extractFile: this.#parts.extractFile,
       turn: async signal => await deps.detections?.take({ signal }),
       assertFirstRunChosen: rows => {
@@ -196,8 +194,9 @@ class StreamExecution {
       },
       begin: columns => this.#begin(columns, of.state),
       stopping: this.#signal,
-      mustEnd: () => this.#mustEnd(),
-      ends: this.#owned.endsStream,
+      asked: this.#owned.asked,
+      // It ends at once for an edit, and once it is cut short.
+      edited: AbortSignal.any([this.#owned.edited, this.#cutShort.signal]),
       now: deps.now,
       steadyNow: deps.steadyNow ?? (() => performance.now()),
       warn: (err, what) => deps.logger.warn({ sync, err }, what),
@@ -298,16 +297,7 @@ class StreamExecution {
         report => report.run === run && (report.ended || report.faultedFrom !== null),
       )
     await deps.runs.until(isCutShort, { signal: this.#over.signal })
-    this.#isCutShort = true
-    this.#changes.notify()
-  }
-
-  #mustEnd(): 'asked' | 'edited' | null {
-    // It ends as it does for an edit: at once.
-    if (this.#isCutShort) return 'edited'
-    const { endsStream, life } = this.#owned
-    if (!endsStream.aborted) return null
-    return life.queued.length > 0 ? 'asked' : 'edited'
+    this.#cutShort.abort(new SluiceError('aborted', 'delivery passes on no more ends of slices'))
   }
 
   /** Says how the stream stands, until the run is over. */

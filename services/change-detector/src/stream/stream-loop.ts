@@ -88,7 +88,7 @@ export interface StreamLoopOptions {
   readonly isBaseline: boolean
   readonly partitions: number
   readonly retryAfterMs: number
-  readonly compared: (extract: ComparedStream) => Promise<ExtractRows>
+  readonly compared: (extract: ComparedStream, signal: AbortSignal) => Promise<ExtractRows>
   /** The path of a file that does not exist. */
   readonly extractFile: () => Promise<string>
   /** Waits until this process may compare one more table. */
@@ -101,13 +101,10 @@ export interface StreamLoopOptions {
   readonly columns: readonly Column[]
   /** Aborts when the run has to stop where it is. */
   readonly stopping: AbortSignal
-  /**
-   * Says why the run has to end for another one: somebody has asked for something, or the definition was
-   * edited. Null if it goes on.
-   */
-  readonly mustEnd: () => 'asked' | 'edited' | null
-  /** Aborts when `mustEnd` says so. */
-  readonly ends: AbortSignal
+  /** Aborts when the run has to end for another one, once its comparison and its command are done. */
+  readonly asked: AbortSignal
+  /** Aborts when the run has to end at once for another one. */
+  readonly edited: AbortSignal
   readonly now: () => number
   /** Milliseconds of a monotonic clock. */
   readonly steadyNow: () => number
@@ -226,10 +223,10 @@ export class StreamLoop {
    * Rejects with a failure of source, state or log.
    */
   async run(): Promise<LoopEnd> {
-    const { changes, stopping, ends, publisher } = this.#options
+    const { changes, stopping, asked, edited, publisher } = this.#options
     const wake = (): void => changes.notify()
-    stopping.addEventListener('abort', wake)
-    ends.addEventListener('abort', wake)
+    const ends = [stopping, asked, edited]
+    for (const each of ends) each.addEventListener('abort', wake)
     try {
       await this.#open()
       for (;;) {
@@ -240,8 +237,7 @@ export class StreamLoop {
         return end
       }
     } finally {
-      stopping.removeEventListener('abort', wake)
-      ends.removeEventListener('abort', wake)
+      for (const each of ends) each.removeEventListener('abort', wake)
       await this.#close()
     }
   }
@@ -290,14 +286,13 @@ export class StreamLoop {
   }
 
   #whyEnd(): LoopEnd | null {
-    const { stopping, mustEnd, steadyNow, publisher } = this.#options
+    const { stopping, asked, edited, steadyNow, publisher } = this.#options
     const isWhole = !this.#isUnfinished
-    const must = mustEnd()
-    if (stopping.aborted || must === 'edited') return { kind: 'ended', isWhole }
+    if (stopping.aborted || edited.aborted) return { kind: 'ended', isWhole }
     // The next run begins with the comparison.
     if (this.#break !== null && publisher.hasBegun) return { kind: 'ended', isWhole }
     if (!isWhole) return null
-    if (must === 'asked') return { kind: 'ended', isWhole }
+    if (asked.aborted) return { kind: 'ended', isWhole }
     const lasts = steadyNow() - this.#since
     const isOver = (lasts >= RUN_MS && this.#inFlight.isEmpty && this.#held.size === 0) || lasts >= 2 * RUN_MS
     return isOver ? { kind: 'ended', isWhole } : null
@@ -313,7 +308,16 @@ export class StreamLoop {
     if (await this.#tell(0, position)) await publisher.acknowledged()
   }
 
+  /** Leaves the reader away if the run has to end at once. */
   async #open(): Promise<void> {
+    try {
+      await this.#openLog()
+    } catch (error) {
+      if (!this.#signal.aborted) throw error
+    }
+  }
+
+  async #openLog(): Promise<void> {
     const { source, definition } = this.#options
     const signal = this.#signal
     if (this.#break === null) {
@@ -330,8 +334,10 @@ export class StreamLoop {
     this.#reader = opened.reader
   }
 
+  /** Aborts when the run has to end at once. */
   get #signal(): AbortSignal {
-    return AbortSignal.any([this.#options.stopping, this.#stop.signal])
+    const { stopping, edited } = this.#options
+    return AbortSignal.any([stopping, edited, this.#stop.signal])
   }
 
   async #close(): Promise<void> {
@@ -471,7 +477,10 @@ export class StreamLoop {
         return { kind: 'break', why: 'lost', detail }
       }
       if (bytesOf(whole.row) > ROW_CEILING_BYTES) this.#refuse(key)
-      else newest.set(key, { ...whole, epoch, order, committedAt })
+      else {
+        this.#refused.delete(key)
+        newest.set(key, { ...whole, epoch, order, committedAt })
+      }
     }
     return null
   }
@@ -543,7 +552,11 @@ export class StreamLoop {
     this.#addFree(free)
     if (free.size > 0) return { newest: free, start, behind: start, known: this.#knownOf([...free.keys()]) }
     if (!this.#hasRoom) return false
-    const next = await pages.next()
+    const next = await pages.next().catch((error: unknown) => {
+      if (this.#signal.aborted) return null
+      throw error
+    })
+    if (next === null) return true
     if (next.done === true) {
       this.#comparison = null
       await files.disposeAsync()
@@ -735,7 +748,7 @@ export class StreamLoop {
       files.defer(() => slot?.[Symbol.dispose]())
       const file = await extractFile()
       const extract = await reader.compare({ file, signal })
-      const rows = files.use(await compared(extract))
+      const rows = files.use(await compared(extract, signal))
       const { rowsRead, rowsInvalid } = rows
       counts.compared(rows)
       this.#columns = extract.columns

@@ -58,10 +58,12 @@ export interface OwnedSync {
   /** The findings of the run before, if it found nothing to do. */
   lastIdle: IdleFindings | null
   /**
-   * Aborts once the run of a stream has to end: another run is queued, or the sync is edited or paused. The
-   * run first carries out the command that it is of. A run over a table pays no heed to it.
+   * Aborts once another run is queued. The run of a stream then ends for it, but first carries out the
+   * command that it is of. A run over a table pays no heed to it.
    */
-  readonly endsStream: AbortSignal
+  readonly asked: AbortSignal
+  /** Aborts once the sync is edited or paused. The run of a stream then ends at once. */
+  readonly edited: AbortSignal
   /**
    * By partition, the last slice of the run at work of which the detector has heard; null: it has none. The
    * detection of a stream sets it, and a decision of a person is about the rows up to there.

@@ -57,7 +57,8 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   #life: SyncLife
   /** Cancels the run at work. */
   #cancel = new AbortController()
-  #endStream = new AbortController()
+  #asked = new AbortController()
+  #edited = new AbortController()
   /** Called once the run at work has its definition. */
   #onBegun = (): void => undefined
   /** True once a run is queued that replaces the run at work. */
@@ -87,8 +88,12 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     return this.#life
   }
 
-  get endsStream(): AbortSignal {
-    return this.#endStream.signal
+  get asked(): AbortSignal {
+    return this.#asked.signal
+  }
+
+  get edited(): AbortSignal {
+    return this.#edited.signal
   }
 
   /**
@@ -163,7 +168,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   async step(fact: Fact): Promise<Step> {
     const done = step(this.#life, fact)
     this.#life = done.life
-    if (this.#life.queued.length > 0) this.#endStream.abort(new SluiceError('aborted', 'a run is queued'))
+    if (this.#life.queued.length > 0) this.#asked.abort(new SluiceError('aborted', 'a run is queued'))
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
     // The log keeps the order of the calls, so the events of one step stay together.
     await Promise.all(done.events.map(event => this.#write(event)))
@@ -211,7 +216,8 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
       const seen = this.#changes.version
       await this.#takeDue(due)
       this.#cancel = new AbortController()
-      this.#endStream = new AbortController()
+      this.#asked = new AbortController()
+      this.#edited = new AbortController()
       this.heard = null
       this.#isReplaced = false
       const { next, life } = await this.step({ kind: 'idle', at: this.deps.now() })
@@ -263,7 +269,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
         if (signal.aborted) return
         if (isSluiceError(error) && error.retryable) continue
       }
-      this.#endStream.abort(new SluiceError('aborted', 'the sync was edited'))
+      this.#edited.abort(new SluiceError('aborted', 'the sync was edited'))
       return
     }
   }
