@@ -365,5 +365,10 @@ it('sends a failed row again though its row was too large in between', async () 
   world.later = 31_000
   world.stream.put({ id: 'b', v: 1, note: '' })
   await world.equal()
-  expect(world.sent.map(({ key, row }) => [key, row?.['v']])).toEqual(expect.arrayContaining([['a', 3], ['b', 1]]))
+  expect(world.sent.map(({ key, row }) => [key, row?.['v']])).toEqual(
+    expect.arrayContaining([
+      ['a', 3],
+      ['b', 1],
+    ]),
+  )
 })
