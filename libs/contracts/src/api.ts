@@ -11,7 +11,7 @@ import {
   op,
   phaseView,
   progressView,
-  streamProgressView,
+  streamOfRunView,
   streamView,
   throughputView,
   timestamp,
@@ -111,7 +111,7 @@ export const runView = z.object({
   /** Present while the run sends. */
   throughput: throughputView.optional(),
   /** Present for a run of a stream, once it has begun to stream. */
-  stream: streamProgressView.optional(),
+  stream: streamOfRunView.optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 

@@ -52,6 +52,8 @@ export interface RunsQuery extends Paging {
   readonly syncs?: ReadonlySet<string> | undefined
   readonly status?: RunView['status'] | undefined
   readonly cause?: RunView['cause'] | undefined
+  /** True to list each run of a stream by itself. */
+  readonly each?: boolean | undefined
   /**
    * The time at which the run was asked for, in ms since 1970: from `since`, inclusive, to `until`,
    * exclusive.

@@ -286,6 +286,9 @@ export const SHAPES = {
       label,
       since: z.iso.datetime().optional().describe('Only runs that were asked for at this time or later.'),
       until: z.iso.datetime().optional().describe('Only runs that were asked for before this time.'),
+      each: yesOrNo
+        .optional()
+        .describe('True: each run of a stream by itself. Otherwise one entry stands for them all.'),
       ...paging,
     }),
     answer: runsPage,

@@ -97,6 +97,17 @@ export const streamView = streamProgressView.extend({
   ),
 })
 
+/** What a run shows of its stream. The last run of a sync lacks the speed and the minutes. */
+export const streamOfRunView = streamProgressView.extend({
+  rowsPerSecond: streamView.shape.rowsPerSecond.optional(),
+  minutes: streamView.shape.minutes.optional(),
+  /**
+   * In a list of runs: the number of hourly runs that this entry stands for. It has their counts, and starts
+   * when the stream began. Its id, status and error are those of the newest one.
+   */
+  runs: count.optional(),
+})
+
 /**
  * The certificates that a sync's last run over TLS has seen. For the destination's server, and for Sluice as
  * its client, it has the certificate that ends first. Servers of earlier versions do not answer it.

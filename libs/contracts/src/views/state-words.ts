@@ -4,11 +4,16 @@
  */
 import type { RunView, SyncView } from '../api.ts'
 
-type StatedRun = Pick<RunView, 'status' | 'failing'>
+type StatedRun = Pick<RunView, 'status' | 'failing' | 'stream'>
+export type RunWord = RunView['status'] | 'failing' | 'streaming'
 
-/** The word for a run: one of which nothing arrives is failing, whatever its status. */
-export function runInWords({ status, failing }: StatedRun): RunView['status'] | 'failing' {
-  return failing === true && status !== 'failed' ? 'failing' : status
+/**
+ * The word for a run: one of which nothing arrives is failing, whatever its status. One over a stream streams
+ * as long as it runs.
+ */
+export function runInWords({ status, failing, stream }: StatedRun): RunWord {
+  if (failing === true && status !== 'failed') return 'failing'
+  return status === 'running' && stream !== undefined ? 'streaming' : status
 }
 
 type StatedSync = Pick<SyncView, 'state' | 'lastRun' | 'trouble'>
@@ -28,12 +33,11 @@ export function syncStateInWords(state: SyncView['state']): string {
 export function lastRunInWords({
   lastRun,
   trouble,
-}: Omit<StatedSync, 'state'>): RunView['status'] | 'failing' | 'refused' | 'never ran' {
+}: Omit<StatedSync, 'state'>): RunWord | 'refused' | 'never ran' {
   if (trouble?.run === null) return 'refused'
   if (lastRun === null) return 'never ran'
-  const { status, failing } = lastRun
-  const isFailing = failing === true || (trouble?.isFailing === true && status !== 'held')
-  return runInWords(isFailing ? { status, failing: true } : { status })
+  const isFailing = lastRun.failing === true || (trouble?.isFailing === true && lastRun.status !== 'held')
+  return runInWords(isFailing ? { ...lastRun, failing: true } : lastRun)
 }
 
 /** The one word for a sync: that it is suspended, or what its last run tells. */

@@ -22,6 +22,7 @@ import type { Catalog } from '../catalog.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { emptyPast, EmptyHistory } from './empty-history.ts'
+import { foldedView, foldStreams } from './fold-streams.ts'
 import { keptColumns, readFailedColumns } from './read-failed-columns.ts'
 import { failedPageOf, keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
@@ -97,20 +98,21 @@ export class LogHistory implements RunHistory {
     const { sync, limit, after } = query
     if (sync !== undefined) await this.#runsOf(sync, signal)
     const all = newestFirst(this.#all()).filter(({ event }) => isAskedFor(event, query))
-    const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
+    const entries = query.each === true ? all.map(run => [run] as const) : foldStreams(all)
+    const last =
+      after === undefined ? null : entries.findIndex(runs => runs.some(({ event }) => event.runId === after))
     // Sluice forgets old runs. A cursor that names a forgotten run is no longer valid.
     if (last === -1) throw notACursor(after ?? '')
-    const events = all.slice((last ?? -1) + 1)
-    const page = events.slice(0, limit)
-    const runs = await inTurns(page, async run => {
-      const { errors: _, ...view } = await this.#view(run, signal)
-      return view
+    const rest = entries.slice((last ?? -1) + 1)
+    const runs = await inTurns(rest.slice(0, limit), async entry => {
+      const { errors: _, ...view } = await this.#view(entry[0], signal)
+      return query.each === true ? view : foldedView(view, entry, Date.now())
     })
-    return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
+    return { runs, next: rest.length > runs.length ? (runs.at(-1)?.id ?? null) : null }
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    const view = await this.#view(this.#find(id), signal)
+    const view = await this.#wholeView(this.#find(id), signal)
     return { ...view, ...(await this.#errorsOf(view, signal)) }
   }
 
@@ -129,7 +131,7 @@ export class LogHistory implements RunHistory {
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
     const find = (runId: string): SeenRun => this.#find(runId)
-    const viewOf = (run: SeenRun): Promise<RunView> => this.#view(run, signal)
+    const viewOf = (run: SeenRun): Promise<RunView> => this.#wholeView(run, signal)
     yield* followRun(this.#pipeline, { runId: id, waits: this.#waits, find, viewOf }, signal)
   }
 
@@ -304,6 +306,13 @@ export class LogHistory implements RunHistory {
     )
     if (scope.run !== null && view.requests === 0 && !runs.events.has(scope.run)) throw unknownRun(scope.run)
     return view
+  }
+
+  /** A run by itself, which shows its own minutes if it is of a stream. */
+  async #wholeView(run: SeenRun, signal: AbortSignal): Promise<RunView> {
+    const view = await this.#view(run, signal)
+    const stream = streamView([run.event], Date.now())
+    return stream === null ? view : { ...view, stream }
   }
 
   async #view({ event, runs }: SeenRun, signal: AbortSignal): Promise<RunView> {

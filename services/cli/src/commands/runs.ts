@@ -2,7 +2,7 @@
 import { runInWords } from '@sluice/contracts/views/state-words'
 import { runCause, runStatus, type RunView, type RunsPage } from '@sluice/contracts/api'
 import { totalOf, undeliveredRows } from '@sluice/domain/counts'
-import { textOption, type Command } from '../command.ts'
+import { booleanOption, textOption, type Command } from '../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
 import {
   GROUPED_ROWS,
@@ -17,10 +17,10 @@ import { asTyped } from '../output/called.ts'
 import { painter, safe } from '../output/paint.ts'
 import { runDetails } from '../output/run-summary.ts'
 import { table } from '../output/table.ts'
-import { clockTime, number, paintStatus, runDuration, type OutputOptions } from '../output/wording.ts'
+import { clockTime, number, paintStatus, runDuration, streamInWords, type OutputOptions } from '../output/wording.ts'
 
 export const runsCommand: Command = {
-  description: 'Lists the runs so far, the newest first, with what they read and delivered.',
+  description: 'Lists the runs so far, the newest first, with what they read and delivered. A stream is one entry for as long as it goes on without a pause.',
   positionals: [{ name: 'SYNC', required: false, help: 'only the runs of this sync' }],
   options: {
     label: { ...LABEL_OPTION, help: 'only runs of syncs with this label' },
@@ -36,6 +36,7 @@ export const runsCommand: Command = {
       value: 'TIME',
       help: 'only runs that were asked for before this: how long ago, or a time',
     },
+    each: { type: 'boolean', help: 'each hourly run of a stream by itself' },
     ...PAGING_OPTIONS,
   },
   exits: EXITS_OF_ASKING,
@@ -59,7 +60,8 @@ export const runsCommand: Command = {
     }
     await using control = await openControl(context)
     const filtered = Object.entries(query).some(([name, value]) => name !== 'sync' && value !== undefined)
-    const page = await control.call('listRuns', { ...query, ...pagingOf(args) }, { signal })
+    const each = booleanOption(args, 'each') ? true : undefined
+    const page = await control.call('listRuns', { ...query, each, ...pagingOf(args) }, { signal })
     const text = json
       ? `${JSON.stringify(page)}\n`
       : runsText(page, { ...outputOptions(context), sync, filtered, now })
@@ -121,6 +123,7 @@ export function runsText(
         title: 'STATUS',
         style: (cell, text) => {
           if (text === 'failing') return paint('red', cell)
+          if (text === 'streaming') return paintStatus('running', cell, paint)
           const status = byStatus.get(text)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
@@ -149,6 +152,9 @@ export function runsText(
     ]),
     { width: options.columns, paint },
   )
+  for (const { sync, stream, endedAt } of page.runs)
+    if (stream !== undefined && endedAt === null)
+      lines.push(`${safe(sync)} ${streamInWords(stream, options.now)}`)
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
 }

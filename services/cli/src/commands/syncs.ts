@@ -69,6 +69,7 @@ export function syncsText(
         style: (cell, text) => {
           const status = statuses.get(text)
           if (text === 'failing' || text === 'refused') return paint('red', cell)
+          if (text === 'streaming') return paintStatus('running', cell, paint)
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },

@@ -6,7 +6,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { terminalColumns, type TextSink } from '../command.ts'
 import { fit, painter, safe } from './paint.ts'
-import { counted, elapsed, number, runDuration, waitText } from './wording.ts'
+import { counted, elapsed, number, runDuration, streamInWords, waitText } from './wording.ts'
 
 const REDRAW_MS = 100
 const TICK_MS = 1_000
@@ -102,6 +102,7 @@ export function progressLines(
   if (run.status === 'queued' && run.waiting === undefined)
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))
+  if (run.stream !== undefined) lines.push(fit(`  ${streamInWords(run.stream, now)}`, width))
   const cause = run.firstError?.error ?? null
   if (cause !== null) lines.push(paint('red', fit(`  ${safe(cause)}`, width)))
   for (const op of OPS) {
@@ -122,6 +123,7 @@ export function progressLines(
 function phase(run: RunView): string {
   if (run.status === 'queued') return 'waiting to start'
   if (run.restoring !== undefined) return restoringText(run.restoring)
+  if (run.stream !== undefined) return run.stream.comparing === null ? 'streaming' : 'comparing the whole table'
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (detected > 0) return ['sending', ...howFast(run)].join('  ')
   return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'

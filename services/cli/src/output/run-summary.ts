@@ -14,6 +14,7 @@ import {
   number,
   paintStatus,
   runDuration,
+  streamInWords,
   waitText,
   type OutputOptions,
 } from './wording.ts'
@@ -58,6 +59,8 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
   const counts = triggerTable(run, options, paint)
   if (counts.length > 0) lines.push('', ...counts)
   lines.push(...rowLines(run))
+  if (run.stream !== undefined && run.endedAt === null)
+    lines.push('', `  It ${streamInWords(run.stream, options.now)}`)
   for (const notice of run.notices ?? []) lines.push(...noticeLines(notice, options, paint))
   if (waiting !== null && waiting.rows.length > 0)
     lines.push('', ...errorGroupLines(waiting.rows, options, paint), ...uncounted(waiting))

@@ -1,5 +1,5 @@
 /** Numbers, times and states in words and colours, the same in all output. */
-import type { AttemptView, RunView, StreamView, WaitView } from '@sluice/contracts/api'
+import type { AttemptView, RunView, WaitView } from '@sluice/contracts/api'
 import type { Called } from './called.ts'
 import { safe, type Paint } from './paint.ts'
 
@@ -127,13 +127,14 @@ export function paintOutcome(outcome: AttemptView['outcome'], text: string, pain
   }
 }
 
-/** For example `has streamed for 2 h, 12 rows/s, 340 ms behind (7 records)`. */
-export function streamInWords(stream: StreamView, now: number): string {
+/** For example `has streamed for 2 h, 720 rows/min, 340 ms behind (7 records)`. */
+export function streamInWords(stream: NonNullable<RunView['stream']>, now: number): string {
   const { since, comparing, lagRecords, lagSeconds, rowsPerSecond, unreadable } = stream
-  const speed = `${number(Math.round(rowsPerSecond))} rows/s`
-  const lag = lagSeconds === null ? 'nothing waits' : `${elapsedShort(lagSeconds * 1_000)} behind`
+  const speed =
+    rowsPerSecond === undefined ? '' : `${number(Math.round(rowsPerSecond * 60))} rows/min, `
+  const lag = lagSeconds === null ? 'nothing waits' : `${elapsed(lagSeconds * 1_000)} behind`
   const records = (lagRecords ?? 0) === 0 ? '' : ` (${counted(lagRecords ?? 0, 'record')})`
   const compares = comparing === null ? '' : '; it compares the whole table'
   const aside = unreadable === 0 ? '' : `; ${counted(unreadable, 'record')} cannot be read`
-  return `has streamed for ${elapsedShort(now - Date.parse(since))}, ${speed}, ${lag}${records}${compares}${aside}`
+  return `has streamed for ${elapsedShort(now - Date.parse(since))}, ${speed}${lag}${records}${compares}${aside}`
 }

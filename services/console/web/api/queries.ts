@@ -62,7 +62,7 @@ export const figuresQuery = (id: string, isOver: boolean) =>
     retry: false,
   })
 
-export type RunsFilter = Pick<AskedOf<'listRuns'>, 'sync' | 'status' | 'cause'>
+export type RunsFilter = Pick<AskedOf<'listRuns'>, 'sync' | 'status' | 'cause' | 'each'>
 
 export const runsQuery = (filter: RunsFilter) =>
   infiniteQueryOptions({

@@ -22,7 +22,7 @@ function textsOf<Name extends string>(...names: readonly Name[]) {
 }
 
 const overviewSearch = textsOf('state', 'label', 'source', 'destination', 'sort')
-const runsSearch = textsOf('sync', 'status', 'cause')
+const runsSearch = textsOf('sync', 'status', 'cause', 'each')
 const compareSearch = textsOf('before', 'after')
 const resourcesSearch = textsOf('kind', 'sort')
 const requestsSearch = textsOf(

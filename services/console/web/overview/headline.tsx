@@ -5,6 +5,8 @@ import { isStopped, nowInWords, speedInWords } from '../runs/now-in-words.ts'
 import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
 import { LastRunState } from '../runs/run-state.tsx'
+import { streamInWords } from '../syncs/stream-in-words.ts'
+import { isStreaming } from '../syncs/sync-state.tsx'
 import { Figure } from '../ui/figure.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
@@ -83,7 +85,7 @@ function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
   const { name, title, lastRun, queuedRuns = 0 } = sync
   if (lastRun === null) return null
   const { firstError } = lastRun
-  const speed = speedInWords(lastRun)
+  const speed = isStreaming(sync) ? streamInWords(sync.stream) : speedInWords(lastRun)
   return (
     <li>
       <div className="moving-head">

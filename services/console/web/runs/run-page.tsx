@@ -6,6 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts'
 import { runQuery, syncsQuery } from '../api/queries.ts'
+import { StreamSection } from '../syncs/stream-section.tsx'
 import { TroubleActions } from '../syncs/trouble-actions.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
@@ -77,6 +78,12 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       )}
       <Mend run={run} />
       <RunNow run={run} />
+      {run.stream === undefined ? null : (
+        <StreamSection
+          stream={run.stream}
+          title={hasEnded(run) ? 'Stream when this run ended' : 'Stream'}
+        />
+      )}
       <FirstCause run={run} />
       <InvalidRows run={run} />
       <Progress run={run} events={events} />

@@ -4,7 +4,7 @@ import { lastRunInWords, runInWords } from '@sluice/contracts/views/state-words'
 import type { ReactElement } from 'react'
 import { Badge, RunStatus } from '../ui/status.tsx'
 
-export function RunState({ run }: { readonly run: Pick<RunView, 'status' | 'failing'> }): ReactElement {
+export function RunState({ run }: { readonly run: Pick<RunView, 'status' | 'failing' | 'stream'> }): ReactElement {
   return <StateBadge word={runInWords(run)} />
 }
 
@@ -20,5 +20,6 @@ export function LastRunState({
 function StateBadge({ word }: { readonly word: ReturnType<typeof lastRunInWords> }): ReactElement {
   if (word === 'never ran') return <span className="quiet">{word}</span>
   if (word === 'failing' || word === 'refused') return <Badge tone="bad" sign="✕" text={word} />
+  if (word === 'streaming') return <Badge tone="busy" sign="≈" text={word} />
   return <RunStatus status={word} />
 }

@@ -3,7 +3,7 @@ import { runInWords } from '@sluice/contracts/views/state-words'
 import type { RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { useMemo, useState, type ReactElement } from 'react'
+import { useMemo, useState, type ReactElement, type ReactNode } from 'react'
 import { runsQuery, syncsQuery, type RunsFilter } from '../api/queries.ts'
 import { ButtonLink } from '../ui/button.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
@@ -12,6 +12,7 @@ import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { More } from '../ui/list-table.tsx'
 import { Named } from '../ui/named.tsx'
 import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
+import { streamInWords } from '../syncs/stream-in-words.ts'
 import { RunState } from './run-state.tsx'
 import { totalsOf } from './totals.ts'
 
@@ -19,7 +20,7 @@ const STATUSES = ['queued', 'running', 'held', 'success', 'warning', 'failed', '
 const CAUSES = ['schedule', 'manual', 'retry', 'resync', 'replay', 'discard', 'reset'] as const
 
 export function RunsPage(): ReactElement {
-  const { sync, status, cause } = useSearch({ from: '/runs' })
+  const { sync, status, cause, each } = useSearch({ from: '/runs' })
   const navigate = useNavigate()
   const { data: syncs } = useQuery(syncsQuery)
   const set = (changed: { readonly [filter: string]: string | undefined }): void =>
@@ -28,6 +29,7 @@ export function RunsPage(): ReactElement {
     sync,
     status: STATUSES.find(each => each === status),
     cause: CAUSES.find(each => each === cause),
+    each: each === undefined ? undefined : true,
   }
   return (
     <Page title="Runs" lead="Each run compares the model with what was delivered, and sends what differs.">
@@ -50,6 +52,12 @@ export function RunsPage(): ReactElement {
           choices={CAUSES}
           onChange={value => set({ cause: value })}
         />
+        {each === undefined ? null : (
+          <label className="tick">
+            <input type="checkbox" checked onChange={() => set({ each: undefined })} />
+            <span>Each hourly run of a stream</span>
+          </label>
+        )}
       </div>
       <section aria-label="Runs">
         <RunsTable filter={filter} />
@@ -156,7 +164,7 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
     cell: ({ sync }) => <SyncLink name={sync} />,
   },
   { name: 'Started', cell: ({ startedAt }) => (startedAt === null ? 'not yet' : <Time at={startedAt} />) },
-  { name: 'Took', cell: ({ startedAt, endedAt }) => tookOf(startedAt, endedAt) },
+  { name: 'Took', cell: run => (isAtWork(run) ? streamInWords(run.stream) : tookOf(run)) },
   { name: 'Delivered', looks: 'number', cell: run => count(totalsOf(run).delivered) },
   {
     name: 'Not delivered',
@@ -166,8 +174,19 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
       return failed === 0 ? null : <strong className="bad">{count(failed)}</strong>
     },
   },
-  { name: 'Cause', cell: ({ cause }) => cause },
+  { name: 'Cause', cell: run => <Cause run={run} /> },
 ]
+
+/** Leads from a stream to the hourly runs that it is made of. */
+function Cause({ run: { sync, cause, stream } }: { readonly run: RunView }): ReactNode {
+  const { runs = 1 } = stream ?? {}
+  if (runs === 1) return cause
+  return (
+    <Link to="/runs" search={{ sync, each: 'true' }}>
+      {count(runs)} hourly runs
+    </Link>
+  )
+}
 
 function SyncLink({ name }: { readonly name: string }): ReactElement {
   const { data: title } = useQuery({
@@ -183,6 +202,11 @@ function SyncLink({ name }: { readonly name: string }): ReactElement {
 
 const OF_ONE_SYNC = COLUMNS.filter(({ name }) => name !== 'Sync')
 
-function tookOf(startedAt: string | null, endedAt: string | null): string | null {
+type StreamRun = RunView & { readonly stream: NonNullable<RunView['stream']> }
+
+/** True for a stream that goes on: what it takes is its lag. */
+const isAtWork = (run: RunView): run is StreamRun => run.stream !== undefined && run.endedAt === null
+
+function tookOf({ startedAt, endedAt }: RunView): string | null {
   return startedAt === null || endedAt === null ? null : duration(Date.parse(endedAt) - Date.parse(startedAt))
 }

@@ -1,12 +1,23 @@
-/** A stream as what it is: since when, how far behind its source, and the minutes of the last hour. */
-import type { StreamView } from '@sluice/contracts/api'
+/** A stream as what it is: since when, how far behind its source, and its last minutes. */
+import type { RunView } from '@sluice/contracts/api'
 import { useMemo, type ReactElement, type ReactNode } from 'react'
 import { Chart } from '../ui/chart.tsx'
-import { count, duration, rows } from '../ui/format.ts'
+import { count, rows } from '../ui/format.ts'
 import { Facts, Section, Time } from '../ui/parts.tsx'
+import { lagInWords, perMinute, unreadInWords } from './stream-in-words.ts'
 
-export function StreamSection({ stream }: { readonly stream: StreamView }): ReactElement {
-  const { minutes } = stream
+type Stream = NonNullable<RunView['stream']>
+
+const NO_MINUTES: NonNullable<Stream['minutes']> = []
+
+export function StreamSection({
+  stream,
+  title = 'Stream',
+}: {
+  readonly stream: Stream
+  readonly title?: string
+}): ReactElement {
+  const { minutes = NO_MINUTES } = stream
   const { times, lines } = useMemo(() => {
     const delivered = minutes.map(minute => minute.delivered)
     const failed = minutes.map(minute => minute.failed)
@@ -19,11 +30,11 @@ export function StreamSection({ stream }: { readonly stream: StreamView }): Reac
     }
   }, [minutes])
   return (
-    <Section title="Stream">
+    <Section title={title}>
       <Facts facts={factsOf(stream)} />
       {minutes.length === 0 ? null : (
         <Chart
-          label="Rows a minute in the last hour"
+          label="Rows a minute, in the last 60 minutes in which it had some"
           times={times}
           lines={lines}
           kind="bars"
@@ -34,14 +45,14 @@ export function StreamSection({ stream }: { readonly stream: StreamView }): Reac
   )
 }
 
-function factsOf(stream: StreamView): readonly (readonly [string, ReactNode])[] {
-  const { since, comparing, lagRecords, lagSeconds, committedAt, rowsPerSecond, unreadable } = stream
-  const lag = lagSeconds === null ? 'nothing waits' : `${duration(lagSeconds * 1_000)} behind its source`
-  const records = lagRecords === null ? '' : `, ${count(lagRecords)} records to read`
+function factsOf(stream: Stream): readonly (readonly [string, ReactNode])[] {
+  const { since, comparing, committedAt, unreadable } = stream
+  const unread = unreadInWords(stream)
+  const speed = perMinute(stream)
   return [
     ['Streams since', <Time key="since" at={since} />],
-    ['Lag', `${lag}${records}`],
-    ['Speed', `${rows(Math.round(rowsPerSecond))} a second`],
+    ['Lag', `${lagInWords(stream)}${unread === null ? '' : `, ${unread}`}`],
+    ...(speed === null ? [] : [['Speed', speed] as const]),
     ...(committedAt === null
       ? []
       : [['Newest change delivered', <Time key="committed" at={committedAt} />] as const]),

@@ -2,12 +2,13 @@
 import type { SyncView } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement, ReactNode } from 'react'
-import { RunBars } from '../overview/run-bars.tsx'
+import { MinuteBars, RunBars } from '../overview/run-bars.tsx'
 import { Figure } from '../ui/figure.tsx'
 import { clockTime, count, many, rows } from '../ui/format.ts'
 import { Time } from '../ui/parts.tsx'
 import { scheduleInWords } from './schedule-in-words.ts'
-import { isOfRun, SyncState } from './sync-state.tsx'
+import { lagInWords, unreadInWords } from './stream-in-words.ts'
+import { isOfRun, isStreaming, SyncState } from './sync-state.tsx'
 
 export function SyncFigures({ sync }: { readonly sync: SyncView }): ReactElement {
   const { lastRun, runs = [], schedule, state } = sync
@@ -18,17 +19,35 @@ export function SyncFigures({ sync }: { readonly sync: SyncView }): ReactElement
   return (
     <dl className="headline" aria-label="At a glance">
       <Figure name="State" value={<State sync={sync} />}>
-        {at === null ? undefined : <Time at={at} />}
+        {isStreaming(sync) ? (
+          <>
+            since <Time at={sync.stream.since} />
+          </>
+        ) : at === null ? undefined : (
+          <Time at={at} />
+        )}
       </Figure>
       <Figure name="Not delivered" value={count(undelivered)} isBad={undelivered > 0}>
         {undelivered === 0 ? 'no row waits for a retry' : missingSince(sync)}
       </Figure>
-      <Figure name="Last runs" value={<RunBars runs={runs} />}>
-        {runs.length === 0 ? 'no run yet' : `${rows(delivered)} in ${many(runs.length, 'run', 'runs')}`}
-      </Figure>
-      <Figure name="Next run" value={<NextRun sync={sync} />}>
-        {isHeld ? 'The schedule waits for your decision.' : scheduleInWords(schedule)}
-      </Figure>
+      {sync.stream === undefined ? (
+        <Figure name="Last runs" value={<RunBars runs={runs} />}>
+          {runs.length === 0 ? 'no run yet' : `${rows(delivered)} in ${many(runs.length, 'run', 'runs')}`}
+        </Figure>
+      ) : (
+        <Figure name="Last minutes" value={<MinuteBars minutes={sync.stream.minutes} />}>
+          {rows(sync.stream.minutes.reduce((sum, minute) => sum + minute.delivered, 0))} in the last hour
+        </Figure>
+      )}
+      {isStreaming(sync) ? (
+        <Figure name="Lag" value={lagInWords(sync.stream)}>
+          {unreadInWords(sync.stream) ?? scheduleInWords(schedule)}
+        </Figure>
+      ) : (
+        <Figure name="Next run" value={<NextRun sync={sync} />}>
+          {isHeld ? 'The schedule waits for your decision.' : scheduleInWords(schedule)}
+        </Figure>
+      )}
     </dl>
   )
 }

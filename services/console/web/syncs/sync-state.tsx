@@ -21,3 +21,9 @@ export function SyncState({ sync }: { readonly sync: Stated }): ReactElement {
 /** True if the state is that of the last run, whose page says more. */
 export const isOfRun = (sync: Stated): boolean =>
   sync.lastRun !== null && sync.trouble?.run !== null && syncInWords(sync) !== SUSPENDED
+
+type StreamingSync = SyncView & { readonly stream: NonNullable<SyncView['stream']> }
+
+/** True for a stream that is at work. */
+export const isStreaming = (sync: SyncView): sync is StreamingSync =>
+  sync.stream !== undefined && sync.lastRun?.status === 'running'

@@ -8,7 +8,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useDeferredValue, useMemo, useState, type ReactElement, type ReactNode } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
-import { RunBars } from '../overview/run-bars.tsx'
+import { MinuteBars, RunBars } from '../overview/run-bars.tsx'
 import { RunButton } from '../runs/run-button.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
@@ -19,7 +19,8 @@ import { Labels } from '../ui/labels.tsx'
 import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
-import { isOfRun, SyncState } from './sync-state.tsx'
+import { streamInWords } from './stream-in-words.ts'
+import { isOfRun, isStreaming, SyncState } from './sync-state.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
 
@@ -28,6 +29,7 @@ const ROW_HEIGHT = 58
 /** The states that the filter offers. A sync without a run has none. */
 const STATES = [
   'running',
+  'streaming',
   'queued',
   'failing',
   'held',
@@ -142,7 +144,11 @@ const COLUMNS: readonly DataColumn<SyncView>[] = [
     ...{ name: 'Not delivered', looks: 'number', value: undelivered },
     cell: sync => <Undelivered sync={sync} />,
   },
-  { name: 'Runs', cell: ({ runs = [] }) => <RunBars runs={runs} /> },
+  {
+    name: 'Runs',
+    cell: ({ runs = [], stream }) =>
+      stream === undefined ? <RunBars runs={runs} /> : <MinuteBars minutes={stream.minutes} />,
+  },
   { name: 'Next run', value: ({ nextRunAt }) => nextRunAt, cell: nextOf },
   {
     ...{ name: 'Actions', looks: 'hidden' },
@@ -185,6 +191,15 @@ function State({ sync }: { readonly sync: SyncView }): ReactElement {
 function LastRun({ sync }: { readonly sync: SyncView }): ReactNode {
   const at = lastAt(sync)
   if (sync.lastRun === null || at === null) return null
+  if (isStreaming(sync))
+    return (
+      <span className="sync-last">
+        <span>
+          streams since <Time at={sync.stream.since} />
+        </span>
+        <small>{streamInWords(sync.stream)}</small>
+      </span>
+    )
   const { delivered, detected } = totalsOf(sync.lastRun)
   const isNothing = detected === 0 && sync.lastRun.status === 'success'
   const whole = sync.lastRun.status === 'running' && detected > 0 ? ` of ${count(detected)}` : ''

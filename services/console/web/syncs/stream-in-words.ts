@@ -1,0 +1,31 @@
+/** How a stream stands, in words. */
+import type { RunView } from '@sluice/contracts/api'
+import { count, duration, many } from '../ui/format.ts'
+
+type Stream = NonNullable<RunView['stream']>
+
+/** For example `340 ms`, or `none` if nothing waits. */
+export function lagInWords({ lagSeconds }: Pick<Stream, 'lagSeconds'>): string {
+  return lagSeconds === null ? 'none' : duration(lagSeconds * 1_000)
+}
+
+/** For example `7 records to read`. Null if the source does not tell. */
+export function unreadInWords({ lagRecords }: Pick<Stream, 'lagRecords'>): string | null {
+  return lagRecords === null ? null : `${many(lagRecords, 'record', 'records')} to read`
+}
+
+/** For example `720 rows a minute`. Null while it is not known. */
+export function perMinute({ rowsPerSecond }: Pick<Stream, 'rowsPerSecond'>): string | null {
+  return rowsPerSecond === undefined
+    ? null
+    : `${many(Math.round(rowsPerSecond * 60), 'row', 'rows')} a minute`
+}
+
+/** For example `lag 340 ms, 7 records to read · 720 rows a minute`. */
+export function streamInWords(stream: Stream): string {
+  if (stream.comparing !== null) return 'compares the whole table'
+  const lag = [`lag ${lagInWords(stream)}`, (stream.lagRecords ?? 0) === 0 ? null : unreadInWords(stream)]
+  return [lag.filter(part => part !== null).join(', '), perMinute(stream)]
+    .filter(part => part !== null)
+    .join(' · ')
+}
