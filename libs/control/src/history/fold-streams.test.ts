@@ -18,7 +18,8 @@ const progress = (since: number, read: number, delivered: number): NonNullable<R
 /** A run of the hour of that number after the morning; that of the third hour is at work. */
 function listed(hour: number, fields: Partial<RunEvent> = {}): ListedRun {
   const startedAt = MORNING + hour * HOUR
-  const ended = hour === 3 ? { status: 'running', endedAt: null } : { status: 'success', endedAt: startedAt + HOUR }
+  const ended =
+    hour === 3 ? { status: 'running', endedAt: null } : { status: 'success', endedAt: startedAt + HOUR }
   const event = sampleEvent({
     ...{ runId: `R${hour}`, run: hour, startedAt, queuedAt: startedAt, rowsRead: 10, rowsInvalid: 1 },
     counts: { added: sampleCounts({ detected: 5, delivered: hour === 3 ? 0 : 5 }) },
@@ -26,7 +27,9 @@ function listed(hour: number, fields: Partial<RunEvent> = {}): ListedRun {
     ...(ended as Partial<RunEvent>),
     ...fields,
   })
-  const reports = new Map([[0, sampleReport({ run: 3, ended: false, counts: { added: sampleCounts({ delivered: 2 }) } })]])
+  const reports = new Map([
+    [0, sampleReport({ run: 3, ended: false, counts: { added: sampleCounts({ delivered: 2 }) } })],
+  ])
   return { event, runs: { reports } as unknown as SyncRuns }
 }
 const idsOf = (runs: readonly ListedRun[]): readonly (readonly string[])[] =>

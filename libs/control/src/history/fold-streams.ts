@@ -20,7 +20,9 @@ export interface ListedRun {
  * for, and its place is that of the newest of them. All runs of a sync that name the same beginning of their
  * stream are one entry. So is a run at work that has not told of its stream yet, if it follows such a run.
  */
-export function foldStreams<Run extends ListedRun>(runs: readonly Run[]): readonly (readonly [Run, ...Run[]])[] {
+export function foldStreams<Run extends ListedRun>(
+  runs: readonly Run[],
+): readonly (readonly [Run, ...Run[]])[] {
   const entries = new Map<string, [Run, ...Run[]]>()
   for (const [index, run] of runs.entries()) {
     const name = nameOf(run, () => runs.slice(index + 1))

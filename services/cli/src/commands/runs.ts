@@ -17,10 +17,18 @@ import { asTyped } from '../output/called.ts'
 import { painter, safe } from '../output/paint.ts'
 import { runDetails } from '../output/run-summary.ts'
 import { table } from '../output/table.ts'
-import { clockTime, number, paintStatus, runDuration, streamInWords, type OutputOptions } from '../output/wording.ts'
+import {
+  clockTime,
+  number,
+  paintStatus,
+  runDuration,
+  streamInWords,
+  type OutputOptions,
+} from '../output/wording.ts'
 
 export const runsCommand: Command = {
-  description: 'Lists the runs so far, the newest first, with what they read and delivered. A stream is one entry for as long as it goes on without a pause.',
+  description:
+    'Lists the runs so far, the newest first, with what they read and delivered. A stream is one entry for as long as it goes on without a pause.',
   positionals: [{ name: 'SYNC', required: false, help: 'only the runs of this sync' }],
   options: {
     label: { ...LABEL_OPTION, help: 'only runs of syncs with this label' },

@@ -123,7 +123,8 @@ export function progressLines(
 function phase(run: RunView): string {
   if (run.status === 'queued') return 'waiting to start'
   if (run.restoring !== undefined) return restoringText(run.restoring)
-  if (run.stream !== undefined) return run.stream.comparing === null ? 'streaming' : 'comparing the whole table'
+  if (run.stream !== undefined)
+    return run.stream.comparing === null ? 'streaming' : 'comparing the whole table'
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (detected > 0) return ['sending', ...howFast(run)].join('  ')
   return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'

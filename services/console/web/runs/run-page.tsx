@@ -79,10 +79,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       <Mend run={run} />
       <RunNow run={run} />
       {run.stream === undefined ? null : (
-        <StreamSection
-          stream={run.stream}
-          title={hasEnded(run) ? 'Stream when this run ended' : 'Stream'}
-        />
+        <StreamSection stream={run.stream} title={hasEnded(run) ? 'Stream when this run ended' : 'Stream'} />
       )}
       <FirstCause run={run} />
       <InvalidRows run={run} />

@@ -4,7 +4,11 @@ import { lastRunInWords, runInWords } from '@sluice/contracts/views/state-words'
 import type { ReactElement } from 'react'
 import { Badge, RunStatus } from '../ui/status.tsx'
 
-export function RunState({ run }: { readonly run: Pick<RunView, 'status' | 'failing' | 'stream'> }): ReactElement {
+export function RunState({
+  run,
+}: {
+  readonly run: Pick<RunView, 'status' | 'failing' | 'stream'>
+}): ReactElement {
   return <StateBadge word={runInWords(run)} />
 }
 
