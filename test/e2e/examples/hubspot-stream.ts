@@ -1,11 +1,10 @@
 /** The example of HubSpot as a stream: its contacts follow a table of PostgreSQL. */
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import pg from 'pg'
 import { expect, it } from 'vitest'
 import { startHubspot, TOO_MANY, type PretendHubspot } from '../../vendors/hubspot.ts'
+import { ownDatabase, type OwnDatabase } from '../own-database.ts'
 import { projectFolder } from '../project-folder.ts'
 
 const TOKEN = 'pat-eu1-5d0c8e52-1f3b-4c0e-8a61-9b6a4f7e2c10'
@@ -17,7 +16,10 @@ const SOON = { timeout: 60_000, interval: 50 }
 export function hubspotStreamExample(postgresUrl: string | null): void {
   it.skipIf(postgresUrl === null)('HubSpot follows each change of a table', async ({ onTestFailed }) => {
     await using hubspot = await startHubspot(TOKEN)
-    await using shop = await openShop(postgresUrl ?? '')
+    await using shop = await ownDatabase(postgresUrl ?? '')
+    await shop.client.query(
+      await readFile(new URL(`../../../${FOLDER}/contacts.sql`, import.meta.url), 'utf8'),
+    )
     await using project = await projectFolder({
       from: FOLDER,
       env: {
@@ -37,12 +39,13 @@ export function hubspotStreamExample(postgresUrl: string | null): void {
     server.stderr?.on('data', (text: Buffer) => (printed += text.toString()))
     onTestFailed(() => void process.stderr.write(printed))
     const same = (): Promise<unknown> =>
-      expect.poll(async () => [contactsOf(hubspot), await shop.contacts()], SOON).toSatisfy(areEqual)
+      expect.poll(async () => [contactsOf(hubspot), await wantedOf(shop)], SOON).toSatisfy(areEqual)
     try {
       await same()
 
       // One wrong contact of a batch: HubSpot takes the other.
-      await shop.run(`update contacts set status = case first_name when 'Zoë' then 'LOST' else 'OPEN' end
+      await shop.client
+        .query(`update contacts set status = case first_name when 'Zoë' then 'LOST' else 'OPEN' end
                       where first_name in ('Ada', 'Zoë')`)
       const failed = () => project.failed('hubspot-contacts')
       const error = expect.stringContaining('LOST was not one of the allowed options')
@@ -51,16 +54,16 @@ export function hubspotStreamExample(postgresUrl: string | null): void {
       expect(statusAt(hubspot, 'zoe@example.com')).toBe('CONNECTED')
 
       hubspot.answerNext({ url: 'upsert' }, TOO_MANY)
-      await shop.run(`update contacts set status = 'NEW' where first_name = 'Zoë'`)
+      await shop.client.query(`update contacts set status = 'NEW' where first_name = 'Zoë'`)
       await same()
 
       // Another address is another contact.
-      await shop.run(`update contacts set email = 'countess@example.com' where first_name = 'Ada'`)
-      await shop.run(`delete from contacts where first_name = 'Grace'`)
+      await shop.client.query(`update contacts set email = 'countess@example.com' where first_name = 'Ada'`)
+      await shop.client.query(`delete from contacts where first_name = 'Grace'`)
       await same()
       const before = hubspot.requests.length
 
-      await shop.run(`insert into contacts (email, first_name)
+      await shop.client.query(`insert into contacts (email, first_name)
                       select 'c' || n || '@example.com', 'C' || n from generate_series(1, 250) n`)
       await same()
       // Three, or a few more if the machine stood still for the time that a slice waits.
@@ -76,49 +79,18 @@ export function hubspotStreamExample(postgresUrl: string | null): void {
   })
 }
 
-interface Shop extends AsyncDisposable {
-  readonly url: string
-  run(sql: string): Promise<void>
-  /** What HubSpot should have, by email address. */
-  contacts(): Promise<Contacts>
-}
-
 type Contacts = { readonly [email: string]: { readonly [property: string]: string } }
 
-/** A database of its own with the table of the example. */
-async function openShop(postgresUrl: string): Promise<Shop> {
-  const name = `shop_${randomUUID().replaceAll('-', '')}`
-  const server = new pg.Client({ connectionString: postgresUrl })
-  await server.connect()
-  await server.query(`create database ${name}`)
-  const url = new URL(postgresUrl)
-  url.pathname = `/${name}`
-  const client = new pg.Client({ connectionString: url.href })
-  await client.connect()
-  await client.query(await readFile(new URL(`../../../${FOLDER}/contacts.sql`, import.meta.url), 'utf8'))
-  return {
-    url: url.href,
-    run: async sql => void (await client.query(sql)),
-    contacts: async () => {
-      const { rows } = await client.query<{ readonly [column: string]: string | null }>(
-        `select email, first_name firstname, last_name lastname, revenue annualrevenue, status hs_lead_status
-         from contacts`,
-      )
-      const texts = rows.map(row => Object.entries(row).map(([key, value]) => [key, value ?? ''] as const))
-      return Object.fromEntries(
-        texts.map(Object.fromEntries).map((row: Contacts[string]) => [row['email'] ?? '', row]),
-      )
-    },
-    async [Symbol.asyncDispose]() {
-      await client.query(
-        `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = $1`,
-        [name],
-      )
-      await client.end()
-      await server.query(`drop database ${name} with (force)`)
-      await server.end()
-    },
-  }
+/** What HubSpot should have, by email address. */
+async function wantedOf({ client }: OwnDatabase): Promise<Contacts> {
+  const { rows } = await client.query<{ readonly [column: string]: string | null }>(
+    `select email, first_name firstname, last_name lastname, revenue annualrevenue, status hs_lead_status
+     from contacts`,
+  )
+  const texts = rows.map(row => Object.entries(row).map(([key, value]) => [key, value ?? ''] as const))
+  return Object.fromEntries(
+    texts.map(Object.fromEntries).map((row: Contacts[string]) => [row['email'] ?? '', row]),
+  )
 }
 
 function contactsOf({ contacts }: PretendHubspot): Contacts {

@@ -228,7 +228,11 @@ reset → a run of a sync that was suspended while it published: RESET queued
     const told = { ...stream, committedAt: null, minutes: [] }
     const streaming = busy.atWork && { ...busy.atWork, run: { ...busy.atWork.run, stream: told } }
     expect(step({ ...busy, atWork: streaming }, asked(commands['reset'] ?? {})).events.at(-1)?.error).toBe(
-      'the sync streams: set `paused: true` first, which ends its run',
+      'the sync streams: set `paused: true` and `sluice apply` first, which ends its run',
+    )
+    const left = streaming && { ...streaming, isInterrupted: true, isProcessGone: true }
+    expect(step({ ...busy, atWork: left }, asked(commands['reset'] ?? {})).events.at(-1)?.error).toBe(
+      'run RUN was interrupted, and has not come to its end: end it with `sluice cancel RUN`',
     )
     expect(errorOf('an interrupted run of a process that is gone', 'reset')).toContain(
       'finish it with `sluice run s`',

@@ -198,13 +198,15 @@ function queueReset(life: SyncLife, asked: Asked): Step {
   const busy = isDone ? nextOf(life.queued) : atWork.run
   if (busy === undefined) return setQueued(life, reset)
   // If the process of the run is gone, nobody works on it, and waiting would not help.
-  const found =
-    !isDone && atWork.isProcessGone
-      ? `run ${busy.runId} was interrupted, and has not come to its end: finish it with \`sluice run ${asked.command.sync}\``
-      : `run ${busy.runId} is ${busy.status}: wait for its end`
-  const error = isOfStream(busy)
-    ? 'the sync streams: set `paused: true` first, which ends its run'
-    : `${found}, or end it with \`sluice cancel ${busy.runId}\``
+  const isLeft = !isDone && atWork.isProcessGone
+  const finish = isOfStream(busy) ? '' : `finish it with \`sluice run ${asked.command.sync}\`, or `
+  const found = isLeft
+    ? `run ${busy.runId} was interrupted, and has not come to its end: ${finish}`
+    : `run ${busy.runId} is ${busy.status}: wait for its end, or `
+  const error =
+    isOfStream(busy) && !isLeft
+      ? 'the sync streams: set `paused: true` and `sluice apply` first, which ends its run'
+      : `${found}end it with \`sluice cancel ${busy.runId}\``
   const refused: RunState = { ...reset, status: 'failed', error, errorCode: 'usage', endedAt: asked.at }
   return stepOf(life, [refused], 'go-on')
 }

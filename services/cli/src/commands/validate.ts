@@ -8,6 +8,7 @@ import {
 } from '@sluice/control/check-connections'
 import type { CertificateView } from '@sluice/http-sender/port'
 import { isSluiceError } from '@sluice/contracts/errors'
+import { isStream } from '@sluice/domain/definition'
 import { doubtfulValues } from '@sluice/project/checks/doubtful-values'
 import { secretVariable } from '@sluice/secrets/environment'
 import { secretNames } from '@sluice/contracts/secret-references'
@@ -142,9 +143,13 @@ function validateText(
       lines.push(`  ${safe(file)}:${line} ${paint('dim', reason)}`)
     }
   }
-  const [sync] = namesOf(project, 'sync')
-  if (sync !== undefined)
-    lines.push('', paint('dim', `\`${asTyped(`sluice run ${sync}`, called)}\` sends what changed.`))
+  const sync = [...project.resources.values()].find(spec => spec.kind === 'sync')
+  if (sync !== undefined) {
+    const [command, does] = isStream(sync)
+      ? ['sluice up', `sends each change of ${sync.name} as it comes`]
+      : [`sluice run ${sync.name}`, 'sends what changed']
+    lines.push('', paint('dim', `\`${asTyped(command, called)}\` ${does}.`))
+  }
   return `${lines.join('\n')}\n`
 }
 
