@@ -202,14 +202,20 @@ export class StreamedWorld implements AsyncDisposable {
 
   /** Waits until the API has what the table has, however many runs that takes. */
   async settled(detector: { readonly ask: () => Promise<void> }): Promise<void> {
+    await this.comesTo(() => this.isEqual, detector)
+  }
+
+  /** Waits until it holds, however many runs that takes. */
+  async comesTo(holds: () => boolean, detector: { readonly ask: () => Promise<void> }): Promise<void> {
     let asked = performance.now()
     const isOver = (): boolean => {
+      if (holds()) return true
       const isIdle = this.runs.every(({ status }) => isEnded(status))
-      if (isIdle && !this.isEqual && performance.now() - asked > 500) {
+      if (isIdle && performance.now() - asked > 500) {
         asked = performance.now()
         detector.ask().catch((error: unknown) => (this.failure ??= error))
       }
-      return this.isEqual
+      return false
     }
     await this.until(
       isOver,

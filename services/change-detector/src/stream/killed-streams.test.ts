@@ -55,7 +55,16 @@ async function play(seed: number): Promise<void> {
     if (random.chance(0.3)) world.forgetState()
     const { log, died } = dying(world, 15 + random.below(100))
     await using detector = world.detector({ log })
+    let isDead = false
+    void died.then(() => (isDead = true))
     const asked = detector.ask().catch(() => undefined)
+    // The edits begin once the detector streams, however long it takes to come so far.
+    version.next += 1
+    const first = version.next
+    world.put('first', first)
+    const ask = (): Promise<void> => detector.ask().catch(() => undefined)
+    const isSent = (): boolean => isDead || world.sent.some(({ row }) => row?.['v'] === first)
+    await world.comesTo(isSent, { ask })
     for (let edit = 0; edit < 25; edit += 1) {
       change(world, random, version)
       if (random.chance(0.015)) world.stream.truncate()
@@ -70,6 +79,7 @@ async function play(seed: number): Promise<void> {
   world.fate = () => 'delivered'
   await using detector = world.detector()
   await detector.ask()
+  for (const key of KEYS) world.put(key, (version.next += 1))
   // Failed rows are due.
   world.later += 60_000
   await world.settled(detector)
