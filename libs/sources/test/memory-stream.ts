@@ -405,6 +405,9 @@ function asText(_name: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value
 }
 
+/** DuckDB is slow to parse texts of this length. */
+const LONG_TEXT = 10_000
+
 async function writeRows(file: string, columns: readonly Column[], rows: readonly Row[]): Promise<void> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
@@ -412,11 +415,16 @@ async function writeRows(file: string, columns: readonly Column[], rows: readonl
     const typed = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${sqlTypeOf(type)}`)
     await connection.run(`CREATE TABLE rows (${typed.join(', ')})`)
     for (let at = 0; at < rows.length; at += 1_000) {
+      const long: string[] = []
       const some = rows.slice(at, at + 1_000).map(row => {
-        const values = columns.map(({ name, type }) => literal(row[name] ?? null, type))
+        const values = columns.map(({ name, type }) => {
+          const value = row[name] ?? null
+          if (typeof value !== 'string' || value.length < LONG_TEXT) return literal(value, type)
+          return `$${long.push(value)}`
+        })
         return `(${values.join(', ')})`
       })
-      await connection.run(`INSERT INTO rows VALUES ${some.join(', ')}`)
+      await connection.run(`INSERT INTO rows VALUES ${some.join(', ')}`, long)
     }
   } finally {
     connection.closeSync()
