@@ -372,3 +372,86 @@ it('sends a failed row again though its row was too large in between', async () 
     ]),
   )
 })
+
+it('takes only the rows of the first comparison as being there, though its run was cancelled and a later one compares', async () => {
+  await using world = await StreamedWorld.open({ sync: { firstRun: 'skip-existing', removalGuard: false } })
+  for (let id = 0; id < 4; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.until(() => world.stream.acknowledged !== null)
+  world.put('new', 1)
+  await world.until(() => world.api.has('new'))
+  // The first run is long over with its comparison.
+  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  world.put('late', 1)
+  world.put('new', 2)
+  world.stream.forget()
+  await detector.ask()
+  await world.until(() => world.stream.comparisons === 2)
+  world.put('end', 1)
+  await world.until(() => world.api.has('end'))
+  expect(world.api.get('late')).toMatchObject({ v: 1 })
+  expect(world.api.get('new')).toMatchObject({ v: 2 })
+}, 20_000)
+
+it('removes what left the table after the first comparison, though the first run died and a later one compares', async () => {
+  await using world = await StreamedWorld.open({ sync: { firstRun: 'skip-existing', removalGuard: false } })
+  for (let id = 0; id < 4; id += 1) world.put(`k${id}`, 1)
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.until(() => world.stream.acknowledged !== null)
+    world.put('new', 1)
+    await world.until(() => world.api.has('new'))
+  }
+  world.stream.remove('new')
+  world.stream.forget()
+  await using detector = world.detector()
+  await detector.ask()
+  await world.until(() => world.stream.comparisons === 2)
+  world.put('end', 1)
+  await world.until(() => world.api.has('end'))
+  expect([...world.api.keys()]).toEqual(['end'])
+}, 20_000)
+
+it('uses an approval up in the comparison that it is of', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
+  for (let id = 0; id < 30; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  const left = [...world.stream.table.values()].slice(0, 18)
+  world.stream.snapshot(left)
+  await world.until(() => world.runs[0]?.status === 'success')
+  await detector.ask()
+  await world.until(() => world.runs[1]?.status === 'held')
+  expect(world.runs[1]?.held).toMatchObject({ removed: 12 })
+  await detector.ask({ kind: 'approve', run: world.runs[1]?.runId ?? '' })
+  await world.equal()
+  await world.until(() => world.stream.acknowledged !== null)
+  // Nobody has approved these.
+  for (const { id } of left.slice(0, 12)) world.stream.remove(String(id))
+  await world.until(
+    () => world.runs.some(({ run, status }) => (run ?? 0) >= 2 && isEnded(status)) || world.api.size < 18,
+  )
+  expect(world.api.size).toBe(18)
+}, 20_000)
+
+it('counts the removals of a comparison together with those that follow within ten minutes', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.3, rows: 3 } } })
+  for (let id = 0; id < 40; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  // A quarter goes in a comparison, and more than a quarter of the rest right behind it.
+  world.stream.snapshot([...world.stream.table.values()].slice(0, 30))
+  await world.until(() => world.runs[0]?.status === 'success')
+  await detector.ask()
+  await world.equal()
+  for (const { id } of [...world.stream.table.values()].slice(0, 8)) world.stream.remove(String(id))
+  await world.until(
+    () => world.api.size < 30 || world.runs.some(({ run, status }) => run === 2 && isEnded(status)),
+  )
+  expect(world.api.size).toBe(30)
+}, 20_000)

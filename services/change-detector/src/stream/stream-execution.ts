@@ -183,7 +183,7 @@ class StreamExecution {
         },
       },
       approved: life.atWork?.run.approved ?? null,
-      isBaseline: isFirst && firstRun === 'skip-existing',
+      isBaseline: isFirst && firstRun === 'skip-existing' && of.why?.why === 'first',
       retryAfterMs: errors?.retryAfter ?? RETRY_AFTER_MS,
       compared: ({ file, columns, primaryKey: own }, signal) =>
         this.#parts.streams.openRows({ file, columns, primaryKey: own ?? primaryKey, signal }),

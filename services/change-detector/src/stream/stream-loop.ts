@@ -762,6 +762,8 @@ export class StreamLoop {
           await files.disposeAsync()
           return { kind: 'held', toApprove: { removed, rows: believed, samples } }
         }
+        if (removed <= this.#allowed) this.#allowed -= removed
+        else this.#options.removals.add(removed, this.#options.now())
       }
       const epoch = Math.max(this.#position.epoch, state.newestEpoch()) + 1
       const behind = { ...extract.position, epoch, model: this.#options.modelHash }
