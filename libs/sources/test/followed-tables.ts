@@ -8,18 +8,21 @@ import type { Column, Row } from '@sluice/contracts/values'
 import { jsonForm, quoteIdentifier } from '@sluice/domain/canonical-sql'
 import { membersOf, valueReader } from '@sluice/domain/value-reader'
 import { createPostgresSource } from '../src/adapters/postgres.ts'
+import type { FollowedServerOptions } from '../src/adapters/postgres/followed-server.ts'
 import { createPostgresStreamSource } from '../src/adapters/postgres-stream.ts'
 import type { Extract, Source } from '../src/port.ts'
 import type { ComparedStream, StreamReader, StreamSource } from '../src/stream-port.ts'
 
 const { signal } = new AbortController()
 
+type Looking = Pick<FollowedServerOptions, 'lookMs'>
+
 export interface FollowedTest extends AsyncDisposable {
   readonly table: string
   /** The names of its slot and its publication. */
   readonly slot: string
   readonly model: ModelSpec
-  open(fields?: Partial<PostgresSourceSpec>): StreamSource
+  open(fields?: Partial<PostgresSourceSpec>, options?: Looking): StreamSource
   /** Opens the source as a table of now, for models with a schedule. */
   openTable(): Source
 }
@@ -53,8 +56,8 @@ export class FollowedTables implements AsyncDisposable {
       follow: {},
       ...fields,
     })
-    const open = (fields: Partial<PostgresSourceSpec> = {}): StreamSource =>
-      createPostgresStreamSource({ spec: spec(fields), secretFor: name => name, sync: table })
+    const open = (fields: Partial<PostgresSourceSpec> = {}, options: Looking = {}): StreamSource =>
+      createPostgresStreamSource({ spec: spec(fields), secretFor: name => name, sync: table, ...options })
     return {
       table,
       slot: `sluice_${table}`,

@@ -65,20 +65,36 @@ describe.skipIf(url === null)('the log of PostgreSQL', { timeout: 60_000 }, () =
       'ALTER PUBLICATION SLOT DROP TABLE FOLLOWED; ALTER PUBLICATION SLOT ADD TABLE FOLLOWED',
     ],
     [
+      'the publication left out updates for a while',
+      'lost',
+      `ALTER PUBLICATION SLOT SET (publish = 'insert'); ALTER PUBLICATION SLOT SET (publish = 'insert, update, delete, truncate')`,
+    ],
+    [
       'the table was made anew',
       'lost',
       'DROP TABLE FOLLOWED; CREATE TABLE FOLLOWED (id int PRIMARY KEY); ALTER PUBLICATION SLOT ADD TABLE FOLLOWED',
     ],
     ['a column came', 'columns', 'ALTER TABLE FOLLOWED ADD more text'],
     ['a column has another type', 'columns', 'ALTER TABLE FOLLOWED ALTER id TYPE bigint'],
-    ['nothing happened', null, 'SELECT 1'],
+    [
+      'a column got new values without a change in the log',
+      'columns',
+      'ALTER TABLE FOLLOWED ALTER id TYPE int USING id + 1',
+    ],
+    [
+      'nothing happened but the maintenance of its catalogs, and a change of another table',
+      null,
+      `VACUUM (FREEZE) pg_publication; VACUUM (FREEZE) pg_attribute; VACUUM (FULL, ANALYZE) FOLLOWED;
+       CREATE TABLE FOLLOWED_other (id int PRIMARY KEY); ALTER PUBLICATION SLOT ADD TABLE FOLLOWED_other;
+       CREATE INDEX ON FOLLOWED (id); DROP TABLE FOLLOWED_other`,
+    ],
   ])('does not go on after %s, and does so behind a comparison (%s)', async (_, why, sql) => {
     await using test = await tables.make(
       'CREATE TABLE FOLLOWED (id int PRIMARY KEY); INSERT INTO FOLLOWED VALUES (1)',
     )
     const position = await begun(test)
     // A statement of its own each: a slot cannot go on within a transaction that has written.
-    for (const each of sql.split('; '))
+    for (const each of sql.split(/;\s+/))
       await admin.query(each.replaceAll('SLOT', test.slot).replaceAll('FOLLOWED', test.table))
     const found = await openedAt(test, position)
     expect(found?.why ?? null).toBe(why)
@@ -113,6 +129,152 @@ describe.skipIf(url === null)('the log of PostgreSQL', { timeout: 60_000 }, () =
       expect((await entriesOf(reader, 1)).entries.map(({ key }) => key)).toEqual(['6'])
     }
   })
+
+  it('finds that the schema of its table left the publication for a while', async () => {
+    await using test = await tables.make('CREATE TABLE FOLLOWED_unused (id int)')
+    const schema = `${test.table}_schema`
+    await admin.query(
+      `DROP TABLE ${test.table}_unused; CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.people (id int PRIMARY KEY)`,
+    )
+    const { server_version_num: version } = (
+      await admin.query<{ server_version_num: string }>('SHOW server_version_num')
+    ).rows[0] ?? { server_version_num: '0' }
+    if (Number(version) >= 150_000) {
+      await admin.query(`CREATE PUBLICATION ${test.slot} FOR TABLES IN SCHEMA ${schema}`)
+      const followed = { ...test, model: { ...test.model, table: `${schema}.people` } }
+      const position = await begun(followed)
+      expect(await openedAt(followed, position)).toBeNull()
+      await admin.query(`ALTER PUBLICATION ${test.slot} DROP TABLES IN SCHEMA ${schema}`)
+      await admin.query(`ALTER PUBLICATION ${test.slot} ADD TABLES IN SCHEMA ${schema}`)
+      expect(await openedAt(followed, position)).toMatchObject({ why: 'lost' })
+    }
+    await admin.query(`DROP SCHEMA ${schema} CASCADE`)
+  })
+
+  it.each([
+    [
+      'the publication leaves out updates',
+      'lost',
+      `ALTER PUBLICATION SLOT SET (publish = 'insert'); UPDATE FOLLOWED SET n = 2;
+       ALTER PUBLICATION SLOT SET (publish = 'insert, update, delete, truncate')`,
+    ],
+    ['the publication loses the table', 'lost', 'ALTER PUBLICATION SLOT DROP TABLE FOLLOWED'],
+    [
+      'a column gets new values without a change in the log',
+      'columns',
+      'ALTER TABLE FOLLOWED ALTER n TYPE int USING n + 1',
+    ],
+  ])('breaks off while nothing comes if %s', async (_, why, sql) => {
+    await using test = await tables.make(
+      'CREATE TABLE FOLLOWED (id int PRIMARY KEY, n int); INSERT INTO FOLLOWED VALUES (1, 1)',
+    )
+    await using source = test.open({}, { lookMs: 20 })
+    await using reader = await readerOf(source, test.model, null)
+    await comparedRows(reader, file())
+    const waiting = reader.next(BOUNDS)
+    for (const each of sql.split(/;\s+/))
+      await admin.query(each.replaceAll('SLOT', test.slot).replaceAll('FOLLOWED', test.table))
+    expect(await waiting).toMatchObject({ kind: 'break', why })
+    const { rows } = await admin.query<{ id: number; n: number }>(`SELECT id, n FROM ${test.table}`)
+    expect((await comparedRows(reader, file())).rows).toEqual(rows)
+    await admin.query(`UPDATE ${test.table} SET n = 7`)
+    expect(said((await entriesOf(reader, 1)).entries)).toEqual([['1', { id: 1, n: 7 }]])
+  })
+
+  it.each([
+    ['tells the key no more', 'FOLLOWED USING INDEX FOLLOWED_other_key', 'DELETE FROM FOLLOWED'],
+    ['tells fewer values than before', 'FOLLOWED DEFAULT', 'UPDATE FOLLOWED SET n = 2'],
+  ])('breaks off at a row whose identity %s', async (_, identity, change) => {
+    await using test = await tables.make(
+      `CREATE TABLE FOLLOWED (id int PRIMARY KEY, n int, other int NOT NULL UNIQUE, note text);
+       ALTER TABLE FOLLOWED ALTER note SET STORAGE EXTERNAL; ALTER TABLE FOLLOWED REPLICA IDENTITY FULL;
+       INSERT INTO FOLLOWED VALUES (1, 1, 1, repeat('x', 10000))`,
+    )
+    const named = (sql: string) => sql.replaceAll('FOLLOWED', test.table)
+    await using source = test.open()
+    await using reader = await readerOf(source, { ...test.model, sql: 'SELECT id, note FROM changes' }, null)
+    await comparedRows(reader, file())
+    await admin.query(`UPDATE ${test.table} SET n = 3`)
+    expect((await entriesOf(reader, 1)).entries).toMatchObject([{ row: { note: 'x'.repeat(10_000) } }])
+    await admin.query(named(`ALTER TABLE FOLLOWED REPLICA IDENTITY ${identity.replace('FOLLOWED ', '')}`))
+    await admin.query(named(change))
+    expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'columns' })
+    await expect(comparedRows(reader, file())).rejects.toMatchObject({ code: 'config' })
+    await admin.query(named('ALTER TABLE FOLLOWED REPLICA IDENTITY FULL'))
+    await comparedRows(reader, file())
+    await admin.query(named('DELETE FROM FOLLOWED'))
+    await admin.query(named(`INSERT INTO FOLLOWED VALUES (2, 2, 2, 'y')`))
+    const { entries } = await entriesOf(reader, 1)
+    expect(entries.at(-1)).toMatchObject({ key: '2', row: { note: 'y' } })
+  })
+
+  it('lets nobody go on who has not heard that entries may lack more values than before', async () => {
+    await using test = await tables.make(
+      `CREATE TABLE FOLLOWED (id int PRIMARY KEY, note text); ALTER TABLE FOLLOWED REPLICA IDENTITY FULL;
+       INSERT INTO FOLLOWED VALUES (1, 'x')`,
+    )
+    await using source = test.open()
+    await using reader = await readerOf(source, test.model, null)
+    await comparedRows(reader, file())
+    await admin.query(`ALTER TABLE ${test.table} REPLICA IDENTITY DEFAULT; UPDATE ${test.table} SET id = 2`)
+    expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'columns' })
+    await expect(comparedRows(reader, file())).rejects.toMatchObject({ code: 'config', retryable: true })
+    await using again = await readerOf(source, test.model, null)
+    expect((await comparedRows(again, file())).rows).toEqual([{ id: 2, note: 'x' }])
+  })
+
+  it('breaks off at a row of a partition whose identity lacks the key', async () => {
+    await using test = await tables.make(
+      `CREATE TABLE FOLLOWED (id int PRIMARY KEY, other int NOT NULL) PARTITION BY RANGE (id);
+       CREATE TABLE FOLLOWED_low PARTITION OF FOLLOWED FOR VALUES FROM (0) TO (100);
+       CREATE UNIQUE INDEX FOLLOWED_by_other ON FOLLOWED_low (other);
+       CREATE TABLE FOLLOWED_else (id int PRIMARY KEY); ALTER TABLE FOLLOWED REPLICA IDENTITY FULL;
+       INSERT INTO FOLLOWED VALUES (1, 1), (2, 2)`,
+    )
+    const named = (sql: string) => sql.replaceAll('FOLLOWED', test.table)
+    await using source = test.open()
+    await using reader = await readerOf(source, test.model, null)
+    await comparedRows(reader, file())
+    // Another table of the publication has its own identity.
+    await admin.query(named('ALTER PUBLICATION sluice_FOLLOWED ADD TABLE FOLLOWED_else'))
+    await admin.query(named('ALTER TABLE FOLLOWED_else REPLICA IDENTITY FULL'))
+    await admin.query(named('DELETE FROM FOLLOWED WHERE id = 1; INSERT INTO FOLLOWED_else VALUES (1)'))
+    expect(said((await entriesOf(reader, 1)).entries)).toEqual([['1', null]])
+    await admin.query(named('ALTER TABLE FOLLOWED_low REPLICA IDENTITY USING INDEX FOLLOWED_by_other'))
+    await admin.query(named('DELETE FROM FOLLOWED'))
+    expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'columns' })
+    await expect(comparedRows(reader, file())).rejects.toThrow(/tells other alone/)
+    await admin.query(named('DROP TABLE FOLLOWED_else'))
+  })
+
+  it.each(['DEFAULT', 'FULL'])(
+    'tells rows apart by keys that are stored apart from them (%s)',
+    async identity => {
+      await using test = await tables.make(
+        `CREATE TABLE FOLLOWED (id text PRIMARY KEY, n int, more text); ALTER TABLE FOLLOWED ALTER id SET STORAGE EXTERNAL;
+       ALTER TABLE FOLLOWED REPLICA IDENTITY ${identity}; ALTER TABLE FOLLOWED SET (toast_tuple_target = 128)`,
+      )
+      const [one, other] = ['a'.repeat(2_600), 'b'.repeat(2_600)]
+      const { table } = test
+      await admin.query(`INSERT INTO ${table} VALUES ('${one}', 1)`)
+      await using source = test.open()
+      await using reader = await readerOf(source, test.model, null)
+      expect((await comparedRows(reader, file())).rows).toEqual([{ id: one, n: 1, more: null }])
+      await admin.query(`UPDATE ${table} SET n = 2`)
+      await admin.query(
+        `UPDATE ${table} SET id = '${other}'; UPDATE ${table} SET n = 3; DELETE FROM ${table}`,
+      )
+      const { entries } = await entriesOf(reader, 5)
+      expect(said(entries)).toEqual([
+        [one, { id: one, n: 2, more: null }],
+        [one, null],
+        [other, { id: other, n: 2, more: null }],
+        [other, { id: other, n: 3, more: null }],
+        [other, null],
+      ])
+      expect(entries.flatMap(({ lacks }) => lacks)).toEqual([])
+    },
+  )
 
   it('says that the columns changed between two entries, behind the first', async () => {
     await using test = await tables.make('CREATE TABLE FOLLOWED (id int PRIMARY KEY, name text)')

@@ -163,6 +163,26 @@ describe.skipIf(url === null)('following a table', { timeout: 60_000 }, () => {
     expect(await fails(test)).toContain('it is unlogged')
   })
 
+  it('refuses rows that the log does not tell as those of the table, or only in part', async () => {
+    await using parent = await tables.make(
+      'CREATE TABLE FOLLOWED (id int PRIMARY KEY); CREATE TABLE FOLLOWED_heir () INHERITS (FOLLOWED)',
+    )
+    expect(await fails(parent)).toContain('tables that inherit from it')
+    await using parts = await tables.make(
+      `CREATE TABLE FOLLOWED (id int PRIMARY KEY) PARTITION BY RANGE (id);
+       CREATE UNLOGGED TABLE FOLLOWED_low PARTITION OF FOLLOWED FOR VALUES FROM (0) TO (9)`,
+    )
+    expect(await fails(parts)).toContain(`its partition ${parts.table}_low is unlogged`)
+  })
+
+  it('refuses a table of which the login sees only some rows', async () => {
+    await using test = await tables.make(
+      'CREATE TABLE FOLLOWED (id int PRIMARY KEY); ALTER TABLE FOLLOWED ENABLE ROW LEVEL SECURITY',
+    )
+    await tables.admin.query(`ALTER ROLE ${role} REPLICATION; GRANT SELECT ON ${test.table} TO ${role}`)
+    expect(await fails(test, test.model, asRole(test))).toContain('BYPASSRLS')
+  })
+
   it.each([
     [`WITH (publish = 'insert, update')`, 'leaves out inserts, updates, deletes or truncates'],
     ['WHERE (id > 1)', 'leaves out rows or columns'],

@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Client, DatabaseError } from 'pg'
 import type { StreamPosition } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { JsonText, type Row } from '@sluice/contracts/values'
 import { isLongTurn, nextTurn } from '@sluice/flow/sleep'
@@ -35,6 +36,7 @@ import {
   FollowedServer,
   type FollowedServerOptions,
   followError,
+  type TableLog,
 } from './postgres/followed-server.ts'
 import type { FollowedTable } from './postgres/followed-table.ts'
 import { lsnOf, lsnText } from './postgres/pgoutput.ts'
@@ -83,6 +85,7 @@ class PostgresStreamSource implements StreamSource {
       await this.#server.run(signal, async connected => {
         const { table } = await this.#server.prepare(connected, model)
         await table.query?.[Symbol.asyncDispose]()
+        reader.startWith(table)
         await takeSlot(connected.client, connected.follow)
       })
     else {
@@ -105,6 +108,8 @@ class PostgresStreamSource implements StreamSource {
 interface Running {
   readonly connected: Connected
   readonly stream: ReplicationStream
+  /** Ends the watch over the log. */
+  readonly over: AbortController
 }
 
 /** States: behind a position, or broken off. A connection that is lost is opened anew by the next call. */
@@ -122,6 +127,8 @@ class PostgresReader implements StreamReader {
   /** A connection that makes JSON of composite values. */
   #converting: Client | null = null
   #query: ChangesQuery | null = null
+  /** What entries may lack, as the caller knows it. */
+  #mayLack: readonly string[] | null = null
 
   constructor(server: FollowedServer, model: ModelSpec, from: StreamPosition | null) {
     this.#server = server
@@ -140,6 +147,11 @@ class PostgresReader implements StreamReader {
     this.#broken = null
   }
 
+  /** The caller knows this table, and what entries of it may lack. */
+  startWith({ mayLack }: FollowedTable): void {
+    this.#mayLack ??= mayLack
+  }
+
   /**
    * Connects, and reads on where this reader is. Resolves with a break if the log does not go on there. A
    * reader that is opened takes the slot from its predecessor. One whose connection was lost may have a
@@ -156,6 +168,7 @@ class PostgresReader implements StreamReader {
         const place = await this.#server.find(connected, this.#model, from)
         if ('kind' in place) return place
         await (takesOver ? takeSlot(client, follow) : keepSlot(client, follow))
+        this.startWith(place.table)
         await this.#use(place.table)
         log.follow(place.table)
         const options = { ...follow, from: log.restart }
@@ -164,7 +177,9 @@ class PostgresReader implements StreamReader {
         )
         if ('kind' in stream) return stream
         stream.flushed(this.#flushed)
-        this.#running = { connected, stream }
+        const over = new AbortController()
+        this.#running = { connected, stream, over }
+        this.#watch(place, stream, over.signal)
         return null
       })
       if (found !== null) {
@@ -173,10 +188,21 @@ class PostgresReader implements StreamReader {
       }
       return found
     } catch (error) {
-      this.#running = null
+      await this.#stop()
       await closeConnection(client)
       throw error
     }
+  }
+
+  /** Breaks off once the log may lack entries. */
+  #watch(place: TableLog, { changes }: ReplicationStream, signal: AbortSignal): void {
+    const breakOff = (found: StreamBreak): void => {
+      if (signal.aborted) return
+      this.#broken = found
+      changes.notify()
+    }
+    // It rejects only if it is aborted.
+    void this.#server.watch(place, signal).then(breakOff, () => undefined)
   }
 
   async next(bounds: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak> {
@@ -314,6 +340,7 @@ class PostgresReader implements StreamReader {
       const { client, follow } = connected
       const { table, history } = await this.#server.prepare(connected, this.#model)
       await this.#use(table)
+      this.#assertKnown(table)
       const temporary = `sluice_compare_${randomBytes(8).toString('hex')}`
       const { lsn, name } = await exportSnapshot(client, follow, temporary)
       await using source = createSnapshotSource(options, name)
@@ -327,6 +354,17 @@ class PostgresReader implements StreamReader {
       this.#goOn(position)
       return { ...extract, position }
     })
+  }
+
+  /** The caller has made sure that it keeps the values that entries may lack. */
+  #assertKnown({ name, mayLack }: FollowedTable): void {
+    const more = mayLack.filter(column => this.#mayLack?.includes(column) === false)
+    if (more.length === 0) return
+    throw new SluiceError(
+      'config',
+      `Source ${this.#server.options.spec.name}: by the new REPLICA IDENTITY of ${name}, its log may leave out unchanged values of ${more.join(', ')}: the next run takes that into account.`,
+      { retryable: true },
+    )
   }
 
   acknowledged({ partitions }: StreamPosition): void {
@@ -346,6 +384,7 @@ class PostgresReader implements StreamReader {
     this.#running = null
     if (running === null) return
     running.stream.end()
+    running.over.abort()
     await closeConnection(running.connected.client)
   }
 

@@ -68,6 +68,8 @@ export class DecodedLog {
   #decoded: Decoded[] = []
   #bytes = 0
   #broken: StreamBreak | null = null
+  /** The last message was of a partitioned table. The one of the partition follows, if a row does. */
+  #awaitsPartition = false
 
   constructor({ offset, highest }: { readonly offset: bigint; readonly highest: string | null }) {
     this.#offset = offset
@@ -118,6 +120,8 @@ export class DecodedLog {
     const { data, isWhole } = received
     if (!isWhole) return this.#passOver(data, table)
     const message = readLogMessage(data, table.id)
+    const isOfPartition = this.#awaitsPartition
+    this.#awaitsPartition = false
     switch (message.kind) {
       case 'begin':
         this.#transaction = { lsn: message.lsn, committedAt: message.committedAt, messages: 0 }
@@ -128,6 +132,7 @@ export class DecodedLog {
         if (message.end > this.#offset) this.#offset = message.end
         return
       case 'relation':
+        if (isOfPartition) return this.#checkIdentity(message.relation, table)
         return this.#checkRelation(message.relation, table)
       case 'row':
         return this.#decodeRow(message, { table, bytes: data.length })
@@ -226,7 +231,8 @@ export class DecodedLog {
     this.#keep(this.#nextMessage(), 1, { bytes: 0, why: 'the row is too long to be read' })
   }
 
-  #checkRelation({ id, schema, name, columns }: LoggedRelation, table: FollowedTable): void {
+  #checkRelation(relation: LoggedRelation, table: FollowedTable): void {
+    const { id, schema, name, columns } = relation
     if (id !== table.id) {
       if (schema === table.schema && name === table.table)
         this.#broken = { kind: 'break', why: 'lost', detail: `the table ${table.name} was made anew` }
@@ -242,9 +248,19 @@ export class DecodedLog {
           column.modifier === described.modifier
         )
       })
+    if (isSame && table.isPartitioned) this.#awaitsPartition = true
+    else if (isSame) this.#checkIdentity(relation, table)
     if (isSame) return
     const listed = columns.map(column => column.name).join(', ')
     const detail = `the columns of the table ${table.name} changed: the log has ${listed}`
+    this.#broken = { kind: 'break', why: 'columns', detail }
+  }
+
+  #checkIdentity({ name, columns }: LoggedRelation, table: FollowedTable): void {
+    const told = columns.filter(column => column.inIdentity).map(column => column.name)
+    const untold = table.identity.filter(column => !told.includes(column))
+    if (untold.length === 0) return
+    const detail = `the REPLICA IDENTITY of ${name} changed: the log tells no more what ${untold.join(', ')} was`
     this.#broken = { kind: 'break', why: 'columns', detail }
   }
 

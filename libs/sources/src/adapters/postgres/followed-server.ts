@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { type Client, DatabaseError } from 'pg'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import { sleep } from '@sluice/flow/sleep'
 import type { StreamBreak, StreamBreakReason } from '../../stream-port.ts'
 import type { SqlDialect } from '../query/read-only-query.ts'
 import type { ServerAccess } from '../server/access.ts'
 import { masked, serverMessage, type ServerNames } from '../server/errors.ts'
 import { type AccessAndNames, accessAndNames, type ServerSourceOptions } from '../server/source.ts'
-import { abandon, connectForReplication } from './connection.ts'
-import { findTable, type FollowedTable } from './followed-table.ts'
+import { abandon, connect, connectForReplication } from './connection.ts'
+import { columnsState, findTable, type FollowedTable } from './followed-table.ts'
 import { lsnText } from './pgoutput.ts'
 import {
   ensurePublication,
@@ -24,12 +25,15 @@ import {
 
 /** PostgreSQL cuts longer names. */
 const MAX_NAME_LENGTH = 63
+const LOOK_MS = 60_000
 /** A server that is busy with a large transaction notices late that its client has gone. */
 const CLOSE_TIMEOUT_MS = 2_000
 
 export interface FollowedServerOptions extends ServerSourceOptions<PostgresSourceSpec> {
   /** The sync, after which publication and slot are named unless `follow` names them. */
   readonly sync: string
+  /** How often a reader looks whether its log is still whole. A minute by default. */
+  readonly lookMs?: number
 }
 
 /** A connection for replication, and the names for messages about it. */
@@ -72,13 +76,13 @@ export class FollowedServer {
     return accessAndNames(this.options, 'PostgreSQL')
   }
 
-  async connect(signal: AbortSignal): Promise<Connected> {
+  async connect(signal: AbortSignal, open = connectForReplication): Promise<Connected> {
     signal.throwIfAborted()
     const { spec, sync } = this.options
     const { access, names } = this.accessAndNames()
     const { publication = nameOf(sync), slot = nameOf(sync) } = spec.follow ?? {}
     const user = masked(access.user, names.secrets)
-    const client = await connectForReplication(access).catch((error: unknown) => {
+    const client = await open(access).catch((error: unknown) => {
       signal.throwIfAborted()
       throw this.#cannotReplicate(error, names, user)
     })
@@ -88,8 +92,12 @@ export class FollowedServer {
   }
 
   /** Runs `work` on a connection of its own. An abort ends the work, also on the server. */
-  async run<T>(signal: AbortSignal, work: (connected: Connected) => Promise<T>): Promise<T> {
-    const connected = await this.connect(signal)
+  async run<T>(
+    signal: AbortSignal,
+    work: (connected: Connected) => Promise<T>,
+    open = connectForReplication,
+  ): Promise<T> {
+    const connected = await this.connect(signal, open)
     try {
       return await this.during(signal, connected, () => work(connected))
     } finally {
@@ -148,6 +156,23 @@ export class FollowedServer {
     return found
   }
 
+  /**
+   * Looks now and then, until the log may lack entries that are behind this place, and resolves with the
+   * break. A publication that leaves out changes for a while tells nothing of that in the log. An abort
+   * rejects. A server that does not answer is asked again the next time.
+   */
+  async watch(place: TableLog, signal: AbortSignal): Promise<StreamBreak> {
+    for (;;) {
+      await sleep(this.options.lookMs ?? LOOK_MS, { signal })
+      try {
+        const found = await this.run(signal, connected => lookAt(connected, place), connect)
+        if (found !== null) return found
+      } catch {
+        signal.throwIfAborted()
+      }
+    }
+  }
+
   #cannotReplicate(error: unknown, names: ServerNames, user: string): SluiceError {
     const { code = '', message } = error instanceof DatabaseError ? error : { message: '' }
     if (code === '42501') return lacksReplication(error, names.source, user)
@@ -196,15 +221,39 @@ const TERMINATE = Buffer.from([...Buffer.from('X'), 0, 0, 0, 4])
 const HISTORY_PARTS = ['system', 'timeline', 'table', 'publication', 'columns'] as const
 
 /**
- * Returns what the positions belong to. The system and its timeline tell one log from another. If the table,
- * its place in the publication or its columns differ, the log is the same, but lacks entries.
+ * Returns what the positions belong to. The system and its timeline tell one log from another. If the rest
+ * differs, the log is the same, but lacks entries.
  */
 async function historyOf(client: Client, table: FollowedTable, publication: string): Promise<string> {
   const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM')
   const { systemid = '', timeline = 0 } = rows[0] ?? {}
-  const described = JSON.stringify(table.columns.map(column => column.described))
-  const columns = createHash('sha256').update(described).digest('hex').slice(0, 12)
-  return [systemid, timeline, `${table.database.id}.${table.id}`, publication, columns].join('/')
+  return [systemid, timeline, ...(await placeOf(client, table, publication))].join('/')
+}
+
+/** Returns the table, its place in the publication, and its columns with what the log tells of them. */
+async function placeOf(
+  client: Client,
+  table: FollowedTable,
+  publication: string,
+): Promise<readonly string[]> {
+  const told = JSON.stringify([await columnsState(client, table.id), table.identity])
+  const columns = createHash('sha256').update(told).digest('hex').slice(0, 12)
+  return [`${table.database.id}.${table.id}`, publication, columns]
+}
+
+async function lookAt(
+  { client, follow }: Connected,
+  { table, history }: TableLog,
+): Promise<StreamBreak | null> {
+  try {
+    const publication = await findPublication(client, follow, table)
+    const log = history.split('/').slice(0, 2)
+    const place = await placeOf(client, table, publication?.id ?? 'none')
+    return breakBetween(history, [...log, ...place].join('/'))
+  } catch (error) {
+    if (!isSluiceError(error, 'config')) throw error
+    return lost(error.message)
+  }
 }
 
 /** Returns the break between a position's history and that of now; null if they are the same. */
@@ -220,9 +269,9 @@ function breakBetween(before: string, now: string): StreamBreak | null {
     case 'table':
       return lost('the table was made anew')
     case 'publication':
-      return lost('the publication, or the place of the table in it, is gone or was made anew')
+      return lost('the publication, or the place of the table in it, is gone or was changed')
     case 'columns':
-      return broken('columns', 'the table has other columns than before')
+      return broken('columns', 'the columns of the table, or its REPLICA IDENTITY, were changed')
     default:
       return part satisfies never
   }

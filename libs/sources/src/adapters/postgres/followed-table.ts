@@ -15,6 +15,8 @@ import { carryPostgres, type DescribedColumn, type PostgresColumn } from './type
 
 export interface FollowedTable {
   readonly id: number
+  /** The version of the server, as `server_version_num`. */
+  readonly version: number
   readonly database: { readonly id: number; readonly name: string }
   /** As SQL names it. */
   readonly name: string
@@ -29,6 +31,11 @@ export interface FollowedTable {
   readonly primaryKey: readonly string[]
   /** Columns whose values an entry may lack, since they have not changed. */
   readonly mayLack: readonly string[]
+  /**
+   * Columns that the identity of each of its rows has to have: those of the key, and those that no entry may
+   * lack.
+   */
+  readonly identity: readonly string[]
   /** The model's SQL over the changes; null for a model of the table itself. The caller disposes it. */
   readonly query: ChangesQuery | null
 }
@@ -48,6 +55,10 @@ interface TableFacts {
   readonly table: string
   readonly kind: string
   readonly persistence: string
+  /** It has rows in tables that inherit from it, and are no partitions. */
+  readonly isInherited: boolean
+  /** Policies hide rows from the login. */
+  readonly isSecured: boolean
   readonly owner: string
   readonly owns: boolean
   readonly version: number
@@ -63,6 +74,7 @@ interface ColumnFacts extends DescribedColumn {
 
 interface IdentityFacts {
   readonly table: string
+  readonly persistence: string
   readonly identity: string
   /** The columns of the index that tells rows apart in the log; null if there is none. */
   readonly columns: readonly string[] | null
@@ -88,11 +100,8 @@ export async function findTable(
   const { id, schema, table, owner } = facts
   const fault = (what: string): SluiceError =>
     new SluiceError('config', `Source ${source}: the table ${name} cannot be followed: ${what}.`)
-  if (facts.version < MIN_VERSION) throw fault('that takes PostgreSQL 14 or later')
   const isPartitioned = facts.kind === 'p'
-  if (!isPartitioned && facts.kind !== 'r')
-    throw fault('only a table has changes in the log, and this is a view or something else')
-  if (facts.persistence !== 'p') throw fault('it is unlogged or temporary, and so not in the log')
+  assertLogged(facts, fault)
   const listed = await columnFacts(client, id)
   const shown = listed.filter(({ generated }) => generated === '')
   const catalog = await readCatalog(client, shown)
@@ -107,15 +116,9 @@ export async function findTable(
     const identities = await identityFacts(client, id)
     for (const identity of identities) assertIdentity(identity, { primaryKey, owner, fault })
     await assertUnique(client, { id, primaryKey, fault })
-    const isFull = identities.every(({ identity }) => identity === 'f')
-    const told = new Set(
-      columns
-        .map(column => column.name)
-        .filter(column => identities.every(each => each.columns?.includes(column) === true)),
-    )
-    const mayLack = isFull
-      ? []
-      : shown.filter(each => each.movable && !told.has(each.name)).map(column => column.name)
+    const movable = shown.filter(column => column.movable).map(column => column.name)
+    const told = movable.filter(column => identities.every(identity => tells(identity, column)))
+    const mayLack = movable.filter(column => !told.includes(column))
     const unknown = query === null ? undefined : mayLack.find(column => query.reads.reads(column))
     if (unknown !== undefined)
       throw fault(
@@ -126,6 +129,7 @@ export async function findTable(
     const lacks = query === null ? mayLack : []
     return {
       id,
+      version: facts.version,
       database,
       name,
       schema,
@@ -136,12 +140,28 @@ export async function findTable(
       columns,
       primaryKey,
       mayLack: lacks,
+      identity: [...new Set([...primaryKey, ...told])],
       query,
     }
   } catch (error) {
     await query?.[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** The log tells the rows of a query on the table, and no others. */
+function assertLogged(facts: TableFacts, fault: Fault): void {
+  const { version, kind, persistence, isInherited, isSecured } = facts
+  if (version < MIN_VERSION) throw fault('that takes PostgreSQL 14 or later')
+  if (kind !== 'p' && kind !== 'r')
+    throw fault('only a table has changes in the log, and this is a view or something else')
+  if (persistence !== 'p') throw fault('it is unlogged or temporary, and so not in the log')
+  if (isInherited && kind !== 'p')
+    throw fault('it has rows in tables that inherit from it, which the log tells as rows of these')
+  if (isSecured)
+    throw fault(
+      'row-level security hides rows of it from the login, and the log tells all of them: as a superuser, run ALTER ROLE … BYPASSRLS for the login',
+    )
 }
 
 /** The text of a value is escaped, as in the rows of a query. */
@@ -173,7 +193,9 @@ function wrongModel({ name }: ModelSpec, field: string, wanted: string): SluiceE
 async function tableFacts(client: Client, name: string): Promise<TableFacts | null> {
   const { rows } = await client.query<TableFacts>(
     `SELECT c.oid::int8::float8 AS id, n.nspname::text AS schema, c.relname::text AS table, c.relkind::text AS kind,
-       c.relpersistence::text AS persistence, pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
+       c.relpersistence::text AS persistence, pg_catalog.row_security_active(c.oid) AS "isSecured",
+       EXISTS (SELECT 1 FROM pg_catalog.pg_inherits WHERE inhparent = c.oid) AS "isInherited",
+       pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
        pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owns,
        pg_catalog.current_setting('server_version_num')::int AS version,
        (SELECT oid::int8::float8 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AS "databaseId",
@@ -188,16 +210,28 @@ async function columnFacts(client: Client, id: number): Promise<readonly ColumnF
   const { rows } = await client.query<ColumnFacts>(
     `SELECT attname::text AS name, atttypid::int8::float8 AS "typeId", atttypmod AS modifier,
        pg_catalog.format_type(atttypid, NULL) AS type, attgenerated::text AS generated,
-       attlen = -1 AND attstorage <> 'p' AS movable
+       attlen = -1 AND (SELECT typstorage FROM pg_catalog.pg_type WHERE oid = atttypid) <> 'p' AS movable
      FROM pg_catalog.pg_attribute WHERE attrelid = ${id} AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
   )
   return rows
 }
 
+/**
+ * Returns a text that changes with each change of the table's columns, even one that leaves their names and
+ * types: `ALTER COLUMN … TYPE … USING` changes all values, and none of that is in the log.
+ */
+export async function columnsState(client: Client, id: number): Promise<string> {
+  const { rows } = await client.query<{ state: string }>(
+    `SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', attnum, atttypid, atttypmod, xmin, attname), ',' ORDER BY attnum) AS state
+     FROM pg_catalog.pg_attribute WHERE attrelid = ${id} AND attnum > 0 AND NOT attisdropped`,
+  )
+  return rows[0]?.state ?? ''
+}
+
 /** The identity of each table in which the rows stand: of each partition, if there are some. */
 async function identityFacts(client: Client, id: number): Promise<readonly IdentityFacts[]> {
   const { rows } = await client.query<IdentityFacts>(
-    `SELECT c.oid::regclass::text AS table, c.relreplident::text AS identity,
+    `SELECT c.oid::regclass::text AS table, c.relreplident::text AS identity, c.relpersistence::text AS persistence,
        (SELECT pg_catalog.array_agg(a.attname::text) FROM pg_catalog.pg_index i
           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
         WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
@@ -234,14 +268,19 @@ const NO_KEYS: ReadonlySet<string> = new Set(['float', 'double', 'list', 'struct
 
 type Fault = (what: string) => SluiceError
 
+function tells({ identity, columns }: IdentityFacts, column: string): boolean {
+  return identity === 'f' || columns?.includes(column) === true
+}
+
 function assertIdentity(
-  { table, identity, columns }: IdentityFacts,
+  { table, identity, columns, persistence }: IdentityFacts,
   {
     primaryKey,
     owner,
     fault,
   }: { readonly primaryKey: readonly string[]; readonly owner: string; readonly fault: Fault },
 ): void {
+  if (persistence !== 'p') throw fault(`its partition ${table} is unlogged, and so not in the log`)
   if (identity === 'f') return
   const full = `as ${owner}, run ALTER TABLE ${table} REPLICA IDENTITY FULL`
   if (columns === null)

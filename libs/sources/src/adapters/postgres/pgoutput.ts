@@ -16,7 +16,12 @@ export interface LoggedRelation {
   readonly id: number
   readonly schema: string
   readonly name: string
-  readonly columns: readonly DescribedColumn[]
+  readonly columns: readonly LoggedColumn[]
+}
+
+export interface LoggedColumn extends DescribedColumn {
+  /** The log tells its value of before, for a row that is removed or gets another identity. */
+  readonly inIdentity: boolean
 }
 
 export type LogMessage =
@@ -104,8 +109,8 @@ function relation(reader: Reader): LoggedRelation {
   const name = reader.text()
   reader.skip(1)
   const columns = Array.from({ length: reader.short() }, () => {
-    reader.skip(1)
-    return { name: reader.text(), typeId: reader.id(), modifier: reader.int() }
+    const inIdentity = reader.letter() === '\u0001'
+    return { name: reader.text(), typeId: reader.id(), modifier: reader.int(), inIdentity }
   })
   return { id, schema, name, columns }
 }

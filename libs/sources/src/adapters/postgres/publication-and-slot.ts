@@ -16,8 +16,8 @@ export interface FollowNames {
 
 export interface Publication {
   /**
-   * Changes if the publication or the table's place in it is made anew. Entries between are not in the log
-   * for this publication.
+   * Changes with each change of the publication, and of the table's place in it. Entries between two changes
+   * may be missing from the log for this publication.
    */
   readonly id: string
 }
@@ -35,6 +35,9 @@ const PAUSE_MS = 10
 /** The advisory locks of slots have this number, and that of the slot's name. */
 const LOCKS = 1_936_487_795
 
+/** The first version whose publications have whole schemas. */
+const SCHEMAS_VERSION = 150_000
+
 /** The mark of a publication that is dropped with its sync. */
 const MADE = 'Made by Sluice, which drops it with its sync.'
 
@@ -43,7 +46,10 @@ interface PublicationFacts {
   readonly owns: boolean
   readonly via_root: boolean
   readonly ops: boolean
-  readonly place: number | null
+  /** The transaction that changed it last. Freezing keeps the number. */
+  readonly changed: string
+  /** The entries by which the table is in it; empty if all tables are. */
+  readonly places: string
   readonly told: { readonly attnames?: readonly string[] | null; readonly rowfilter?: string | null } | null
 }
 
@@ -81,18 +87,25 @@ export async function findPublication(
       `leaves out rows or columns of ${table.name}`,
       `ALTER PUBLICATION ${names.publication} SET TABLE ${table.name}`,
     )
-  return { id: `${facts.id}.${facts.place ?? 0}` }
+  return { id: [facts.id, facts.changed, facts.places].join('.') }
 }
 
 async function publicationFacts(
   client: Client,
   { publication }: FollowNames,
-  { id, schema, table }: FollowedTable,
+  { id, schema, table, version }: FollowedTable,
 ): Promise<PublicationFacts | null> {
+  // The rows of a partition are told as those of its parent, if that is in the publication.
+  const relations = `SELECT ${id} UNION SELECT relid FROM pg_catalog.pg_partition_ancestors(${id})`
+  const inTables = `SELECT r.oid FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid IN (${relations})`
+  const inSchemas = `SELECT n.oid FROM pg_catalog.pg_publication_namespace n WHERE n.pnpubid = p.oid
+    AND n.pnnspid IN (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid IN (${relations}))`
+  const places = version < SCHEMAS_VERSION ? inTables : `${inTables} UNION ${inSchemas}`
   const { rows } = await client.query<PublicationFacts>(
     `SELECT p.oid::int8::float8 AS id, pg_catalog.pg_has_role(p.pubowner, 'USAGE') AS owns, p.pubviaroot AS via_root,
        p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS ops,
-       (SELECT r.oid::int8::float8 FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = ${id}) AS place,
+       p.xmin::text AS changed,
+       (SELECT coalesce(pg_catalog.string_agg(oid::text, '+' ORDER BY oid), '') FROM (${places}) AS place) AS places,
        (SELECT pg_catalog.to_jsonb(t) FROM pg_catalog.pg_publication_tables t WHERE t.pubname = p.pubname
           AND t.schemaname = ${client.escapeLiteral(schema)} AND t.tablename = ${client.escapeLiteral(table)}) AS told
      FROM pg_catalog.pg_publication p WHERE p.pubname = ${client.escapeLiteral(publication)}`,
