@@ -14,7 +14,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { startDistributed, type Distributed } from '../e2e/distributed.ts'
 import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
-import { LateApi, lateProject, rowsJson, TAKEN, type Arrived, type Fate } from './late-api.ts'
+import { CONCURRENCY, LateApi, lateProject, rowsJson, TAKEN, type Arrived, type Fate } from './late-api.ts'
 
 const SYNC = 'rows'
 const TIMEOUT_MS = 4_000
@@ -22,7 +22,6 @@ const TIMEOUT_MS = 4_000
 const LATEST_MS = 0.6 * TIMEOUT_MS
 const KILLED_WITHIN_MS = 4_000
 const ASKED_WITHIN_MS = 2_500
-const CONCURRENCY = 4
 /** The most requests that a kill repeats (R7): in flight, and answered without an acknowledgement. */
 const REPEATED_BY_A_KILL = 2 * CONCURRENCY
 const CLEAN_RUNS = 3

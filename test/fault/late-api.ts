@@ -11,6 +11,9 @@ import { Notifier } from '@sluice/flow/notifier'
 
 const { signal } = new AbortController()
 
+/** How many requests such a sync has in flight at most. */
+export const CONCURRENCY = 4
+
 /** The fate of a request. */
 export interface Fate {
   /** Null: the connection is dropped. */
@@ -164,16 +167,7 @@ export class LateApi implements AsyncDisposable {
   }
 }
 
-/** A project with a model of `key` and `v` in `rows.json`, whose sync sends to such an API. */
-export function lateProject({
-  timeout,
-  sync = '',
-}: {
-  readonly timeout: string
-  readonly sync?: string
-}): string {
-  const row = '{"key":{{ row.key | json }},"v":{{ row.v }}}'
-  return `
+const ROWS_OF_A_FILE = `
 kind: source
 name: files
 type: duckdb
@@ -185,13 +179,29 @@ source: files
 sql: |
   select key, v from read_json('rows.json', columns = { key: 'VARCHAR', v: 'INTEGER' })
 primaryKey: key
----
+`
+
+/**
+ * A project whose sync sends `key` and `v` of a model to such an API. `rows`: a source, and the model of the
+ * name `rows`. Default: the rows of `rows.json`.
+ */
+export function lateProject({
+  timeout,
+  sync = '',
+  rows = ROWS_OF_A_FILE,
+}: {
+  readonly timeout: string
+  readonly sync?: string
+  readonly rows?: string
+}): string {
+  const row = '{"key":{{ row.key | json }},"v":{{ row.v }}}'
+  return `${rows}---
 kind: destination
 name: api
 baseUrl: \${API_URL}
 allowPrivateNetwork: true
 breaker: false
-limits: { concurrency: 4 }
+limits: { concurrency: ${CONCURRENCY} }
 ---
 kind: sync
 name: rows

@@ -4,7 +4,8 @@
  * `--profile distributed` has the services as processes of their own, on the Kafka, registry and Redis that
  * SLUICE_KAFKA_BROKERS, SLUICE_SCHEMA_REGISTRY_URL and SLUICE_REDIS_URL name, else on local ones. `--seed N`
  * begins there. `--results FILE` keeps each seed with its result: the next call with that file goes on until
- * as many as `--runs` says have been played in all.
+ * as many as `--runs` says have been played in all. `--streams` plays histories of streams, on services of
+ * its own, of which Kafka stops at times.
  */
 import { randomInt } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -13,15 +14,41 @@ import { parseArgs } from 'node:util'
 import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 import { startServices, type LocalServices } from '../../deploy/local/services.ts'
 import { playFaultHistory, type FaultProfile } from './fault-history.ts'
+import { playStreamHistory } from './stream-history.ts'
+import { ownWorld } from './stream-world.ts'
 
 const USAGE =
-  'usage: npm run test:fault -- [--runs N] [--seed N] [--side-by-side N] [--profile embedded|distributed] [--results FILE]\n'
+  'usage: npm run test:fault -- [--runs N] [--seed N] [--side-by-side N] [--profile embedded|distributed] [--streams] [--results FILE]\n'
 const SERVICE_VARIABLES = ['SLUICE_KAFKA_BROKERS', 'SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL'] as const
 
 interface Result {
   readonly seed: number
   readonly profile: FaultProfile
+  readonly streams?: boolean
   readonly passed: boolean
+}
+
+/** Plays the history of a seed. */
+interface Player extends AsyncDisposable {
+  play(seed: number): Promise<{ readonly [figure: string]: number }>
+}
+
+async function runPlayer(profile: FaultProfile, program: string): Promise<Player> {
+  const local = profile === 'distributed' ? await localServices() : null
+  const env = { ...process.env, ...local?.env }
+  const services = Object.fromEntries(SERVICE_VARIABLES.map(name => [name, env[name] ?? '']))
+  return {
+    play: async seed => ({ ...(await playFaultHistory(seed, profile, { services, program })) }),
+    [Symbol.asyncDispose]: async () => local?.[Symbol.asyncDispose](),
+  }
+}
+
+async function streamPlayer(profile: FaultProfile, program: string): Promise<Player> {
+  const own = await ownWorld(profile, program)
+  return {
+    play: async seed => ({ ...(await playStreamHistory(seed, own.world)) }),
+    [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+  }
 }
 
 const isProfile = (text: string): text is FaultProfile => text === 'embedded' || text === 'distributed'
@@ -33,6 +60,7 @@ async function main(): Promise<number> {
       seed: { type: 'string' },
       'side-by-side': { type: 'string', default: '2' },
       profile: { type: 'string', default: 'embedded' },
+      streams: { type: 'boolean', default: false },
       results: { type: 'string' },
     },
   })
@@ -48,40 +76,43 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE)
     return 2
   }
-  const earlier = file === undefined ? [] : readResults(file).filter(result => result.profile === profile)
+  const isCounted = (result: Result): boolean =>
+    result.profile === profile && (result.streams ?? false) === values.streams
+  const earlier = file === undefined ? [] : readResults(file).filter(isCounted)
   const left = Math.max(0, runs - earlier.length)
-  await using local = profile === 'distributed' ? await localServices() : null
-  const env = { ...process.env, ...local?.env }
   const program = join(await linkedBundle(), 'sluice.mjs')
-  const services = Object.fromEntries(SERVICE_VARIABLES.map(name => [name, env[name] ?? '']))
+  await using player = await (values.streams ? streamPlayer(profile, program) : runPlayer(profile, program))
 
-  const sums = { runs: 0, kills: 0, requests: 0, late: 0 }
+  const sums: { [figure: string]: number } = {}
   const failed: number[] = []
   let played = 0
   const playOne = async (seed: number): Promise<void> => {
     let passed = true
     try {
-      const figures = await playFaultHistory(seed, profile, { services, program })
-      for (const name of ['runs', 'kills', 'requests', 'late'] as const) sums[name] += figures[name]
+      const figures = await player.play(seed)
+      for (const [name, figure] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + figure
     } catch (error) {
       passed = false
       failed.push(seed)
       process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`)
       process.stdout.write(
-        `play it again: npm run test:fault -- --runs 1 --profile ${profile} --seed ${seed}\n`,
+        `play it again: npm run test:fault -- --runs 1 --profile ${profile}${values.streams ? ' --streams' : ''} --seed ${seed}\n`,
       )
     }
     if (file !== undefined)
-      appendFileSync(file, `${JSON.stringify({ seed, profile, passed } satisfies Result)}\n`)
+      appendFileSync(
+        file,
+        `${JSON.stringify({ seed, profile, streams: values.streams, passed } satisfies Result)}\n`,
+      )
     played += 1
     if (played % 10 === 0 || played === left)
       process.stdout.write(`${new Date().toISOString()} ${played} of ${left}: ${JSON.stringify(sums)}\n`)
   }
   let next = first
-  const player = async (): Promise<void> => {
+  const playOn = async (): Promise<void> => {
     while (next < first + left) await playOne(next++)
   }
-  await Promise.all(Array.from({ length: sideBySide }, player))
+  await Promise.all(Array.from({ length: sideBySide }, playOn))
 
   const lost = [...earlier.filter(({ passed }) => !passed).map(({ seed }) => seed), ...failed]
   const from = left === 0 ? '' : `, seeds ${first} to ${first + left - 1}`

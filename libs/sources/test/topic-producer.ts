@@ -1,6 +1,9 @@
 /** Writes topics as other programs do, for tests of the source that reads them. */
 import { randomUUID } from 'node:crypto'
-import { ConfigResourceTypes, Kafka, logLevel, type Message } from 'kafkajs'
+import kafkajs, { type Message } from 'kafkajs'
+
+// Node finds only some names of this CommonJS package.
+const { ConfigResourceTypes, Kafka, logLevel } = kafkajs
 
 export interface WrittenRecord {
   /** Text, bytes, or null for a record without a key. An object is written as JSON. */
@@ -14,7 +17,7 @@ export interface WrittenRecord {
 
 export class TopicProducer implements AsyncDisposable {
   readonly topic: string
-  readonly #kafka: Kafka
+  readonly #kafka: kafkajs.Kafka
   readonly #producer
   readonly #made = randomUUID()
 
@@ -111,14 +114,14 @@ export class TopicProducer implements AsyncDisposable {
   }
 
   /** A busy broker learns late of a topic, and longer than the client waits. */
-  async #awaitLeaders(admin: ReturnType<Kafka['admin']>, partitions: number): Promise<void> {
+  async #awaitLeaders(admin: ReturnType<kafkajs.Kafka['admin']>, partitions: number): Promise<void> {
     for (;;) {
       const found = await admin.fetchTopicOffsets(this.topic).catch(() => [])
       if (found.length === partitions) return
     }
   }
 
-  async #asAdmin(work: (admin: ReturnType<Kafka['admin']>) => Promise<unknown>): Promise<void> {
+  async #asAdmin(work: (admin: ReturnType<kafkajs.Kafka['admin']>) => Promise<unknown>): Promise<void> {
     const admin = this.#kafka.admin({ retry: { retries: 20 } })
     await admin.connect()
     try {
