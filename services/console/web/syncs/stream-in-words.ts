@@ -1,6 +1,6 @@
 /** How a stream stands, in words. */
 import type { RunView } from '@sluice/contracts/api'
-import { count, duration, many } from '../ui/format.ts'
+import { duration, many } from '../ui/format.ts'
 
 type Stream = NonNullable<RunView['stream']>
 
