@@ -48,6 +48,11 @@ export const rowLifeView = z.object({
       muted: z.boolean(),
       /** Set on the last change if it was not delivered. */
       failed: failure.nullable(),
+      /**
+       * In a run over a stream, the entry of the log that the change comes from. Absent for a row of a
+       * comparison. Positions of one log sort as the entries do.
+       */
+      source: z.object({ committedAt: timestamp.nullable(), position: z.string() }).optional(),
     }),
   ),
   /** The newest first. */

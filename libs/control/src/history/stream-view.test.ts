@@ -31,6 +31,10 @@ it('shows a stream over its hourly runs: its lag now, and the last whole minute 
   ])
 })
 
+it('has the speed of its first minute as long as that goes on', () => {
+  expect(streamView([hour(1, [minute(0, 120, 5)], null)], NOON + 20_000)?.rowsPerSecond).toBe(2)
+})
+
 it('has no speed once the stream stands still, and is none without a run of a stream', () => {
   expect(streamView([hour(1, [minute(-9, 60, 5)], null)], NOON)?.rowsPerSecond).toBe(0)
   expect(streamView([sampleEvent({ runId: 'R', run: 1 })], NOON)).toBeNull()

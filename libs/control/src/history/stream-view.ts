@@ -36,11 +36,12 @@ export function streamView(events: readonly RunEvent[], now: number): StreamView
   }
 }
 
-/** The last whole minute, if it is of now. */
+/** The last whole minute if it is of now, or else the minute that goes on. */
 function speedOf(minutes: readonly StreamMinute[], now: number): number {
-  const whole = minutes.findLast(({ at }) => at + MINUTE_MS <= now)
-  const isOfNow = whole !== undefined && whole.at > now - 3 * MINUTE_MS
-  return isOfNow ? whole.delivered / 60 : 0
+  const isOfNow = ({ at }: StreamMinute): boolean => at > now - 3 * MINUTE_MS
+  const ofNow = minutes.filter(isOfNow)
+  const told = ofNow.findLast(({ at }) => at + MINUTE_MS <= now) ?? ofNow.at(-1)
+  return (told?.delivered ?? 0) / 60
 }
 
 function secondsOf(ms: number | null): number | null {

@@ -71,7 +71,7 @@ export function rowText(life: RowLife, options: OutputOptions): string {
 }
 
 function changeLines(
-  { at, op, run, runNumber, before, after, settledState, muted, failed }: RowLife['changes'][number],
+  { at, op, run, runNumber, before, after, settledState, muted, failed, source }: RowLife['changes'][number],
   timeOf: (time: string) => string,
   paint: Paint,
 ): readonly string[] {
@@ -80,9 +80,19 @@ function changeLines(
   const became = failed === null ? '' : `  ${failed.outcome}${statusOf(failed.status)}`
   return [
     `  ${timeOf(at)}  ${what}${became}  ${paint('dim', safe(which))}`,
+    ...(source === undefined ? [] : [paint('dim', `    ${originOf(source, timeOf)}`)]),
     ...(before === null ? [] : [paint('red', `    - ${rowOf(before)}`)]),
     ...(after === null ? [] : [paint('green', `    + ${rowOf(after)}`)]),
   ]
+}
+
+/** For example `committed 2026-03-01 14:05:09 at position 0000000001ab34`. */
+function originOf(
+  { committedAt, position }: NonNullable<RowLife['changes'][number]['source']>,
+  timeOf: (time: string) => string,
+): string {
+  const committed = committedAt === null ? '' : `committed ${timeOf(committedAt)} `
+  return `${committed}at position ${safe(position)}`
 }
 
 function rowOf(row: object): string {

@@ -160,8 +160,8 @@ export function runsText(
     ]),
     { width: options.columns, paint },
   )
-  for (const { sync, stream, endedAt } of page.runs)
-    if (stream !== undefined && endedAt === null)
+  for (const { sync, stream, status } of page.runs)
+    if (stream !== undefined && status === 'running')
       lines.push(`${safe(sync)} ${streamInWords(stream, options.now)}`)
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`

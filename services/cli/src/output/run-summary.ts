@@ -59,7 +59,7 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
   const counts = triggerTable(run, options, paint)
   if (counts.length > 0) lines.push('', ...counts)
   lines.push(...rowLines(run))
-  if (run.stream !== undefined && run.endedAt === null)
+  if (run.stream !== undefined && run.status === 'running')
     lines.push('', `  It ${streamInWords(run.stream, options.now)}`)
   for (const notice of run.notices ?? []) lines.push(...noticeLines(notice, options, paint))
   if (waiting !== null && waiting.rows.length > 0)

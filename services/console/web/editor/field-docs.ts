@@ -12,6 +12,7 @@ const SECTIONS: { readonly [kind in Editing['kind']]: Sections } = {
   source: [
     [/^(?:type|path)$/, 'docs/reference/source.md#duckdb'],
     [/^allowPrivateNetwork$/, 'docs/reference/source.md#private-networks-of-sources'],
+    [/^follow\b/, 'docs/reference/source.md#postgres'],
     [/^(?:url|password|tls|ssl)\b/, 'docs/reference/source.md#postgres'],
   ],
   model: [

@@ -203,6 +203,7 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
                     run {change.runNumber}
                   </Link>
                 )}
+                {change.source === undefined ? null : <Origin source={change.source} />}
                 {change.muted ? <small>discarded</small> : null}
                 {again.length === 0 ? null : (
                   <small>
@@ -228,6 +229,24 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
         </ol>
       )}
     </Section>
+  )
+}
+
+/** The entry of the source's log that a stream has made the change of. */
+function Origin({
+  source: { committedAt, position },
+}: {
+  readonly source: NonNullable<ChangeOfRow['source']>
+}): ReactElement {
+  return (
+    <small>
+      {committedAt === null ? null : (
+        <>
+          committed <Time at={committedAt} exact />{' '}
+        </>
+      )}
+      at position <code className="position">{position}</code>
+    </small>
   )
 }
 

@@ -9,7 +9,7 @@ import { useMay, whyOff } from '../api/session.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
-import { count, rows } from '../ui/format.ts'
+import { count, many, rows } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
 
 /** The rows that it would remove, and the button that approves this. */
@@ -73,10 +73,14 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
   )
 }
 
-const modelInWords = ({ rowsRead, rowsInvalid }: RunView): string =>
-  rowsRead > 0 && rowsRead === rowsInvalid
-    ? `The model returned ${rows(rowsRead)}, none of them usable`
-    : `The model returned ${rows(rowsRead)}`
+function modelInWords({ rowsRead, rowsInvalid, stream }: RunView): string {
+  // A stream that compares nothing knows only the entries that it has read.
+  const what =
+    stream?.comparing === null
+      ? `The stream read ${many(stream.read, 'entry', 'entries')}`
+      : `The model returned ${rows(rowsRead)}`
+  return rowsRead > 0 && rowsRead === rowsInvalid ? `${what}, none of them usable` : what
+}
 
 type Held = NonNullable<RunView['held']>
 

@@ -32,7 +32,8 @@ export function RunNow({ run }: { readonly run: RunView }): ReactElement | null 
 }
 
 function Speed({ run }: { readonly run: RunView }): ReactElement | null {
-  const speed = speedInWords(run)
+  // The section of the stream has its speed.
+  const speed = run.stream === undefined ? speedInWords(run) : null
   return speed === null ? null : <strong>{speed}</strong>
 }
 

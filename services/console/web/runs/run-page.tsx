@@ -78,7 +78,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       )}
       <Mend run={run} />
       <RunNow run={run} />
-      {run.stream === undefined ? null : (
+      {run.stream === undefined || run.status === 'held' ? null : (
         <StreamSection stream={run.stream} title={hasEnded(run) ? 'Stream when this run ended' : 'Stream'} />
       )}
       <FirstCause run={run} />

@@ -53,10 +53,9 @@ export function RunsPage(): ReactElement {
           onChange={value => set({ cause: value })}
         />
         {each === undefined ? null : (
-          <label className="tick">
-            <input type="checkbox" checked onChange={() => set({ each: undefined })} />
-            <span>Each hourly run of a stream</span>
-          </label>
+          <button type="button" onClick={() => set({ each: undefined })}>
+            Show a stream as one entry
+          </button>
         )}
       </div>
       <section aria-label="Runs">
@@ -205,7 +204,7 @@ const OF_ONE_SYNC = COLUMNS.filter(({ name }) => name !== 'Sync')
 type StreamRun = RunView & { readonly stream: NonNullable<RunView['stream']> }
 
 /** True for a stream that goes on: what it takes is its lag. */
-const isAtWork = (run: RunView): run is StreamRun => run.stream !== undefined && run.endedAt === null
+const isAtWork = (run: RunView): run is StreamRun => run.stream !== undefined && run.status === 'running'
 
 function tookOf({ startedAt, endedAt }: RunView): string | null {
   return startedAt === null || endedAt === null ? null : duration(Date.parse(endedAt) - Date.parse(startedAt))

@@ -22,8 +22,9 @@ export function Throughput({ run }: { readonly run: RunView }): ReactElement | n
       ] as const,
     [points],
   )
-  const { throughput } = run
-  if (hasEnded(run) || throughput === undefined || points.length < 2) return null
+  const { throughput, stream } = run
+  // The minutes of a stream say more than its seconds, most of which have no row.
+  if (stream !== undefined || hasEnded(run) || throughput === undefined || points.length < 2) return null
   const { deliveredPerSecond: now, failedPerSecond: fail } = throughput
   return (
     <Section title="Throughput">

@@ -34,7 +34,7 @@ export function StreamSection({
       <Facts facts={factsOf(stream)} />
       {minutes.length === 0 ? null : (
         <Chart
-          label="Rows a minute, in the last 60 minutes in which it had some"
+          label="Rows in each minute"
           times={times}
           lines={lines}
           kind="bars"

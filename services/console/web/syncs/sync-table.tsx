@@ -195,7 +195,7 @@ function LastRun({ sync }: { readonly sync: SyncView }): ReactNode {
     return (
       <span className="sync-last">
         <span>
-          streams since <Time at={sync.stream.since} />
+          since <Time at={sync.stream.since} />
         </span>
         <small>{streamInWords(sync.stream)}</small>
       </span>

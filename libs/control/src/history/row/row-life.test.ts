@@ -73,3 +73,13 @@ it('tells that the row is delivered once its answer has come, while the run goes
     ...{ is: 'present', row: NEW, since: '1970-01-01T00:02:32.000Z' },
   })
 })
+
+it('tells the commit and the position of the entry that a change comes from, but none of a comparison', () => {
+  const streamed = { slice: 1, epoch: 1, order: '0000000001ab34', committedAt: 30_000 }
+  const compared = { slice: 1, epoch: 1, order: '', committedAt: null }
+  const life = lifeOf([change(1, { streamed: compared }), change(2, { streamed })], null)
+  expect(life?.changes.map(({ source }) => source)).toEqual([
+    { committedAt: '1970-01-01T00:00:30.000Z', position: '0000000001ab34' },
+    undefined,
+  ])
+})

@@ -6,6 +6,7 @@ import type { RetryEntry, Change } from '@sluice/contracts/records'
 import type { KeyStateKind } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import { transition } from '@sluice/domain/key-state'
+import { isoTime } from '@sluice/domain/iso-time'
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { entryView } from '../read-failed-rows.ts'
@@ -127,7 +128,14 @@ function changeView(
     settledState,
     muted: muted !== null,
     failed: entry === null ? null : entryView(entry),
+    ...sourceOf(value),
   }
+}
+
+/** A row of a comparison comes from no entry of the log. */
+function sourceOf({ streamed = null }: Change): Pick<RowLife['changes'][number], 'source'> {
+  if (streamed === null || streamed.order === '') return {}
+  return { source: { committedAt: isoTime(streamed.committedAt), position: streamed.order } }
 }
 
 function parsedObject(text: string): { [name: string]: unknown } | null {

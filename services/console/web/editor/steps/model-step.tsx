@@ -98,12 +98,12 @@ export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
  */
 function useChoose(editing: Editing): (rows: ChosenRows) => void {
   const { data } = useQuery(resourcesQuery)
-  return ({ sql, key = [], name }) => {
+  return ({ sql, table, key = [], name }) => {
     const taken = namesOf(data?.resources ?? [], 'model')
     const present = nameIn(editing.text)
     const isUnnamed =
       present.replace(/-\d+$/, '') === nameIn(STARTING_DRAFT.model) && !taken.includes(present)
-    let text = withValue(editing.text, ['table'], undefined)
+    let text = withValue(editing.text, ['table'], table)
     text = withValue(text, ['sql'], sql)
     if (key.length > 0) text = withKeys(text, key)
     if (isUnnamed) text = withValue(text, ['name'], freeName(nameFrom(name, MAX_NUMBERED) || present, taken))

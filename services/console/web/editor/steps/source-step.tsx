@@ -99,6 +99,7 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
 export function ofType(text: string, type: string, taken: readonly string[]): string {
   const before = textAt(text, ['type']) || 'duckdb'
   let changed = withValue(text, ['type'], type)
+  if (type !== 'postgres') changed = withValue(changed, ['follow'], undefined)
   for (const field of ['brokers', 'sasl', 'registry']) changed = withValue(changed, [field], undefined)
   if (isServerType(type)) {
     changed = withValue(changed, ['path'], undefined)
@@ -158,6 +159,7 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
         keep={keep}
       />
       <TlsFields editing={editing} hosts={grantIf(true)} />
+      {type === 'postgres' ? <FollowFields editing={editing} /> : null}
       <details>
         <summary>More</summary>
         <TextField
@@ -175,6 +177,47 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
           on={false}
         />
       </details>
+    </>
+  )
+}
+
+/** Whether syncs may follow its tables, and the names that the database knows that by. */
+function FollowFields({ editing }: { readonly editing: Editing }): ReactElement {
+  const follows = valueAt(editing.text, ['follow']) !== undefined
+  // A name that is emptied takes an empty map with it.
+  const change = (text: string): void =>
+    editing.change(valueAt(text, ['follow']) === undefined ? withValue(text, ['follow'], {}) : text)
+  const names = { ...editing, change }
+  return (
+    <>
+      <SwitchField
+        editing={{
+          ...editing,
+          change: text => editing.change(follows ? text : withValue(text, ['follow'], {})),
+        }}
+        path={['follow']}
+        isOn={follows}
+        label="Streams may follow its tables"
+        hint="By logical replication. The database needs wal_level = logical, and the user the right REPLICATION."
+      />
+      {follows ? (
+        <div className="columns">
+          <TextField
+            editing={names}
+            path={['follow', 'publication']}
+            label="Publication"
+            placeholder="sluice_<sync>"
+            hint="Without a name each sync makes one of its own."
+          />
+          <TextField
+            editing={names}
+            path={['follow', 'slot']}
+            label="Replication slot"
+            placeholder="sluice_<sync>"
+            hint="A slot with a name serves one sync."
+          />
+        </div>
+      ) : null}
     </>
   )
 }

@@ -6,15 +6,17 @@ import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { many } from '../../ui/format.ts'
-import { OF_DRAFT, textAt } from '../draft.ts'
+import { OF_DRAFT, textAt, valueAt } from '../draft.ts'
 import { isReachable, queriedRows } from '../model-rows.ts'
 import { isServerType } from '../server-url.ts'
 import { queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
 import { connectionFault } from './connection-fault.ts'
 
-/** Rows that somebody chose: their query, and the key of the table if it is known. */
+/** Rows that somebody chose: their query or their table, and the key of the table if it is known. */
 export interface ChosenRows {
-  readonly sql: string
+  readonly sql?: string
+  /** As schema.name. */
+  readonly table?: string
   readonly key?: readonly string[]
   /** The name of the table or file, without its ending. */
   readonly name: string
@@ -91,6 +93,13 @@ function Tables({ source, onChoose }: BrowserProps): ReactElement {
   )
 }
 
+/** A stream follows a table, and knows no query. */
+function rowsOf(source: string, table: SourceTable): Pick<ChosenRows, 'sql' | 'table'> {
+  return valueAt(source, ['follow']) === undefined
+    ? { sql: queryOfTable(source, table) }
+    : { table: `${table.schema}.${table.name}` }
+}
+
 interface LineProps extends BrowserProps {
   readonly table: SourceTable
 }
@@ -116,7 +125,7 @@ function TableLine({ source, table, onChoose }: LineProps): ReactElement {
           type="button"
           className="small"
           aria-label={`Use ${name}`}
-          onClick={() => onChoose({ sql: queryOfTable(source, table), key, name })}
+          onClick={() => onChoose({ ...rowsOf(source, table), key, name })}
         >
           Use
         </button>
