@@ -1,4 +1,6 @@
-/** People look after a stream from a followed table of PostgreSQL: its lag, its failures, and its commands. */
+/**
+ * People look after a stream from a followed table of PostgreSQL: its lag, its failures, and its commands.
+ */
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { Page } from 'playwright-core'
