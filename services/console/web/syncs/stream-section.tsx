@@ -33,13 +33,7 @@ export function StreamSection({
     <Section title={title}>
       <Facts facts={factsOf(stream)} />
       {minutes.length === 0 ? null : (
-        <Chart
-          label="Rows in each minute"
-          times={times}
-          lines={lines}
-          kind="bars"
-          inWords={rows}
-        />
+        <Chart label="Rows in each minute" times={times} lines={lines} kind="bars" inWords={rows} />
       )}
     </Section>
   )
