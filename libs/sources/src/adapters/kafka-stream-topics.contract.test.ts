@@ -250,6 +250,65 @@ describe.skipIf(given === null)('a topic that grows', { timeout: 300_000 }, () =
     expect(entries.map(({ key }) => key)).toEqual(['1', '2', '3'])
   })
 
+  it('breaks off at a snapshot, also if the places of the log begin anew with it', async () => {
+    await using topic = await TopicProducer.make(brokers)
+    const at = (place: number) => ({ lsn: place, sequence: JSON.stringify([String(place - 1), String(place)]) })
+    const row = (op: string, id: number, source: object) => ({ key: { id }, value: change(op, { id }, source) })
+    await topic.write(row('c', 1, at(9_000)), row('c', 2, at(9_100)))
+    await using source = sourceOf()
+    const model = modelOf(topic, { format: 'debezium' })
+    await using reader = await readerOf(source, model, null)
+    await compare(reader)
+    // A database that was restored from a dump counts its log from the start.
+    await topic.write(row('r', 1, { ...at(50), snapshot: 'first' }), row('r', 3, { ...at(50), snapshot: 'last' }))
+    expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'snapshot' })
+    expect((await compare(reader)).rowCount).toBe(3)
+    await topic.write(row('u', 3, at(60)))
+    const { entries } = await entriesOf(reader, 1)
+    expect(entries.map(({ key }) => key)).toEqual(['3'])
+  })
+
+  it('compares once more if a reader begins in the middle of a snapshot, and loses no row of it', async () => {
+    await using topic = await TopicProducer.make(brokers)
+    const row = (op: string, id: number, snapshot = 'false') => ({
+      key: { id },
+      value: change(op, { id }, { snapshot }),
+    })
+    await topic.write(row('c', 1), row('c', 2), row('r', 1, 'first'), row('r', 2, 'true'))
+    await using source = sourceOf()
+    const model = modelOf(topic, { format: 'debezium' })
+    const first = await readerOf(source, model, null)
+    await compare(first)
+    await topic.write(row('r', 3, 'true'))
+    const { entries, position } = await entriesOf(first, 1)
+    expect(entries.map(({ key }) => key)).toEqual(['3'])
+    await first[Symbol.asyncDispose]()
+    await topic.write(row('r', 4, 'true'))
+    await using second = await readerOf(source, model, position)
+    expect(await second.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'snapshot' })
+    expect((await compare(second)).rowCount).toBe(4)
+    await topic.write(row('r', 5, 'last'), row('u', 1))
+    const rest = await entriesOf(second, 2)
+    expect(rest.entries.map(({ key }) => key)).toEqual(['5', '1'])
+  })
+
+  it('takes the rows of an incremental snapshot, wherever the log stood when they were read', async () => {
+    await using topic = await TopicProducer.make(brokers)
+    const row = (op: string, id: number, source: object = {}) => ({
+      key: { id },
+      value: change(op, { id }, source),
+    })
+    await topic.write(row('c', 1))
+    await using source = sourceOf()
+    const model = modelOf(topic, { format: 'debezium' })
+    await using reader = await readerOf(source, model, null)
+    await compare(reader)
+    const early = { lsn: 8, sequence: '["4","8"]', snapshot: 'incremental' }
+    await topic.write(row('c', 2), row('r', 3, early), row('r', 1, early))
+    const { entries } = await entriesOf(reader, 3)
+    expect(entries.map(({ key }) => key)).toEqual(['2', '3', '1'])
+  })
+
   it('says from when to when records are missing', async () => {
     await using topic = await TopicProducer.make(brokers)
     const rows = [1, 2, 3, 4].map(id => ({ key: { id }, value: { id } }))

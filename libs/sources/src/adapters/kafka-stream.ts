@@ -291,7 +291,10 @@ class KafkaReader implements StreamReader {
   #rows: SliceRows | null = null
   #lacked: ReadonlySet<string> = new Set()
   #break: StreamBreak | null
-  /** True while entries are of the snapshot in which the comparison ended. */
+  /**
+   * True while entries are of the snapshot in which the comparison ended. A successor does not know it, so it
+   * compares at the next entry of the snapshot.
+   */
   #isInSnapshot = false
   #turn = 0
   #taken: Taken | null = null
@@ -415,11 +418,12 @@ class KafkaReader implements StreamReader {
     const history = continued(before, entry)
     if (history === null)
       return broken('history', `Another server, or another connector, writes to ${where}.`)
+    // The places of a log may begin anew with a snapshot, so this comes before the order.
+    if (entry.snapshot !== null && !this.#isInSnapshot)
+      return broken('snapshot', `A connector has made a snapshot, which begins at ${where} or before.`)
     const order = orderOf(entry, history, place.highest)
     if (place.highest !== null && order <= place.highest) return null
     if (entry.kind === 'emptied') return broken('truncated', `The table was emptied, says ${where}.`)
-    if (entry.snapshot !== null && !this.#isInSnapshot)
-      return broken('snapshot', `A connector has made a snapshot, which begins at ${where} or before.`)
     if (entry.kind === 'row') {
       const lacking = rows.lacks(entry)
       const news = lacking.filter(name => !rows.mayLack(this.#lacked).includes(name))

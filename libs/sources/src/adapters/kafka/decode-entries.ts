@@ -100,10 +100,12 @@ export class EntryDecoder {
 
   #decodeValue(record: LogRecord, key: EntryKey | null, plain: Omit<Entry, keyof Said>): Entry {
     const { value } = record
-    if (value === null)
-      return key === null ? { ...plain, kind: 'passed' } : { ...plain, kind: 'removed', key }
+    const gone: Entry = key === null ? { ...plain, kind: 'passed' } : { ...plain, kind: 'removed', key }
+    if (value === null) return gone
     const typed = this.#values.read(bufferOf(value), this.#options.schemas)
     if (this.#options.format === 'rows') return { ...plain, ...this.#row(typed, key) }
+    // Where Debezium's flattening removes a row, Kafka's JSON converter writes no tombstone, but its schema.
+    if (typed.value === null) return gone
     if (isAboutNoRow(typed)) return { ...plain, kind: 'passed' }
     return isEnvelope(typed) ? this.#changed(typed, key, plain) : { ...plain, ...this.#flat(typed, key) }
   }

@@ -29,21 +29,25 @@ interface Written {
 
 async function read(
   records: readonly Written[],
-  { partitions = 1, sql }: { partitions?: number; sql?: string } = {},
+  {
+    partitions = 1,
+    sql,
+    primaryKey = ['id'],
+  }: { partitions?: number; sql?: string; primaryKey?: readonly string[] } = {},
 ) {
   const model = {
     name: 'm',
     source: 's',
     topic: 't',
     format: 'debezium',
-    primaryKey: 'id',
+    ...(primaryKey.length === 0 ? {} : { primaryKey }),
     ...(sql === undefined ? {} : { sql }),
   } as unknown as ModelSpec
   const file = join(folder, 'rows.duckdb')
-  const decoder = new EntryDecoder({ format: 'debezium', schemas: null, primaryKey: ['id'] })
+  const decoder = new EntryDecoder({ format: 'debezium', schemas: null, primaryKey })
   {
     await using table = await TopicTable.open({
-      ...{ model, topic: 't', primaryKey: ['id'], file, memoryBytes: 128_000_000 },
+      ...{ model, topic: 't', primaryKey, file, memoryBytes: 128_000_000 },
       ...{ entries: records.length, partitions, signal: new AbortController().signal },
     })
     for (const { partition = 0, offset, timestamp, key, value } of records) {
@@ -135,6 +139,11 @@ describe('a row of a topic', () => {
       { partition: 1, offset: 0, timestamp: 0, key: null, value: null },
     ]
     await expect(read(records, { partitions: 2 })).rejects.toThrow(/may be about any row/)
+  })
+
+  it('whose key cannot be read says so, also if no key can be read', async () => {
+    const records: Written[] = [{ offset: 0, timestamp: 1, key: '\u0002', value: event('c', 1, { id: 1 }) }]
+    await expect(read(records, { primaryKey: [] })).rejects.toThrow(/its key cannot be read: it is no JSON/)
   })
 
   it('keeps its key when it is invalid, also if the SQL makes the key of other columns', async () => {

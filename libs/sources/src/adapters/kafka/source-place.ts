@@ -26,6 +26,12 @@ const BINLOG_FILE = /^(.*)\.(\d{1,10})$/
 export function placeOf(source: { readonly [name: string]: unknown }): SourcePlace {
   const { connector, name, db } = source
   const server = [connector, name].map(textOf).join('/')
+  // The rows of an incremental snapshot stand between the changes, as new as those before them. The place
+  // that they tell may be an earlier one.
+  if (source['snapshot'] === 'incremental') {
+    const { node } = binlogPlace(source, server)
+    return { server: connector === 'postgresql' ? `${server}/${textOf(db)}` : server, node, place: null }
+  }
   if (connector === 'postgresql') {
     const [, commit, change] = SEQUENCE.exec(textOf(source['sequence']).replaceAll(/\s/g, '')) ?? []
     const place =

@@ -272,9 +272,10 @@ export class TopicTable implements AsyncDisposable {
     const { signal, model } = this.#options
     return await this.#session.interruptible(signal, async () => {
       const { connection } = this.#session
-      const primaryKey = this.#primaryKey()
       await this.#findNewest(connection)
-      if (sample === null) await this.#assertKeysRead(connection)
+      const knowsKey = this.#options.primaryKey.length > 0 || this.#keyColumns.size > 0
+      if (sample === null || !knowsKey) await this.#assertKeysRead(connection)
+      const primaryKey = this.#primaryKey()
       await this.#findUnknown(connection)
       const columns = await this.#columns(connection)
       if (columns.length === 0) throw this.#failure('has no rows, so that nothing tells its columns')
