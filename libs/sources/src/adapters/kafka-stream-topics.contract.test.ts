@@ -252,15 +252,24 @@ describe.skipIf(given === null)('a topic that grows', { timeout: 300_000 }, () =
 
   it('breaks off at a snapshot, also if the places of the log begin anew with it', async () => {
     await using topic = await TopicProducer.make(brokers)
-    const at = (place: number) => ({ lsn: place, sequence: JSON.stringify([String(place - 1), String(place)]) })
-    const row = (op: string, id: number, source: object) => ({ key: { id }, value: change(op, { id }, source) })
+    const at = (place: number) => ({
+      lsn: place,
+      sequence: JSON.stringify([String(place - 1), String(place)]),
+    })
+    const row = (op: string, id: number, source: object) => ({
+      key: { id },
+      value: change(op, { id }, source),
+    })
     await topic.write(row('c', 1, at(9_000)), row('c', 2, at(9_100)))
     await using source = sourceOf()
     const model = modelOf(topic, { format: 'debezium' })
     await using reader = await readerOf(source, model, null)
     await compare(reader)
     // A database that was restored from a dump counts its log from the start.
-    await topic.write(row('r', 1, { ...at(50), snapshot: 'first' }), row('r', 3, { ...at(50), snapshot: 'last' }))
+    await topic.write(
+      row('r', 1, { ...at(50), snapshot: 'first' }),
+      row('r', 3, { ...at(50), snapshot: 'last' }),
+    )
     expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'snapshot' })
     expect((await compare(reader)).rowCount).toBe(3)
     await topic.write(row('u', 3, at(60)))
