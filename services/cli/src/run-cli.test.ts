@@ -257,6 +257,29 @@ describe('run', () => {
     await expect(readFile(join(dir, '.sluice', 'log.db'))).rejects.toThrow()
   })
 
+  it('names `sluice up` for a stream, and leaves streams out of several syncs', async () => {
+    const dir = join(root, 'streaming')
+    await mkdir(dir)
+    const stream = 'kind: sync\nname: people\nmodel: people\ndestination: api\nschedule: continuous'
+    await writeFile(
+      join(dir, 'sluice.yaml'),
+      [
+        'kind: source\nname: crm\ntype: postgres\nurl: postgres://reader@127.0.0.1:1/crm\nfollow: {}',
+        'kind: model\nname: people\nsource: crm\ntable: public.people\nprimaryKey: id',
+        'kind: destination\nname: api\nbaseUrl: http://127.0.0.1:1',
+        `${stream}\ntriggers: { added: { method: PUT, path: '/{{ row.id }}' } }`,
+      ].join('\n---\n'),
+    )
+    for (const argv of [
+      ['run', 'people'],
+      ['run', '--all'],
+    ]) {
+      const { code, err } = await call(argv, { cwd: dir })
+      expect(code).toBe(2)
+      expect(err).toMatch(/`people` is a stream, which `sluice up` follows/)
+    }
+  })
+
   it('says why it cannot make the folder for its log and state', async () => {
     const dir = join(root, 'nowhere')
     await call(['init', dir])

@@ -1,7 +1,7 @@
 /** `sluice run`. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
-import type { Control } from '@sluice/control/port'
+import type { Control, FollowedRun, Following } from '@sluice/control/port'
 import { syncsWith, unknownSync } from '@sluice/control/unknown-names'
 import { askAndShow, askForAll, askForEach } from '../ask-and-show.ts'
 import { duration } from '@sluice/contracts/specs/plain-values'
@@ -11,7 +11,7 @@ import type { FirstRun } from '../compose.ts'
 import { EXIT, EXITS_OF_RUNS, type ExitCode } from '../exit-codes.ts'
 import { LABEL_OPTION } from '../history-options.ts'
 import { printError } from '../output/error.ts'
-import { showEnvironment } from '../output/notice.ts'
+import { showEnvironment, teller } from '../output/notice.ts'
 import { chooseFirstRun, FIRST_RUN_OPTION } from './first-run.ts'
 
 const PAGE = 1_000
@@ -109,9 +109,12 @@ async function runSyncs(context: CommandContext): Promise<ExitCode> {
   const [name] = names
   if (name !== undefined && names.length === 1 && label === undefined) {
     const input = { name, queues }
-    return await askAndShow(context, (control, following) => control.ask('run', input, following), {
-      firstRun,
-    })
+    const ask = async (control: Control, following: Following): Promise<FollowedRun> => {
+      const syncs = await syncsOf(control, context.signal)
+      if (syncs.some(sync => sync.name === name && isStream(sync))) throw streamsOnly([name])
+      return await control.ask('run', input, following)
+    }
+    return await askAndShow(context, ask, { firstRun })
   }
   const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
   return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
@@ -134,15 +137,42 @@ async function runSeveral(
 ): ReturnType<typeof askForEach> {
   // The whole project has to be right, since a sync with a mistake would be left out silently.
   await using control = await openControl(context, { isWhole: true, firstRun })
-  const known = (await syncsOf(control, context.signal)).map(({ name }) => name)
+  const syncs = await syncsOf(control, context.signal)
+  const known = syncs.map(({ name }) => name)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
   if (known.length === 0)
     throw new SluiceError('usage', 'The project has no sync to run. `sluice init` writes a project with one.')
-  const wanted = names === null ? known : [...new Set(names)]
+  const streams = syncs.filter(isStream).map(({ name }) => name)
+  const asked = names === null ? known : [...new Set(names)]
+  const wanted = asked.filter(name => !streams.includes(name))
+  if (wanted.length === 0) throw streamsOnly(asked)
+  const left = asked.filter(name => streams.includes(name))
+  if (left.length > 0)
+    teller(context)(
+      `${streamsInWords(left)}, so the command leaves ${left.length === 1 ? 'it' : 'them'} out.`,
+    )
   return await asks(
     context,
     control,
     wanted.map(name => ({ name, queues })),
+  )
+}
+
+const isStream = ({ spec: { schedule } }: ResourceView): boolean => schedule === 'continuous'
+
+/** For example `people` and `orders` are streams, which `sluice up` follows. */
+function streamsInWords(names: readonly string[]): string {
+  const all = names.map(name => `\`${name}\``)
+  return names.length === 1
+    ? `${all.join('')} is a stream, which \`sluice up\` follows`
+    : `${all.slice(0, -1).join(', ')} and ${all.at(-1) ?? ''} are streams, which \`sluice up\` follows`
+}
+
+/** The error for a command that names streams alone. Their runs have no end that a command could wait for. */
+function streamsOnly(names: readonly string[]): SluiceError {
+  return new SluiceError(
+    'usage',
+    `${streamsInWords(names)}. For a run that compares the whole table, give the sync another \`schedule\`, such as \`{ every: 15m }\` or \`manual\`.`,
   )
 }
 
