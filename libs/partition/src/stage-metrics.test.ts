@@ -92,3 +92,30 @@ it('sums what is left over the partitions of this process, and shows no sync tha
   metrics.backlog('people', 1, null)
   expect(await registry.text()).toContain('sluice_backlog_requests{sync="people"} 4\n')
 })
+
+it('shows how a stream stands while it is at work here, and what it has read and compared', async () => {
+  const registry = createMetrics()
+  const metrics = createStageMetrics(registry)
+  metrics.streamRead('people', 'new', 7)
+  metrics.streamRead('people', 'repeated', 0)
+  metrics.streamCompares('people', 'truncated')
+  metrics.stream('people', { lagRecords: 4, lagMs: 1_500, held: 2, inFlight: 3 })
+  metrics.stream('orders', { lagRecords: null, lagMs: null, held: 0, inFlight: 0 })
+  const lines = (await registry.text()).split('\n')
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'sluice_stream_entries_total{sync="people",result="new"} 7',
+      'sluice_stream_entries_total{sync="people",result="repeated"} 0',
+      'sluice_stream_comparisons_total{sync="people",reason="truncated"} 1',
+      'sluice_stream_lag_records{sync="people"} 4',
+      'sluice_stream_lag_seconds{sync="people"} 1.5',
+      'sluice_stream_held_keys{sync="people"} 2',
+      'sluice_stream_in_flight_keys{sync="people"} 3',
+      'sluice_stream_lag_seconds{sync="orders"} 0',
+    ]),
+  )
+  metrics.stream('people', 'not here')
+  const later = await registry.text()
+  expect(later).not.toMatch(/sluice_stream_(?:lag|held|in_flight)\w*\{sync="people"/)
+  expect(later).not.toContain('sluice_stream_lag_records{sync="orders"')
+})

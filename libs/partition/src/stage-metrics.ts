@@ -46,18 +46,28 @@ export interface StageMetrics {
    * pause.
    */
   parked(sync: string, deaths: number): void
-  /**
-   * How far the stream of a sync is behind its source: the records that are not read, and the age of the
-   * oldest change that is not delivered. Null where it is not known. A stream that is at work elsewhere is
-   * not shown.
-   */
-  streamLag(
-    sync: string,
-    lag: { readonly records: number | null; readonly ms: number | null } | 'elsewhere',
-  ): void
+  /** How the stream of a sync stands. A stream that is not at work in this process is not shown. */
+  stream(sync: string, standing: StreamStanding | 'not here'): void
+  /** A stream has read entries. Entries that were read before are `repeated`. */
+  streamRead(sync: string, result: StreamedResult, entries: number): void
+  /** A stream compares the whole table, for this reason. */
+  streamCompares(sync: string, reason: string): void
   /** This process has found the breaker of a destination open, or closed again. */
   breaker(destination: string, isOpen: boolean): void
 }
+
+export interface StreamStanding {
+  /** Records that are not read. Null if the source does not tell. */
+  readonly lagRecords: number | null
+  /** The age of the oldest change that is not delivered. Null if nothing waits. */
+  readonly lagMs: number | null
+  /** Keys whose newest entry waits for an earlier change of the same key. */
+  readonly held: number
+  /** Keys with a change that delivery has not finished. */
+  readonly inFlight: number
+}
+export const STREAMED_RESULTS = ['new', 'repeated', 'unreadable'] as const
+export type StreamedResult = (typeof STREAMED_RESULTS)[number]
 
 export const NO_STAGE_METRICS: StageMetrics = {
   known: () => undefined,
@@ -73,7 +83,9 @@ export const NO_STAGE_METRICS: StageMetrics = {
   ended: () => undefined,
   suspended: () => undefined,
   parked: () => undefined,
-  streamLag: () => undefined,
+  stream: () => undefined,
+  streamRead: () => undefined,
+  streamCompares: () => undefined,
   breaker: () => undefined,
 }
 
@@ -150,7 +162,8 @@ export function createStageMetrics(metrics: Metrics, syncsShown = MAX_SYNCS_SHOW
     backlog: (sync, partition, left) => backlogs.set(sync, partition, left),
     tokenAsked: tokenCounter(metrics),
     breaker: breakerMetrics(metrics),
-    streamLag: streamMetrics(metrics),
+    stream: streamGauges(metrics),
+    ...streamCounters(metrics, shownUntilForgotten),
     suspended: (stage, sync, places) =>
       suspended.set(places, shownUntilForgotten(suspended, `suspended ${stage}`, { stage, sync })),
     parked: (sync, deaths) => parked.set(deaths, shownUntilForgotten(parked, 'parked', { sync })),
@@ -282,23 +295,49 @@ function gaugesOfTrouble(metrics: Metrics) {
   return { suspended, parked }
 }
 
-function streamMetrics(metrics: Metrics): StageMetrics['streamLag'] {
-  const records = metrics.gauge({
-    name: 'stream_lag_records',
-    help: 'Records of the log of a source that its stream has not read yet, where the source tells',
-    labels: ['sync'],
+function streamGauges(metrics: Metrics): StageMetrics['stream'] {
+  const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels: ['sync'] })
+  const records = gauge(
+    'stream_lag_records',
+    'Records of the log of a source that its stream has not read yet, where the source tells',
+  )
+  const seconds = gauge(
+    'stream_lag_seconds',
+    'How long ago the oldest change was committed at the source that its stream has not delivered yet',
+  )
+  const held = gauge(
+    'stream_held_keys',
+    'Keys of a stream whose newest entry waits for an earlier change of the same key',
+  )
+  const inFlight = gauge('stream_in_flight_keys', 'Keys of a stream with a change that is on its way')
+  return (sync, standing) => {
+    for (const each of [records, seconds, held, inFlight]) each.remove({ sync })
+    if (standing === 'not here') return
+    if (standing.lagRecords !== null) records.set(standing.lagRecords, { sync })
+    seconds.set((standing.lagMs ?? 0) / 1_000, { sync })
+    held.set(standing.held, { sync })
+    inFlight.set(standing.inFlight, { sync })
+  }
+}
+
+type Shown = <L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L) => L
+
+function streamCounters(metrics: Metrics, shown: Shown): Pick<StageMetrics, 'streamRead' | 'streamCompares'> {
+  const read = metrics.counter({
+    name: 'stream_entries_total',
+    help: 'Entries of the log of a source that its stream has read: new ones, repeated ones, and those that cannot be read',
+    labels: ['sync', 'result'],
   })
-  const seconds = metrics.gauge({
-    name: 'stream_lag_seconds',
-    help: 'How long ago the oldest change was committed at the source that its stream has not delivered yet',
-    labels: ['sync'],
+  const comparisons = metrics.counter({
+    name: 'stream_comparisons_total',
+    help: 'Comparisons of a stream with the whole table, by the reason',
+    labels: ['sync', 'reason'],
   })
-  return (sync, lag) => {
-    records.remove({ sync })
-    seconds.remove({ sync })
-    if (lag === 'elsewhere') return
-    if (lag.records !== null) records.set(lag.records, { sync })
-    seconds.set((lag.ms ?? 0) / 1_000, { sync })
+  return {
+    streamRead: (sync, result, entries) =>
+      read.add(entries, shown(read, `entries ${result}`, { sync, result })),
+    streamCompares: (sync, reason) =>
+      comparisons.add(1, shown(comparisons, `comparisons ${reason}`, { sync, reason })),
   }
 }
 

@@ -2,6 +2,7 @@
 import type { InvalidSample, StreamMinute, StreamProgress } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { ExtractRows } from '@sluice/delivered-state/extract-port'
+import type { StreamedResult } from '@sluice/partition/stage-metrics'
 import type { StreamBreak } from '@sluice/sources/stream-port'
 import type { Found } from '@sluice/runs/machine/sync-life'
 import type { FoundChange } from './decide-slice.ts'
@@ -20,6 +21,8 @@ export class StreamCounts {
   settled = 0
   readonly #detected: { [op in Op]?: number } = {}
   #comparing: string | null = null
+  #comparisons: StreamBreak['why'][] = []
+  #shown: { readonly [result in StreamedResult]: number } = { new: 0, repeated: 0, unreadable: 0 }
   #rowsRead = 0
   #rowsInvalid = 0
   #samples: InvalidSample[] = []
@@ -43,6 +46,7 @@ export class StreamCounts {
   }
 
   comparing({ why, detail }: StreamBreak): void {
+    this.#comparisons.push(why)
     this.#comparing = why === 'first' ? 'nothing was compared before' : detail
   }
 
@@ -79,6 +83,24 @@ export class StreamCounts {
     const failed = sum.failed - this.#finished.failed
     this.#finished = sum
     if (delivered !== 0 || failed !== 0) this.#minute({ delivered, failed })
+  }
+
+  /** What was read, and the reasons of comparisons, since the last call. */
+  sinceShown(): {
+    readonly entries: { readonly [result in StreamedResult]: number }
+    readonly comparisons: readonly StreamBreak['why'][]
+  } {
+    const { repeated, unreadable } = this
+    const before = this.#shown
+    this.#shown = { new: this.read - repeated, repeated, unreadable }
+    const comparisons = this.#comparisons
+    this.#comparisons = []
+    const entries = {
+      new: this.#shown.new - before.new,
+      repeated: repeated - before.repeated,
+      unreadable: unreadable - before.unreadable,
+    }
+    return { entries, comparisons }
   }
 
   /** The counts of its event. */

@@ -13,11 +13,12 @@ import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
+import { STREAMED_RESULTS } from '@sluice/partition/stage-metrics'
 import type { AtWork, Found, Next } from '@sluice/runs/machine/sync-life'
 import { purposeOf } from '@sluice/runs/machine/run-events'
 import type { StreamBreak, StreamColumns, StreamSource } from '@sluice/sources/stream-port'
 import type { Encoder } from '@sluice/schema-codec/port'
-import type { StreamPosition } from '@sluice/contracts/records'
+import type { StreamPosition, StreamProgress } from '@sluice/contracts/records'
 import { tellsExists } from '../detect/detect-changes.ts'
 import { templateColumns } from '../detect/template-columns.ts'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
@@ -142,6 +143,7 @@ class StreamExecution {
       return await this.#parts.leaveToTakeover(error)
     } finally {
       this.#owned.heard = null
+      this.#owned.deps.stageMetrics?.stream(sync, 'not here')
       this.#over.abort(new SluiceError('aborted', 'the run over the stream has ended'))
       await following
       await watching
@@ -322,11 +324,22 @@ class StreamExecution {
     if (atWork === null || (atWork.phase !== 'detecting' && atWork.phase !== 'publishing')) return
     this.#counts.finished(this.#finished())
     const stream = this.#counts.progress(this.#since(), loop.lag(), hearing.committedAt)
+    this.#showMetrics(stream, loop)
     const { found } = this.#counts
-    const told = JSON.stringify([{ ...stream, lagMs: null }, found, atWork.phase])
+    // A lag that grows is told, and one that stays small is not.
+    const lagMs = stream.lagMs === null ? null : Math.floor(stream.lagMs / REPORT_MS)
+    const told = JSON.stringify([{ ...stream, lagMs }, found, atWork.phase])
     if (told === this.#reported) return
     this.#reported = told
     await this.#owned.step({ kind: 'streamed', stream, found })
+  }
+
+  #showMetrics({ lagRecords, lagMs }: StreamProgress, { held, inFlight }: StreamLoop): void {
+    const { deps, sync } = this.#owned
+    deps.stageMetrics?.stream(sync, { lagRecords, lagMs, held, inFlight })
+    const { entries, comparisons } = this.#counts.sinceShown()
+    for (const result of STREAMED_RESULTS) deps.stageMetrics?.streamRead(sync, result, entries[result])
+    for (const reason of comparisons) deps.stageMetrics?.streamCompares(sync, reason)
   }
 
   /** Returns how many rows of the run delivery has reported as finished. */

@@ -173,17 +173,12 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     // The log keeps the order of the calls, so the events of one step stay together.
     await Promise.all(done.events.map(event => this.#write(event)))
     if (fact.kind === 'begun') this.#onBegun()
-    if (fact.kind === 'streamed') {
-      const { lagRecords: records, lagMs: ms } = fact.stream
-      this.deps.stageMetrics?.streamLag(this.sync, { records, ms })
-    }
     if (fact.kind === 'replaced') this.#isReplaced = true
     if (done.next === 'release' && !this.#isReplaced) this.#onEnd()
     return done
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.deps.stageMetrics?.streamLag(this.sync, 'elsewhere')
     await this.#letGo()
     await this.ownership[Symbol.asyncDispose]()
   }
