@@ -31,6 +31,7 @@ import type { AtWork, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-lif
 import { at } from '@sluice/topics/topics'
 import { RestoringReporter } from './report-restoring.ts'
 import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
+import { releaseFormerStream } from '../stream/release-stream.ts'
 import { executeStream } from '../stream/stream-execution.ts'
 
 /** A run of the schedule trusts the findings of an earlier run for up to this time. */
@@ -93,7 +94,10 @@ export class RunExecution {
   async #comparing(turn: Disposable | undefined): Promise<Detection> {
     using _turn = turn
     const definition = await this.#begin()
-    if (!isStream(definition.sync) || this.#owned.deps.streams === undefined)
+    const { deps, sync } = this.#owned
+    const { run } = this.#atWork
+    await releaseFormerStream(deps, sync, { run, definition, signal: this.#waits })
+    if (!isStream(definition.sync) || deps.streams === undefined)
       return await this.#detectAndPublish(definition)
     turn?.[Symbol.dispose]()
     return await executeStream(this.#owned, definition, {

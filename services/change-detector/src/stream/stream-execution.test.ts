@@ -1,4 +1,5 @@
 /** A run over a stream, from the source to a scripted delivery, on a real log. */
+import type { Definition } from '@sluice/contracts/resources'
 import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -117,6 +118,64 @@ it('gives up at its source, for a reset, what it has made there', async () => {
   await world.until(() => world.runs.some(({ cause, status }) => cause === 'reset' && status === 'success'))
   expect(world.stream.released).toBe(1)
 })
+
+it('gives up once what it has made at its source when it gets another schedule', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await streamedOnce(world)
+  const manual = (definition: Definition): Definition => {
+    const { schedule: _, ...sync } = definition.sync
+    return { ...definition, sync }
+  }
+  await using detector = world.detector(definition => ({
+    resolveDefinition: () => Promise.resolve(manual(definition)),
+    openSource: () => Promise.reject(new Error('no table is behind it')),
+  }))
+  for (const count of [2, 3]) {
+    await detector.ask()
+    await world.until(() => world.runs.length === count && world.runs.every(({ status }) => isEnded(status)))
+  }
+  expect(world.stream.released).toBe(1)
+})
+
+it.each([
+  ['another table', 1, { model: { table: 'another' } }],
+  ['another slice', 0, { sync: { slice: { rows: 7, wait: 5 } } }],
+])(
+  'begins with %s, and has given up what is of no use then (%i)',
+  async (_, released, { model, sync }: Edit) => {
+    await using world = await StreamedWorld.open()
+    world.put('a', 1)
+    await streamedOnce(world)
+    world.put('b', 1)
+    await using detector = world.detector(definition => ({
+      resolveDefinition: () =>
+        Promise.resolve({
+          ...definition,
+          model: { ...definition.model, ...model },
+          sync: { ...definition.sync, ...sync },
+        }),
+    }))
+    await detector.ask()
+    await world.equal()
+    expect(world.stream.released).toBe(released)
+  },
+)
+
+interface Edit {
+  readonly model?: Partial<Definition['model']>
+  readonly sync?: Partial<Definition['sync']>
+}
+
+/** Runs the stream until the API has all rows and the run has told how it stands, and ends the run. */
+async function streamedOnce(world: StreamedWorld): Promise<void> {
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await world.until(() => world.runs.some(({ stream }) => (stream ?? null) !== null))
+  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+}
 
 it('compares again where the log breaks off, in the next run', async () => {
   await using world = await StreamedWorld.open()
