@@ -123,10 +123,10 @@ it('gives up once what it has made at its source when it gets another schedule',
   await using world = await StreamedWorld.open()
   world.put('a', 1)
   await streamedOnce(world)
-  const manual = (definition: Definition): Definition => {
-    const { schedule: _, ...sync } = definition.sync
-    return { ...definition, sync }
-  }
+  const manual = (definition: Definition): Definition => ({
+    ...definition,
+    sync: { ...definition.sync, schedule: 'manual' },
+  })
   await using detector = world.detector(definition => ({
     resolveDefinition: () => Promise.resolve(manual(definition)),
     openSource: () => Promise.reject(new Error('no table is behind it')),
