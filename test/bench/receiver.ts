@@ -3,7 +3,8 @@
  * delay of `--delay`, or after 30 s where the path begins with `/slow`. It speaks just enough HTTP/1.1 for
  * keep-alive and Content-Length, so that it costs little CPU time beside the sender under measurement. `GET
  * /stats` gives the counts, and `GET /reset` sets them to zero. Neither is counted. The first line on stdout
- * is its URL. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT]
+ * is its URL. With `--ages` it takes the number behind each `"at":` for the time at which the row was
+ * committed, in ms since 1970. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT] [--ages]
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -15,13 +16,30 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
 const CHUNKED = /\r\ntransfer-encoding:/i
 
+/** Ages are kept of so many rows, and those that come later have none. */
+const MAX_AGES = 4_000_000
+const AT = Buffer.from('"at":')
+/** The longest number that JavaScript prints for a time. */
+const AT_BYTES = 24
+
 interface Counting {
   readonly marker: Buffer
+  /** The ages of rows on arrival, in ms; null without `--ages`. */
+  readonly ages: Float64Array | null
+  aged: number
   readonly delayMs: number
   stats: ReceiverStats
 }
 
-const ZERO: ReceiverStats = { requests: 0, rows: 0, bytes: 0, firstAt: null, lastAt: null, slow: 0 }
+const ZERO: ReceiverStats = {
+  requests: 0,
+  rows: 0,
+  bytes: 0,
+  firstAt: null,
+  lastAt: null,
+  slow: 0,
+  ages: null,
+}
 
 function answer(status: string, body: string): string {
   const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json`
@@ -36,16 +54,38 @@ function occurrences(body: Buffer, marker: Buffer): number {
   return count
 }
 
+function noteAges(counting: Counting, body: Buffer): void {
+  const { ages } = counting
+  if (ages === null) return
+  const now = performance.timeOrigin + performance.now()
+  for (let at = body.indexOf(AT); at >= 0; at = body.indexOf(AT, at + AT.length)) {
+    if (counting.aged === ages.length) return
+    const from = at + AT.length
+    ages[counting.aged] = now - Number.parseFloat(body.toString('latin1', from, from + AT_BYTES))
+    counting.aged += 1
+  }
+}
+
+function agesOf({ ages, aged }: Counting): ReceiverStats['ages'] {
+  if (ages === null || aged === 0) return null
+  const sorted = ages.slice(0, aged).sort()
+  const part = (share: number): number => sorted[Math.min(aged - 1, Math.floor(aged * share))] ?? NaN
+  return { p50: part(0.5), p99: part(0.99), most: part(1) }
+}
+
 function take(counting: Counting, path: string, body: Buffer): string {
   if (path.startsWith('/slow')) {
     counting.stats = { ...counting.stats, slow: counting.stats.slow + 1 }
     return ACCEPTED
   }
-  if (path === '/stats') return answer('200 OK', JSON.stringify(counting.stats))
+  if (path === '/stats')
+    return answer('200 OK', JSON.stringify({ ...counting.stats, ages: agesOf(counting) }))
   if (path === '/reset') {
     counting.stats = ZERO
+    counting.aged = 0
     return ACCEPTED
   }
+  noteAges(counting, body)
   const { stats } = counting
   const now = Date.now()
   counting.stats = {
@@ -55,6 +95,7 @@ function take(counting: Counting, path: string, body: Buffer): string {
     firstAt: stats.firstAt ?? now,
     lastAt: now,
     slow: stats.slow,
+    ages: null,
   }
   return ACCEPTED
 }
@@ -112,8 +153,19 @@ function serve(counting: Counting, socket: Socket): void {
   })
 }
 
-function receive(options: { readonly delayMs: number; readonly marker: string }): Server {
-  const counting: Counting = { marker: Buffer.from(options.marker), delayMs: options.delayMs, stats: ZERO }
+function receive({
+  marker,
+  delayMs,
+  ages,
+}: {
+  readonly marker: string
+  readonly delayMs: number
+  readonly ages: boolean
+}): Server {
+  const counting: Counting = {
+    ...{ marker: Buffer.from(marker), delayMs, stats: ZERO, aged: 0 },
+    ages: ages ? new Float64Array(MAX_AGES) : null,
+  }
   return createServer(socket => {
     serve(counting, socket)
   })
@@ -129,9 +181,10 @@ if (import.meta.main) {
       port: { type: 'string', default: '0' },
       delay: { type: 'string', default: '0' },
       marker: { type: 'string', default: '"id":' },
+      ages: { type: 'boolean', default: false },
     },
   })
-  const server = receive({ delayMs: Number(values.delay), marker: values.marker })
+  const server = receive({ delayMs: Number(values.delay), marker: values.marker, ages: values.ages })
   server.listen(Number(values.port), '127.0.0.1', () => {
     const address = server.address()
     if (isAddress(address)) console.log(`http://127.0.0.1:${address.port}`)

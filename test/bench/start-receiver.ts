@@ -15,6 +15,8 @@ const receiverStats = z.object({
   lastAt: z.number().nullable(),
   /** Requests to `/slow`, which count in nothing else. */
   slow: z.number(),
+  /** How old rows were when they arrived, in ms; null before the first, and without `ages`. */
+  ages: z.object({ p50: z.number(), p99: z.number(), most: z.number() }).nullable(),
 })
 export type ReceiverStats = z.infer<typeof receiverStats>
 
@@ -26,11 +28,12 @@ export interface Receiver extends AsyncDisposable {
 
 /** Resolves once the receiver listens. Disposing ends its process and waits until it is gone. */
 export async function startReceiver(
-  options: { readonly delayMs?: number; readonly marker?: string } = {},
+  options: { readonly delayMs?: number; readonly marker?: string; readonly ages?: boolean } = {},
 ): Promise<Receiver> {
   const args = [fileURLToPath(new URL('receiver.ts', import.meta.url))]
   if (options.delayMs !== undefined) args.push('--delay', String(options.delayMs))
   if (options.marker !== undefined) args.push('--marker', options.marker)
+  if (options.ages === true) args.push('--ages')
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const gone = once(child, 'exit')
   const lines = createInterface({ input: child.stdout })
