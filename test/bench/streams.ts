@@ -42,6 +42,7 @@ const QUIET_MS = 3_000
 const IDLE_SECONDS = 30
 const CLIENTS = 4
 const ROWS_PER_TRANSACTION = 10_000
+const NOTHING: Usage = { cpuSeconds: 0, peakRssMb: 0 }
 
 const { values } = parseArgs({
   options: {
@@ -219,8 +220,6 @@ async function idle(ground: StreamGround, brokers: string, receiver: Receiver): 
   const shown = `${(share * 100).toFixed(1)} % of a core; all streamed ${took.toFixed(0)} s after the start`
   note(`${streams} idle streams of a topic each`, 'less than 5 % of a core', shown, [before, after])
 }
-
-const NOTHING: Usage = { cpuSeconds: 0, peakRssMb: 0 }
 
 function note(work: string, aim: string, measured: string, [before, after]: readonly [Usage, Usage]): void {
   const line = [
