@@ -4,7 +4,8 @@
  * keep-alive and Content-Length, so that it costs little CPU time beside the sender under measurement. `GET
  * /stats` gives the counts, and `GET /reset` sets them to zero. Neither is counted. The first line on stdout
  * is its URL. With `--ages` it takes the number behind each `"at":` for the time at which the row was
- * committed, in ms since 1970. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT] [--ages]
+ * committed, in ms since 1970. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT]
+ * [--ages]
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'

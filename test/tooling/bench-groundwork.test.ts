@@ -79,3 +79,16 @@ it('answers no sooner than the delay that it was given', async () => {
   await fetch(receiver.url, { method: 'POST', body: '[]' })
   expect(performance.now() - started).toBeGreaterThanOrEqual(29)
 })
+
+it('tells how old rows are when they arrive', async () => {
+  await using receiver = await startReceiver({ ages: true })
+  const at = Date.now() - 60_000
+  const body = `[{"id":1,"at":${at}},{"id":2,"at":${at}.25}]`
+  await fetch(receiver.url, { method: 'POST', body })
+  const { rows, ages } = await receiver.stats()
+  expect(rows).toBe(2)
+  expect(ages?.p50).toBeGreaterThanOrEqual(59_990)
+  expect(ages?.most).toBeLessThan(120_000)
+  await receiver.reset()
+  expect((await receiver.stats()).ages).toBeNull()
+})
