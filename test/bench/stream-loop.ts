@@ -32,7 +32,7 @@ await using source = createPostgresStreamSource({
   sync: 'bench-loop',
   secretFor: () => '',
 })
-const model = { kind: 'model', name: 'changes', source: 'bench', table, primaryKey: ['id'] } as const
+const model = { kind: 'model', name: 'changes', source: 'bench', table, primaryKey: 'id' } as const
 const pool = new Pool(receiver, { connections: CONCURRENCY, pipelining: 1 })
 const underWay = new Set<Promise<void>>()
 const opened = await source.open(model, null, { signal })
@@ -66,7 +66,7 @@ const used = {
 }
 console.log(JSON.stringify({ rowsPerSecond: wanted / seconds, ...used }))
 await opened.reader[Symbol.asyncDispose]()
-await source.release({ ...model, primaryKey: [...model.primaryKey] }, { signal })
+await source.release(model, { signal })
 process.exit(0)
 
 async function post(body: string): Promise<void> {
