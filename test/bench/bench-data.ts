@@ -44,10 +44,14 @@ export function kafkaAt(brokers: string): Kafka {
   return new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
 }
 
-export async function createTopics(brokers: string, topics: readonly string[]): Promise<void> {
+export async function createTopics(
+  brokers: string,
+  topics: readonly string[],
+  numPartitions = PARTITIONS,
+): Promise<void> {
   const admin = kafkaAt(brokers).admin()
   await admin.connect()
-  await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions: PARTITIONS })) })
+  await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions })) })
   await admin.disconnect()
 }
 

@@ -193,8 +193,9 @@ async function catchUp(ground: StreamGround, postgres: string, receiver: Receive
 
 async function idle(ground: StreamGround, brokers: string, receiver: Receiver): Promise<void> {
   const names = Array.from({ length: streams }, (_, index) => `bench-idle-${index}`)
-  await createTopics(brokers, names)
-  const producer = kafkaAt(brokers).producer()
+  await createTopics(brokers, names, 1)
+  // Kafka needs a while until all of them have a leader.
+  const producer = kafkaAt(brokers).producer({ retry: { retries: 20 } })
   await producer.connect()
   const produce = async (at: number): Promise<void> => {
     const messages = [{ key: '1', value: JSON.stringify({ id: 1, name: 'row', at }) }]
@@ -202,13 +203,14 @@ async function idle(ground: StreamGround, brokers: string, receiver: Receiver): 
   }
   await produce(0)
   const project = await streamProject(ground, topics(brokers, names), { models: names, batch: 1 })
-  await receiver.reset()
   const start = Date.now()
   await using serving = await serve(ground, project)
-  // A stream that follows its topic sends a change of it.
-  for (let at = 1; (await receiver.stats()).rows < names.length * 2; at += 1) {
+  // Each stream that follows its topic sends a change of it.
+  for (let at = 1, follow = 0; follow < names.length; at += 1) {
+    await receiver.reset()
     await produce(at)
-    await pause(2_000)
+    await pause(QUIET_MS)
+    follow = (await receiver.stats()).rows
   }
   const took = (Date.now() - start) / 1000
   await producer.disconnect()
