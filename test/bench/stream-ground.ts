@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { linkedBundle } from '../../deploy/package/linked-bundle.ts'
 import { startDistributed } from '../e2e/distributed.ts'
-import { CONCURRENCY, PARTITIONS } from './bench-project.ts'
+import { CONCURRENCY } from './bench-project.ts'
 import { usagesOf } from './ours.ts'
 import { runTimed, usageOf, type Usage } from './usage.ts'
 
@@ -33,7 +33,6 @@ export async function streamProject(
   { models, batch }: { readonly models: readonly string[]; readonly batch: number },
 ): Promise<string> {
   const project = await mkdtemp(join(dir, 'project-'))
-  const partitions = models.length === 1 ? PARTITIONS : 1
   const syncs = models.map(
     model => `---
 kind: sync
@@ -42,7 +41,6 @@ model: ${model}
 destination: receiver
 schedule: continuous
 timeout: 2m
-partitions: ${partitions}
 removalGuard: false
 firstRun: skip-existing
 triggers:

@@ -28,6 +28,8 @@ import { ReportedWaits } from './reported-waits.ts'
 /** Progress is reported twice a second at first, and the longer a run lasts, the less often. */
 const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
+/** A process may serve hundreds of streams that have nothing to do. */
+const LOOKS_AT_IDLE_STREAM_MS = 2_000
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
 /** A run over a stream lasts for an hour, and its figures are those of now. */
@@ -182,8 +184,8 @@ export class PartitionReporter {
   /**
    * Reports counts and waits for people, whenever they change. Counts are reported only as often as people
    * notice, since each report stays in the topic until it is compacted. The begin and end of a wait are
-   * reported within a second, unless waits come and go all the time. Resolves when aborted. Skips a report
-   * that fails.
+   * reported within a second, or within two seconds if a stream had nothing to do before, unless waits come
+   * and go all the time. Resolves when aborted. Skips a report that fails.
    */
   async reportProgress(
     ledger: AttemptLedger,
@@ -203,19 +205,23 @@ export class PartitionReporter {
     let reportedAtMs = performance.now()
     const last = this.#lastReport()
     const waits = new ReportedWaits(last?.run === ledger.run && !last.ended ? (last.waits ?? []) : [])
+    let isIdle = false
     while (!signal.aborted) {
-      await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
+      const lookMs = isIdle && this.stream !== null ? LOOKS_AT_IDLE_STREAM_MS : LOOKS_EVERY_MS
+      await sleep(lookMs, { signal }).catch(() => undefined)
       const { run } = ledger
       const nowMs = performance.now()
       if (run !== watched.run) watched = { run, since: nowMs }
       const pauseMs = this.stream === null ? progressPauseMs(nowMs - watched.since) : PROGRESS_OF_STREAM_MS
-      const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
+      const wait = waitsFor()
+      const isNews = waits.see(wait, { nowMs, refillMs: pauseMs })
       const now = look()
       const isSame =
         now.counts === reported.counts &&
         now.slice === reported.slice &&
         now.failures === reported.failures &&
         now.attempts === reported.attempts
+      isIdle = isSame && wait === null && !isNews
       // A destination that begins to fail is news, however long the run lasts.
       const dueMs = now.isIll === reported.isIll ? pauseMs : Math.min(pauseMs, TURNED_MS)
       const isDue = (!isSame || isStillFast) && nowMs - reportedAtMs >= dueMs
