@@ -94,7 +94,7 @@ async function main(): Promise<number> {
     } catch (error) {
       passed = false
       failed.push(seed)
-      process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`)
+      process.stdout.write(`${told(error)}\n`)
       process.stdout.write(
         `play it again: npm run test:fault -- --runs 1 --profile ${profile}${values.streams ? ' --streams' : ''} --seed ${seed}\n`,
       )
@@ -116,11 +116,17 @@ async function main(): Promise<number> {
 
   const lost = [...earlier.filter(({ passed }) => !passed).map(({ seed }) => seed), ...failed]
   const from = left === 0 ? '' : `, seeds ${first} to ${first + left - 1}`
-  const told = lost.length === 0 ? '' : `: seeds ${lost.join(', ')}`
+  const which = lost.length === 0 ? '' : `: seeds ${lost.join(', ')}`
   process.stdout.write(
-    `${earlier.length + played} histories, ${profile}${from}; ${lost.length} failed${told}\n`,
+    `${earlier.length + played} histories, ${profile}${from}; ${lost.length} failed${which}\n`,
   )
   return lost.length === 0 ? 0 : 1
+}
+
+/** What failed, and beneath it what failed in cleaning up. */
+function told(error: unknown): string {
+  if (error instanceof SuppressedError) return `${told(error.suppressed)}\n${told(error.error)}`
+  return error instanceof Error ? error.message : String(error)
 }
 
 function readResults(file: string): readonly Result[] {

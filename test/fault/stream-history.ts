@@ -16,7 +16,7 @@ import { startDistributed, type Distributed } from '../e2e/distributed.ts'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 import type { StreamWorld } from './stream-world.ts'
 import { CONCURRENCY, LateApi, lateProject, TAKEN, type Arrived, type Fate } from './late-api.ts'
-import { followedTable, WantedRows, writtenTopic, type StreamedRows } from './streamed-rows.ts'
+import { followedTable, repeatsOf, WantedRows, writtenTopic, type StreamedRows } from './streamed-rows.ts'
 
 const TIMEOUT_MS = 4_000
 const LATEST_MS = 500
@@ -343,29 +343,12 @@ class StreamHistory {
   }
 
   #difference(): string | null {
-    const { rows } = this.#api
-    const wanted = this.#wanted.rows
-    for (const key of new Set([...wanted.keys(), ...rows.keys()]))
-      if (rows.get(key) !== wanted.get(key))
-        return `${JSON.stringify(key)} is ${String(rows.get(key))}, not ${String(wanted.get(key))}`
-    return null
+    return this.#wanted.difference(this.#api.rows)
   }
 
   /** A request that the API has taken comes again only after a kill, or while Kafka is away (R7). */
   #assertRepeats(): number {
-    const last = new Map<string, { readonly sent: string; readonly request: Arrived }>()
-    let repeats = 0
-    for (const request of this.#api.log) {
-      const sentOf = (v: number): string => (request.url === '/remove' ? 'removed' : String(v))
-      const isTaken = ({ status, url }: Arrived): boolean =>
-        status === 200 || (status === 404 && url === '/remove')
-      const isRepeat = request.rows.some(({ key, v }) => {
-        const before = last.get(key)
-        return before?.sent === sentOf(v) && isTaken(before.request)
-      })
-      if (isRepeat) repeats += 1
-      for (const { key, v } of request.rows) last.set(key, { sent: sentOf(v), request })
-    }
+    const repeats = repeatsOf(this.#api.log)
     const outages = this.#world.outages() - this.#outagesBefore
     const allowed = this.#kills * REPEATED_BY_A_KILL + outages * REPEATED_BY_AN_OUTAGE * this.#plan.partitions
     if (repeats > allowed) this.#fails(`${repeats} requests came again, and at most ${allowed} may`)

@@ -67,8 +67,16 @@ class StoppingKafka {
     await Promise.allSettled(this.#used)
     await this.#kafka.stop()
     await sleep(ms)
-    await this.#kafka.start()
+    // A busy machine may not have it answer in time. Without Kafka no history could go on.
+    while (!(await this.#isStarted()));
     this.#away = null
+  }
+
+  #isStarted(): Promise<boolean> {
+    return this.#kafka.start().then(
+      () => true,
+      () => false,
+    )
   }
 
   async use<T>(work: () => Promise<T>): Promise<T> {

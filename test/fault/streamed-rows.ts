@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { TopicProducer } from '@sluice/sources/test/topic-producer'
 import type { Random } from '@sluice/testkit/random'
+import type { Arrived } from './late-api.ts'
 import type { StreamWorld } from './stream-world.ts'
 
 /** A row as it becomes. `v` null: it is removed. */
@@ -78,7 +79,33 @@ export class WantedRows {
     this.#arrived.set(key, version)
     return null
   }
+
+  /** Returns one key of which the API has something else; null if there is none. */
+  difference(has: ReadonlyMap<string, number>): string | null {
+    for (const key of new Set([...this.rows.keys(), ...has.keys()]))
+      if (has.get(key) !== this.rows.get(key))
+        return `${JSON.stringify(key)} is ${String(has.get(key))}, not ${String(this.rows.get(key))}`
+    return null
+  }
 }
+
+/** Counts the requests with a row that the API had taken as the last one of its key. */
+export function repeatsOf(log: readonly Arrived[]): number {
+  const last = new Map<string, { readonly sent: string; readonly request: Arrived }>()
+  let repeats = 0
+  for (const request of log) {
+    const sentOf = (v: number): string => (request.url === '/remove' ? 'removed' : String(v))
+    const isRepeat = request.rows.some(({ key, v }) => {
+      const before = last.get(key)
+      return before?.sent === sentOf(v) && isTaken(before.request)
+    })
+    if (isRepeat) repeats += 1
+    for (const { key, v } of request.rows) last.set(key, { sent: sentOf(v), request })
+  }
+  return repeats
+}
+
+const isTaken = ({ status, url }: Arrived): boolean => status === 200 || (status === 404 && url === '/remove')
 
 /** A table in a database of its own, which is followed. */
 export async function followedTable(server: string): Promise<StreamedRows> {

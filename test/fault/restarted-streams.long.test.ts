@@ -1,0 +1,102 @@
+/**
+ * A followed table whose rows change all the time, while processes join and all are restarted one after the
+ * other, as in a deployment. Nothing is sent twice, and no row comes after a newer one of its key.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
+import { realServices, startDistributed, type Distributed } from '../e2e/distributed.ts'
+import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
+import { LateApi, lateProject } from './late-api.ts'
+import { followedTable, repeatsOf, WantedRows, type StreamedRows } from './streamed-rows.ts'
+
+const KEYS = Array.from({ length: 500 }, (_, n) => `key ${n}`)
+const EDIT_EVERY_MS = 20
+const postgres = inject('postgresUrl')
+
+describe.skipIf(postgres === null || realServices() === null)(
+  'a stream whose processes come and go',
+  { timeout: 180_000 },
+  () => {
+    const random = randomFrom(1)
+    const wrong: string[] = []
+    const arrivedMs: number[] = []
+    let api: LateApi
+    let table: StreamedRows
+    let services: Distributed
+    let project: ProjectFolder
+    let wanted: WantedRows
+    beforeAll(async () => {
+      api = await LateApi.open()
+      table = await followedTable(postgres ?? '')
+      wanted = new WantedRows(table, KEYS)
+      api.onArrived = ({ url, rows }) => {
+        arrivedMs.push(performance.now())
+        for (const { key, v } of rows) {
+          const what = wanted.arrived(key, url === '/remove' ? null : v)
+          if (what !== null) wrong.push(what)
+        }
+      }
+      const env = { API_URL: api.url, ...table.env }
+      services = await startDistributed({ env, counts: { renderer: 2, delivery: 2 } })
+      const yaml = lateProject({ timeout: '4s', sync: 'schedule: continuous', rows: table.yaml })
+      project = await projectFolder({ files: { 'project.yaml': yaml }, env: { ...env, ...services.env } })
+      const { exitCode, stderr } = await project.sluice('apply')
+      expect(exitCode, stderr).toBe(0)
+    })
+    afterAll(async () => {
+      await services?.[Symbol.asyncDispose]()
+      await project?.[Symbol.asyncDispose]()
+      await table?.[Symbol.asyncDispose]()
+      await api?.[Symbol.asyncDispose]()
+    })
+
+    /** Changes rows until the work is done, waits until all have arrived, and returns the longest pause. */
+    const whileRowsChange = async (work: () => Promise<unknown>): Promise<number> => {
+      const over = new AbortController()
+      const editing = (async () => {
+        while (!over.signal.aborted) {
+          await wanted.edit(random)
+          await sleep(EDIT_EVERY_MS)
+        }
+      })()
+      await api.until(api.arrived + 10)
+      const from = arrivedMs.length - 1
+      await work()
+      await api.until(api.arrived + 10)
+      const pauses = arrivedMs.slice(from).map((at, index) => at - (arrivedMs[from + index - 1] ?? at))
+      over.abort()
+      await editing
+      for (;;) {
+        const seen = api.arrived
+        await api.settled()
+        if (wanted.difference(api.rows) === null) break
+        await api.until(seen + 1)
+      }
+      expect(wrong).toEqual([])
+      expect(repeatsOf(api.log), services.logs()).toBe(0)
+      return Math.round(Math.max(...pauses))
+    }
+    const runsBegun = (): number =>
+      services.processes.flatMap(({ log }) => log.filter(({ msg }) => msg === 'the run has begun')).length
+
+    it('goes on when a second change-detector joins', async () => {
+      const pausedMs = await whileRowsChange(() => services.add('change-detector'))
+      process.stderr.write(
+        `a second change-detector joined: a pause of ${pausedMs} ms, ${runsBegun()} runs\n`,
+      )
+    })
+
+    it('goes on when each process is restarted', async () => {
+      for (const service of services.processes) {
+        const before = runsBegun()
+        const pausedMs = await whileRowsChange(async () => {
+          expect(await service.stop(), `${service.label}: ${services.logs(20)}`).toBe(0)
+          await service.start()
+        })
+        const runs = runsBegun() - before
+        process.stderr.write(`${service.label} restarted: a pause of ${pausedMs} ms, ${runs} new runs\n`)
+      }
+    })
+  },
+)
