@@ -3,6 +3,7 @@
  * other, as in a deployment. Nothing is sent twice, and no row comes after a newer one of its key.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Kafka, logLevel, type Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { realServices, startDistributed, type Distributed } from '../e2e/distributed.ts'
@@ -12,11 +13,34 @@ import { followedTable, repeatsOf, WantedRows, type StreamedRows } from './strea
 
 const KEYS = Array.from({ length: 500 }, (_, n) => `key ${n}`)
 const EDIT_EVERY_MS = 20
+const LOOKED_AT_MS = 10_000
 const postgres = inject('postgresUrl')
+
+/** Records of a topic beyond the offsets of the group with this beginning of its name. */
+async function lagOf(admin: Admin, group: string, topic: string): Promise<number> {
+  const { groups } = await admin.listGroups()
+  const groupId = groups.find(({ groupId: id }) => id.startsWith(group))?.groupId
+  if (groupId === undefined) throw new Error(`no group ${group}`)
+  const ends = await admin.fetchTopicOffsets(topic)
+  const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  return ends.reduce((sum, { partition, high }) => {
+    const offset = committed?.partitions.find(each => each.partition === partition)?.offset ?? '0'
+    return sum + Number(high) - Math.max(0, Number(offset))
+  }, 0)
+}
+
+async function backlogOf(services: Distributed): Promise<number> {
+  const pages = await Promise.all(
+    services.of('delivery').map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
+  )
+  return pages
+    .flatMap(page => [...page.matchAll(/^sluice_backlog_requests\{[^}]*\} (\d+)/gm)])
+    .reduce((sum, [, count]) => sum + Number(count), 0)
+}
 
 describe.skipIf(postgres === null || realServices() === null)(
   'a stream whose processes come and go',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   () => {
     const random = randomFrom(1)
     const wrong: string[] = []
@@ -79,6 +103,43 @@ describe.skipIf(postgres === null || realServices() === null)(
     }
     const runsBegun = (): number =>
       services.processes.flatMap(({ log }) => log.filter(({ msg }) => msg === 'the run has begun')).length
+
+    it('shows no lag of Kafka and no backlog once its rows rest, as KEDA reads them', async () => {
+      const kafka = new Kafka({
+        brokers: [services.env['SLUICE_KAFKA_BROKERS'] ?? ''],
+        logLevel: logLevel.NOTHING,
+      })
+      const admin = kafka.admin()
+      await admin.connect()
+      try {
+        const most = { renderer: 0, delivery: 0, backlog: 0 }
+        const look = async (): Promise<number> => {
+          const renderer = await lagOf(
+            admin,
+            `${services.prefix}.renderer.rows.`,
+            `${services.prefix}.rows.changes`,
+          )
+          const delivery = await lagOf(
+            admin,
+            `${services.prefix}.delivery.rows.`,
+            `${services.prefix}.rows.requests`,
+          )
+          const backlog = await backlogOf(services)
+          most.renderer = Math.max(most.renderer, renderer)
+          most.delivery = Math.max(most.delivery, delivery)
+          most.backlog = Math.max(most.backlog, backlog)
+          return renderer + delivery + backlog
+        }
+        await whileRowsChange(async () => {
+          const untilMs = performance.now() + LOOKED_AT_MS
+          while (performance.now() < untilMs) await look()
+        })
+        while ((await look()) > 0) await sleep(100)
+        process.stderr.write(`while rows changed, at most ${JSON.stringify(most)} waited, as KEDA reads it\n`)
+      } finally {
+        await admin.disconnect()
+      }
+    })
 
     it('goes on when a second change-detector joins', async () => {
       const pausedMs = await whileRowsChange(() => services.add('change-detector'))
