@@ -75,14 +75,13 @@ describe.skipIf(postgresUrl === null)('a stream in the console', () => {
   const sent = (method: string, id: number) =>
     suite.api.requests.filter(each => each.method === method && each.url === `/people/${id}`)
 
-  /** On a wide screen and on a phone, where nothing may stand out to the side. */
+  /** On a wide screen, and on a phone, where nothing may stand out to the side. */
   async function look(page: Page, what: string): Promise<void> {
     const { width = 1280, height = 860 } = page.viewportSize() ?? {}
-    for (const wide of [1440, 375]) {
-      await page.setViewportSize({ width: wide, height })
-      await expectAccessibleInAllColours(page, `${what}, ${wide}`)
-      expect(await page.evaluate('document.documentElement.scrollWidth'), what).toBeLessThanOrEqual(wide)
-    }
+    await page.setViewportSize({ width: 1440, height })
+    await expectAccessibleInAllColours(page, what)
+    await page.setViewportSize({ width: 375, height })
+    expect(await page.evaluate('document.documentElement.scrollWidth'), what).toBeLessThanOrEqual(375)
     await page.setViewportSize({ width, height })
   }
 
@@ -150,5 +149,22 @@ describe.skipIf(postgresUrl === null)('a stream in the console', () => {
     await page.getByRole('button', { name: 'Show a stream as one entry' }).waitFor()
     await page.getByRole('cell', { name: 'resync' }).waitFor()
     await look(page, 'stream, its runs')
+  })
+
+  it('is set up by the form of its source, which names publication and slot', async () => {
+    const { page } = suite
+    await page.goto(at('/new/source'))
+    await page.getByLabel('Where the rows are').selectOption('postgres')
+    const follows = page.getByRole('checkbox', { name: /^Streams may follow its tables/ })
+    const slot = page.getByLabel('Replication slot')
+    expect(await slot.count()).toBe(0)
+    await follows.click()
+    await slot.fill('mine')
+    await look(page, 'stream, source')
+    // A name that is taken back leaves the switch as it is.
+    await slot.fill('')
+    expect(await follows.isChecked()).toBe(true)
+    await follows.click()
+    await slot.waitFor({ state: 'detached' })
   })
 })

@@ -245,7 +245,7 @@ function Origin({
           committed <Time at={committedAt} exact />{' '}
         </>
       )}
-      at position <code className="position">{position}</code>
+      at position <code>{position}</code>
     </small>
   )
 }
