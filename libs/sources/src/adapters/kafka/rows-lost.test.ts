@@ -141,6 +141,27 @@ describe('a row of a topic', () => {
     await expect(read(records, { partitions: 2 })).rejects.toThrow(/may be about any row/)
   })
 
+  it('keeps a value that only a record of an earlier schema tells', async () => {
+    const text = (field: string) => ({ type: 'string', optional: true, field })
+    const price = {
+      ...{ type: 'bytes', name: 'org.apache.kafka.connect.data.Decimal', field: 'price' },
+      parameters: { scale: '2', 'connect.decimal.precision': '10' },
+    }
+    const written = (offset: number, fields: readonly object[], after: object): Written => {
+      const row = { type: 'struct', field: 'after', fields: [{ type: 'int32', field: 'id' }, price, ...fields] }
+      const value = {
+        schema: { type: 'struct', fields: [row] },
+        payload: event('u', offset, { ...after, price: 'MDk=' }),
+      }
+      return { offset, timestamp: offset, key: { id: 1 }, value }
+    }
+    const rows = await read([
+      written(1, [text('big')], { id: 1, big: 'told' }),
+      written(2, [text('big'), text('extra')], { id: 1, big: '__debezium_unavailable_value', extra: 'new' }),
+    ])
+    expect(rows).toMatchObject([{ id: 1, big: 'told', extra: 'new' }])
+  })
+
   it('whose key cannot be read says so, also if no key can be read', async () => {
     const records: Written[] = [{ offset: 0, timestamp: 1, key: '\u0002', value: event('c', 1, { id: 1 }) }]
     await expect(read(records, { primaryKey: [] })).rejects.toThrow(/its key cannot be read: it is no JSON/)

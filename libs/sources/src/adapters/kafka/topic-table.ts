@@ -394,10 +394,32 @@ export class TopicTable implements AsyncDisposable {
     for (const { id, columns } of shapes)
       for (const [index, { name, carrier }] of columns.entries())
         put(name, { fixed: [{ shape: id, index, carrier }] })
+    for (const { name, shape } of await this.#toldElsewhere(connection, shapes)) {
+      const index = this.#shapeList[shape]?.columns.findIndex(column => column.name === name) ?? -1
+      const carrier = this.#shapeList[shape]?.columns[index]?.carrier
+      if (carrier !== undefined) put(name, { fixed: [{ shape, index, carrier }] })
+    }
     for (const [name, { index, kinds }] of this.#loose)
       put(name, { loose: { index, kinds: await this.#kindsInUse(connection, index, kinds) } })
     for (const name of this.#options.primaryKey) if (!places.has(name) && places.size > 0) put(name, {})
     return [...places.values()].map(topicColumn)
+  }
+
+  /** Returns the columns that entries of other shapes tell for the newest rows. */
+  async #toldElsewhere(
+    connection: DuckDBConnection,
+    shapes: readonly Shape[],
+  ): Promise<readonly { readonly name: string; readonly shape: number }[]> {
+    if (this.#unknown.size === 0) return []
+    const reader = await connection.runAndReadAll(
+      `SELECT DISTINCT t.col, e.shape FROM ${STAGED}.main.told AS t JOIN ${STAGED}.main.lacking AS g USING (k)
+       JOIN ${STAGED}.main.entries AS e ON e.part = g.part AND e.off = t.off`,
+    )
+    const used = new Set(shapes.map(({ id }) => id))
+    return reader
+      .getRows()
+      .map(([name, shape]) => ({ name: String(name), shape: Number(shape) }))
+      .filter(({ shape }) => !used.has(shape))
   }
 
   /** Returns the kinds of a column's values in the newest rows. One kind needs no look. */
