@@ -148,7 +148,11 @@ describe('a row of a topic', () => {
       parameters: { scale: '2', 'connect.decimal.precision': '10' },
     }
     const written = (offset: number, fields: readonly object[], after: object): Written => {
-      const row = { type: 'struct', field: 'after', fields: [{ type: 'int32', field: 'id' }, price, ...fields] }
+      const row = {
+        type: 'struct',
+        field: 'after',
+        fields: [{ type: 'int32', field: 'id' }, price, ...fields],
+      }
       const value = {
         schema: { type: 'struct', fields: [row] },
         payload: event('u', offset, { ...after, price: 'MDk=' }),
