@@ -63,7 +63,7 @@ describe.skipIf(postgres === null || realServices() === null)(
       }
       const env = { API_URL: api.url, ...table.env }
       services = await startDistributed({ env, counts: { renderer: 2, delivery: 2 } })
-      const yaml = lateProject({ timeout: '4s', sync: 'schedule: continuous', rows: table.yaml })
+      const yaml = lateProject({ timeout: '30s', sync: 'schedule: continuous', rows: table.yaml })
       project = await projectFolder({ files: { 'project.yaml': yaml }, env: { ...env, ...services.env } })
       const { exitCode, stderr } = await project.sluice('apply')
       expect(exitCode, stderr).toBe(0)
