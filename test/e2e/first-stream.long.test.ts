@@ -24,7 +24,7 @@ const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\b01[0-9A-Z]{24}\b/g, 'RUN'],
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'MOMENT'],
   [/localhost:\d+/g, 'API'],
-  [/\d+ rows\/s/g, 'SPEED'],
+  [/\d+ rows\/(s|min|h)\b/g, 'SPEED'],
   [/ +/g, ' '],
 ]
 
