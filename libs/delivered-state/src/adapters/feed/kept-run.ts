@@ -134,7 +134,7 @@ export async function stageEntered(connection: DuckDBConnection): Promise<void> 
     `SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq), sum(strlen(content)) FROM ${KEPT}`,
   )
   await connection.run(`
-    INSERT INTO stage_changes SELECT partition, key, ${ADDED}, run, seq, ${ABSENT}, NULL, NULL, content, shape, NULL, NULL, 0, size, size
+    INSERT INTO stage_changes SELECT partition, key, ${ADDED}, run, seq, ${ABSENT}, NULL, NULL, content, shape, NULL, NULL, 0, size, size, 0
     FROM ${KEPT} k SEMI JOIN (SELECT partition, key FROM stage_retry UNION ALL SELECT partition, key FROM stage_doubts) e
       ON e.key = k.key AND e.partition = k.partition`)
 }

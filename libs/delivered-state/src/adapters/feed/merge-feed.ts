@@ -256,12 +256,13 @@ async function replaceByKey(
 }
 
 /**
- * SQL for the last staged change of each key: the change of the highest run, and within a run the last one
- * staged. Run and row id form one number, since the maximum of a number is cheaper to find than the maximum
- * of a pair.
+ * SQL for the last staged change of each key: the change of the highest run, and within a run the one of the
+ * highest slice, since a key that goes may come back in another partition. Then the last one staged counts.
+ * Run, slice and row id form one number, since the maximum of a number is cheaper to find than that of a
+ * list.
  */
 const LAST_OF_EACH_KEY = `
-  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes
+  SELECT CAST(max((CAST(run AS HUGEINT) * ${2 ** 32} + slice) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes
   WHERE ${IS_CHANGE} GROUP BY ${keyToken('key')}`
 
 /** Removes staged changes of keys for which the state has the change of a later run. */

@@ -29,7 +29,7 @@ const VECTOR_BYTES = 16_000_000
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
     partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
-    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER, kept UINTEGER
+    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER, kept UINTEGER, slice UINTEGER
   );
   CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
   CREATE OR REPLACE TEMP TABLE stage_retry (${ENTRY_COLUMNS});
@@ -45,7 +45,7 @@ const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
 const INSERT_CHANGES = `INSERT INTO stage_changes
-  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13], f[14]
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13], f[14], f[15]
   FROM ${FIELDS}`
 const INSERT_PADS = 'INSERT INTO stage_changes (partition) SELECT NULL FROM range($1)'
 /** SQL for tombstones. A tombstone ends the changes of its key that were staged before it. */
@@ -103,7 +103,7 @@ export class FeedStaging {
       const sizeAfter = this.#addRow(after, '', parts)
       const size = change.key.length + sizeBefore + sizeAfter
       const kept = Math.max(sizeBefore, sizeAfter)
-      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}\t${kept}`
+      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}\t${kept}\t${change.streamed?.slice ?? 0}`
       parts.push(end)
       return size + end.length
     })
