@@ -38,10 +38,12 @@ import { sourceError } from './kafka/source-error.ts'
 import {
   continued,
   historyOf,
+  highestOf,
   historyText,
   orderOf,
   SeenOrders,
   type TopicHistory,
+  wentBack,
 } from './kafka/stream-orders.ts'
 import { topicError } from './kafka/topic-error.ts'
 import type { TailCursor } from './kafka/topic-tail.ts'
@@ -421,6 +423,8 @@ class KafkaReader implements StreamReader {
     // The places of a log may begin anew with a snapshot, so this comes before the order.
     if (entry.snapshot !== null && !this.#isInSnapshot)
       return broken('snapshot', `A connector has made a snapshot, which begins at ${where} or before.`)
+    if (wentBack(entry, history, place.highest))
+      return broken('history', `The log of the database went back to an earlier place, says ${where}.`)
     const order = orderOf(entry, history, place.highest)
     if (place.highest !== null && order <= place.highest) return null
     if (entry.kind === 'emptied') return broken('truncated', `The table was emptied, says ${where}.`)
@@ -444,7 +448,7 @@ class KafkaReader implements StreamReader {
       )
     if (entry.snapshot === 'last') this.#isInSnapshot = false
     this.#history = history
-    place.highest = order
+    place.highest = highestOf(order, entry, history, place.highest)
     taken.entries.push({ placed, order, where })
     return null
   }

@@ -113,6 +113,13 @@ describe.skipIf(url === null)('the log of PostgreSQL', { timeout: 60_000 }, () =
     expect(await openedAt(test, { ...position, history: parts.join('/') })).toMatchObject({ why: 'history' })
   })
 
+  it('does not go on at a position beyond the end of the log, as after the restore of an older disk', async () => {
+    await using test = await tables.make('CREATE TABLE FOLLOWED (id int PRIMARY KEY)')
+    const position = await begun(test)
+    const place = { partition: 0, offset: 'FFFFFFF/0', highest: null }
+    expect(await openedAt(test, { ...position, partitions: [place] })).toMatchObject({ why: 'history' })
+  })
+
   it('breaks off while it runs if the publication is dropped, or the table is made anew', async () => {
     for (const sql of [
       'DROP PUBLICATION sluice_FOLLOWED; INSERT INTO FOLLOWED VALUES (5)',

@@ -63,6 +63,8 @@ export interface SourcePlace {
    * tell it.
    */
   readonly place: string | null
+  /** True if the entry does not tell the last commit before it: the first half of its place is zeros. */
+  readonly lacksCommit?: boolean
 }
 
 export type SnapshotMark = 'first' | 'last' | 'within' | null

@@ -13,13 +13,14 @@ import { numberText } from './carried-values.ts'
 import type { SourcePlace } from './entry.ts'
 
 export const PLACE_DIGITS = 40
-const LONG_DIGITS = 20
+export const LONG_DIGITS = 20
 const SHORT_DIGITS = 10
 
 /**
- * A first number of null says that the connector has not seen a commit, which happens behind its start, too.
+ * A first number of null says that the connector has not seen a commit, as in a snapshot. That happens behind
+ * its start, too.
  */
-const SEQUENCE = /^\["(\d{1,20})","(\d{1,20})"\]$/
+const SEQUENCE = /^\[(null|"\d{1,20}"),"(\d{1,20})"\]$/
 const BINLOG_FILE = /^(.*)\.(\d{1,10})$/
 
 /** Never throws: what is not as it should be is null. */
@@ -34,11 +35,12 @@ export function placeOf(source: { readonly [name: string]: unknown }): SourcePla
   }
   if (connector === 'postgresql') {
     const [, commit, change] = SEQUENCE.exec(textOf(source['sequence']).replaceAll(/\s/g, '')) ?? []
+    if (commit === undefined || change === undefined)
+      return { server: `${server}/${textOf(db)}`, node: null, place: null }
+    const lacksCommit = commit === 'null'
     const place =
-      commit === undefined || change === undefined
-        ? null
-        : commit.padStart(LONG_DIGITS, '0') + change.padStart(LONG_DIGITS, '0')
-    return { server: `${server}/${textOf(db)}`, node: null, place }
+      (lacksCommit ? '' : commit.slice(1, -1)).padStart(LONG_DIGITS, '0') + change.padStart(LONG_DIGITS, '0')
+    return { server: `${server}/${textOf(db)}`, node: null, place, lacksCommit }
   }
   if (connector === 'mysql' || connector === 'mariadb') return binlogPlace(source, server)
   return { server, node: null, place: null }

@@ -4,20 +4,23 @@
  * Where Debezium tells the place of each change in the log of its database, that is the order, with the
  * offset behind it: entries of one place keep the order of the topic, and none shares its order with another.
  * So what a connector writes again has no higher order than what came before. Elsewhere the order is the
- * offset.
+ * time, then partition and offset: a key may come in another partition once a topic got more of them. Within
+ * a partition the time never goes back.
  *
  * A comparison decides which it is, since orders of both kinds cannot be compared.
  */
 import { z } from 'zod'
-import type { Entry } from './entry.ts'
-import { PLACE_DIGITS } from './source-place.ts'
+import type { Entry, Position, SourcePlace } from './entry.ts'
+import { LONG_DIGITS, PLACE_DIGITS } from './source-place.ts'
 
-const OFFSET_DIGITS = 16
+const DIGITS = 16
+const PARTITION_DIGITS = 6
+const ORDER_DIGITS = PLACE_DIGITS + DIGITS
 const NO_PLACE = '0'.repeat(PLACE_DIGITS)
 
 const history = z.object({
   topic: z.string(),
-  by: z.enum(['offset', 'source']),
+  by: z.enum(['time', 'source']),
   server: z.string().nullable(),
   node: z.string().nullable(),
 })
@@ -37,17 +40,66 @@ export function historyOf(text: string): TopicHistory | null {
   }
 }
 
+const padded = (value: number): string => String(Math.max(0, Math.trunc(value))).padStart(DIGITS, '0')
+
+function orderByTime(time: string, { partition, offset }: Position): string {
+  return time + String(partition).padStart(PARTITION_DIGITS, '0') + padded(offset)
+}
+
 /** Returns the order of an entry whose partition has had this highest order so far. */
-export function orderOf({ at, source }: Entry, { by }: TopicHistory, highest: string | null): string {
-  const offset = String(at.offset).padStart(OFFSET_DIGITS, '0')
-  if (by === 'offset') return offset
+export function orderOf(
+  { at, source, committedAt }: Entry,
+  { by }: TopicHistory,
+  highest: string | null,
+): string {
+  if (by === 'time') {
+    const [time, before] = [padded(committedAt), highest?.slice(0, DIGITS) ?? '']
+    return orderByTime(time > before ? time : before, at)
+  }
+  const before = highest?.slice(0, PLACE_DIGITS) ?? NO_PLACE
   // An entry without a place, such as a tombstone, stands where the one before stands.
-  return (source?.place ?? highest?.slice(0, PLACE_DIGITS) ?? NO_PLACE) + offset
+  return (placeBehind(source, before) ?? before) + padded(at.offset)
+}
+
+/**
+ * Returns the highest order of a partition behind an entry of this order. By places it ends with the latest
+ * time so far (see `wentBack`).
+ */
+export function highestOf(
+  order: string,
+  { committedAt }: Entry,
+  { by }: TopicHistory,
+  before: string | null,
+): string {
+  if (by === 'time') return order
+  const [time, latest] = [padded(committedAt), before?.slice(ORDER_DIGITS) ?? '']
+  return order + (time > latest ? time : latest)
+}
+
+/**
+ * True if the log of the database went back to an earlier place, as on a server that was restored: what a
+ * connector only writes again is not later than all before.
+ */
+export function wentBack(
+  { source, committedAt }: Entry,
+  { by }: TopicHistory,
+  highest: string | null,
+): boolean {
+  if (by === 'time' || highest === null) return false
+  const [before, latest] = [highest.slice(0, PLACE_DIGITS), highest.slice(ORDER_DIGITS)]
+  const place = placeBehind(source, before)
+  return place !== null && place < before && latest !== '' && padded(committedAt) > latest
+}
+
+/** Returns the place of an entry. One that does not tell the last commit is placed behind the one before. */
+function placeBehind(source: SourcePlace | undefined, before: string): string | null {
+  const { place = null, lacksCommit = false } = source ?? {}
+  return place === null || !lacksCommit ? place : before.slice(0, -LONG_DIGITS) + place.slice(-LONG_DIGITS)
 }
 
 /** Returns the history with what an entry tells of it; null if the entry is of another one. */
 export function continued(before: TopicHistory, { source }: Entry): TopicHistory | null {
-  if (source === undefined || before.by === 'offset') return before
+  if (source === undefined || before.by === 'time') return before
   const server = before.server ?? source.server
   const node = before.node ?? source.node
   if (source.server !== server || (source.node !== null && source.node !== node)) return null
@@ -63,6 +115,8 @@ interface Highest {
 /** Notes the orders of all entries of a topic, while a comparison reads them. */
 export class SeenOrders {
   readonly #highest = new Map<number, Highest>()
+  /** The latest time of each partition. */
+  readonly #latest = new Map<number, number>()
   readonly #servers = new Set<string>()
   #last: string | null = null
   #node: string | null = null
@@ -73,17 +127,19 @@ export class SeenOrders {
 
   see(entry: Entry): void {
     const { source, snapshot, committedAt, at } = entry
+    this.#latest.set(at.partition, Math.max(committedAt, this.#latest.get(at.partition) ?? 0))
     if (source === undefined) {
       if (entry.kind === 'row') this.#lacksPlaces = true
       return
     }
     this.#noteServer(entry)
     if (snapshot === 'last') this.#snapshotEndedAt = Math.max(this.#snapshotEndedAt, committedAt)
-    const { place } = source
+    const before = this.#highest.get(at.partition)
+    // The places may begin anew with a snapshot.
+    const place = snapshot === null ? placeBehind(source, before?.place ?? NO_PLACE) : source.place
     if (snapshot !== null && committedAt >= (this.#snapshot?.committedAt ?? -Infinity))
       this.#snapshot = { place: place ?? NO_PLACE, committedAt }
     if (place === null) return
-    const before = this.#highest.get(at.partition)
     // The order may begin anew at a snapshot.
     const isAnew = before === undefined || snapshot !== null || place >= before.place
     if (isAnew) this.#highest.set(at.partition, { place, offset: at.offset, committedAt })
@@ -106,18 +162,19 @@ export class SeenOrders {
     const isBySource = !this.#isMixed && !this.#lacksPlaces && this.#highest.size > 0
     return isBySource
       ? { topic, by: 'source', server: this.#last, node: this.#node }
-      : { topic, by: 'offset', server: null, node: null }
+      : { topic, by: 'time', server: null, node: null }
   }
 
   /** Returns the highest order of a partition that was read up to `end`; null if nothing tells it. */
   highest(partition: number, end: number, { by }: TopicHistory): string | null {
-    if (by === 'offset') return end === 0 ? null : String(end - 1).padStart(OFFSET_DIGITS, '0')
+    const latest = padded(this.#latest.get(partition) ?? 0)
+    if (by === 'time') return end === 0 ? null : orderByTime(latest, { partition, offset: end - 1 })
     const highest = this.#highest.get(partition)
     if (highest === undefined) return null
     const snapshot = this.#snapshot
     const isOlder = snapshot !== null && highest.committedAt < snapshot.committedAt
     if (isOlder && highest.place > snapshot.place) return null
-    return highest.place + String(highest.offset).padStart(OFFSET_DIGITS, '0')
+    return highest.place + padded(highest.offset) + latest
   }
 
   /** True if the newest snapshot has not come to its end. */

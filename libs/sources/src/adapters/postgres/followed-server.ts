@@ -12,7 +12,7 @@ import { masked, serverMessage, type ServerNames } from '../server/errors.ts'
 import { type AccessAndNames, accessAndNames, type ServerSourceOptions } from '../server/source.ts'
 import { abandon, connect, connectForReplication } from './connection.ts'
 import { columnsState, findTable, type FollowedTable } from './followed-table.ts'
-import { lsnText } from './pgoutput.ts'
+import { lsnOf, lsnText } from './pgoutput.ts'
 import {
   ensurePublication,
   ensureSlot,
@@ -47,7 +47,7 @@ export interface Connected {
 /** A table, and the log that tells of it. */
 export interface TableLog {
   readonly table: FollowedTable
-  /** See `historyOf`. */
+  /** See `logOf`. */
   readonly history: string
 }
 
@@ -135,7 +135,7 @@ export class FollowedServer {
     // The log of before the publication cannot be read through it, so the slot comes second.
     const { id } = await ensurePublication(client, follow, table)
     await ensureSlot(client, follow)
-    return { table, history: await historyOf(client, table, id) }
+    return { table, history: (await logOf(client, table, id)).history }
   }
 
   /** Resolves with a break if the log does not go on at the position. Makes nothing. */
@@ -147,8 +147,8 @@ export class FollowedServer {
     const table = await this.table(client, model)
     const publication = await findPublication(client, follow, table)
     const slot = await findSlot(client, follow)
-    const history = await historyOf(client, table, publication?.id ?? 'none')
-    const changed = breakBetween(from.history, history)
+    const { history, end } = await logOf(client, table, publication?.id ?? 'none')
+    const changed = breakBetween(from.history, history) ?? endFault(end, from.offset)
     const found =
       changed?.why === 'history' ? changed : (slotFault(follow.slot, slot, from.offset) ?? changed)
     if (found === null) return { table, history }
@@ -220,14 +220,32 @@ const TERMINATE = Buffer.from([...Buffer.from('X'), 0, 0, 0, 4])
 
 const HISTORY_PARTS = ['system', 'timeline', 'table', 'publication', 'columns'] as const
 
+interface Identified {
+  readonly systemid: string
+  readonly timeline: number
+  readonly xlogpos: string
+}
+
 /**
- * Returns what the positions belong to. The system and its timeline tell one log from another. If the rest
- * differs, the log is the same, but lacks entries.
+ * Returns the end of the log, and what the positions belong to. The system and its timeline tell one log from
+ * another. If the rest differs, the log is the same, but lacks entries.
  */
-async function historyOf(client: Client, table: FollowedTable, publication: string): Promise<string> {
-  const { rows } = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM')
-  const { systemid = '', timeline = 0 } = rows[0] ?? {}
-  return [systemid, timeline, ...(await placeOf(client, table, publication))].join('/')
+async function logOf(
+  client: Client,
+  table: FollowedTable,
+  publication: string,
+): Promise<{ readonly history: string; readonly end: bigint }> {
+  const { rows } = await client.query<Identified>('IDENTIFY_SYSTEM')
+  const { systemid = '', timeline = 0, xlogpos = '0/0' } = rows[0] ?? {}
+  const history = [systemid, timeline, ...(await placeOf(client, table, publication))].join('/')
+  return { history, end: lsnOf(xlogpos) }
+}
+
+/** A server that was restored from an older state of its disk has the same system and timeline. */
+function endFault(end: bigint, offset: bigint): StreamBreak | null {
+  if (offset <= end) return null
+  const detail = `the log ends at ${lsnText(end)}, before ${lsnText(offset)}, the last position that was read: the server went back`
+  return broken('history', detail)
 }
 
 /** Returns the table, its place in the publication, and its columns with what the log tells of them. */
