@@ -250,6 +250,24 @@ describe.skipIf(given === null)('a topic that grows', { timeout: 300_000 }, () =
     expect(entries.map(({ key }) => key)).toEqual(['1', '2', '3'])
   })
 
+  it('breaks off where the log of the database went back without a snapshot', async () => {
+    await using topic = await TopicProducer.make(brokers)
+    const at = (place: number, ms: number) => ({
+      ...{ lsn: place, sequence: JSON.stringify([String(place - 1), String(place)]), ts_ms: ms },
+    })
+    const now = Date.now()
+    const row = (source: object) => ({ key: { id: 1 }, value: change('u', { id: 1 }, source) })
+    await topic.write(row(at(9_000, now)))
+    await using source = sourceOf()
+    await using reader = await readerOf(source, modelOf(topic, { format: 'debezium' }), null)
+    await compare(reader)
+    await topic.write(row(at(50, now + 1)))
+    expect(await reader.next(BOUNDS)).toMatchObject({ kind: 'break', why: 'history' })
+    await compare(reader)
+    await topic.write(row(at(60, now + 2)))
+    expect((await entriesOf(reader, 1)).entries.map(({ key }) => key)).toEqual(['1'])
+  })
+
   it('breaks off at a snapshot, also if the places of the log begin anew with it', async () => {
     await using topic = await TopicProducer.make(brokers)
     const at = (place: number) => ({

@@ -77,6 +77,17 @@ it('show that the log went back, and do not take what is repeated for that', () 
   expect(reader.take({ offset: 3, at: 3_000, sequence: [40, 50] })).toBe('went back')
 })
 
+it('begin anew where the log went back, and not at what is repeated', () => {
+  const reader = new Reader([
+    { offset: 0, at: 1_000, sequence: [900, 1_000] },
+    { offset: 1, at: 2_000, sequence: [40, 50] },
+    { offset: 2, at: 3_000, sequence: [50, 60] },
+    { offset: 3, at: 2_000, sequence: [40, 50] },
+  ])
+  expect(reader.take({ offset: 4, at: 3_000, sequence: [50, 60] })).toBe('new')
+  expect(reader.take({ offset: 5, at: 2_000, sequence: [40, 50] })).toBe('seen')
+})
+
 it('begin anew with a snapshot', () => {
   const reader = new Reader([
     { offset: 0, at: 1_000, sequence: [900, 1_000] },

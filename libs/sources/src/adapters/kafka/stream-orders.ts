@@ -127,7 +127,8 @@ export class SeenOrders {
 
   see(entry: Entry): void {
     const { source, snapshot, committedAt, at } = entry
-    this.#latest.set(at.partition, Math.max(committedAt, this.#latest.get(at.partition) ?? 0))
+    const latest = this.#latest.get(at.partition) ?? 0
+    this.#latest.set(at.partition, Math.max(committedAt, latest))
     if (source === undefined) {
       if (entry.kind === 'row') this.#lacksPlaces = true
       return
@@ -140,8 +141,8 @@ export class SeenOrders {
     if (snapshot !== null && committedAt >= (this.#snapshot?.committedAt ?? -Infinity))
       this.#snapshot = { place: place ?? NO_PLACE, committedAt }
     if (place === null) return
-    // The order may begin anew at a snapshot.
-    const isAnew = before === undefined || snapshot !== null || place >= before.place
+    // The order begins anew where the log went back. What a connector repeats is older.
+    const isAnew = before === undefined || snapshot !== null || place >= before.place || committedAt > latest
     if (isAnew) this.#highest.set(at.partition, { place, offset: at.offset, committedAt })
   }
 
