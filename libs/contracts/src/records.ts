@@ -150,6 +150,10 @@ export const streamPosition = recordOf('StreamPosition', 'How far the log of a s
   epoch: field('The number of the comparison that it follows.', long),
   history: field('What the orders belong to, such as a system and its timeline, or the id of a topic.', text),
   model: field('Hash of the model, and of the columns that are compared.', text),
+  guarded: optional(
+    'True if the removals behind it have to be counted before anything is published.',
+    boolean,
+  ),
   partitions: field(
     'The partitions of the log.',
     listOf(

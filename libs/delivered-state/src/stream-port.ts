@@ -84,6 +84,14 @@ export interface StreamCommand {
   readonly group?: FailedGroup | null
 }
 
+export interface Removed {
+  /** The time of the last of them, in ms since 1970. */
+  readonly at: number
+  readonly removed: number
+  /** Those of them that are surely gone from the destination. */
+  readonly absent: number
+}
+
 export interface StreamState extends AsyncDisposable {
   /** The offsets at which reading goes on, as in `DeliveredState`. `kept` is null. */
   positions(): StatePositions
@@ -132,6 +140,11 @@ export interface StreamState extends AsyncDisposable {
     /** Keys with a retry entry. */
     readonly failed: number
   }
+  /**
+   * Keys whose last change is a removal of this time or later (ms since 1970), whatever became of it; the
+   * oldest first. Removals of about the same time may be one item.
+   */
+  removedSince(at: number): readonly Removed[]
   endGone: DeliveredState['endGone']
   /** Forgets everything: the next feed starts at the topics' beginning. */
   reset(): void

@@ -225,6 +225,27 @@ export function streamContract(name: string, openEmpty: OpenStreamState): void {
       expect(state.count()).toEqual({ believed: 1, failed: 1 })
     })
 
+    it('are counted if their last change is a removal, by its time', async () => {
+      const { state, topics } = open()
+      await using _ = state
+      const removed = (key: string, run: number): Told => {
+        return { key, run, op: 'removed', beforeState: 'present', before: rowOf(key, 1), after: null }
+      }
+      topics.take([removed('old', 1), { key: 'there', run: 12 }], { partition: 1 })
+      topics.take([removed('a', 12), removed('b', 13), removed('again', 13), removed('c', 25)], {
+        outcomes: { b: 'rejected' },
+      })
+      topics.take([
+        { key: 'again', run: 14 },
+        { key: 'settled', run: 14, op: 'settled', settledState: 'absent', after: null },
+      ])
+      expect(state.removedSince(12_000)).toEqual([
+        { at: 13_000, removed: 2, absent: 1 },
+        { at: 25_000, removed: 1, absent: 1 },
+      ])
+      expect(state.removedSince(26_000)).toEqual([])
+    })
+
     it('have twins: those that differ in letter case, accents and blanks alone', async () => {
       const { state, topics } = open()
       await using _ = state

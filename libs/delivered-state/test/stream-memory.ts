@@ -11,6 +11,7 @@ import { formOf } from '@sluice/domain/key-form'
 import { decide, transition } from '@sluice/domain/key-state'
 import type { EndedKey, StatePositions } from '../src/port.ts'
 import type {
+  Removed,
   StreamCommand,
   StreamedChange,
   StreamedKey,
@@ -173,6 +174,23 @@ export class MemoryStreamState implements StreamState {
       believed: all.filter(({ state }) => state !== 'absent').length,
       failed: all.filter(({ failed }) => failed !== null).length,
     }
+  }
+
+  removedSince(at: number): readonly Removed[] {
+    const removed = [...this.#keys.values()].flatMap(({ last, gone }) => {
+      const since = last === null ? undefined : gone.get(last.partition)
+      return last === null || last.outcome === null || since === undefined || since < at
+        ? []
+        : [{ at: since, state: last.state }]
+    })
+    const groups = [...Map.groupBy(removed, each => Math.floor(each.at / 10_000)).values()]
+    return groups
+      .map(group => ({
+        at: Math.max(...group.map(each => each.at)),
+        removed: group.length,
+        absent: group.filter(({ state }) => state === 'absent').length,
+      }))
+      .toSorted((a, b) => a.at - b.at)
   }
 
   async endGone(

@@ -318,10 +318,16 @@ export class StreamedWorld implements AsyncDisposable {
     this.passed += 1
   }
 
-  /** Passes on the markers that were held. */
-  async releaseMarkers(): Promise<void> {
-    this.holdsMarkers = false
-    for (const { partition, marker } of this.#held.splice(0)) await this.#passOn(partition, marker)
+  /** The number of markers that are held. */
+  get heldMarkers(): number {
+    return this.#held.length
+  }
+
+  /** Passes on the markers that were held, or so many of them; then others go on being held. */
+  async releaseMarkers(count?: number): Promise<void> {
+    this.holdsMarkers = count !== undefined
+    for (const { partition, marker } of this.#held.splice(0, count ?? this.#held.length))
+      await this.#passOn(partition, marker)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -37,7 +37,7 @@ describe('the registered schemas', () => {
         "RunEvent": "a8dfddedc3b13404",
         "SecretRecord": "f6cc6845bc967c08",
         "Slice": "d7a5154ab8246f38",
-        "StreamPosition": "4d2c07b1c789d466",
+        "StreamPosition": "31f9d0bcadf5a1da",
         "TestAttempt": "0b560acf9b8cc00a",
         "TestRequest": "6616c6d7a6e43a2a",
         "Unrenderable": "f36c11c12cef934a",

@@ -8,7 +8,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Column } from '@sluice/contracts/values'
 import { statusesOf } from '@sluice/domain/answers/status-filter'
 import type { EndedKey, StateOptions, StatePositions } from '../port.ts'
-import type { StreamCommand, StreamedKey, StreamFeed, StreamState } from '../stream-port.ts'
+import type { Removed, StreamCommand, StreamedKey, StreamFeed, StreamState } from '../stream-port.ts'
 import { ABSENT } from './state/shapes.ts'
 import { type Cached, CacheTurns } from './stream/cache-turns.ts'
 import { bytesOf, keyOf, KnownKeys } from './stream/known-keys.ts'
@@ -142,6 +142,11 @@ class SqliteStreamState implements StreamState, Cached {
     return { believed, failed }
   }
 
+  removedSince(at: number): readonly Removed[] {
+    const found = this.#opened.file.all(REMOVED, at).map(values => values.map(Number))
+    return found.map(([last = 0, removed = 0, absent = 0]) => ({ at: last, removed, absent }))
+  }
+
   async endGone(
     before: number,
     end: (keys: readonly EndedKey[]) => Promise<void>,
@@ -191,6 +196,11 @@ class SqliteStreamState implements StreamState, Cached {
     }
   }
 }
+
+/** Keys whose last change is a removal, by times of ten seconds. A settled change has no outcome. */
+const REMOVED = `SELECT max(g.since), count(*), sum(k.kind = ${ABSENT}) FROM gone g
+  JOIN keys k ON k.key = g.key AND k.partition = g.partition
+  WHERE g.since >= ? AND k.outcome IS NOT NULL GROUP BY g.since / 10000 ORDER BY 1`
 
 /** Keys that are gone from a partition, and of which nothing is known there. */
 const GONE = `SELECT g.since, g.key, g.partition FROM gone g

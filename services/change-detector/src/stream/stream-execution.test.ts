@@ -514,3 +514,111 @@ it('counts the removals of a comparison together with those that follow within t
   )
   expect(world.api.size).toBe(30)
 }, 20_000)
+
+it('counts what was removed lately by another process, too, though the cache is lost', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.3, rows: 3 } } })
+  for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    await world.equal()
+    for (let id = 0; id < 5; id += 1) world.stream.remove(`k${id}`)
+    await world.equal()
+    await detector.drain()
+  }
+  world.forgetState()
+  await using detector = world.detector()
+  for (let id = 5; id < 10; id += 1) world.stream.remove(`k${id}`)
+  await detector.ask()
+  await world.comesTo(() => world.runs.some(({ status }) => status === 'held'), detector)
+  expect(world.sent.length).toBe(25)
+})
+
+it('holds the next run for too many removals, though another partition of the log has more entries', async () => {
+  await using world = await StreamedWorld.open({
+    sync: { removalGuard: { share: 0.2, rows: 3 }, slice: { rows: 1 } },
+  })
+  for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  for (let id = 0; id < 10; id += 1) world.stream.remove(`k${id}`)
+  for (let v = 2; v < 12; v += 1) for (let id = 10; id < 20; id += 1) world.put(`k${id}`, v)
+  await world.comesTo(() => world.runs.some(({ status }) => status === 'held'), detector)
+  expect(world.runs.find(({ status }) => status === 'held')).toMatchObject({ run: 2 })
+  await detector.ask({ kind: 'approve', run: world.runs[1]?.runId ?? '' })
+  await world.settled(detector)
+})
+
+it('does not count removals of a comparison again that waited for a twin', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.5, rows: 6 } } })
+  for (const key of ['a', 'b', 'c', 'd', 'e']) for (const twin of [`${key}x`, `${key}X`]) world.put(twin, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  world.stream.snapshot(['dx', 'dX', 'ex', 'eX'].map(id => ({ id, v: 1 })))
+  await world.settled(detector)
+  expect(world.runs.map(({ status }) => status)).not.toContain('held')
+  expect(world.runs.length).toBe(2)
+})
+
+it('takes entries of another log for new ones, though its orders begin anew', async () => {
+  await using world = await StreamedWorld.open()
+  await using detector = world.detector()
+  await detector.ask()
+  for (let v = 1; v < 6; v += 1) world.put('a', v)
+  await world.equal()
+  world.stream.anew()
+  await world.comesTo(() => world.stream.comparisons === 2, detector)
+  world.put('b', 1)
+  await world.settled(detector)
+  world.put('a', 9)
+  await world.settled(detector)
+})
+
+it('compares again after a comparison that ended before its last slice', async () => {
+  await using world = await StreamedWorld.open({ sync: { slice: { rows: 1 } } })
+  for (let id = 0; id < 40; id += 1) world.put(`k${id}`, 1)
+  {
+    const dying = world.detector()
+    const dies = Promise.withResolvers<undefined>()
+    world.fate = () => {
+      dies.resolve(undefined)
+      return 'delivered'
+    }
+    await dying.ask()
+    await dies.promise
+    await dying.drain()
+  }
+  expect(world.sent.length).toBeLessThan(40)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.settled(detector)
+  expect(world.stream.comparisons).toBe(2)
+})
+
+it('hears nothing of a slice of an earlier run', async () => {
+  await using world = await StreamedWorld.open({ partitions: 1 })
+  world.holdsMarkers = true
+  {
+    await using detector = world.detector()
+    await detector.ask()
+    for (let v = 1; v < 6; v += 1) {
+      world.put(`k${v}`, 1)
+      await world.equal()
+    }
+    await detector.drain()
+  }
+  const earlier = world.heldMarkers
+  await using detector = world.detector()
+  await detector.ask()
+  world.put('a', 1)
+  await world.equal()
+  await world.releaseMarkers(earlier)
+  world.put('a', 2)
+  world.put('b', 1)
+  await world.until(() => world.api.has('b'))
+  expect(world.api.get('a')).toEqual({ id: 'a', v: 1 })
+  await world.releaseMarkers()
+  await world.equal()
+})

@@ -30,6 +30,7 @@ import type { StreamPorts } from '../sync/runner-deps.ts'
 import { feedStreamState, openFaults } from './feed-stream-state.ts'
 import { Hearing } from './hearing.ts'
 import { lastPosition } from './last-position.ts'
+import { RemovalWindow, WINDOW_MS } from './removal-window.ts'
 import { SlicePublisher } from './publish-slice.ts'
 import { commandOf, isMeantBy } from './stream-command.ts'
 import { StreamCounts } from './stream-counts.ts'
@@ -175,7 +176,7 @@ class StreamExecution {
     return new StreamLoop({
       ...of,
       ...{ definition, partitions, command, primaryKey, columns: described.columns },
-      ...{ counts: this.#counts, changes: this.#changes, removals: this.#owned.removals },
+      ...{ counts: this.#counts, changes: this.#changes, removals: this.#removals(of.state) },
       rules: {
         ...{ compare, sent: triggeredOps(definition.sync), tellsExists: tellsExists(definition.sync) },
         giveUpAfter: errors?.giveUpAfter ?? null,
@@ -203,6 +204,19 @@ class StreamExecution {
       steadyNow: deps.steadyNow ?? (() => performance.now()),
       warn: (err, what) => deps.logger.warn({ sync, err }, what),
     })
+  }
+
+  /** What earlier runs have removed lately counts, whoever carried them out (R6). */
+  #removals(state: StreamState): RemovalWindow {
+    const { deps, sync } = this.#owned
+    const from = deps.now() - WINDOW_MS
+    const known = triggeredOps(this.#definition.sync).has('removed') ? state.removedSince(from) : []
+    // A run that replaces an interrupted one has the rest of the same approval.
+    const approvals = [...(deps.runs.of(sync)?.events.values() ?? [])].map(({ approved, endedAt }) =>
+      endedAt !== null && endedAt >= from ? (approved ?? 0) : 0,
+    )
+    const approved = approvals.reduce((most, each) => Math.max(most, each), 0)
+    return new RemovalWindow(known, { believed: state.count().believed, approved })
   }
 
   /**

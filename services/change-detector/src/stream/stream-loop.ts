@@ -12,7 +12,6 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { ExtractRows } from '@sluice/delivered-state/extract-port'
 import type { StreamedKey, StreamState } from '@sluice/delivered-state/stream-port'
-import { needsApproval } from '@sluice/domain/held/removal-guard'
 import { formOf } from '@sluice/domain/key-form'
 import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { Notifier } from '@sluice/flow/notifier'
@@ -57,6 +56,8 @@ const LOOK_AGAIN_MS = 1_000
 const REOPEN = { firstMs: 200, maxMs: 10_000 }
 /** To count the removals that somebody has to approve, the loop reads up to this many more entries. */
 const MAX_COUNTED = 1_000_000
+/** It counts for this time at most, since a log may have ever more entries. */
+const MAX_COUNTING_MS = 30_000
 const MAX_SAMPLES = 10
 
 /** The position if nothing was read, or if the log breaks off. A successor compares. */
@@ -160,6 +161,8 @@ export class StreamLoop {
   /** Where the search for rows of the command goes on; undefined once it is done. */
   #commandFrom: string | null | undefined
   #commandLeft = false
+  /** True once it has met more removals than the guard lets through. */
+  #isGuarded = false
   /** Keys whose rows are too large for a record. */
   readonly #refused = new Set<string>()
   /** Slices that are not paid yet. */
@@ -170,7 +173,7 @@ export class StreamLoop {
   constructor(options: StreamLoopOptions) {
     const { position, why, partitions, steadyNow, approved, command, columns } = options
     this.#options = options
-    this.#position = position ?? NOWHERE
+    this.#position = { ...(position ?? NOWHERE), guarded: null }
     this.#told = this.#position
     this.#break = why
     this.#columns = columns
@@ -229,6 +232,8 @@ export class StreamLoop {
     for (const each of ends) each.addEventListener('abort', wake)
     try {
       await this.#open()
+      const held = await this.#countAhead()
+      if (held !== null) return held
       for (;;) {
         const seen = changes.version
         const end = await this.#step(seen)
@@ -304,7 +309,9 @@ export class StreamLoop {
     await publisher.acknowledged()
     await Promise.all(this.#paying)
     // The comparison of the next run makes up for what is owed, so it must not read anything before.
-    const position = this.#break === null ? this.#from : { ...NOWHERE, epoch: this.#position.epoch }
+    const { epoch } = this.#position
+    const from = this.#isGuarded ? { ...this.#from, guarded: true } : this.#from
+    const position = this.#break === null ? from : { ...NOWHERE, epoch }
     if (await this.#tell(0, position)) await publisher.acknowledged()
   }
 
@@ -583,7 +590,7 @@ export class StreamLoop {
       twinsOf: key => (twins.get(key) ?? []).map(twin => ({ known: twin, wanted: toldOf(twin) })),
       isInFlight: form => this.#inFlight.hasForm(form),
     })
-    const held = this.#guard(decided.changes)
+    const held = this.#guard(decided.changes, known)
     if (held !== null) return await held
     const encoder = decided.changes.length > 0 ? (this.#encoder ??= await this.#begin()) : null
     this.#position = behind
@@ -685,31 +692,57 @@ export class StreamLoop {
   }
 
   /** Returns the end of the run if somebody has to approve the removals of a slice; else null. */
-  #guard(changes: readonly FoundChange<StreamedRow>[]): Promise<LoopEnd> | null {
-    const { removals, definition, state, now, publisher } = this.#options
-    const removed = changes.filter(({ op }) => op === 'removed')
-    if (removed.length === 0 || this.#comparison !== null) return null
-    if (removed.length <= this.#allowed) {
-      this.#allowed -= removed.length
-      return null
+  #guard(
+    changes: readonly FoundChange<StreamedRow>[],
+    known: ReadonlyMap<string, StreamedKey>,
+  ): Promise<LoopEnd> | null {
+    const { state, publisher } = this.#options
+    const removed = changes.filter(change => isNewRemoval(change, known.get(change.key)))
+    if (removed.length === 0 || this.#mayRemove(removed.length)) return null
+    // The next run counts them before it publishes anything.
+    if (publisher.hasBegun) {
+      this.#isGuarded = true
+      return Promise.resolve({ kind: 'ended', isWhole: !this.#isUnfinished })
     }
-    const believed = state.count().believed
-    if (!removals.exceeds(definition.sync, { removed: removed.length, believed, at: now() })) {
-      removals.add(removed.length, now())
+    const { believed } = state.count()
+    return this.#heldRemovals(new Set(removed.map(({ key }) => key)), believed)
+  }
+
+  /**
+   * Counts the removals of the log, if the run before has met too many of them. Otherwise this one might
+   * publish first what another partition has, and would end as that one did.
+   */
+  async #countAhead(): Promise<LoopEnd | null> {
+    const { position, approved, removals, definition, state, now } = this.#options
+    const reader = this.#reader
+    if (position?.guarded !== true || approved !== null || reader === null || this.#break !== null)
       return null
+    const { believed } = state.count()
+    const held = await this.#heldRemovals(new Set(), believed)
+    const { removed } = held.toApprove
+    if (removals.exceeds(definition.sync, { removed, believed, usable: 1, at: now() })) return held
+    await reader[Symbol.asyncDispose]()
+    this.#reader = null
+    await this.#open()
+    return null
+  }
+
+  /** Counts so many more removals. Returns false, and counts nothing, if somebody has to approve them. */
+  #mayRemove(removed: number, usable = 1): boolean {
+    const { removals, definition, state, now } = this.#options
+    if (removed <= this.#allowed) {
+      this.#allowed -= removed
+      return true
     }
-    // The next run meets the same removals before it has published anything.
-    if (publisher.hasBegun) return Promise.resolve({ kind: 'ended', isWhole: !this.#isUnfinished })
-    return this.#heldRemovals(
-      removed.map(({ key }) => key),
-      believed,
-    )
+    const { believed } = state.count()
+    return removals.passes(definition.sync, { removed, believed, usable, at: now() })
   }
 
   /** Counts the removals that follow, so that one approval is enough. */
-  async #heldRemovals(keys: readonly string[], rows: number): Promise<LoopEnd> {
-    const { state } = this.#options
-    const removed = new Set(keys)
+  async #heldRemovals(removed: Set<string>, rows: number): Promise<LoopEnd & { readonly kind: 'held' }> {
+    const { state, steadyNow } = this.#options
+    const least = removed.size
+    const until = steadyNow() + MAX_COUNTING_MS
     const signal = this.#signal
     let counted = 0
     let slice = this.#read
@@ -726,15 +759,15 @@ export class StreamLoop {
         if (soon.aborted) return null
         throw error
       })
-      if (slice === null) break
+      if (slice === null || steadyNow() >= until) break
     }
     const samples = [...removed].slice(0, MAX_SAMPLES)
-    return { kind: 'held', toApprove: { removed: Math.max(removed.size, keys.length), rows, samples } }
+    return { kind: 'held', toApprove: { removed: Math.max(removed.size, least), rows, samples } }
   }
 
   /** Reads the whole table. Nothing is published yet, and nothing is in flight. */
   async #beginComparison(why: StreamBreak): Promise<LoopEnd | null> {
-    const { publisher, turn, extractFile, compared, counts, state, definition, approved } = this.#options
+    const { publisher, turn, extractFile, compared, counts, state, definition } = this.#options
     if (publisher.hasBegun) throw new SluiceError('internal', 'a run compares, and has published before')
     const signal = this.#signal
     this.#read = null
@@ -757,13 +790,10 @@ export class StreamLoop {
       const { believed } = state.count()
       if (believed > 0 && this.#options.rules.sent.has('removed')) {
         const { removed, samples } = await removalsOf(rows, state)
-        const usable = rowsRead - rowsInvalid
-        if (needsApproval(definition.sync, { removed, rows: believed, usable, approved })) {
+        if (!this.#mayRemove(removed, rowsRead - rowsInvalid)) {
           await files.disposeAsync()
           return { kind: 'held', toApprove: { removed, rows: believed, samples } }
         }
-        if (removed <= this.#allowed) this.#allowed -= removed
-        else this.#options.removals.add(removed, this.#options.now())
       }
       const epoch = Math.max(this.#position.epoch, state.newestEpoch()) + 1
       const behind = { ...extract.position, epoch, model: this.#options.modelHash }
@@ -795,6 +825,13 @@ export class StreamLoop {
     over.abort(new Error('it looks again'))
     await changed
   }
+}
+
+/**
+ * False for a removal that was counted before: with all others of its comparison, or when it was sent first.
+ */
+function isNewRemoval({ op, wanted }: FoundChange<StreamedRow>, known: StreamedKey | undefined): boolean {
+  return op === 'removed' && wanted.order !== '' && known?.failed?.op !== 'removed'
 }
 
 /** The keys of changes that entries of the log have caused. A doubt goes with the removal that raises it. */

@@ -4,7 +4,6 @@ import type { Fact, Next, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { Ends } from '@sluice/flow/ends'
 import type { SyncOwnership } from './own-sync.ts'
-import type { RemovalWindow } from '../stream/removal-window.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 
 /** The progress of one process in its search for old runs of a sync. */
@@ -69,8 +68,6 @@ export interface OwnedSync {
    * detection of a stream sets it, and a decision of a person is about the rows up to there.
    */
   heard: readonly number[] | null
-  /** What was removed lately from a stream. It outlives a run, and an ownership. */
-  readonly removals: RemovalWindow
   /** The sync's runs, after all facts so far. */
   readonly life: SyncLife
   /**

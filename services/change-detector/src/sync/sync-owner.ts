@@ -20,7 +20,6 @@ import { assertAllKept } from '@sluice/partition/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { finishInterruptedRun } from '../run/await-reports.ts'
 import type { OldRuns, IdleFindings, OwnedSync } from './owned-sync.ts'
-import type { RemovalWindow } from '../stream/removal-window.ts'
 import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { traceRun } from '../run/run-spans.ts'
@@ -36,7 +35,7 @@ export interface WaitingCommand {
   readonly reject: (reason: unknown) => void
 }
 
-type OwnerOptions = Pick<OwnedSync, 'ends' | 'startedHere' | 'oldRuns' | 'removals'> & {
+type OwnerOptions = Pick<OwnedSync, 'ends' | 'startedHere' | 'oldRuns'> & {
   /** Called for each run that has ended or awaits approval, unless another run takes its place. */
   readonly onEnd: () => void
 }
@@ -48,7 +47,6 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   readonly ends: Ends
   readonly startedHere: Set<string>
   readonly oldRuns: OldRuns
-  readonly removals: RemovalWindow
   lastIdle: IdleFindings | null = null
   heard: readonly number[] | null = null
   readonly #onEnd: () => void
@@ -67,7 +65,7 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, startedHere, oldRuns, removals, onEnd }: OwnerOptions,
+    { ends, startedHere, oldRuns, onEnd }: OwnerOptions,
     found: SyncLife,
   ) {
     this.sync = ownership.sync
@@ -75,7 +73,6 @@ export class SyncOwner implements OwnedSync, AsyncDisposable {
     this.ownership = ownership
     this.startedHere = startedHere
     this.oldRuns = oldRuns
-    this.removals = removals
     this.#onEnd = onEnd
     this.ends = endingAlso(ends, this.#failed.signal)
     const isOwn = found.atWork !== null && startedHere.has(found.atWork.run.runId)

@@ -23,7 +23,6 @@ import { OldRuns } from './owned-sync.ts'
 import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import { SyncOwner, type WaitingCommand } from './sync-owner.ts'
-import { RemovalWindow } from '../stream/removal-window.ts'
 
 const PAUSE_AFTER_FAILURE_MS = 500
 
@@ -39,7 +38,6 @@ export class SyncRunner {
   /** Ids of the runs that this process has begun. */
   readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
-  readonly #removals = new RemovalWindow()
   /**
    * The number of runs that have ended by themselves. When failures are counted, an interrupted run and its
    * replacement are one run.
@@ -133,7 +131,6 @@ export class SyncRunner {
           isMember: this.#isMember,
           startedHere: this.#startedHere,
           oldRuns: this.#oldRuns,
-          removals: this.#removals,
           onEnd: () => void (this.#endedRuns += 1),
         })
         this.#owner = owner
