@@ -12,14 +12,12 @@ import type { Workspace } from './workspace.ts'
 
 const run = promisify(execFile)
 
-const VERSION = '4.3.1'
-const DEPENDENCIES = [
-  `org.apache.kafka:kafka_2.13:${VERSION}`,
-  // Kafka logs through SLF4J 1.7; without a binding its log would be empty.
-  'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4',
-]
+export const KAFKA_VERSION = '4.3.1'
+/** Kafka logs through SLF4J 1.7; without a binding its log would be empty. */
+export const LOG_BINDING = 'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4'
+const DEPENDENCIES = [`org.apache.kafka:kafka_2.13:${KAFKA_VERSION}`, LOG_BINDING]
 
-const LOGGING = `
+export const LOGGING = `
 status = error
 appender.console.type = Console
 appender.console.name = console
@@ -32,7 +30,7 @@ logger.server.level = info
 `
 
 /** For a JVM that runs for minutes: it compiles its code quickly, and collects garbage on one thread. */
-const BRIEF = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC']
+export const BRIEF = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC']
 
 /** The settings of one KRaft node that is broker and controller. */
 function settings(
@@ -103,7 +101,7 @@ export interface KafkaService extends LocalService {
  */
 export async function installKafka(): Promise<{ java: string; classPath: string }> {
   const java = await ensureJava()
-  const installed = await cached(`kafka-${VERSION}`, folder => mavenDependencies(folder, DEPENDENCIES))
+  const installed = await cached(`kafka-${KAFKA_VERSION}`, folder => mavenDependencies(folder, DEPENDENCIES))
   return { java, classPath: join(installed, 'libs', '*') }
 }
 
