@@ -84,7 +84,8 @@ async function connect(url: string, name: string, config: Readonly<Record<string
   for (;;) {
     const text = await asked(`${url}/connectors/${name}/status`)
     const { tasks = [] }: { readonly tasks?: readonly { readonly state: string }[] } = JSON.parse(text)
-    if (tasks.some(({ state }) => state === 'FAILED')) throw new Error(`the connector ${name} failed: ${text}`)
+    if (tasks.some(({ state }) => state === 'FAILED'))
+      throw new Error(`the connector ${name} failed: ${text}`)
     if (tasks.length > 0 && tasks.every(({ state }) => state === 'RUNNING')) return
   }
 }
