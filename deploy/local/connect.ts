@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { cached, ensureJava, mavenDependencies } from './install.ts'
 import { BRIEF, KAFKA_VERSION, LOG_BINDING, LOGGING } from './kafka.ts'
 import { freePorts } from './ports.ts'
@@ -15,6 +16,9 @@ const DEPENDENCIES = [
   'io.apicurio:apicurio-registry-utils-converter:2.6.13.Final',
   LOG_BINDING,
 ]
+
+/** A connector has no tasks until it has begun. */
+const status = z.object({ tasks: z.array(z.object({ state: z.string() })).default([]) })
 
 /** One process of Kafka Connect with Debezium's connectors. It keeps its own positions in a file. */
 export interface ConnectService extends LocalService {
@@ -83,7 +87,7 @@ async function connect(url: string, name: string, config: Readonly<Record<string
   })
   for (;;) {
     const text = await asked(`${url}/connectors/${name}/status`)
-    const { tasks = [] }: { readonly tasks?: readonly { readonly state: string }[] } = JSON.parse(text)
+    const { tasks } = status.parse(JSON.parse(text))
     if (tasks.some(({ state }) => state === 'FAILED'))
       throw new Error(`the connector ${name} failed: ${text}`)
     if (tasks.length > 0 && tasks.every(({ state }) => state === 'RUNNING')) return

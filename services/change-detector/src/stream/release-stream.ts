@@ -1,6 +1,6 @@
 /**
- * Gives up what a stream has made at its source: as its sync begins anew, is deleted, or is no such stream any
- * more.
+ * Gives up what a stream has made at its source: as its sync begins anew, is deleted, or is no such stream
+ * any more.
  */
 import type { Definition } from '@sluice/contracts/resources'
 import { isStream } from '@sluice/domain/definition'

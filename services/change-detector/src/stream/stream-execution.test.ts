@@ -490,7 +490,7 @@ it('uses an approval up in the comparison that it is of', async () => {
   await world.equal()
   await world.until(() => world.stream.acknowledged !== null)
   // Nobody has approved these.
-  for (const { id } of left.slice(0, 12)) world.stream.remove(String(id))
+  for (const row of left.slice(0, 12)) world.stream.remove(world.stream.keyOf(row))
   await world.until(
     () => world.runs.some(({ run, status }) => (run ?? 0) >= 2 && isEnded(status)) || world.api.size < 18,
   )
@@ -508,7 +508,7 @@ it('counts the removals of a comparison together with those that follow within t
   await world.until(() => world.runs[0]?.status === 'success')
   await detector.ask()
   await world.equal()
-  for (const { id } of [...world.stream.table.values()].slice(0, 8)) world.stream.remove(String(id))
+  for (const key of [...world.stream.table.keys()].slice(0, 8)) world.stream.remove(key)
   await world.until(
     () => world.api.size < 30 || world.runs.some(({ run, status }) => run === 2 && isEnded(status)),
   )

@@ -1,4 +1,6 @@
-/** Orders of the entries of a topic: a later change of a row has a higher one, and what is repeated has not. */
+/**
+ * Orders of the entries of a topic: a later change of a row has a higher one, and what is repeated has not.
+ */
 import { expect, it } from 'vitest'
 import type { Entry } from './entry.ts'
 import { placeOf } from './source-place.ts'
