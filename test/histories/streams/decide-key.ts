@@ -113,7 +113,7 @@ function rulesFor(
 ): DecideRules {
   const sent = new Set(['added', 'changed', 'removed'] as const)
   return {
-    ...{ compare, giveUpAfter, tellsExists: isStrict, sent },
+    ...{ compare, needed: ['v', 'w'], giveUpAfter, tellsExists: isStrict, sent },
     command: command && {
       kind: command.kind,
       as: resyncAs,

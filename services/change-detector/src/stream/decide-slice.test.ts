@@ -4,7 +4,12 @@ import { sampleEntry } from '@sluice/testkit/sample-records'
 import { decideKey, decideSlice, doubted, type DecideRules, type KnownKey } from './decide-slice.ts'
 
 const RULES: DecideRules = {
-  ...{ compare: ['v', 'w'], sent: new Set(['added', 'changed', 'removed']), giveUpAfter: null },
+  ...{
+    compare: ['v', 'w'],
+    needed: ['v', 'w'],
+    sent: new Set(['added', 'changed', 'removed']),
+    giveUpAfter: null,
+  },
   ...{ tellsExists: false, command: null },
 }
 

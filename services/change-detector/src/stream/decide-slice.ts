@@ -31,6 +31,8 @@ export interface AskedFor {
 export interface DecideRules {
   /** Columns whose differences count as a change. */
   readonly compare: readonly string[]
+  /** Columns that are compared or rendered. The topics always tell their newest values. */
+  readonly needed: readonly string[]
   /** Ops with a trigger. Changes of other ops are settled as if delivered. */
   readonly sent: ReadonlySet<Op>
   /** Rows that failed in this many runs are given up. */
@@ -63,7 +65,7 @@ export function decideKey<W extends WantedRow>(
   { wanted, known }: { readonly wanted: W; readonly known: KnownKey | undefined },
   rules: DecideRules,
 ): FoundChange<W> | null {
-  const { command, compare } = rules
+  const { command, compare, needed } = rules
   const { row } = wanted
   const entry = known?.failed ?? null
   const isAsked = known !== undefined && command?.isMeant(known) === true
@@ -90,7 +92,7 @@ export function decideKey<W extends WantedRow>(
   const isMuted = believed.muted !== null && !isResync && believed.muted === muted()
   if (op === null && row !== null && lacksColumns(believed.row, compare)) return settle('present', row, null)
   if (op === null || isMuted) {
-    const isTold = known === undefined ? row === null : isSameRow(known.wanted, row, compare)
+    const isTold = known === undefined ? row === null : isSameRow(known.wanted, row, needed)
     const leavesValues = believed.state === 'absent' && captured !== null
     return entry === null && !leavesValues && isTold ? null : leave(isMuted ? believed.muted : null)
   }

@@ -622,3 +622,31 @@ it('hears nothing of a slice of an earlier run', async () => {
   await world.releaseMarkers()
   await world.equal()
 })
+
+it.each([{ lacks: [] }, { lacks: ['note'] }])(
+  'sends the newest values in a resync, also of a column that is not compared (%j)',
+  async ({ lacks }) => {
+    const path = '/rows/{{ id }}/{{ v }}/{{ note }}'
+    await using world = await StreamedWorld.open({
+      ...{ mayLack: ['note'], texts: ['note'] },
+      sync: {
+        compare: ['v'],
+        triggers: { added: { method: 'POST', path }, changed: { method: 'PUT', path } },
+      },
+    })
+    world.stream.put({ id: 'a', v: 1, note: 'old' })
+    await using detector = world.detector(({ model: { sql: _, ...model }, ...definition }) => ({
+      resolveDefinition: () => Promise.resolve({ ...definition, model: { ...model, table: 't' } }),
+    }))
+    await detector.ask()
+    await world.until(() => world.sent.length === 1)
+    world.stream.put({ id: 'a', v: 1, note: 'new' })
+    world.stream.put({ id: 'a', v: 1, note: 'new' }, { lacks })
+    world.stream.put({ id: 'b', v: 1, note: '' })
+    await world.until(() => world.api.has('b'))
+    expect(world.sent.length).toBe(2)
+    await detector.ask({ cause: 'resync', scope: null })
+    await world.until(() => world.sent.length === 4)
+    expect(world.sent.findLast(({ key }) => key === 'a')?.row).toEqual({ id: 'a', v: 1, note: 'new' })
+  },
+)

@@ -114,7 +114,7 @@ class StreamExecution {
     const destination = changedDestination(this.#owned.life.deliveredTo, to, believed)
     if (destination !== null)
       return await this.#hold({ removed: 0, rows: believed, samples: [], destination })
-    const modelHash = hashOf(this.#definition, compare)
+    const modelHash = hashOf(this.#definition, { compare, needed })
     const position = await lastPosition({
       ...{ log: deps.log, io: deps.io, topic: ownership.topics.changes, partitions, incarnation },
       signal: this.#signal,
@@ -159,13 +159,13 @@ class StreamExecution {
     readonly hearing: Hearing
     readonly described: StreamColumns
     readonly compare: readonly string[]
-    readonly needed: ReadonlySet<string>
+    readonly needed: readonly string[]
     readonly modelHash: string
     readonly position: StreamPosition | null
     readonly why: StreamBreak | null
   }): StreamLoop {
     const { deps, sync, ownership, life } = this.#owned
-    const { described, compare } = of
+    const { described, compare, needed } = of
     const definition = this.#definition
     const { run } = atWorkOf(this.#owned)
     const { incarnation, partitions } = ownership
@@ -178,7 +178,12 @@ class StreamExecution {
       ...{ definition, partitions, command, primaryKey, columns: described.columns },
       ...{ counts: this.#counts, changes: this.#changes, removals: this.#removals(of.state) },
       rules: {
-        ...{ compare, sent: triggeredOps(definition.sync), tellsExists: tellsExists(definition.sync) },
+        ...{
+          compare,
+          needed,
+          sent: triggeredOps(definition.sync),
+          tellsExists: tellsExists(definition.sync),
+        },
         giveUpAfter: errors?.giveUpAfter ?? null,
         command: command && {
           ...{ kind: command.kind, as: command.as },
@@ -220,28 +225,25 @@ class StreamExecution {
   }
 
   /**
-   * Returns the columns whose differences count, and those that are needed at all. Throws `config` if an
-   * entry may lack a needed one, and nobody keeps its last value. The topics keep those of compared columns,
-   * if the model has no SQL that leaves rows out.
+   * Returns the columns whose differences count, and those that are needed at all. The topics keep the values
+   * of these. But SQL needs all values of a row that it may leave out: throws `config` if an entry may lack
+   * one.
    */
   #columnsOf({ columns, mayLack }: StreamColumns): {
     readonly compare: readonly string[]
-    readonly needed: ReadonlySet<string>
+    readonly needed: readonly string[]
   } {
     const used = templateColumns(this.#definition)
     used.assertKnown(columns)
     const compare = used.compared(columns)
-    const needed = new Set([...compare, ...used.rendered(columns)])
+    const needed = [...new Set([...compare, ...used.rendered(columns)])]
     const { sync, model } = this.#definition
-    const isKept = (column: string): boolean => model.sql === undefined && compare.includes(column)
-    const lost = mayLack.filter(column => needed.has(column) && !isKept(column))
+    const lost = model.sql === undefined ? [] : mayLack.filter(column => needed.includes(column))
     if (lost.length === 0) return { compare, needed }
-    const which = lost.join(', ')
     throw new SluiceError(
       'config',
-      `sync ${sync.name}: entries of the log may lack ${which}, and the rows from before are not kept with it. ` +
-        'Set `REPLICA IDENTITY FULL` on the table' +
-        (model.sql === undefined ? `, or name ${which} in \`compare\` of the sync` : ''),
+      `sync ${sync.name}: entries of the log may lack ${lost.join(', ')}, and the rows from before are not ` +
+        'kept with it. Set `REPLICA IDENTITY FULL` on the table',
     )
   }
 
@@ -414,8 +416,11 @@ function endedEarly(): SluiceError {
   })
 }
 
-function hashOf({ model, source }: Definition, compare: readonly string[]): string {
-  const text = JSON.stringify([model, source.name, compare])
+function hashOf(
+  { model, source }: Definition,
+  { compare, needed }: { readonly compare: readonly string[]; readonly needed: readonly string[] },
+): string {
+  const text = JSON.stringify([model, source.name, compare, needed])
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
@@ -436,7 +441,7 @@ function whyCompared(
     return {
       kind: 'break',
       why: 'columns',
-      detail: 'the model is another one, or other columns are compared',
+      detail: 'the model is another one, or other columns are compared or used',
     }
   return null
 }

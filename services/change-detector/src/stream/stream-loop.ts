@@ -76,12 +76,10 @@ export interface StreamLoopOptions {
   readonly position: StreamPosition | null
   /** Why the table has to be compared first; null if it need not be. */
   readonly why: StreamBreak | null
-  /** Hash of the model and of the compared columns. */
+  /** Hash of the model and of the columns that are compared or rendered. */
   readonly modelHash: string
   readonly primaryKey: readonly string[]
   readonly rules: DecideRules
-  /** The columns that are compared, or that templates use. */
-  readonly needed: ReadonlySet<string>
   readonly command: AskedCommand | null
   /** How many removals are approved; null: none. */
   readonly approved: number | null
@@ -478,7 +476,7 @@ export class StreamLoop {
         counts.repeated += 1
         continue
       }
-      const whole = wholeOf(entry, known, this.#options.needed)
+      const whole = wholeOf(entry, known, this.#options.rules.needed)
       if (whole === null) {
         const detail = `the entry of ${key} lacks ${entry.lacks.join(', ')}, and no earlier row is known`
         return { kind: 'break', why: 'lost', detail }

@@ -30,12 +30,12 @@ export function toldOf({ wanted: row, epoch, order }: StreamedKey): StreamedRow 
 export function wholeOf(
   entry: StreamEntry,
   before: Pick<StreamedRow, 'row'> | undefined,
-  needed: ReadonlySet<string>,
+  needed: readonly string[],
 ): Pick<StreamedRow, 'row'> | null {
   const { row, lacks } = entry
   if (row === null || lacks.length === 0) return { row }
   const known = before?.row ?? {}
-  if (lacks.some(column => needed.has(column) && !Object.hasOwn(known, column))) return null
+  if (lacks.some(column => needed.includes(column) && !Object.hasOwn(known, column))) return null
   const filled = lacks.map(column => [column, known[column] ?? null] as const)
   return { row: { ...row, ...Object.fromEntries(filled) } }
 }
