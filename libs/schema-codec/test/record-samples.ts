@@ -159,6 +159,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     epoch: 1,
     history: '7301:1',
     model: 'hash',
+    guarded: true,
     partitions: [
       { partition: 0, offset: '0/A0FF', highest: '00000000a0ff:000001' },
       { partition: 1, offset: '0', highest: null },
