@@ -35,9 +35,15 @@ export interface StreamSource extends AsyncDisposable {
   /**
    * Opens the log behind this position; null: behind the next comparison. It makes what it needs at the
    * source, such as a slot, and may be called again. Resolves with a break if the position is of another
-   * history, if entries behind it are gone, or if the source has more partitions.
+   * history, if entries behind it are gone, or if the source has more partitions. `toldAt` is the time, in ms
+   * since 1970, at which a reader was last known to be there: a source that forgets single entries after a
+   * while may have lost some since then.
    */
-  open(model: ModelSpec, from: StreamPosition | null, options: Signalled): Promise<OpenedStream>
+  open(
+    model: ModelSpec,
+    from: StreamPosition | null,
+    options: Signalled & { readonly toldAt?: number },
+  ): Promise<OpenedStream>
   /** Gives up what `open` has made at the source, for `reset` and deletion. Resolves if there is nothing. */
   release(model: ModelSpec, options: Signalled): Promise<void>
 }

@@ -75,6 +75,8 @@ export class MemoryStream {
   #columnsVersion = 0
   /** The last position that a reader acknowledged. */
   acknowledged: StreamPosition | null = null
+  /** When the positions at which it was opened were told, in ms since 1970. */
+  readonly openedAt: number[] = []
   /** The number of comparisons so far. */
   comparisons = 0
   /** Awaited by each comparison before it reads the table. */
@@ -242,8 +244,13 @@ class MemoryStreamSource implements StreamSource {
     return Promise.resolve({ columns, mayLack, ...own })
   }
 
-  open(model: ModelSpec, from: StreamPosition | null, { signal }: Signalled): Promise<OpenedStream> {
+  open(
+    model: ModelSpec,
+    from: StreamPosition | null,
+    { signal, toldAt }: Signalled & { readonly toldAt?: number },
+  ): Promise<OpenedStream> {
     if (signal.aborted) return Promise.reject(signal.reason)
+    if (toldAt !== undefined) this.#stream.openedAt.push(toldAt)
     const broken = from === null ? null : breakAt(this.#stream, from)
     if (broken !== null) return Promise.resolve(broken)
     return Promise.resolve({ kind: 'reader', reader: new MemoryReader(this.#stream, model, from) })

@@ -336,6 +336,27 @@ describe.skipIf(given === null)('a topic that grows', { timeout: 300_000 }, () =
     expect(entries.map(({ key }) => key)).toEqual(['2', '3', '1'])
   })
 
+  it.each([
+    [{ 'cleanup.policy': 'compact' }, 20, 'lost'],
+    [{ 'cleanup.policy': 'compact' }, 12, null],
+    [{ 'cleanup.policy': 'compact', 'delete.retention.ms': '3600000' }, 1, 'lost'],
+    [{ 'cleanup.policy': 'delete' }, 200, null],
+  ] as const)(
+    'breaks off at a topic of %j if nobody was there for %i h: %s',
+    async (settings, hours, why) => {
+      await using topic = await TopicProducer.make(brokers, { settings })
+      await topic.write({ key: { id: 1 }, value: { id: 1 } })
+      await using source = sourceOf()
+      const model = modelOf(topic)
+      await using reader = await readerOf(source, model, null)
+      const { position } = await compare(reader)
+      const toldAt = Date.now() - hours * 3_600_000
+      const opened = await source.open(model, position, { signal, toldAt })
+      if (opened.kind === 'reader') await opened.reader[Symbol.asyncDispose]()
+      expect(opened.kind === 'break' ? opened.why : null).toBe(why)
+    },
+  )
+
   it('says from when to when records are missing', async () => {
     await using topic = await TopicProducer.make(brokers)
     const rows = [1, 2, 3, 4].map(id => ({ key: { id }, value: { id } }))

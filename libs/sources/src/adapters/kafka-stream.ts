@@ -14,7 +14,7 @@ import type { KafkaSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import { shortTurn } from '@sluice/flow/sleep'
-import type { KafkaMessageLog } from '@sluice/message-log/adapters/kafka'
+import { type KafkaMessageLog, readTopicSettings } from '@sluice/message-log/adapters/kafka'
 import type {
   ComparedStream,
   OpenedStream,
@@ -62,6 +62,12 @@ interface Signalled {
   readonly signal: AbortSignal
 }
 
+const DAY_MS = 86_400_000
+/** Nothing is asked of a topic that somebody has read so recently. */
+const RECENT_MS = 60_000
+/** A topic keeps the record of a removed row for a time. Clocks differ, so less of it is trusted. */
+const TRUSTED_SHARE = 0.8
+
 /** What a sample or a comparison has shown of a topic. */
 interface Known {
   readonly columns: TopicColumns
@@ -97,7 +103,11 @@ class KafkaStreamSource implements StreamSource {
     })
   }
 
-  async open(model: ModelSpec, from: StreamPosition | null, { signal }: Signalled): Promise<OpenedStream> {
+  async open(
+    model: ModelSpec,
+    from: StreamPosition | null,
+    { signal, toldAt }: Signalled & { readonly toldAt?: number },
+  ): Promise<OpenedStream> {
     return await this.translated(signal, async () => {
       const topic = topicOf(model)
       const { topics } = this.#open()
@@ -109,7 +119,9 @@ class KafkaStreamSource implements StreamSource {
       if (history === null || history.topic !== found.id) return anotherTopic(topic)
       const { length } = from.partitions
       if (found.partitions > length) return morePartitions(topic, found.partitions, length)
-      const lost = await lostBehind(topics.log, { topic, from, signal })
+      const lost =
+        (await lostBehind(topics.log, { topic, from, signal })) ??
+        (await this.#tombstonesLost(topic, { toldAt, signal }))
       if (lost !== null) return lost
       const known = this.#known.get(JSON.stringify(model)) ?? (await this.#sample(model, signal))
       const reader = new KafkaReader(this, { model, topic, from: { position: from, history } })
@@ -121,6 +133,26 @@ class KafkaStreamSource implements StreamSource {
       }
       return { kind: 'reader', reader }
     })
+  }
+
+  /**
+   * Resolves with a break if nobody was there for as long as the topic keeps the records of removed rows.
+   * Nothing else shows that some are gone.
+   */
+  async #tombstonesLost(
+    topic: string,
+    { toldAt, signal }: Signalled & { readonly toldAt: number | undefined },
+  ): Promise<StreamBreak | null> {
+    const age = toldAt === undefined ? 0 : Date.now() - toldAt
+    if (age < RECENT_MS) return null
+    const settings = (await readTopicSettings(this.#open().access.log, [topic], { signal }))?.get(topic)
+    const { 'cleanup.policy': policy = 'compact', 'delete.retention.ms': kept = DAY_MS } = settings ?? {}
+    if (!policy.includes('compact') || age < TRUSTED_SHARE * Number(kept)) return null
+    const hours = (age / 3_600_000).toFixed(1)
+    return broken(
+      'lost',
+      `The topic ${topic} is compacted, and may have lost the records of removed rows: nobody has read it for ${hours} hours.`,
+    )
   }
 
   release(model: ModelSpec, { signal }: Signalled): Promise<void> {

@@ -58,13 +58,16 @@ async function play(seed: number): Promise<void> {
     let isDead = false
     void died.then(() => (isDead = true))
     const asked = detector.ask().catch(() => undefined)
-    // The edits begin once the detector streams, however long it takes to come so far.
+    // The edits begin once the detector streams, however long it takes to come so far. A key whose end of a
+    // slice is held would never be sent.
+    await world.releaseMarkers()
     version.next += 1
     const first = version.next
     world.put('first', first)
     const ask = (): Promise<void> => detector.ask().catch(() => undefined)
     const isSent = (): boolean => isDead || world.sent.some(({ row }) => row?.['v'] === first)
     await world.comesTo(isSent, { ask })
+    world.holdsMarkers = random.chance(0.2)
     for (let edit = 0; edit < 25; edit += 1) {
       change(world, random, version)
       if (random.chance(0.015)) world.stream.truncate()
@@ -72,7 +75,6 @@ async function play(seed: number): Promise<void> {
       if (random.chance(0.05)) world.later += 5_000
     }
     await Promise.race([died, world.pause(200)])
-    if (random.chance(0.3)) world.holdsMarkers = random.chance(0.5)
     void asked
   }
   await world.releaseMarkers()

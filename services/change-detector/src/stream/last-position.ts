@@ -10,6 +10,14 @@ interface Found {
   readonly slice: number
   /** Null: a run over a table was last here. */
   readonly position: Uint8Array | null
+  /** In ms since 1970. */
+  readonly toldAt: number
+}
+
+export interface LastPosition {
+  readonly position: StreamPosition
+  /** When it was told, in ms since 1970. */
+  readonly toldAt: number
 }
 
 /**
@@ -23,7 +31,7 @@ export async function lastPosition(options: {
   readonly partitions: number
   readonly incarnation: string
   readonly signal: AbortSignal
-}): Promise<StreamPosition | null> {
+}): Promise<LastPosition | null> {
   const { log, io, topic, partitions, incarnation, signal } = options
   const found: Found[] = []
   for (let partition = 0; partition < partitions; partition += 1) {
@@ -33,14 +41,15 @@ export async function lastPosition(options: {
       matches: record =>
         record.name === 'sluice.Slice' || (record.name === 'sluice.Change' && !isStreamed(record.value)),
     })
-    const { record } = last ?? {}
-    if (record?.name === 'sluice.Slice') found.push(record.value)
-    else if (record?.name === 'sluice.Change') found.push({ ...record.value, slice: 0, position: null })
+    const { record, timestamp: toldAt = 0 } = last ?? {}
+    if (record?.name === 'sluice.Slice') found.push({ ...record.value, toldAt })
+    else if (record?.name === 'sluice.Change')
+      found.push({ ...record.value, slice: 0, position: null, toldAt })
   }
   const newest = found.toSorted((a, b) => a.run - b.run || a.slice - b.slice).at(-1)
   if (newest?.position === undefined || newest.position === null) return null
   const [decoded] = await io.decode([newest.position], { signal })
-  return decoded?.name === 'sluice.StreamPosition' ? decoded.value : null
+  return decoded?.name === 'sluice.StreamPosition' ? { position: decoded.value, toldAt: newest.toldAt } : null
 }
 
 /** The settled changes of a replay keep the order that the state had. */

@@ -650,3 +650,23 @@ it.each([{ lacks: [] }, { lacks: ['note'] }])(
     expect(world.sent.findLast(({ key }) => key === 'a')?.row).toEqual({ id: 'a', v: 1, note: 'new' })
   },
 )
+
+it('tells its position again while nothing changes, so that a source knows when somebody was there', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await world.until(() => world.stream.acknowledged !== null)
+  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  const opened = world.stream.openedAt.length
+  const { passed } = world
+  // Nobody was there for half an hour.
+  world.later = 1_800_000
+  await detector.ask()
+  await world.until(() => world.stream.openedAt.length > opened && world.passed > passed)
+  const age = Date.now() + world.later - (world.stream.openedAt.at(-1) ?? 0)
+  expect(age).toBeGreaterThanOrEqual(1_800_000)
+  expect(world.sent.length).toBe(1)
+})

@@ -29,7 +29,7 @@ import type { Detection, OwnedSync } from '../sync/owned-sync.ts'
 import type { StreamPorts } from '../sync/runner-deps.ts'
 import { feedStreamState, openFaults } from './feed-stream-state.ts'
 import { Hearing } from './hearing.ts'
-import { lastPosition } from './last-position.ts'
+import { type LastPosition, lastPosition } from './last-position.ts'
 import { RemovalWindow, WINDOW_MS } from './removal-window.ts'
 import { SlicePublisher } from './publish-slice.ts'
 import { commandOf, isMeantBy } from './stream-command.ts'
@@ -115,10 +115,11 @@ class StreamExecution {
     if (destination !== null)
       return await this.#hold({ removed: 0, rows: believed, samples: [], destination })
     const modelHash = hashOf(this.#definition, { compare, needed })
-    const position = await lastPosition({
+    const last = await lastPosition({
       ...{ log: deps.log, io: deps.io, topic: ownership.topics.changes, partitions, incarnation },
       signal: this.#signal,
     })
+    const position = last?.position ?? null
     const why = whyCompared(position, { modelHash, newestEpoch: state.newestEpoch() })
     const publisher = new SlicePublisher({
       ...{ io: deps.io, ownership, begin: beginOf(atWorkOf(this.#owned).run), abort: ends.abort },
@@ -132,7 +133,7 @@ class StreamExecution {
       onHeard: () => this.#changes.notify(),
       onFailure: error => loop.fail(error),
     })
-    const parts = { source, state, publisher, hearing, described, compare, needed, modelHash, position, why }
+    const parts = { source, state, publisher, hearing, described, compare, needed, modelHash, last, why }
     const loop = this.#loopOf(parts)
     const following = this.#follow(loop, hearing)
     const watching = this.#watchReports().catch(() => undefined)
@@ -161,7 +162,7 @@ class StreamExecution {
     readonly compare: readonly string[]
     readonly needed: readonly string[]
     readonly modelHash: string
-    readonly position: StreamPosition | null
+    readonly last: LastPosition | null
     readonly why: StreamBreak | null
   }): StreamLoop {
     const { deps, sync, ownership, life } = this.#owned

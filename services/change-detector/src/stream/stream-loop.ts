@@ -30,6 +30,7 @@ import { comparedKeys, removalsOf, type ComparedKey } from './compare-table.ts'
 import { decideSlice, type DecideRules, type FoundChange } from './decide-slice.ts'
 import type { Hearing } from './hearing.ts'
 import { InFlight } from './in-flight.ts'
+import type { LastPosition } from './last-position.ts'
 import { Owing } from './owing.ts'
 import type { PlacedChange, SlicePublisher } from './publish-slice.ts'
 import type { RemovalWindow } from './removal-window.ts'
@@ -46,6 +47,10 @@ const MAX_OWING = 4_096
 const SHARE_OF_SLICE = 4
 /** A position that has moved is told after this time. */
 const TELL_AFTER_MS = 5_000
+/**
+ * One that has not moved is told again after this time, so that a successor knows when somebody was there.
+ */
+const TELL_AGAIN_MS = 1_800_000
 /**
  * A run ends after this time, at the first moment with nothing in flight, and after twice this time in any
  * case.
@@ -73,7 +78,7 @@ export interface StreamLoopOptions {
   readonly counts: StreamCounts
   readonly changes: Notifier
   /** The position of the last marker; null if there is none. */
-  readonly position: StreamPosition | null
+  readonly last: LastPosition | null
   /** Why the table has to be compared first; null if it need not be. */
   readonly why: StreamBreak | null
   /** Hash of the model and of the columns that are compared or rendered. */
@@ -169,16 +174,16 @@ export class StreamLoop {
   readonly #since: number
 
   constructor(options: StreamLoopOptions) {
-    const { position, why, partitions, steadyNow, approved, command, columns } = options
+    const { last, why, partitions, now, steadyNow, approved, command, columns } = options
     this.#options = options
-    this.#position = { ...(position ?? NOWHERE), guarded: null }
+    this.#position = { ...(last?.position ?? NOWHERE), guarded: null }
     this.#told = this.#position
     this.#break = why
     this.#columns = columns
     this.#inFlight = new InFlight(partitions)
     this.#heardSlices = new Array<number>(partitions).fill(0)
     this.#since = steadyNow()
-    this.#toldAt = this.#since
+    this.#toldAt = this.#since - (last === null ? 0 : Math.max(0, now() - last.toldAt))
     this.#allowed = approved ?? 0
     this.#commandFrom = command === null ? undefined : null
   }
@@ -323,10 +328,11 @@ export class StreamLoop {
   }
 
   async #openLog(): Promise<void> {
-    const { source, definition } = this.#options
+    const { source, definition, now, steadyNow } = this.#options
     const signal = this.#signal
     if (this.#break === null) {
-      const opened = await source.open(definition.model, this.#position, { signal })
+      const toldAt = now() - (steadyNow() - this.#toldAt)
+      const opened = await source.open(definition.model, this.#position, { signal, toldAt })
       if (opened.kind === 'reader') {
         this.#reader = opened.reader
         return
@@ -385,9 +391,10 @@ export class StreamLoop {
 
   /** Opens the log again after a transient failure. What was published and held back stays. */
   async #reopen(error: unknown): Promise<void> {
-    const { warn, source, definition } = this.#options
+    const { warn, source, definition, now } = this.#options
     warn(error, 'the source is opened again')
     const signal = this.#signal
+    const toldAt = now()
     await this.#reader?.[Symbol.asyncDispose]()
     this.#reader = null
     for (;;) {
@@ -395,7 +402,7 @@ export class StreamLoop {
       await sleep(doublingPause(this.#failures, REOPEN), { signal }).catch(() => undefined)
       if (signal.aborted) return
       try {
-        const opened = await source.open(definition.model, this.#position, { signal })
+        const opened = await source.open(definition.model, this.#position, { signal, toldAt })
         if (opened.kind === 'break') this.#read = opened
         else this.#reader = opened.reader
         return
@@ -678,11 +685,12 @@ export class StreamLoop {
     this.#heldBytes -= bytesOf(held.row)
   }
 
-  /** Tells a position that has moved, by a slice without changes. Returns true if it did. */
+  /** Tells a position that has moved, or that is old, by a slice without changes. Returns true if it did. */
   async #tell(afterMs: number, position = this.#from): Promise<boolean> {
     const { steadyNow, publisher } = this.#options
     if (this.#comparison !== null || !publisher.hasRoom) return false
-    if (position === this.#told || steadyNow() - this.#toldAt < afterMs) return false
+    const age = steadyNow() - this.#toldAt
+    if (age < (position === this.#told ? TELL_AGAIN_MS : afterMs)) return false
     const encoder = (this.#encoder ??= await this.#begin())
     this.#inFlight.add((this.#slice += 1), 0, [])
     await this.#publish(this.#slice, [], { encoder, position })
@@ -711,9 +719,9 @@ export class StreamLoop {
    * publish first what another partition has, and would end as that one did.
    */
   async #countAhead(): Promise<LoopEnd | null> {
-    const { position, approved, removals, definition, state, now } = this.#options
+    const { last, approved, removals, definition, state, now } = this.#options
     const reader = this.#reader
-    if (position?.guarded !== true || approved !== null || reader === null || this.#break !== null)
+    if (last?.position.guarded !== true || approved !== null || reader === null || this.#break !== null)
       return null
     const { believed } = state.count()
     const held = await this.#heldRemovals(new Set(), believed)
@@ -814,7 +822,8 @@ export class StreamLoop {
     const steady = steadyNow()
     const waits = [this.#since + RUN_MS - steady, this.#since + 2 * RUN_MS - steady].filter(ms => ms > 0)
     if (dueAt !== null) waits.push(dueAt > now() ? dueAt - now() : LOOK_AGAIN_MS)
-    if (this.#from !== this.#told) waits.push(Math.max(0, this.#toldAt + TELL_AFTER_MS - steady))
+    const tellAfter = this.#from === this.#told ? TELL_AGAIN_MS : TELL_AFTER_MS
+    if (this.#comparison === null) waits.push(Math.max(0, this.#toldAt + tellAfter - steady))
     if (this.#commandFrom !== undefined) waits.push(LOOK_AGAIN_MS)
     const over = new AbortController()
     const signal = over.signal
