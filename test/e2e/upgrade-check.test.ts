@@ -123,7 +123,9 @@ describe('before an upgrade', () => {
     const up = project.start('up')
     const ended = finished(up)
     try {
-      await expect.poll(async () => (await effects())['lock'], { timeout: 120_000 }).toBe('by-hand')
+      // A check holds the state itself for a moment. Without a pause between, the server may never get it.
+      const often = { timeout: 120_000, interval: 2_000 }
+      await expect.poll(async () => (await effects())['lock'], often).toBe('by-hand')
       expect((await checked()).exitCode).toBe(0)
     } finally {
       up.kill('SIGTERM')
