@@ -16,7 +16,7 @@ import { startServices } from '../../deploy/local/services.ts'
 import { ownDatabase, type OwnDatabase } from '../e2e/own-database.ts'
 import { createTopics, kafkaAt } from './bench-data.ts'
 import { markdown } from './bench-report.ts'
-import { serve, streamProject, type StreamGround } from './stream-ground.ts'
+import { serve, streamProject, type Serving, type StreamGround } from './stream-ground.ts'
 import { startReceiver, type Receiver } from './start-receiver.ts'
 import type { Usage } from './usage.ts'
 
@@ -91,13 +91,7 @@ async function follow(ground: StreamGround, postgres: string, receiver: Receiver
   await using clients = await connected(database)
   await begun(receiver, () => clients.change(0, 1))
   const change = (index: number): Promise<unknown> => clients.change(index % LATENCY_KEYS, 1)
-  await pace(PER_SECOND, WARM_UP_SECONDS, change)
-  await quiet(receiver)
-  await receiver.reset()
-  const before = await serving.usage()
-  await pace(PER_SECOND, seconds(30), change)
-  await quiet(receiver)
-  await noteLatency('followed table', 'p50 50 ms, p99 200 ms', receiver, [before, await serving.usage()])
+  await noteLatency('followed table', 'p50 50 ms, p99 200 ms', { serving, receiver, change })
 }
 
 async function topic(ground: StreamGround, brokers: string, receiver: Receiver): Promise<void> {
@@ -114,14 +108,8 @@ async function topic(ground: StreamGround, brokers: string, receiver: Receiver):
   await change(0)
   await using serving = await serve(ground, project)
   await begun(receiver, () => change(0))
-  await pace(PER_SECOND, WARM_UP_SECONDS, change)
-  await quiet(receiver)
-  await receiver.reset()
-  const before = await serving.usage()
-  await pace(PER_SECOND, seconds(30), change)
-  await quiet(receiver)
+  await noteLatency('topic of rows', 'p50 100 ms, p99 300 ms', { serving, receiver, change })
   await producer.disconnect()
-  await noteLatency('topic of rows', 'p50 100 ms, p99 300 ms', receiver, [before, await serving.usage()])
 }
 
 async function sustained(ground: StreamGround, postgres: string, receiver: Receiver): Promise<void> {
@@ -235,19 +223,33 @@ function note(work: string, aim: string, measured: string, [before, after]: read
   console.error(line.join(' | '))
 }
 
+/** Makes changes at the measured pace, and notes how late they arrive. */
 async function noteLatency(
   what: string,
   aim: string,
-  receiver: Receiver,
-  usages: readonly [Usage, Usage],
+  {
+    serving,
+    receiver,
+    change,
+  }: {
+    readonly serving: Serving
+    readonly receiver: Receiver
+    readonly change: (index: number) => Promise<unknown>
+  },
 ): Promise<void> {
+  await pace(PER_SECOND, WARM_UP_SECONDS, change)
+  await quiet(receiver)
+  await receiver.reset()
+  const before = await serving.usage()
+  await pace(PER_SECOND, seconds(30), change)
+  await quiet(receiver)
   const { rows, requests, ages } = await receiver.stats()
   const found = `p50 ${ms(ages?.p50)}, p99 ${ms(ages?.p99)}, at most ${ms(ages?.most)}`
   note(
     `commit to request, ${what}, ${PER_SECOND} changes/s`,
     aim,
     `${found}; ${rows} rows, ${requests} requests`,
-    usages,
+    [before, await serving.usage()],
   )
 }
 

@@ -55,18 +55,25 @@ function numberOf(value: unknown): number | null {
   return value === null ? null : Number(value)
 }
 
+/** Statements name the table as `$table`. */
+function statementsOn(
+  name: string,
+  query: (sql: string) => Promise<unknown>,
+): Pick<CapturedTable, 'run' | 'transact'> {
+  const run = async (sql: string): Promise<void> => {
+    await query(sql.replaceAll('$table', name))
+  }
+  return { run, transact: async (...sql) => await run(['BEGIN', ...sql, 'COMMIT'].join(';')) }
+}
+
 async function postgresTable(): Promise<CapturedTable> {
   const name = `captured_${randomUUID().slice(0, 8)}`
   const client = new pg.Client({ connectionString: postgresUrl ?? '' })
   await client.connect()
   await client.query(`CREATE TABLE ${name} (${COLUMNS} text)`)
-  const run = async (sql: string): Promise<void> => {
-    await client.query(sql.replaceAll('$table', name))
-  }
   return {
     name,
-    run,
-    transact: async (...sql) => await run(['BEGIN', ...sql, 'COMMIT'].join(';')),
+    ...statementsOn(name, sql => client.query(sql)),
     rows: async () => byId((await client.query<Record<string, unknown>>(`SELECT * FROM ${name}`)).rows),
     [Symbol.asyncDispose]: async () => {
       const slots = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE '${name}%' AND NOT active`
@@ -84,13 +91,9 @@ async function mariadbTable(): Promise<CapturedTable> {
   const name = `captured_${randomUUID().slice(0, 8)}`
   const client = await mysql.createConnection({ uri: mariadbUrl ?? '', multipleStatements: true })
   await client.query(`CREATE TABLE ${name} (${COLUMNS} longtext)`)
-  const run = async (sql: string): Promise<void> => {
-    await client.query(sql.replaceAll('$table', name))
-  }
   return {
     name,
-    run,
-    transact: async (...sql) => await run(['BEGIN', ...sql, 'COMMIT'].join(';')),
+    ...statementsOn(name, sql => client.query(sql)),
     rows: async () => {
       const [rows] = await client.query<mysql.RowDataPacket[]>(`SELECT * FROM ${name}`)
       return byId(rows)

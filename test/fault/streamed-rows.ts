@@ -2,10 +2,9 @@
  * Rows of `key` and `v` that change while a stream reads them: a table of PostgreSQL, or a topic of Kafka.
  * The versions of all rows come from one counter, so a request tells which change it is of.
  */
-import { randomUUID } from 'node:crypto'
-import pg from 'pg'
 import { TopicProducer } from '@sluice/sources/test/topic-producer'
 import type { Random } from '@sluice/testkit/random'
+import { ownDatabase } from '../e2e/own-database.ts'
 import type { Arrived } from './late-api.ts'
 import type { StreamWorld } from './stream-world.ts'
 
@@ -109,14 +108,9 @@ const isTaken = ({ status, url }: Arrived): boolean => status === 200 || (status
 
 /** A table in a database of its own, which is followed. */
 export async function followedTable(server: string): Promise<StreamedRows> {
-  const name = `streamed_${randomUUID().replaceAll('-', '').slice(0, 12)}`
-  const admin = new pg.Client({ connectionString: server })
-  await admin.connect()
-  await admin.query(`CREATE DATABASE ${name}`)
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  const client = new pg.Client({ connectionString: url.href })
-  await client.connect()
+  const database = await ownDatabase(server)
+  const { client, url } = database
+  const name = new URL(url).pathname.slice(1)
   await client.query('CREATE TABLE rows (key text PRIMARY KEY, v bigint NOT NULL)')
   const cut = async (): Promise<void> => {
     await client.query(
@@ -152,7 +146,7 @@ source: database
 table: rows
 primaryKey: key
 `,
-    env: { DATABASE_URL: url.href },
+    env: { DATABASE_URL: url },
     edit: async edits => {
       await client.query('BEGIN')
       for (const { key, v } of edits)
@@ -168,9 +162,7 @@ primaryKey: key
     forget,
     [Symbol.asyncDispose]: async () => {
       await forget()
-      await client.end()
-      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-      await admin.end()
+      await database[Symbol.asyncDispose]()
     },
   }
 }

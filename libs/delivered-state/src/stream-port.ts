@@ -74,8 +74,8 @@ export interface StreamCommand {
   /** Rows whose last change is of a run up to this one. */
   readonly upTo: number
   /**
-   * Of the run `upTo` itself, the command is about rows whose last change is of a slice up to this one, by
-   * partition. If it is null, it is about all of them.
+   * The command is about rows whose last change is of a slice of the run `upTo` up to this one, by partition.
+   * If it is null, it is about all rows of that run.
    */
   readonly upToSlices: readonly number[] | null
   /** Null matches every row; the status 5 is 5xx. */
@@ -88,7 +88,7 @@ export interface Removed {
   /** The time of the last of them, in ms since 1970. */
   readonly at: number
   readonly removed: number
-  /** Those of them that are surely gone from the destination. */
+  /** The number of them that are surely gone from the destination. */
   readonly absent: number
 }
 

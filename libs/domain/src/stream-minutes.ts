@@ -3,12 +3,26 @@ import type { RunEvent, StreamMinute } from '@sluice/contracts/records'
 
 /** An hour is shown. */
 const MAX_MINUTES = 60
+/** A run that begins so soon after the one before goes on with its stream. */
+const SAME_STREAM_MS = 60_000
 
 type StreamRun = Pick<RunEvent, 'stream'>
 
 /** True for a run over a stream, once it has said how the stream stands. */
 export function isOfStream({ stream }: StreamRun): boolean {
   return (stream ?? null) !== null
+}
+
+/**
+ * Returns when the stream of a run began, if the run goes on with that of the run before it; null if it does
+ * not. Times are in ms since 1970.
+ */
+export function sinceOfBefore(
+  before: Pick<RunEvent, 'stream' | 'endedAt'> | undefined,
+  began: number,
+): number | null {
+  const since = before?.stream?.since ?? null
+  return began - (before?.endedAt ?? 0) < SAME_STREAM_MS ? since : null
 }
 
 /**

@@ -126,7 +126,7 @@ function notShown(what: Showable): Error {
   return new Error(`the log does not show ${what}, and the suite was not told so`)
 }
 
-/** What some logs cannot show. */
+/** Some logs cannot show these. */
 type Showable = 'changeKey' | 'writeLacking' | 'repeat' | 'writeUnreadable' | 'disconnect' | StreamBreakReason
 
 /** `cannot`: what the log cannot show. It has no tests of that. */

@@ -97,7 +97,7 @@ export const streamView = streamProgressView.extend({
   ),
 })
 
-/** What a run shows of its stream. The last run of a sync lacks the speed and the minutes. */
+/** A run shows this of its stream. The last run of a sync lacks the speed and the minutes. */
 export const streamOfRunView = streamProgressView.extend({
   rowsPerSecond: streamView.shape.rowsPerSecond.optional(),
   minutes: streamView.shape.minutes.optional(),

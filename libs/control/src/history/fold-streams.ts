@@ -6,6 +6,7 @@ import type { RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS, type CountsByOp } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
+import { sinceOfBefore } from '@sluice/domain/stream-minutes'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { countsByNow } from './run-views.ts'
 import { streamView } from './stream-view.ts'
@@ -34,23 +35,18 @@ export function foldStreams<Run extends ListedRun>(
 }
 
 function nameOf<Run extends ListedRun>({ event }: Run, older: () => readonly Run[]): string {
-  const since = event.stream?.since ?? (event.status === 'running' ? sinceOfBefore(event, older()) : null)
+  const since = event.stream?.since ?? (event.status === 'running' ? sinceOfOlder(event, older()) : null)
   return since === null ? event.runId : `${event.sync} ${since}`
 }
 
-/** A run that begins so soon after the one before goes on with its stream, as the change-detector decides. */
-const SAME_STREAM_MS = 60_000
-
-function sinceOfBefore<Run extends ListedRun>(event: RunEvent, older: readonly Run[]): number | null {
+function sinceOfOlder<Run extends ListedRun>(event: RunEvent, older: readonly Run[]): number | null {
   const before = older.find(run => run.event.sync === event.sync)?.event
-  if (before?.stream === undefined || before.stream === null) return null
-  const pause = (event.startedAt ?? event.queuedAt) - (before.endedAt ?? 0)
-  return pause < SAME_STREAM_MS ? before.stream.since : null
+  return sinceOfBefore(before, event.startedAt ?? event.queuedAt)
 }
 
 /**
- * The entry of a stream. It has the id, the status and the error of its newest run, whose view this is, and
- * the counts of all these runs. `now` is in ms since 1970.
+ * Returns the entry of a stream. It has the id, the status and the error of its newest run, whose view this
+ * is, and the counts of all these runs. `now` is in ms since 1970.
  */
 export function foldedView(newest: RunView, runs: readonly ListedRun[], now: number): RunView {
   const events = runs.map(({ event }) => event)

@@ -127,7 +127,7 @@ class PostgresReader implements StreamReader {
   /** A connection that makes JSON of composite values. */
   #converting: Client | null = null
   #query: ChangesQuery | null = null
-  /** What entries may lack, as the caller knows it. */
+  /** The caller knows that entries may lack these columns. */
   #mayLack: readonly string[] | null = null
 
   constructor(server: FollowedServer, model: ModelSpec, from: StreamPosition | null) {

@@ -44,7 +44,7 @@ function runsOf(deps: RunnerDeps, sync: string): readonly RunState[] {
   return events.toSorted((one, other) => (one.run ?? 0) - (other.run ?? 0))
 }
 
-/** What a stream has made at its source is of use for this alone. */
+/** A slot, or whatever else a stream has made at its source, is of use for this alone. */
 function readBy({ source, model }: Definition): string {
   return JSON.stringify([source.name, 'follow' in source ? source.follow : null, model.table, model.topic])
 }

@@ -85,7 +85,7 @@ export class StreamCounts {
     if (delivered !== 0 || failed !== 0) this.#minute({ delivered, failed })
   }
 
-  /** What was read, and the reasons of comparisons, since the last call. */
+  /** Returns the entries that were read since the last call, and the reasons of comparisons. */
   sinceShown(): {
     readonly entries: { readonly [result in StreamedResult]: number }
     readonly comparisons: readonly StreamBreak['why'][]

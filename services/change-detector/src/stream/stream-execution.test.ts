@@ -112,8 +112,7 @@ it('gives up at its source, for a reset, what it has made there', async () => {
   await detector.ask()
   await world.equal()
   await world.until(() => world.runs.some(({ stream }) => (stream ?? null) !== null))
-  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
-  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  await cancelled(world, detector)
   await detector.ask({ kind: 'reset', cause: 'reset' })
   await world.until(() => world.runs.some(({ cause, status }) => cause === 'reset' && status === 'success'))
   expect(world.stream.released).toBe(1)
@@ -167,14 +166,22 @@ interface Edit {
   readonly sync?: Partial<Definition['sync']>
 }
 
+/** Cancels the first run, and waits for its end. */
+async function cancelled(
+  world: StreamedWorld,
+  detector: ReturnType<StreamedWorld['detector']>,
+): Promise<void> {
+  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+}
+
 /** Runs the stream until the API has all rows and the run has told how it stands, and ends the run. */
 async function streamedOnce(world: StreamedWorld): Promise<void> {
   await using detector = world.detector()
   await detector.ask()
   await world.equal()
   await world.until(() => world.runs.some(({ stream }) => (stream ?? null) !== null))
-  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
-  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  await cancelled(world, detector)
 }
 
 it('compares again where the log breaks off, in the next run', async () => {
@@ -441,8 +448,7 @@ it('takes only the rows of the first comparison as being there, though its run w
   world.put('new', 1)
   await world.until(() => world.api.has('new'))
   // The first run is long over with its comparison.
-  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
-  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  await cancelled(world, detector)
   world.put('late', 1)
   world.put('new', 2)
   world.stream.forget()
@@ -658,8 +664,7 @@ it('tells its position again while nothing changes, so that a source knows when 
   await detector.ask()
   await world.equal()
   await world.until(() => world.stream.acknowledged !== null)
-  await detector.ask({ kind: 'cancel', run: world.runs[0]?.runId ?? '' })
-  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  await cancelled(world, detector)
   const opened = world.stream.openedAt.length
   const { passed } = world
   // Nobody was there for half an hour.

@@ -11,6 +11,7 @@ import { OPS, type OpCounts } from '@sluice/contracts/state'
 import type { StreamState } from '@sluice/delivered-state/stream-port'
 import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
 import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-to'
+import { sinceOfBefore } from '@sluice/domain/stream-minutes'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { STREAMED_RESULTS } from '@sluice/partition/stage-metrics'
@@ -39,8 +40,6 @@ import { StreamLoop, type LoopEnd } from './stream-loop.ts'
 /** The event of the run tells this often how the stream stands, if something has changed. */
 const REPORT_MS = 15_000
 const RETRY_AFTER_MS = 60_000
-/** A run that begins so soon after the one before goes on with its stream. */
-const SAME_STREAM_MS = 60_000
 
 /** What a run over a stream has in common with one over a table. */
 interface RunParts {
@@ -212,7 +211,7 @@ class StreamExecution {
     })
   }
 
-  /** What earlier runs have removed lately counts, whoever carried them out (R6). */
+  /** Removals of earlier runs within the window count, in whatever process they were made (R6). */
   #removals(state: StreamState): RemovalWindow {
     const { deps, sync } = this.#owned
     const from = deps.now() - WINDOW_MS
@@ -377,8 +376,7 @@ class StreamExecution {
     const events = [...(deps.runs.of(sync)?.events.values() ?? [])]
     const before = events.find(event => event.run === (run ?? 0) - 1)
     const began = startedAt ?? deps.now()
-    const since = before?.stream?.since
-    return since !== undefined && began - (before?.endedAt ?? 0) < SAME_STREAM_MS ? since : began
+    return sinceOfBefore(before, began) ?? began
   }
 
   async #end(end: LoopEnd, loop: StreamLoop, hearing: Hearing): Promise<Detection> {
@@ -432,10 +430,10 @@ function whyCompared(
   position: StreamPosition | null,
   { modelHash, newestEpoch }: { readonly modelHash: string; readonly newestEpoch: number },
 ): StreamBreak | null {
-  if (position === null || (position.partitions.length === 0 && position.epoch === 0))
-    return { kind: 'break', why: 'first', detail: 'nothing was compared before' }
-  if (position.partitions.length === 0)
-    return { kind: 'break', why: 'lost', detail: 'the log broke off in an earlier run' }
+  if (position === null || position.partitions.length === 0)
+    return (position?.epoch ?? 0) === 0
+      ? { kind: 'break', why: 'first', detail: 'nothing was compared before' }
+      : { kind: 'break', why: 'lost', detail: 'the log broke off in an earlier run' }
   if (newestEpoch > position.epoch)
     return { kind: 'break', why: 'lost', detail: 'a comparison was not finished' }
   if (position.model !== modelHash)

@@ -746,7 +746,7 @@ export class StreamLoop {
 
   /** Counts the removals that follow, so that one approval is enough. */
   async #heldRemovals(removed: Set<string>, rows: number): Promise<LoopEnd & { readonly kind: 'held' }> {
-    const { state, steadyNow } = this.#options
+    const { steadyNow } = this.#options
     const least = removed.size
     const until = steadyNow() + MAX_COUNTING_MS
     const signal = this.#signal
@@ -755,10 +755,12 @@ export class StreamLoop {
     // A read that is under way may wait for long.
     const mayRead = this.#reading === null
     while (mayRead && this.#reader !== null && counted < MAX_COUNTED && slice?.kind !== 'break') {
-      for (const { key, row } of slice?.entries ?? [])
+      const entries = slice?.entries ?? []
+      const known = this.#knownOf(entries.flatMap(({ key, row }) => (row === null ? [key] : [])))
+      for (const { key, row } of entries)
         if (row !== null) removed.delete(key)
-        else if ((state.of([key]).get(key)?.state ?? 'absent') !== 'absent') removed.add(key)
-      counted += slice?.entries.length ?? 0
+        else if ((known.get(key)?.state ?? 'absent') !== 'absent') removed.add(key)
+      counted += entries.length
       const soon = AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)])
       const bounds = { rows: 5_000, bytes: MAX_SLICE_BYTES, waitMs: 5, signal: soon }
       slice = await this.#reader.next(bounds).catch((error: unknown) => {

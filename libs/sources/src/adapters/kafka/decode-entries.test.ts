@@ -204,7 +204,7 @@ describe('a change in the envelope of Debezium', () => {
     })
     expect(decode(KEY, { id: 1, name: 'Ann', __deleted: 'true' }).kind).toBe('removed')
     expect(decode(KEY, { id: 1, __op: 'd' }).kind).toBe('removed')
-    // What Kafka's JSON converter makes of a removed row, with a schema and without.
+    // Kafka's JSON converter makes these of a removed row, with a schema and without.
     expect(decode(KEY, { schema: row('after'), payload: null }).kind).toBe('removed')
     expect(decode(KEY, 'null').kind).toBe('removed')
     expect(decode(null, 'null').kind).toBe('passed')
