@@ -105,6 +105,12 @@ export async function installKafka(): Promise<{ java: string; classPath: string 
   return { java, classPath: join(installed, 'libs', '*') }
 }
 
+/** Whether a Kafka answers there, and not another server that took the port in between. */
+export async function kafkaAnswers(port: number): Promise<boolean> {
+  const answer = await exchange(port, API_VERSIONS)
+  return answer.length >= 8 && answer.readInt32BE(4) === API_VERSIONS.readInt32BE(8)
+}
+
 /** Starts a Kafka of one node. Its address is `host:port`. */
 export async function startKafka(workspace: Workspace, options: KafkaOptions = {}): Promise<KafkaService> {
   const { java, classPath } = await installKafka()
@@ -139,7 +145,7 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
         'kafka.Kafka',
         file,
       ],
-      answers: async () => (await exchange(port, API_VERSIONS)).length > 0,
+      answers: () => kafkaAnswers(port),
       startTimeoutMs: 60_000,
     })
     return Object.assign(service, { secure: secure?.listener ?? null })

@@ -11,11 +11,11 @@ import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { installKafka } from '../../deploy/local/kafka.ts'
+import { installKafka, kafkaAnswers } from '../../deploy/local/kafka.ts'
 import { freePorts } from '../../deploy/local/ports.ts'
 import { exchange } from '../../deploy/local/probes.ts'
 import { startRegistry } from '../../deploy/local/registry.ts'
-import { runService } from '../../deploy/local/service.ts'
+import { runService, withNewPorts } from '../../deploy/local/service.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'
 import { startDistributed } from './distributed.ts'
 import { projectFolder } from './project-folder.ts'
@@ -45,10 +45,10 @@ async function startComposed(workspace: Workspace): Promise<{ settings: Settings
   const { services } = composeFile.parse(
     parse(await readFile(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }),
   )
-  const passwords = workspace.dataFolder('passwords')
-  await run(process.execPath, [join(ROOT, 'deploy/passwords.mjs'), passwords])
   const [clients = 0, controllers = 0, redisPort = 0] = await freePorts(3)
-  const data = workspace.dataFolder('kafka')
+  const passwords = workspace.dataFolder(`passwords-${clients}`)
+  await run(process.execPath, [join(ROOT, 'deploy/passwords.mjs'), passwords])
+  const data = workspace.dataFolder(`kafka-${clients}`)
   const here = (text: string): string =>
     text
       .replace(/\$\{\w+:-([^}]*)\}/, '$1')
@@ -109,8 +109,7 @@ async function startKafka(
       ...[java, '-Xmx768m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...options.split(' ')],
       ...['-cp', classPath, 'kafka.Kafka', join(made, 'server.properties')],
     ],
-    answers: async () =>
-      (await exchange(port, Buffer.from('0000000a0012000000000001ffff', 'hex'))).length > 0,
+    answers: () => kafkaAnswers(port),
     startTimeoutMs: 60_000,
   })
 }
@@ -119,7 +118,7 @@ it('the servers of docker-compose.yml serve Sluice, and nobody without their pas
   const workspace = new Workspace()
   await using opening = new AsyncDisposableStack()
   opening.defer(async () => void (await workspace.close({ keepLogs: false })))
-  const { settings, anonymous } = await startComposed(workspace)
+  const { settings, anonymous } = await withNewPorts(() => startComposed(workspace))
   const api = opening.use(await startScriptedApi())
   const secret = { SLUICE_SECRET_ALGOLIA_KEY: 'a-key', SLUICE_SECRET_ALGOLIA_KEY_FOR: '127.0.0.1' }
   const services = opening.use(await startDistributed({ services: settings, env: secret }))
