@@ -41,7 +41,7 @@ function machine({ rows, rounds }: { readonly rows: number; readonly rounds: num
 }
 
 function table(works: readonly Played[]): string {
-  const head = ['work', 'contestant', 'rows/s', 'to the loop', 'CPU s per million rows', 'peak MB']
+  const head = ['work', 'contestant', 'rows/s', 'to the loop', 'CPU s per million rows', 'peak MB', 'receiver, µs a request']
   const lines = works.flatMap(({ title, contestants, figures }) => {
     const loop = median(figuresOf(figures, contestants[1]).map(each => each.rowsPerSecond))
     return contestants.map((contestant, place) => {
@@ -54,6 +54,7 @@ function table(works: readonly Played[]): string {
         (median(speeds) / loop).toFixed(2),
         median(taken.map(each => each.cpuSecondsPerMillionRows)).toFixed(1),
         whole(median(taken.map(each => each.peakRssMb))),
+        median(taken.map(each => each.receiverPerRequest)).toFixed(1),
       ]
       return cells
     })

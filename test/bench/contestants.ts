@@ -33,13 +33,15 @@ export interface Figures {
   /** The peak of the largest process. */
   readonly peakRssMb: number
   readonly used: Used
+  /** CPU time of the receiver, which has the same cores, in microseconds. */
+  readonly receiverPerRequest: number
 }
 
 /** Times a contestant from the first request that arrives to the last. Rejects if rows are missing. */
 export async function measure(contestant: Contestant, work: Work, round: string): Promise<Figures> {
   await work.receiver.reset()
   const used = await contestant.send(work, round)
-  const { rows, firstAt, lastAt } = await work.receiver.stats()
+  const { rows, requests, firstAt, lastAt, cpuSeconds: receiver } = await work.receiver.stats()
   if (rows !== work.rows || firstAt === null || lastAt === null)
     throw new Error(`${contestant.name}: ${rows} rows arrived, not ${work.rows}`)
   const usages = Object.values(used)
@@ -50,5 +52,6 @@ export async function measure(contestant: Contestant, work: Work, round: string)
     cpuSecondsPerMillionRows: (cpuSeconds / rows) * 1e6,
     peakRssMb: Math.max(...usages.map(usage => usage.peakRssMb)),
     used,
+    receiverPerRequest: (receiver / requests) * 1e6,
   }
 }

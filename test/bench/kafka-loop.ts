@@ -7,8 +7,8 @@
  */
 import { parseArgs } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
-import { Pool } from 'undici'
 import { CONCURRENCY } from './bench-project.ts'
+import { Poster } from './poster.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,8 +25,7 @@ if (url === '' || !Number.isSafeInteger(wanted) || !Number.isSafeInteger(size)) 
 const [OPEN, COMMA, CLOSE] = ['[', ',', ']'].map(text => Buffer.from(text)) as [Buffer, Buffer, Buffer]
 const kafka = new Kafka({ clientId: 'loop', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
 const consumer = kafka.consumer({ groupId: `loop-${topic}-${process.pid}`, maxWaitTimeInMs: 250 })
-const pool = new Pool(url, { connections: CONCURRENCY, pipelining: 1 })
-const underWay = new Set<Promise<void>>()
+const poster = new Poster(url, CONCURRENCY)
 const done = Promise.withResolvers<void>()
 let rows = 0
 
@@ -40,14 +39,6 @@ function parsed(documents: readonly Buffer[]): string {
 
 const bodyOf = values.parse ? parsed : joined
 
-async function post(documents: readonly Buffer[]): Promise<void> {
-  const headers = { 'content-type': 'application/json' }
-  const request = { method: 'POST', path: '/', headers, body: bodyOf(documents) } as const
-  const { statusCode, body: answer } = await pool.request(request)
-  await answer.dump()
-  if (statusCode > 299) throw new Error(`the receiver answered ${statusCode}`)
-}
-
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 const cpu = process.cpuUsage()
@@ -56,16 +47,15 @@ await consumer.run({
     const documents = batch.messages.map(({ value }) => value ?? Buffer.alloc(0))
     for (let first = 0; first < documents.length; first += size) {
       const part = documents.slice(first, first + size)
-      const sending: Promise<void> = post(part).finally(() => underWay.delete(sending))
-      underWay.add(sending)
+      await poster.room()
+      poster.post(bodyOf(part))
       rows += part.length
-      if (underWay.size >= CONCURRENCY) await Promise.race(underWay)
     }
     if (rows >= wanted) done.resolve()
   },
 })
 await done.promise
-await Promise.all(underWay)
+await poster.end()
 const { user, system } = process.cpuUsage(cpu)
 console.log(
   JSON.stringify({

@@ -3,7 +3,7 @@
  * time can be told. Run by stages.ts: node test/bench/physical.ts export|dispatch|copy|nothing …
  */
 import { DuckDBInstance } from '@duckdb/node-api'
-import { Pool } from 'undici'
+import { Poster } from './poster.ts'
 
 const CONNECTIONS = 100
 const BLOCK_BYTES = 1 << 20
@@ -17,35 +17,15 @@ async function exportRows(from: string, to: string): Promise<void> {
   instance.closeSync()
 }
 
-/** Posts so many bodies of so many bytes. Rejects with the first answer that is no 2xx. */
+/** Posts so many bodies of so many bytes. */
 async function dispatch(url: string, requests: number, bytes: number): Promise<void> {
-  const pool = new Pool(url, { connections: CONNECTIONS, pipelining: 1 })
+  const poster = new Poster(url, CONNECTIONS)
   const body = Buffer.alloc(bytes, 0x20)
-  const headers = { 'content-type': 'application/json' }
-  let begun = 0
-  const one = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      pool.dispatch(
-        { method: 'POST', path: '/', headers, body },
-        {
-          onRequestStart: () => undefined,
-          onResponseStart: (_, status) => {
-            if (status > 299) reject(new Error(`the receiver answered ${status}`))
-          },
-          onResponseData: () => undefined,
-          onResponseEnd: () => resolve(),
-          onResponseError: (_, error) => reject(error),
-        },
-      )
-    })
-  const lane = async (): Promise<void> => {
-    while (begun < requests) {
-      begun += 1
-      await one()
-    }
+  for (let begun = 0; begun < requests; begun += 1) {
+    await poster.room()
+    poster.post(body)
   }
-  await Promise.all(Array.from({ length: CONNECTIONS }, lane))
-  await pool.close()
+  await poster.end()
 }
 
 function copy(bytes: number): void {

@@ -28,8 +28,10 @@ interface Counting {
   /** The ages of rows on arrival, in ms; null without `--ages`. */
   readonly ages: Float64Array | null
   aged: number
+  /** The process's at the reset. */
+  cpu: NodeJS.CpuUsage
   readonly delayMs: number
-  stats: ReceiverStats
+  stats: { -readonly [figure in keyof ReceiverStats]: ReceiverStats[figure] }
 }
 
 const ZERO: ReceiverStats = {
@@ -38,6 +40,7 @@ const ZERO: ReceiverStats = {
   bytes: 0,
   firstAt: null,
   lastAt: null,
+  cpuSeconds: 0,
   slow: 0,
   ages: null,
 }
@@ -76,28 +79,28 @@ function agesOf({ ages, aged }: Counting): ReceiverStats['ages'] {
 
 function take(counting: Counting, path: string, body: Buffer): string {
   if (path.startsWith('/slow')) {
-    counting.stats = { ...counting.stats, slow: counting.stats.slow + 1 }
+    counting.stats.slow += 1
     return ACCEPTED
   }
-  if (path === '/stats')
-    return answer('200 OK', JSON.stringify({ ...counting.stats, ages: agesOf(counting) }))
+  if (path === '/stats') {
+    const { user, system } = process.cpuUsage(counting.cpu)
+    const cpuSeconds = (user + system) / 1e6
+    return answer('200 OK', JSON.stringify({ ...counting.stats, cpuSeconds, ages: agesOf(counting) }))
+  }
   if (path === '/reset') {
-    counting.stats = ZERO
+    counting.stats = { ...ZERO }
+    counting.cpu = process.cpuUsage()
     counting.aged = 0
     return ACCEPTED
   }
   noteAges(counting, body)
   const { stats } = counting
   const now = Date.now()
-  counting.stats = {
-    requests: stats.requests + 1,
-    rows: stats.rows + occurrences(body, counting.marker),
-    bytes: stats.bytes + body.length,
-    firstAt: stats.firstAt ?? now,
-    lastAt: now,
-    slow: stats.slow,
-    ages: null,
-  }
+  stats.requests += 1
+  stats.rows += occurrences(body, counting.marker)
+  stats.bytes += body.length
+  stats.firstAt ??= now
+  stats.lastAt = now
   return ACCEPTED
 }
 
@@ -164,7 +167,7 @@ function receive({
   readonly ages: boolean
 }): Server {
   const counting: Counting = {
-    ...{ marker: Buffer.from(marker), delayMs, stats: ZERO, aged: 0 },
+    ...{ marker: Buffer.from(marker), delayMs, stats: { ...ZERO }, cpu: process.cpuUsage(), aged: 0 },
     ages: ages ? new Float64Array(MAX_AGES) : null,
   }
   return createServer(socket => {

@@ -13,6 +13,8 @@ const receiverStats = z.object({
   /** Arrival of the first and last request, in ms since 1970; null before the first. */
   firstAt: z.number().nullable(),
   lastAt: z.number().nullable(),
+  /** CPU time of the receiver since it was reset. */
+  cpuSeconds: z.number(),
   /** Requests to `/slow`, which count in nothing else. */
   slow: z.number(),
   /** How old rows were when they arrived, in ms; null before the first, and without `ages`. */

@@ -9,9 +9,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Pool } from 'undici'
 import { createPostgresStreamSource } from '@sluice/sources/adapters/postgres-stream'
 import { CONCURRENCY } from './bench-project.ts'
+import { Poster } from './poster.ts'
 
 const BOUNDS = { rows: 5_000, bytes: 4 * 1024 * 1024, waitMs: 5 }
 
@@ -33,8 +33,7 @@ await using source = createPostgresStreamSource({
   secretFor: () => '',
 })
 const model = { kind: 'model', name: 'changes', source: 'bench', table, primaryKey: 'id' } as const
-const pool = new Pool(receiver, { connections: CONCURRENCY, pipelining: 1 })
-const underWay = new Set<Promise<void>>()
+const poster = new Poster(receiver, CONCURRENCY)
 const opened = await source.open(model, null, { signal })
 if (opened.kind === 'break') throw new Error(opened.detail)
 const folder = await mkdtemp(join(tmpdir(), 'sluice-loop-'))
@@ -51,13 +50,12 @@ for (let rows = 0; rows < wanted;) {
   opened.reader.acknowledged(slice.position)
   for (let first = 0; first < slice.entries.length; first += size) {
     const part = slice.entries.slice(first, first + size).map(({ row }) => row)
-    const sending: Promise<void> = post(JSON.stringify(part)).finally(() => underWay.delete(sending))
-    underWay.add(sending)
-    if (underWay.size >= CONCURRENCY) await Promise.race(underWay)
+    await poster.room()
+    poster.post(JSON.stringify(part))
   }
   rows += slice.entries.length
 }
-await Promise.all(underWay)
+await poster.end()
 const seconds = (performance.now() - start) / 1000
 const { user, system } = process.cpuUsage(cpu)
 const used = {
@@ -68,10 +66,3 @@ console.log(JSON.stringify({ rowsPerSecond: wanted / seconds, ...used }))
 await opened.reader[Symbol.asyncDispose]()
 await source.release(model, { signal })
 process.exit(0)
-
-async function post(body: string): Promise<void> {
-  const headers = { 'content-type': 'application/json' }
-  const { statusCode, body: answer } = await pool.request({ method: 'POST', path: '/', headers, body })
-  await answer.dump()
-  if (statusCode > 299) throw new Error(`the receiver answered ${statusCode}`)
-}

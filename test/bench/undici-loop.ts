@@ -5,7 +5,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { Pool } from 'undici'
+import { Poster } from './poster.ts'
 
 export interface LoopResult {
   readonly rows: number
@@ -50,27 +50,18 @@ export async function undiciLoop(options: {
   readonly batch: number
   readonly concurrency: number
 }): Promise<LoopResult> {
-  const pool = new Pool(options.url, { connections: options.concurrency, pipelining: 1 })
+  const poster = new Poster(options.url, options.concurrency)
   const started = performance.now()
   const cpu = process.cpuUsage()
-  const underWay = new Set<Promise<void>>()
   let rows = 0
   let requests = 0
-  const post = async (body: string): Promise<void> => {
-    const headers = { 'content-type': 'application/json' }
-    const { statusCode, body: answer } = await pool.request({ method: 'POST', path: '/', headers, body })
-    await answer.dump()
-    if (statusCode < 200 || statusCode > 299) throw new Error(`the receiver answered ${statusCode}`)
-  }
   for await (const batch of inBatches(readCsv(options.file), options.batch)) {
-    const sending: Promise<void> = post(JSON.stringify(batch)).finally(() => underWay.delete(sending))
-    underWay.add(sending)
+    await poster.room()
+    poster.post(JSON.stringify(batch))
     rows += batch.length
     requests += 1
-    if (underWay.size >= options.concurrency) await Promise.race(underWay)
   }
-  await Promise.all(underWay)
-  await pool.close()
+  await poster.end()
   const seconds = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
   return {

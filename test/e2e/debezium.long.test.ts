@@ -172,7 +172,8 @@ async function capture(
         'table.include.list': `${database}.${table.name}`,
         'schema.history.internal.kafka.bootstrap.servers': brokers ?? '',
         'schema.history.internal.kafka.topic': `${prefix}.history`,
-        // The binlog is that of the whole server. Debezium does not know each statement that others run there.
+        // The binlog is that of the whole server. Debezium does not know each statement that others run
+        // there.
         'schema.history.internal.skip.unparseable.ddl': 'true',
         'database.ssl.mode': 'disable',
       }
