@@ -41,7 +41,15 @@ function machine({ rows, rounds }: { readonly rows: number; readonly rounds: num
 }
 
 function table(works: readonly Played[]): string {
-  const head = ['work', 'contestant', 'rows/s', 'to the loop', 'CPU s per million rows', 'peak MB', 'receiver, µs a request']
+  const head = [
+    'work',
+    'contestant',
+    'rows/s',
+    'to the loop',
+    'CPU s per million rows',
+    'peak MB',
+    'receiver, µs a request',
+  ]
   const lines = works.flatMap(({ title, contestants, figures }) => {
     const loop = median(figuresOf(figures, contestants[1]).map(each => each.rowsPerSecond))
     return contestants.map((contestant, place) => {
