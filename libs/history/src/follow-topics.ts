@@ -10,6 +10,7 @@ import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { runAtWork, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
+import type { ReadBatch } from '@sluice/message-log/port'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
@@ -25,8 +26,13 @@ const PAUSE_AFTER_FAILURE_MS = 1_000
 const DAY_MS = 86_400_000
 /** At most this many pieces are swept between two rounds. */
 const MAX_PIECES = 20
-/** At most this many records are decoded and stored together. */
-const MAX_TOGETHER = 500
+/** At most this many attempts are decoded and stored together. */
+const MAX_ATTEMPTS = 500
+/**
+ * About this many keys are stored together. Fewer of them write more pages of the index for each, and more
+ * hold up the process for longer.
+ */
+const KEYS_TOGETHER = 10_000
 const READ_AHEAD_BYTES = 1024 * 1024
 
 const FOLLOWED: readonly FollowedTopic[] = ['attempts', 'changes', 'retry', 'captured']
@@ -156,7 +162,7 @@ export class TopicsFollower implements AsyncDisposable {
 
   /** Reads the rest of a partition, from the offset that the index has reached. */
   async #readPlace(place: Place): Promise<void> {
-    const { log, prefix, index, io } = this.#options
+    const { log, prefix, index } = this.#options
     const { signal } = this.#stop
     const target = at(syncTopics(prefix, place.sync)[place.topic], place.partition)
     const { low, end } = await log.offsets(target, { signal })
@@ -164,32 +170,43 @@ export class TopicsFollower implements AsyncDisposable {
     // If the topic ends before that position, it was lost and created again. It is read from its start.
     const from = position > end ? low : Math.max(low, position)
     if (from >= end) return
-    const reading = { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES }
-    for await (const { records, nextOffset } of log.read(target, reading)) {
-      for (let i = 0; i < records.length; i += MAX_TOGETHER) {
-        const some = records.slice(i, i + MAX_TOGETHER)
-        const next = i + MAX_TOGETHER < records.length ? (some.at(-1)?.offset ?? 0) + 1 : nextOffset
-        if (place.topic !== 'attempts') {
-          const mentions: Mention[] = some.flatMap(({ key, offset, timestamp, unreadable }) =>
-            isMarkerKey(key) || unreadable !== undefined
-              ? []
-              : [{ key: keyText(key), offset, at: timestamp }],
-          )
-          index.addMentions({ place, mentions, next })
-          continue
-        }
-        const placed = await decodeEach(io, some, signal)
-        for (const { offset, torn } of placed) if (torn !== undefined) this.#passOver(place, offset, torn)
-        index.addAttempts({ place, attempts: await this.#attemptsOf(place, placed), next })
-      }
-      if (records.length === 0) this.#setPosition(place, nextOffset)
-    }
+    const reading = log.read(target, { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES })
+    if (place.topic === 'attempts') await this.#addAttempts(place, reading)
+    else await this.#addMentions(place, reading)
   }
 
-  #setPosition(place: Place, next: number): void {
+  async #addMentions(place: Place, reading: AsyncIterable<ReadBatch>): Promise<void> {
     const { index } = this.#options
-    if (place.topic === 'attempts') index.addAttempts({ place, attempts: [], next })
-    else index.addMentions({ place, mentions: [], next })
+    const { signal } = this.#stop
+    const mentions: Mention[] = []
+    let next: number | null = null
+    for await (const { records, nextOffset } of reading) {
+      for (const { key, offset, timestamp, unreadable } of records)
+        if (!isMarkerKey(key) && unreadable === undefined)
+          mentions.push({ key: keyText(key), offset, at: timestamp })
+      next = nextOffset
+      if (mentions.length < KEYS_TOGETHER) continue
+      index.addMentions({ place, mentions: mentions.splice(0), next })
+      await sleep(0, { signal })
+    }
+    if (next !== null) index.addMentions({ place, mentions, next })
+  }
+
+  async #addAttempts(place: Place, reading: AsyncIterable<ReadBatch>): Promise<void> {
+    const { index, io } = this.#options
+    const { signal } = this.#stop
+    for await (const { records, nextOffset } of reading) {
+      for (let i = 0; i < records.length; i += MAX_ATTEMPTS) {
+        const placed = await decodeEach(io, records.slice(i, i + MAX_ATTEMPTS), signal)
+        for (const { offset, torn } of placed) if (torn !== undefined) this.#passOver(place, offset, torn)
+        for (const attempts of byKeys(await this.#attemptsOf(place, placed))) {
+          index.addAttempts({ place, attempts, next: (attempts.at(-1)?.offset ?? 0) + 1 })
+          // Other work gets its turn.
+          await sleep(0, { signal })
+        }
+      }
+      index.addAttempts({ place, attempts: [], next: nextOffset })
+    }
   }
 
   async #attemptsOf(place: Place, placed: readonly Placed[]): Promise<readonly AttemptFacts[]> {
@@ -240,6 +257,21 @@ export class TopicsFollower implements AsyncDisposable {
       await sleep(0, { signal: this.#stop.signal })
     }
   }
+}
+
+/** Divides attempts into pieces of about `KEYS_TOGETHER` keys, in their order. */
+function* byKeys(attempts: readonly AttemptFacts[]): Generator<readonly AttemptFacts[]> {
+  let piece: AttemptFacts[] = []
+  let keys = 0
+  for (const attempt of attempts) {
+    piece.push(attempt)
+    keys += attempt.keys.length
+    if (keys < KEYS_TOGETHER) continue
+    yield piece
+    piece = []
+    keys = 0
+  }
+  if (piece.length > 0) yield piece
 }
 
 /** The state of a sync's runs as text, which differs once a run has changed. */

@@ -11,6 +11,12 @@ const LATEST_AT = 2 ** 42 - 1
 /** Longer URLs are cut. */
 const MAX_URL_CHARACTERS = 2_048
 
+/** A hash of a key, and the id of an attempt with it. */
+interface Keyed {
+  readonly hash: number
+  readonly id: number
+}
+
 export class BatchStore {
   readonly #file: IndexFile
 
@@ -40,8 +46,10 @@ export class BatchStore {
       const life = this.#lifeMade(place)
       const run = new RunSpans(this.#file, life)
       const counts = new Map<string, number>()
+      const keyed: Keyed[] = []
       for (const attempt of attempts) {
         const id = this.#addAttempt(attempt, { life, partition: place.partition, run })
+        for (const key of attempt.keys) keyed.push({ hash: keyHash(life, key), id })
         run.spans(attempt, id)
         // Attempt 0 says that nothing was sent.
         if (attempt.attempt === 0) continue
@@ -50,6 +58,9 @@ export class BatchStore {
         counts.set(counted, (counts.get(counted) ?? 0) + 1)
       }
       run.store()
+      // In the order of the table, neighbours go to the same page.
+      for (const { hash, id } of keyed.sort((a, b) => a.hash - b.hash))
+        this.#file.run('INSERT OR IGNORE INTO keyed (hash, id) VALUES (?, ?)', hash, id)
       for (const [counted, count] of counts) this.#count(counted, count)
       this.#setPosition(life, place, next)
     })
@@ -59,10 +70,14 @@ export class BatchStore {
     this.#file.transaction(() => {
       const life = this.#lifeMade(place)
       const id = this.#setPosition(life, place, next)
-      for (const { key, offset, at } of mentions)
+      // In the order of the index, neighbours go to the same page. Mentions of one key stay in their order.
+      const sorted = mentions
+        .map(({ key, offset, at }) => ({ hash: keyHash(life, key), offset, at }))
+        .sort((a, b) => a.hash - b.hash)
+      for (const { hash, offset, at } of sorted)
         this.#file.run(
           'INSERT INTO mention (place, place_offset, hash, at) VALUES (?, ?, ?, ?)',
-          ...[id, offset, keyHash(life, key), Math.floor(at)],
+          ...[id, offset, hash, Math.floor(at)],
         )
     })
   }
@@ -94,8 +109,6 @@ export class BatchStore {
       ],
       ...[errorId, url.slice(0, MAX_URL_CHARACTERS), JSON.stringify(keys), packed],
     )
-    for (const key of new Set(keys))
-      this.#file.run('INSERT OR IGNORE INTO keyed (hash, id) VALUES (?, ?)', keyHash(life, key), id)
     return id
   }
 
@@ -205,7 +218,11 @@ function timeOf({ startedAt }: Pick<AttemptFacts, 'startedAt'>): number {
 
 /** 48 bits of a hash that spreads evenly. */
 function hashOf(text: string): number {
-  return hash('sha256', text, 'buffer').readUIntBE(0, 6)
+  // A text of one byte a character is made in half the time of a buffer.
+  const bytes = hash('sha256', text, 'binary')
+  let number = 0
+  for (let at = 0; at < 6; at += 1) number = number * 256 + bytes.charCodeAt(at)
+  return number
 }
 
 export function keyHash(life: number, key: string): number {
