@@ -208,8 +208,8 @@ class PostgresReader implements StreamReader {
   async next(bounds: SliceBounds & Signalled): Promise<StreamSlice | StreamBreak> {
     const { signal, waitMs } = bounds
     let until: number | null = null
+    signal.throwIfAborted()
     for (;;) {
-      signal.throwIfAborted()
       const log = this.#log
       if (log !== null && log.isFull(bounds)) return await this.#slice(log, bounds)
       const found = this.#broken ?? log?.broken ?? null
@@ -228,7 +228,9 @@ class PostgresReader implements StreamReader {
       const received = stream.take()
       if (received !== null) {
         log.take(received)
-        if (isLongTurn()) await nextTurn()
+        if (!isLongTurn()) continue
+        await nextTurn()
+        signal.throwIfAborted()
         continue
       }
       if (stream.error !== null) {
