@@ -353,7 +353,6 @@ export class StreamLoop {
     this.#reader = opened.reader
   }
 
-
   async #close(): Promise<void> {
     this.#stop.abort(new SluiceError('aborted', 'the run over the stream has ended'))
     await this.#reading
