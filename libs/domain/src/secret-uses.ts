@@ -1,15 +1,10 @@
 /** Finds the servers to which the secrets of a resource are sent. */
-import type {
-  DestinationSpec,
-  KafkaSourceSpec,
-  MysqlSourceSpec,
-  PostgresSourceSpec,
-  SourceSpec,
-} from '@sluice/contracts/resources'
+import type { DestinationSpec, KafkaSourceSpec, SourceSpec } from '@sluice/contracts/resources'
+import { SERVER_PORTS, type ServerSourceSpec } from '@sluice/contracts/source-types'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
-const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
+const WEB_PORTS = { 'http:': 80, 'https:': 443 } as const
 
 /** Returns the server of a destination's connections; null if `baseUrl` is no URL of HTTP. */
 export function useByDestination({
@@ -19,7 +14,7 @@ export function useByDestination({
   const url = URL.parse(baseUrl)
   const { protocol } = url ?? {}
   if (url === null || (protocol !== 'http:' && protocol !== 'https:')) return null
-  const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port)
+  const port = url.port === '' ? WEB_PORTS[protocol] : Number(url.port)
   const isChecked = protocol === 'https:' && tls?.insecure !== true
   return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: isChecked }
 }
@@ -68,10 +63,10 @@ export function useBySource({
   type,
   url: text,
   tls,
-}: Pick<PostgresSourceSpec | MysqlSourceSpec, 'type' | 'url' | 'tls'>): SecretUse | null {
+}: Pick<ServerSourceSpec, 'type' | 'url' | 'tls'>): SecretUse | null {
   const url = URL.parse(text)
   if (url === null || url.hostname === '') return null
-  const port = url.port === '' ? DEFAULT_PORTS[type] : Number(url.port)
+  const port = url.port === '' ? SERVER_PORTS[type] : Number(url.port)
   const isChecked = tls !== undefined && tls.insecure !== true
   return { as: 'source', host: withoutBrackets(url.hostname), port, tls: isChecked }
 }
@@ -84,7 +79,7 @@ interface SecretPart {
 
 /** Returns the parts of a source that may hold secrets. */
 export function secretParts(source: SourceSpec): readonly SecretPart[] {
-  if (source.type === 'duckdb') return []
+  if ('path' in source) return []
   if (source.type === 'kafka') {
     const { brokers, sasl, tls, registry = '' } = source
     const login = JSON.stringify([sasl, tls])

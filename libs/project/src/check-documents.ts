@@ -103,7 +103,7 @@ export function assertRight({ problems }: Pick<CheckedDocuments, 'problems'>, wh
 /** Returns the resource with an absolute path, if it is a source on files. */
 function placed(resource: DecodedResource, dir: string | null): DecodedResource {
   const { spec } = resource
-  if (spec?.kind !== 'source' || spec.type !== 'duckdb') return resource
+  if (spec?.kind !== 'source' || !('path' in spec)) return resource
   if (dir !== null) return { ...resource, spec: { ...spec, path: resolve(dir, spec.path) } }
   if (isAbsolute(spec.path)) return resource
   const place = (resource.origins.get('path') ?? resource.origins.get(''))?.place

@@ -178,8 +178,8 @@ function projectOf(
     if (spec === null) continue
     const key = resourceKey(spec.kind, spec.name)
     if (blocked.has(key)) continue
-    const isFolder = spec.kind === 'source' && spec.type === 'duckdb'
-    resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
+    const isOnFiles = spec.kind === 'source' && 'path' in spec
+    resources.set(key, isOnFiles ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
   return { dir, owner, resources, skipped, origins, blocked, unread: hidingMistakes(decoded, mistakes) }

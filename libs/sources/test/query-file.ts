@@ -5,6 +5,7 @@ export async function queryFile(file: string, sql: string): Promise<object[]> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
   try {
+    await connection.run("SET TimeZone = 'UTC'")
     return (await connection.runAndReadAll(sql)).getRowObjectsJson()
   } finally {
     connection.closeSync()

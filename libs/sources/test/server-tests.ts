@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { DuckDBInstance } from '@duckdb/node-api'
 import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -16,18 +15,8 @@ import type { Source } from '../src/port.ts'
 const foundError = z.object({ code: z.string().nullable(), message: z.string() })
 const CHILD = fileURLToPath(new URL('extract-child.ts', import.meta.url))
 
-/** Queries the table of an extract with DuckDB, and returns JSON. */
-export async function queryExtract(file: string, sql: string): Promise<object[]> {
-  const instance = await DuckDBInstance.create(file)
-  const connection = await instance.connect()
-  try {
-    await connection.run("SET TimeZone = 'UTC'")
-    return (await connection.runAndReadAll(sql)).getRowObjectsJson()
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
-}
+/** The value of each secret in these tests: its name, but for one password that is wrong. */
+export const secretOf = (name: string): string => (name === 'wrong-password' ? 'hush-guessed' : name)
 
 /**
  * Extracts in a process whose files cannot grow beyond a size, which acts like a full disk. Resolves to the
@@ -67,6 +56,8 @@ export interface TestedServer {
   endConnection(id: number): Promise<unknown>
   /** The server's message to that connection. Empty if it sends none. */
   readonly endedSays: string
+  /** A login with a password, and a table that it may not read. */
+  readonly stranger: { readonly url: string; readonly password: string; readonly table: string }
 }
 
 /** Tests of connections that are lost, ended, hanging, aborted or refused, and of a full disk. */
@@ -149,6 +140,27 @@ export function serverConnectionTests(
       await ended
       expect(readdirSync(folder())).toEqual([])
       await untilGone(mark)
+    })
+
+    it('with a wrong password is refused, and the message names the secret to set', async () => {
+      const { url } = server.stranger
+      const source = server.open({ url, password: '${secret:wrong-password}' })
+      const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
+      expect(error.code).toBe('config')
+      expect(error.message).toContain(`Source crm: ${product} at ${address.host} refuses the login: `)
+      expect(error.message).toMatch(/Check the user in `url`, and set the secret wrong-password anew$/)
+      expect(`${error.message} ${error.stack ?? ''}`).not.toContain('hush-guessed')
+    })
+
+    it('that lacks the right to a table fails the query, and the message names the right', async () => {
+      const { url, password, table } = server.stranger
+      const { sql: _, ...model } = modelOf('')
+      const source = server.open({ url, password: `\${secret:${password}}` })
+      const error = await errorOf(source.extract({ ...model, table }, { file: file(), signal }))
+      expect(error).toMatchObject({ code: 'query', retryable: false, details: [{ field: 'table' }] })
+      expect(error.message).toMatch(/denied.*; let an administrator grant .* \(GRANT SELECT\)$/)
+      expect(error.message).toContain(table)
+      expect(readdirSync(folder())).toEqual([])
     })
 
     it('that refuses a login shows no secret part of its URL', async () => {

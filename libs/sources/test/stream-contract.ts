@@ -14,7 +14,7 @@ import type {
   StreamSlice,
   StreamSource,
 } from '../src/stream-port.ts'
-import { queryExtract } from './server-tests.ts'
+import { queryFile } from './query-file.ts'
 
 export interface WrittenRow {
   readonly id: number
@@ -156,7 +156,7 @@ export function streamContract(
     const compare = async (reader: StreamReader) => {
       const file = newFile()
       const compared = await reader.compare({ file, signal })
-      const rows = await queryExtract(file, 'SELECT id::INTEGER AS id, name, note FROM rows ORDER BY id')
+      const rows = await queryFile(file, 'SELECT id::INTEGER AS id, name, note FROM rows ORDER BY id')
       rmSync(file, { force: true })
       return { ...compared, rows }
     }

@@ -75,7 +75,7 @@ export function connectionsWith(
     async excessRights(spec, signal) {
       // A source on files has no login, and would start a process for nothing. Nobody asks Kafka for the
       // rights of a login.
-      if (spec.type === 'duckdb' || spec.type === 'kafka') return []
+      if ('path' in spec || spec.type === 'kafka') return []
       await using source = await openSource(spec)
       return (await source.excessRights?.({ signal })) ?? []
     },

@@ -15,7 +15,7 @@ export class EarlySource implements AsyncDisposable {
    */
   constructor(spec: SourceSpec | null, open: (spec: SourceSpec) => Promise<Source>) {
     this.#spec = spec
-    this.#opened = spec?.type === 'duckdb' ? open(spec) : null
+    this.#opened = spec !== null && 'path' in spec ? open(spec) : null
     // A failure counts only once a run takes the source.
     this.#opened?.catch(() => undefined)
   }

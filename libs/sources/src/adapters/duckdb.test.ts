@@ -38,7 +38,44 @@ async function rowsOf(sql: string, source = open()): Promise<object[]> {
 sourceContract('duckdb', () => ({
   open: () => Promise.resolve(open()),
   endlessSql: 'SELECT count(*) AS id FROM range(1000000) a, range(1000000) b',
-  rowsOf: file => queryFile(file, 'FROM rows'),
+  numbers: (from, to) => `range(${from}, ${to + 1}) AS numbers(n)`,
+  characterOf: codePoint => `chr(CAST(${codePoint} AS INTEGER))`,
+  firstCharacter: 0,
+  values: [
+    ['true', { kind: 'boolean' }, 'true'],
+    ['CAST(255 AS UTINYINT)', { kind: 'integer' }, '255'],
+    ['9223372036854775807', { kind: 'long' }, '9223372036854775807'],
+    [
+      'CAST(18446744073709551615 AS UBIGINT)',
+      { kind: 'decimal', precision: 20, scale: 0 },
+      '18446744073709551615',
+    ],
+    ['CAST(1.5 AS DECIMAL(9,2))', { kind: 'decimal', precision: 9, scale: 2 }, '1.50'],
+    ['CAST(0.1 AS FLOAT)', { kind: 'float' }, '0.1'],
+    ['CAST(0.1 AS DOUBLE)', { kind: 'double' }, '0.1'],
+    ["'a '", { kind: 'text' }, 'a '],
+    ["unhex('00FF5C0A')", { kind: 'bytes' }, '00FF5C0A'],
+    [
+      "CAST('0E37DF36-F698-11E6-8DD4-CB9CED3DF976' AS UUID)",
+      { kind: 'uuid' },
+      '0e37df36-f698-11e6-8dd4-cb9ced3df976',
+    ],
+    ["CAST('2024-02-29' AS DATE)", { kind: 'date' }, '2024-02-29'],
+    ["CAST('12:34:56.000001' AS TIME)", { kind: 'time' }, '12:34:56.000001'],
+    [
+      "CAST('2024-02-29 12:34:56.000001' AS TIMESTAMP)",
+      { kind: 'timestamp', zone: false },
+      '2024-02-29 12:34:56.000001',
+    ],
+    [
+      "CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP_NS)",
+      { kind: 'text' },
+      '2024-02-29T12:34:56.123456789',
+    ],
+    ['CAST(\'{"b": 1.50}\' AS JSON)', { kind: 'json' }, '{"b": 1.50}'],
+    ['[1, NULL, 3]', { kind: 'list', of: { kind: 'integer' } }, '[1, NULL, 3]'],
+    ["{'a': 1}", { kind: 'struct', fields: [{ name: 'a', type: { kind: 'integer' } }] }, "{'a': 1}"],
+  ],
 }))
 
 describe('an extract', () => {

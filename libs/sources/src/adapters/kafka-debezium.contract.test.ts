@@ -9,7 +9,7 @@ import { EXACT_LONG } from '@sluice/schema-codec/adapters/number-types'
 import type { KafkaSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import { WHY_INVALID } from '@sluice/contracts/values'
 import { errorOf } from '../../test/contract.ts'
-import { queryExtract } from '../../test/server-tests.ts'
+import { queryFile } from '../../test/query-file.ts'
 import { TopicProducer, type WrittenRecord } from '../../test/topic-producer.ts'
 import { createKafkaSource } from './kafka.ts'
 
@@ -52,7 +52,7 @@ describe.skipIf(given === null)('a topic of Debezium', () => {
   ) => {
     await using opened = sourceOf(source)
     const extract = await opened.extract(modelOf(topic, fields), { file: file(), signal })
-    const rows = await queryExtract(file(), 'FROM rows ORDER BY ALL')
+    const rows = await queryFile(file(), 'FROM rows ORDER BY ALL')
     rmSync(file(), { force: true })
     return { ...extract, rows }
   }

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { KafkaSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import { WHY_INVALID } from '@sluice/contracts/values'
 import { errorOf } from '../../test/contract.ts'
-import { queryExtract } from '../../test/server-tests.ts'
+import { queryFile } from '../../test/query-file.ts'
 import { TopicProducer, type WrittenRecord } from '../../test/topic-producer.ts'
 import { createKafkaSource } from './kafka.ts'
 
@@ -40,7 +40,7 @@ describe.skipIf(given === null)('a topic of rows', () => {
   const read = async (topic: string, fields: Partial<ModelSpec> = {}) => {
     await using source = sourceOf()
     const extract = await source.extract(modelOf(topic, fields), { file: file(), signal })
-    const rows = await queryExtract(file(), 'FROM rows ORDER BY ALL')
+    const rows = await queryFile(file(), 'FROM rows ORDER BY ALL')
     rmSync(file(), { force: true })
     return { ...extract, rows }
   }

@@ -7,13 +7,8 @@ import { assertColumns, modelCalled } from './query/model-columns.ts'
 import { abandon, beginSnapshot, connect, describeStatement, destroy, end, run } from './mysql/connection.ts'
 import { rowsAsText } from './mysql/rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql/types.ts'
-import {
-  assertBeginsAsQuery,
-  assertOneStatement,
-  refused,
-  type SqlDialect,
-  sqlOf,
-} from './query/read-only-query.ts'
+import { assertBeginsAsQuery, assertOneStatement, refused, sqlOf } from './query/read-only-query.ts'
+import { DIALECTS } from './query/sql-dialects.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -37,6 +32,12 @@ import {
  * method.
  */
 const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1698, 3118, 4151])
+/** The password is wrong, or the user. */
+const PASSWORD = 1045
+/** No such table or database. */
+const MISSING = new Set([1049, 1146])
+/** The login lacks a right: to a database, a table, columns, a routine or a view. */
+const CLOSED = new Set([1044, 1142, 1143, 1345, 1370])
 /** The session is over: shutdown, connection killed. */
 const OVER = new Set([1053, 1079, 1927])
 /** The query exceeded max_execution_time of MySQL or max_statement_time of MariaDB. */
@@ -63,7 +64,8 @@ function numberOf(error: unknown): number | null {
  */
 export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (isSluiceError(error)) return error
-  if (LOGIN.has(numberOf(error) ?? 0)) return refusesLogin(error, names)
+  const number = numberOf(error) ?? 0
+  if (LOGIN.has(number)) return refusesLogin(error, names, number === PASSWORD ? 'wrong' : undefined)
   if (error instanceof Error && 'code' in error && error.code === 'HANDSHAKE_NO_SSL_SUPPORT')
     return refusesLogin(new Error('it does not take encrypted connections, and `tls` is set'), names)
   return cannotConnect(error, names)
@@ -88,6 +90,7 @@ export function queryError(error: unknown, names: ServerNames, failure: MysqlFai
     model,
     place: placeOf(error instanceof Error ? error.message : reason, sql),
     reason,
+    advice: MISSING.has(number) ? 'missing' : CLOSED.has(number) ? 'closed' : undefined,
     retryable: RETRYABLE.has(number),
   })
 }
@@ -149,12 +152,6 @@ function excessOf(grant: string): readonly string[] {
   return excess.length === 0 ? [] : [`has ${excess.join(', ')} on ${place}`]
 }
 
-const DIALECT: SqlDialect = {
-  syntax: 'mysql',
-  quote: quoteName,
-  firstWords: ['select', 'with', 'values', 'table'],
-}
-
 type Session = ServerSession<Connection>
 
 /** A query that was checked to only read, with its columns. */
@@ -183,15 +180,11 @@ export function createMysqlSource(options: ServerSourceOptions<MysqlSourceSpec>)
   return new ServerSource(options, MYSQL)
 }
 
-function quoteName(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``
-}
-
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection, access, names, signal } = session
-  const sql = sqlOf(model, DIALECT)
-  assertBeginsAsQuery(model, sql, DIALECT)
-  assertOneStatement(model, sql, DIALECT)
+  const sql = sqlOf(model, DIALECTS.mysql)
+  assertBeginsAsQuery(model, sql, DIALECTS.mysql)
+  assertOneStatement(model, sql, DIALECTS.mysql)
   const describe = (text: string) =>
     describeStatement(connection, text).catch((error: unknown) => {
       signal.throwIfAborted()
@@ -225,7 +218,7 @@ function isWrapped(columns: readonly MysqlColumn[]): boolean {
 function selection({ sql, columns }: Prepared): string {
   if (!isWrapped(columns)) return sql
   const values = columns.map(
-    ({ name, isFloat }, index) => `${quoteName(name)}${isFloat ? ' + 0e0' : ''} AS c${index}`,
+    ({ name, isFloat }, index) => `${DIALECTS.mysql.quote(name)}${isFloat ? ' + 0e0' : ''} AS c${index}`,
   )
   return `SELECT ${values.join(', ')} FROM (\n${sql}\n) AS query`
 }
@@ -240,7 +233,7 @@ function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): voi
   if (year === undefined) return
   const message =
     `MariaDB may make 2000 of the year 0000 in ${year.name}, a calculated YEAR in one query with a FLOAT; ` +
-    `write CAST(… AS UNSIGNED) AS ${quoteName(year.name)}`
+    `write CAST(… AS UNSIGNED) AS ${DIALECTS.mysql.quote(year.name)}`
   throw new SluiceError('query', `The query of ${modelCalled(model.name)}: ${message}.`, {
     details: [{ field: 'sql', message }],
   })

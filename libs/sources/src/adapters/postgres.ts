@@ -7,12 +7,12 @@ import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
 import { CopyOut } from './postgres/copy-out.ts'
-import { quoteIdentifier } from './duckdb/types.ts'
 import { assertColumns } from './query/model-columns.ts'
 import { abandon, beginSnapshot, connect, describeStatement, readCatalog } from './postgres/connection.ts'
 import { withSelectedTables } from './query/select-from-table.ts'
 import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
-import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './query/read-only-query.ts'
+import { assertBeginsAsQuery, refused, sqlOf } from './query/read-only-query.ts'
+import { DIALECTS } from './query/sql-dialects.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -33,6 +33,12 @@ import {
 
 /** The server refuses a session with this user, database or password. */
 const LOGIN = /^(28|3D000|42501)/
+/** The password is wrong, or the user. */
+const PASSWORD = /^28P?0/
+/** No such table or schema. */
+const MISSING = /^(42P01|3F000)/
+/** The login lacks a right. */
+const CLOSED = '42501'
 /** The session is over or could not begin: connection exceptions, shutdown, crash. */
 const OVER = /^(08|57P0[1-5])/
 /** The query was cancelled, by statement_timeout among others. */
@@ -46,7 +52,8 @@ const RETRYABLE = /^(40|53|55P03)/
  */
 export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (isSluiceError(error)) return error
-  if (error instanceof DatabaseError && LOGIN.test(error.code ?? '')) return refusesLogin(error, names)
+  if (error instanceof DatabaseError && LOGIN.test(error.code ?? ''))
+    return refusesLogin(error, names, PASSWORD.test(error.code ?? '') ? 'wrong' : undefined)
   if (error instanceof Error && /does not support SSL/.test(error.message))
     return refusesLogin(new Error('it does not take encrypted connections, and `tls` is set'), names)
   // pg says this if the server asks for a password and the source has none.
@@ -78,6 +85,7 @@ export function queryError(error: unknown, names: ServerNames, failure: Postgres
     model,
     place: placeOf(error.position, failure),
     reason: `${serverMessage(error, names)}${hint}`,
+    advice: MISSING.test(code) ? 'missing' : code === CLOSED ? 'closed' : undefined,
     retryable: RETRYABLE.test(code),
   })
 }
@@ -127,12 +135,6 @@ export async function excessRights(client: Client): Promise<readonly string[]> {
   ]
 }
 
-export const DIALECT: SqlDialect = {
-  syntax: 'standard',
-  quote: quoteIdentifier,
-  firstWords: ['select', 'with', 'values', 'table'],
-}
-
 type Session = ServerSession<Client>
 
 /** A query that was checked to only read, with its columns. */
@@ -175,8 +177,8 @@ export function createSnapshotSource(
 /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection: client, access, names, signal } = session
-  const sql = sqlOf(model, DIALECT)
-  assertBeginsAsQuery(model, sql, DIALECT)
+  const sql = sqlOf(model, DIALECTS.postgres)
+  assertBeginsAsQuery(model, sql, DIALECTS.postgres)
   const failure = { model, timeoutMs: access.timeoutMs, sql, charactersBefore: 0 }
   const translated = <T>(work: Promise<T>, own: PostgresFailure = failure): Promise<T> =>
     work.catch((error: unknown) => {

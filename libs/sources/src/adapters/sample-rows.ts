@@ -7,19 +7,13 @@ import { saysOutOfMemory } from './duckdb/errors.ts'
 import { DuckdbSession } from './duckdb/session.ts'
 import { quoteIdentifier, quoteText } from './duckdb/types.ts'
 import { selectsFromTable } from './query/select-from-table.ts'
-import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
+import { sqlOf } from './query/read-only-query.ts'
+import { DIALECTS } from './query/sql-dialects.ts'
 
 const MEMORY_LIMIT = '64MB'
 /** Rows beyond this many characters of JSON are left out. */
 const MAX_CHARACTERS = 4_000_000
 const TOO_LARGE = 'The rows are too large to be shown: select shorter columns, or fewer rows.'
-
-const STANDARD: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: [] }
-const MYSQL: SqlDialect = {
-  syntax: 'mysql',
-  quote: name => `\`${name.replaceAll('`', '``')}\``,
-  firstWords: [],
-}
 
 /**
  * Limits each query of a source to some rows, so that the database need not read or sort all of them. Errors
@@ -34,7 +28,7 @@ export function limitedSource(source: Source, { type }: SourceSpec, rows: number
     }
   const limited = (model: ModelSpec): ModelSpec => {
     const { table: _, ...others } = model
-    const sql = sqlOf(model, type === 'mysql' ? MYSQL : STANDARD)
+    const sql = sqlOf(model, DIALECTS[type])
     // A line break ends a comment at the end of the query.
     return { ...others, sql: `SELECT * FROM (\n${sql}\n) AS sampled LIMIT ${rows}` }
   }

@@ -2,12 +2,11 @@
  * The address of a database server, as the parts that people know it by. A source stores them as its `url`.
  */
 
-export const SERVER_TYPES = ['postgres', 'mysql'] as const
-export type ServerType = (typeof SERVER_TYPES)[number]
+import { SERVER_PORTS } from '@sluice/contracts/source-types'
 
-export const isServerType = (type: string): type is ServerType => SERVER_TYPES.some(each => each === type)
+export type ServerType = keyof typeof SERVER_PORTS
 
-export const DEFAULT_PORTS: { readonly [type in ServerType]: string } = { postgres: '5432', mysql: '3306' }
+export const isServerType = (type: string): type is ServerType => Object.hasOwn(SERVER_PORTS, type)
 
 /** The parts as people type them. A part that is missing is empty. */
 export interface ServerParts {

@@ -97,13 +97,23 @@ export function queryError(failure: QueryFailure): SluiceError {
   const place = isTable
     ? null
     : placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
-  const message = duckdbMessage(failure.error)
+  const message = withAdvice(duckdbMessage(failure.error))
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
   const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message, ...(place ?? {}) }
   return new SluiceError('query', `The query of ${modelCalled(failure.model)} fails${where}: ${message}`, {
     cause: failure.error,
     details: [detail],
   })
+}
+
+/** Says what to do about a missing table. DuckDB may propose a table of its own, which nobody means. */
+function withAdvice(message: string): string {
+  if (!/^Catalog Error: Table with name .* does not exist!/s.test(message)) return message
+  const own = message.replace(
+    /\nDid you mean "(?:pg_|duckdb_|sqlite_|pragma_|information_schema)[^"]*"\?$/,
+    '',
+  )
+  return `${own} Check its name, and its schema.`
 }
 
 export function saysOutOfMemory(error: unknown): boolean {

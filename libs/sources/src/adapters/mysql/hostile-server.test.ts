@@ -6,7 +6,12 @@ import { queryError, excessRights } from '../mysql.ts'
 
 /** A text that is read once takes a few. One that is read again and again takes seconds. */
 const MAX_MS = 500
-const NAMES = { source: 'shop', server: 'MySQL at db.example.com:3306', secrets: ['hunter22'] }
+const NAMES = {
+  source: 'shop',
+  server: 'MySQL at db.example.com:3306',
+  secrets: ['hunter22'],
+  passwordName: null,
+}
 
 function saidOf(message: string): string {
   const error = Object.assign(new Error(message), { errno: 1064, sqlState: '42000' })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { modelOf } from '../../../test/contract.ts'
-import { assertBeginsAsQuery, assertOneStatement, type SqlDialect, sqlOf } from './read-only-query.ts'
+import { assertBeginsAsQuery, assertOneStatement, sqlOf } from './read-only-query.ts'
+import type { SqlDialect } from './sql-dialects.ts'
 import type { SqlSyntax } from './sql-tokens.ts'
 
 const dialectOf = (syntax: SqlSyntax): SqlDialect => ({

@@ -2,35 +2,15 @@
 import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { quoteIdentifier } from '../duckdb/types.ts'
-import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
+import { DIALECTS, type SqlDialect } from './sql-dialects.ts'
+import { firstStatement, withoutLeadingComments } from './sql-tokens.ts'
 import { modelCalled } from './model-columns.ts'
-
-/**
- * A query may begin with these words. The kind of the parsed statement is not enough, since DuckDB rewrites
- * some PRAGMAs into SELECTs.
- */
-const FIRST_WORDS = [
-  ...['select', 'from', 'with', 'values', 'table', 'pivot', 'unpivot'],
-  ...['describe', 'desc', 'show', 'summarize'],
-]
-
-/** The SQL of one database. */
-export interface SqlDialect {
-  readonly syntax: SqlSyntax
-  /** Quotes an identifier, so that any name is allowed. */
-  readonly quote: (name: string) => string
-  /** Words that a query may begin with, in lower case. */
-  readonly firstWords: readonly string[]
-}
-
-const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS }
 
 /**
  * Returns the SQL of a model: its own, without the semicolon at the end, or a query of its whole table.
  * Throws `config` for a wrong name of a table.
  */
-export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
+export function sqlOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
   return `SELECT * FROM ${tableOf(model, dialect)}`
 }
@@ -39,7 +19,7 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
  * Returns the quoted name of the model's table. Throws `config` for a wrong one. A part of the name that
  * contains dots is in double quotes.
  */
-export function tableOf(model: ModelSpec, dialect = DUCKDB): string {
+export function tableOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb): string {
   const table = model.table ?? ''
   const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
   const names = parts.map(part =>
@@ -56,7 +36,11 @@ export function tableOf(model: ModelSpec, dialect = DUCKDB): string {
  * Throws `query` for SQL that does not begin as a query. That has to come before parsing, since DuckDB
  * carries out or rewrites some statements while it parses them.
  */
-export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUCKDB): void {
+export function assertBeginsAsQuery(
+  model: ModelSpec,
+  sql: string,
+  dialect: SqlDialect = DIALECTS.duckdb,
+): void {
   const beginning = withoutLeadingComments(sql, dialect.syntax)
   const first = /^[(\s]*([A-Za-z_]+)?/.exec(beginning)?.[1]
   if (first === undefined && beginning.replace(/[();\s]/g, '') === '') throw refused(model, 'it is empty')

@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { KeyFault, openPrivateKey } from '@sluice/http-sender/private-keys'
 import { useBySource } from '@sluice/domain/secret-uses'
-import type { MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type { ServerSourceSpec } from '@sluice/contracts/source-types'
 import { withBrackets } from '@sluice/contracts/specs/http-texts'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
 
@@ -40,7 +40,7 @@ export const CONNECT_TIMEOUT_MS = 10_000
  * server than `url` says, and the errors of `secretFor`.
  */
 export function serverAccess(
-  spec: PostgresSourceSpec | MysqlSourceSpec,
+  spec: ServerSourceSpec,
   secretFor: SecretFor,
   privateNetworks: PrivateNetworks = 'allowed',
 ): ServerAccess {

@@ -16,6 +16,8 @@ export interface ServerNames {
   readonly server: string
   /** The password and all other secrets of the source, which messages mask. */
   readonly secrets: readonly string[]
+  /** The name of the secret that is the password. Null if the source has none. */
+  readonly passwordName: string | null
 }
 
 const MASK = '***'
@@ -63,9 +65,15 @@ export function cannotConnect(
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
 
-/** The server answers, but refuses a login with these credentials. */
-export function refusesLogin(error: unknown, names: ServerNames): SluiceError {
-  const message = `Source ${names.source}: ${names.server} refuses the login: ${serverMessage(error, names)}`
+/**
+ * The server answers, but refuses a login with these credentials. The message says what to do if the password
+ * may be `wrong`.
+ */
+export function refusesLogin(error: unknown, names: ServerNames, password?: 'wrong'): SluiceError {
+  const { source, server, passwordName } = names
+  const secret = passwordName === null ? '`password`' : `the secret ${passwordName}`
+  const advice = password === undefined ? '' : `. Check the user in \`url\`, and set ${secret} anew`
+  const message = `Source ${source}: ${server} refuses the login: ${serverMessage(error, names)}${advice}`
   return new SluiceError('config', message, { cause: error })
 }
 
@@ -97,6 +105,12 @@ export function tookTooLong(
   return new SluiceError('query', message, { cause: error, retryable: true })
 }
 
+/** What to do about a table that the server does not find, or does not let the login read. */
+export const ADVICE = {
+  missing: 'check its name, and its schema',
+  closed: 'let an administrator grant the user in `url` the right to read it (GRANT SELECT)',
+} as const
+
 /** The error with the server's message about a model's SQL, and the place in it if that is known. */
 export function queryFailed(
   error: unknown,
@@ -105,10 +119,12 @@ export function queryFailed(
     readonly model: ModelSpec
     readonly place: SqlPlace | null
     readonly reason: string
+    readonly advice?: keyof typeof ADVICE | undefined
     readonly retryable?: boolean
   },
 ): SluiceError {
-  const { model, reason, retryable = false } = failure
+  const { model, advice, retryable = false } = failure
+  const reason = advice === undefined ? failure.reason : `${failure.reason}; ${ADVICE[advice]}`
   // For a table, Sluice wrote the SQL.
   const isTable = model.sql === undefined
   const place = isTable ? null : failure.place

@@ -34,7 +34,7 @@ describe('rows of a server', { timeout: 60_000 }, () => {
   it('are loaded with the memory that the caller gives, and fail with that reason if it is too little', async () => {
     await expect(load(256_000_000)).resolves.toBe(ROWS)
     const error: unknown = await load(48_000_000).catch((reason: unknown) => reason)
-    const names = { source: 'crm', server: 'a server', secrets: [] }
+    const names = { source: 'crm', server: 'a server', secrets: [], passwordName: null }
     const model = { kind: 'model', name: 'm', source: 'crm', table: 't', primaryKey: 'n' } as const
     expect(cannotLoad(error, names, { model, file: 'f', columns })).toMatchObject({
       code: 'query',

@@ -4,8 +4,9 @@
  */
 import type { Readable } from 'node:stream'
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import type { SecretFor } from '@sluice/contracts/secret-references'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import type { ServerSourceSpec } from '@sluice/contracts/source-types'
+import { type SecretFor, secretNames } from '@sluice/contracts/secret-references'
 import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
@@ -64,7 +65,7 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
   ): SluiceError
 }
 
-export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSourceSpec> {
+export interface ServerSourceOptions<Spec extends ServerSourceSpec> {
   readonly spec: Spec
   /** Called whenever a connection is opened. Its errors pass through. */
   readonly secretFor: SecretFor
@@ -76,13 +77,10 @@ export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSour
 
 /** Queries may run concurrently, each on a connection of its own. */
 export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn[] }> implements Source {
-  readonly #options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>
+  readonly #options: ServerSourceOptions<ServerSourceSpec>
   readonly #dialect: ServerDialect<C, P>
 
-  constructor(
-    options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>,
-    dialect: ServerDialect<C, P>,
-  ) {
+  constructor(options: ServerSourceOptions<ServerSourceSpec>, dialect: ServerDialect<C, P>) {
     this.#options = options
     this.#dialect = dialect
   }
@@ -201,7 +199,7 @@ export interface AccessAndNames {
 
 /** Fills in the secrets, for one connection, and notes them for messages. Throws as `serverAccess` does. */
 export function accessAndNames(
-  { spec, secretFor, privateNetworks }: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>,
+  { spec, secretFor, privateNetworks }: ServerSourceOptions<ServerSourceSpec>,
   product: string,
 ): AccessAndNames {
   const secrets: string[] = []
@@ -214,5 +212,6 @@ export function accessAndNames(
   const access = serverAccess(spec, noting, privateNetworks)
   secrets.push(access.password)
   const server = masked(`${product} at ${addressOf(access)}`, secrets)
-  return { access, names: { source: spec.name, server, secrets } }
+  const [passwordName = null] = secretNames(spec.password ?? '')
+  return { access, names: { source: spec.name, server, secrets, passwordName } }
 }

@@ -2,7 +2,8 @@
 import { messageOf } from '@sluice/contracts/errors'
 import { ApiError } from '../../api/client.ts'
 import { textAt } from '../draft.ts'
-import { DEFAULT_PORTS, isServerType, serverParts } from '../server-url.ts'
+import { SERVER_PORTS } from '@sluice/contracts/source-types'
+import { isServerType, serverParts } from '../server-url.ts'
 
 export interface ConnectionFault {
   /** What failed, and what the user can do. */
@@ -25,7 +26,7 @@ export function connectionFault(error: unknown, text: string): ConnectionFault {
   ]
   if (lacking.length > 0)
     return { words: `Type ${lacking.join(', ').replace(/, ([^,]*)$/, ' and $1')} first.`, said: null }
-  const port = parts.port || DEFAULT_PORTS[type]
+  const port = parts.port || String(SERVER_PORTS[type])
   const words = FAULTS.find(([pattern]) => pattern.test(said))?.[1]({ host, port, user, database })
   // The server's message about a missing secret advises its operator. The page has a field for the secret.
   if (words !== undefined) return { words, said: /^The secret /.test(said) ? null : said }

@@ -3,6 +3,7 @@
  * alone.
  */
 import { useQuery } from '@tanstack/react-query'
+import { SERVER_PORTS } from '@sluice/contracts/source-types'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
@@ -10,7 +11,6 @@ import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.t
 import { docsOf } from '../field-docs.ts'
 import { ChoiceField, Labelled, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import {
-  DEFAULT_PORTS,
   grantFor,
   isServerType,
   serverParts,
@@ -285,7 +285,7 @@ function PartFields({ editing, type, parts }: PartsProps): ReactElement {
     <>
       <div className="columns host-and-port">
         {field('host', 'Host', { placeholder: 'db.example.com', hint: 'A whole URL can be pasted, too.' })}
-        {field('port', 'Port', { placeholder: DEFAULT_PORTS[type] })}
+        {field('port', 'Port', { placeholder: String(SERVER_PORTS[type]) })}
       </div>
       {field('database', 'Database', { placeholder: 'crm' })}
       {field('user', 'User', { placeholder: 'reader', hint: 'A user that may only read is enough.' })}
