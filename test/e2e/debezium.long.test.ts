@@ -7,74 +7,37 @@ import { once } from 'node:events'
 import { Kafka, logLevel } from 'kafkajs'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
-import { describe, expect, inject, it } from 'vitest'
-import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { describe, inject, it } from 'vitest'
+import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { type ConnectService, startConnect } from '../../deploy/local/connect.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'
 import { projectFolder } from './project-folder.ts'
+import {
+  API,
+  capturedTable,
+  type CapturedTable,
+  changeInEachWay,
+  COLUMNS,
+  fillTable,
+  ReceivedRows,
+  streamedSync,
+  untilEqual,
+} from './streamed-tables.ts'
 
 const brokers = inject('kafkaBrokers')
 const registryUrl = inject('registryUrl')
 const postgresUrl = inject('postgresUrl')
 const mariadbUrl = inject('mariadbUrl')
 
-const ROWS = Number(process.env['SLUICE_TEST_ROWS'] ?? 20_000)
-/** Only what hangs takes so long, also on a busy machine. */
-const STEP_MS = 120_000
+type OwnTable = CapturedTable & AsyncDisposable
 
-type Rows = ReadonlyMap<string, Readonly<Record<string, unknown>>>
-
-/** A table whose changes are captured. Statements and rows are those of both databases. */
-interface CapturedTable extends AsyncDisposable {
-  readonly name: string
-  run(sql: string): Promise<void>
-  /** Runs the statements in one transaction. */
-  transact(...sql: readonly string[]): Promise<void>
-  rows(): Promise<Rows>
-}
-
-const COLUMNS = 'id int primary key, name varchar(100), price numeric(12,2), big'
-/** Texts that neither database can compress, nor keeps within the row. */
-const bigText = (seed: number, length: number): string => {
-  let text = ''
-  for (let state = seed + 1; text.length < length;) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    text += state.toString(36)
-  }
-  return text.slice(0, length)
-}
-
-/** Numbers are compared as numbers, since the digits of a decimal get lost where JSON is parsed. */
-function byId(rows: readonly Readonly<Record<string, unknown>>[]): Rows {
-  return new Map(
-    rows.map(row => [String(row['id']), 'price' in row ? { ...row, price: numberOf(row['price']) } : row]),
-  )
-}
-
-function numberOf(value: unknown): number | null {
-  return value === null ? null : Number(value)
-}
-
-/** Statements name the table as `$table`. */
-function statementsOn(
-  name: string,
-  query: (sql: string) => Promise<unknown>,
-): Pick<CapturedTable, 'run' | 'transact'> {
-  const run = async (sql: string): Promise<void> => {
-    await query(sql.replaceAll('$table', name))
-  }
-  return { run, transact: async (...sql) => await run(['BEGIN', ...sql, 'COMMIT'].join(';')) }
-}
-
-async function postgresTable(): Promise<CapturedTable> {
+async function postgresTable(): Promise<OwnTable> {
   const name = `captured_${randomUUID().slice(0, 8)}`
   const client = new pg.Client({ connectionString: postgresUrl ?? '' })
   await client.connect()
   await client.query(`CREATE TABLE ${name} (${COLUMNS} text)`)
   return {
-    name,
-    ...statementsOn(name, sql => client.query(sql)),
-    rows: async () => byId((await client.query<Record<string, unknown>>(`SELECT * FROM ${name}`)).rows),
+    ...capturedTable(name, async sql => (await client.query<Record<string, unknown>>(sql)).rows),
     [Symbol.asyncDispose]: async () => {
       const slots = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE '${name}%' AND NOT active`
       await client.query(slots)
@@ -87,17 +50,12 @@ async function postgresTable(): Promise<CapturedTable> {
   }
 }
 
-async function mariadbTable(): Promise<CapturedTable> {
+async function mariadbTable(): Promise<OwnTable> {
   const name = `captured_${randomUUID().slice(0, 8)}`
   const client = await mysql.createConnection({ uri: mariadbUrl ?? '', multipleStatements: true })
   await client.query(`CREATE TABLE ${name} (${COLUMNS} longtext)`)
   return {
-    name,
-    ...statementsOn(name, sql => client.query(sql)),
-    rows: async () => {
-      const [rows] = await client.query<mysql.RowDataPacket[]>(`SELECT * FROM ${name}`)
-      return byId(rows)
-    },
+    ...capturedTable(name, async sql => (await client.query<mysql.RowDataPacket[]>(sql))[0]),
     [Symbol.asyncDispose]: async () => {
       await client.query(`DROP TABLE ${name}`)
       await client.end()
@@ -198,115 +156,23 @@ async function capture(
 }
 
 function projectYaml(captured: readonly Captured[]): string {
-  const parts = captured.map(
+  const models = captured.map(
     ({ topic, sync }) => `
----
 kind: model
 name: ${sync}
 source: cdc
 topic: ${topic}
 format: debezium
----
-kind: sync
-name: ${sync}
-model: ${sync}
-destination: api
-schedule: continuous
-removalGuard: false
-triggers:
-  added: &put
-    method: PUT
-    path: /${sync}
-    batch: { size: 500 }
-    body:
-      json: '[{% for row in rows %}{{ row | json }},{% endfor %}]'
-  changed: *put
-  removed:
-    method: DELETE
-    path: /${sync}
-    batch: { size: 500 }
-    body:
-      json: '[{% for row in rows %}{{ row.id | json }},{% endfor %}]'
 `,
   )
-  return `
+  const source = `
 kind: source
 name: cdc
 type: kafka
 brokers: ['${brokers ?? ''}']
 registry: ${registryUrl ?? ''}
----
-kind: destination
-name: api
-baseUrl: \${API_URL}
-allowPrivateNetwork: true
-${parts.join('')}`
-}
-
-/** The rows that the API has, by sync. */
-class ReceivedRows {
-  readonly #rows = new Map<string, Map<string, Readonly<Record<string, unknown>>>>()
-  #seen = 0
-
-  take(requests: readonly RecordedRequest[]): this {
-    for (const { method, url, body } of requests.slice(this.#seen)) {
-      const sync = url.slice(1)
-      const rows = this.#rows.get(sync) ?? new Map<string, Readonly<Record<string, unknown>>>()
-      this.#rows.set(sync, rows)
-      const items = JSON.parse(body) as readonly unknown[]
-      for (const item of items)
-        if (method === 'DELETE') rows.delete(String(item))
-        else for (const [id, row] of byId([item as Readonly<Record<string, unknown>>])) rows.set(id, row)
-    }
-    this.#seen = requests.length
-    return this
-  }
-
-  of(sync: string): Rows {
-    return this.#rows.get(sync) ?? new Map()
-  }
-}
-
-/**
- * What differs between two sets of rows, at most three rows of it. A column that is missing is null, and one
- * that the table has no more does not count.
- */
-function differences(has: Rows, wants: Rows): readonly string[] {
-  const found: string[] = []
-  const show = (row: object | undefined): string => JSON.stringify(row)?.slice(0, 200) ?? 'no row'
-  for (const id of new Set([...has.keys(), ...wants.keys()])) {
-    const [is, wanted] = [has.get(id), wants.get(id)]
-    const same =
-      is !== undefined &&
-      wanted !== undefined &&
-      Object.entries(wanted).every(([name, value]) => (is[name] ?? null) === value)
-    if (!same) found.push(`${id}: has ${show(is)}, wants ${show(wanted)}`)
-    if (found.length === 3) break
-  }
-  return found
-}
-
-/** Resolves once the API has the rows of each table. */
-async function untilEqual(
-  api: ScriptedApi,
-  received: ReceivedRows,
-  captured: readonly Captured[],
-  what: string,
-): Promise<void> {
-  const wanted = await Promise.all(
-    captured.map(async ({ table, sync }) => ({ sync, rows: await table.rows() })),
-  )
-  const missing = (requests: readonly RecordedRequest[]): readonly string[] => {
-    received.take(requests)
-    return wanted.flatMap(({ sync, rows }) => {
-      const has = received.of(sync)
-      if (has.size !== rows.size) return [`${sync} has ${has.size} rows, wants ${rows.size}`]
-      return differences(has, rows).map(each => `${sync}, row ${each}`)
-    })
-  }
-  const signal = AbortSignal.timeout(STEP_MS)
-  await api.waitFor(requests => missing(requests).length === 0, { signal }).catch(() => {})
-  expect(missing(api.requests), what).toEqual([])
+`
+  return [source, API, ...models, ...captured.map(({ sync }) => streamedSync(sync))].join('---')
 }
 
 async function dropTopics(prefixes: readonly string[]): Promise<void> {
@@ -327,10 +193,7 @@ describe.skipIf(given.includes(null))('what Debezium captures', () => {
     const tables = [postgres, flat, mariadb]
     const connect = await startConnect(workspace, brokers ?? '')
     try {
-      const big = (seed: number): string => `'${bigText(seed, 20_000)}'`
-      const insert = (id: number): string =>
-        `INSERT INTO $table (id, name, price, big) VALUES (${id}, 'n${id}', ${id}.50, ${big(id)})`
-      for (const table of tables) for (const id of [1, 2, 3]) await table.run(insert(id))
+      for (const table of tables) await fillTable(table)
       const captured = await Promise.all([
         capture(connect, postgres, { format: 'postgres-json', as: JSON_ALONE }),
         capture(connect, postgres, { format: 'postgres-json-schemas', as: JSON_WITH_SCHEMAS }),
@@ -347,59 +210,14 @@ describe.skipIf(given.includes(null))('what Debezium captures', () => {
       const closed = once(server, 'close')
       server.stdout?.resume()
       server.stderr?.resume()
-      const equal = (what: string): Promise<void> => untilEqual(api, received, captured, what)
-      const everywhere = async (what: string, ...sql: readonly string[]): Promise<void> => {
-        for (const table of tables) for (const each of sql) await table.run(each)
-        await equal(what)
-      }
+      const equal = (what: string): Promise<void> => untilEqual({ api, received }, captured, what)
       try {
-        await equal('the snapshot')
-        await everywhere(
-          'single changes',
-          insert(4),
-          `UPDATE $table SET price = 7.25 WHERE id = 1`,
-          'DELETE FROM $table WHERE id = 2',
-          insert(2),
-          'DELETE FROM $table WHERE id = 3',
-        )
-        await everywhere(
-          'a change that does not tell the large value',
-          `UPDATE $table SET name = 'known' WHERE id = 1`,
-        )
-        await everywhere(
-          'a key that changes',
-          `INSERT INTO $table (id, name, price, big) VALUES (5, 'moves', 1, 'small')`,
-          'UPDATE $table SET id = 50 WHERE id = 5',
-        )
-        await everywhere('a row of 1 MB', `UPDATE $table SET big = '${bigText(9, 1_000_000)}' WHERE id = 4`)
-        await everywhere('the next change of it', `UPDATE $table SET name = 'large' WHERE id = 4`)
-        const blocks = Array.from({ length: ROWS / 1_000 }, (_, block) =>
-          Array.from({ length: 1_000 }, (__, index) => 1_000 * (block + 1) + index),
-        )
-        for (const table of [postgres, mariadb])
-          await table.transact(
-            ...blocks.map(ids => {
-              const rows = ids.map(id => `(${id}, 'n${id}', ${id}.25)`)
-              return `INSERT INTO $table (id, name, price) VALUES ${rows.join(', ')}`
-            }),
-            `UPDATE $table SET name = 'twice' WHERE id BETWEEN 1000 AND 1999`,
-          )
-        await equal('a large transaction')
-        await everywhere(
-          'a column that comes',
-          'ALTER TABLE $table ADD COLUMN extra int',
-          // For rows that are there, a new column alone is no change.
-          `UPDATE $table SET extra = 5, name = 'with more' WHERE id IN (1, 2)`,
-        )
-        await everywhere(
-          'a column that goes',
-          'ALTER TABLE $table DROP COLUMN price',
-          `INSERT INTO $table (id, name) VALUES (6, 'without a price')`,
-        )
+        await changeInEachWay(tables, { bulk: [postgres, mariadb], equal })
         // Debezium's flattening leaves out a truncate.
         await flat.run('DELETE FROM $table')
         for (const table of [postgres, mariadb]) await table.run('TRUNCATE $table')
-        await everywhere('an emptied table', `INSERT INTO $table (id, name) VALUES (1, 'again')`)
+        for (const table of tables) await table.run(`INSERT INTO $table (id, name) VALUES (1, 'again')`)
+        await equal('an emptied table')
       } catch (error) {
         const runs = JSON.stringify(await project.runs().catch(() => []))
         throw new Error(`${String(error)}\n${runs.slice(0, 5_000)}\n${await workspace.logTail('connect')}`)

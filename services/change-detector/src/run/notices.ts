@@ -30,10 +30,8 @@ export function noticesOf(
       `in model ${model.name}, ${others.map(retypedText).join(', ')}. Rows that read differently are sent`,
     )
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
-  if (isOfSome && settled === 0 && detectedRows(counts) === 0)
-    notices.push(
-      `no row was ${purpose.kind === 'discard' ? 'discarded' : 'tried again'}: ${noneIsMeant(purpose)}`,
-    )
+  const none = isOfSome && settled === 0 && detectedRows(counts) === 0 ? noneMeantNotice(purpose) : null
+  if (none !== null) notices.push(none)
   if (muted > 0 && purpose?.kind === 'discard')
     notices.push(`${counted(muted)} discarded, and skipped until there is something else to send`)
   else if (muted > 0)
@@ -50,6 +48,15 @@ export function undecidedNotice(sync: string, rows: number): string {
     `${counted(rows)} passed over, since nobody knows whether the destination has what was sent last: ` +
     `\`sluice failed ${sync}\` lists them, \`sluice retry ${sync}\` sends them again, \`sluice discard ${sync}\` leaves them`
   )
+}
+
+/** Says that a command found no row. Null for a command that is about all rows. */
+export function noneMeantNotice({
+  kind,
+  ...meant
+}: MeantRows & { readonly kind: 'resync' | 'retry' | 'discard' }): string | null {
+  if (kind === 'resync') return null
+  return `no row was ${kind === 'discard' ? 'discarded' : 'tried again'}: ${noneIsMeant(meant)}`
 }
 
 function noneIsMeant({ key, status, group = null }: MeantRows): string {

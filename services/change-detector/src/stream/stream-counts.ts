@@ -26,6 +26,7 @@ export class StreamCounts {
   #rowsRead = 0
   #rowsInvalid = 0
   #samples: InvalidSample[] = []
+  readonly #notices = new Set<string>()
   readonly #minutes: StreamMinute[] = []
   #finished = { delivered: 0, failed: 0 }
   readonly #ops: ReadonlySet<Op>
@@ -48,6 +49,16 @@ export class StreamCounts {
   comparing({ why, detail }: StreamBreak): void {
     this.#comparisons.push(why)
     this.#comparing = why === 'first' ? 'nothing was compared before' : detail
+    if (why !== 'first') this.noticed(`the whole table was compared: ${detail}`)
+  }
+
+  /** The run ends for it, and the next one compares. */
+  brokeOff({ detail }: StreamBreak): void {
+    this.noticed(`the log broke off: ${detail}. The next run compares the whole table`)
+  }
+
+  noticed(notice: string): void {
+    this.#notices.add(notice)
   }
 
   compared({ rowsRead, rowsInvalid, invalidSamples }: ExtractRows): void {
@@ -112,7 +123,8 @@ export class StreamCounts {
       counts[op] = { detected: this.#detected[op] ?? 0, ...none }
     }
     const invalid = { rowsInvalid: this.#rowsInvalid, invalidSamples: this.#samples }
-    return { rowsRead: this.#rowsRead, ...invalid, counts: counts satisfies CountsByOp }
+    const notices = [...this.#notices]
+    return { rowsRead: this.#rowsRead, ...invalid, notices, counts: counts satisfies CountsByOp }
   }
 
   /** How the stream stands. */

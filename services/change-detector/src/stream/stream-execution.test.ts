@@ -88,21 +88,37 @@ it('sends a failed row again after a while, as the source then has it', async ()
   ])
 }, 20_000)
 
-it('ends for a resync, whose run sends all rows once more and goes on with the stream', async () => {
+it('ends for a resync, whose run sends all rows once more and ends, and the next one goes on', async () => {
   await using world = await StreamedWorld.open()
   for (let id = 0; id < 8; id += 1) world.put(`k${id}`, 1)
   await using detector = world.detector()
   await detector.ask()
   await world.equal()
   await detector.ask({ cause: 'resync', scope: null })
-  await world.until(() => world.sent.length === 16)
+  await world.until(() => world.runs.some(({ cause, status }) => cause === 'resync' && status === 'success'))
+  expect(world.sent.length).toBe(16)
+  await detector.ask()
   world.put('k0', 5)
   await world.equal()
   expect(world.sent.length).toBe(17)
+  const counts = { added: { detected: 8, delivered: 8 } }
   expect(world.runs).toMatchObject([
-    { status: 'success', counts: { added: { detected: 8, delivered: 8 } } },
-    { cause: 'resync' },
+    { status: 'success', counts },
+    { status: 'success', cause: 'resync', counts },
+    { status: 'running' },
   ])
+})
+
+it('ends a retry for which no row waits, and says so', async () => {
+  await using world = await StreamedWorld.open()
+  world.put('a', 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  await detector.ask({ cause: 'retry', scope: null })
+  await world.until(() => world.runs.some(({ cause, status }) => cause === 'retry' && status === 'success'))
+  expect(world.runs[1]?.notices).toEqual(['no row was tried again: none waits for a retry'])
+  expect(world.sent.length).toBe(1)
 })
 
 it('gives up at its source, for a reset, what it has made there', async () => {
@@ -197,6 +213,11 @@ it('compares again where the log breaks off, in the next run', async () => {
   await world.until(() => world.runs[0]?.status === 'success')
   await detector.ask()
   await world.equal()
+  await detector.drain()
+  expect(world.runs.map(({ notices }) => notices)).toEqual([
+    [expect.stringMatching(/^the log broke off: .*\. The next run compares the whole table$/)],
+    [expect.stringMatching(/^the whole table was compared: /)],
+  ])
   expect(world.stream.comparisons).toBe(2)
   expect(
     world.sent
@@ -204,8 +225,6 @@ it('compares again where the log breaks off, in the next run', async () => {
       .map(({ op }) => op)
       .toSorted(),
   ).toEqual(['changed', ...Array(6).fill('removed')])
-  world.put('k3', 1)
-  await world.equal()
 })
 
 it('begins the next run with the comparison, though another partition of the log has more entries', async () => {
@@ -237,6 +256,24 @@ it('holds a run whose removals exceed the guard, and lets them through once they
   expect(world.sent.length).toBe(20)
   await detector.ask({ kind: 'approve', run: world.runs[1]?.runId ?? '' })
   await world.equal()
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+})
+
+it('ends with what is left of an approval once nothing more comes', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
+  for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
+  await using detector = world.detector()
+  await detector.ask()
+  await world.equal()
+  for (let id = 0; id < 12; id += 1) world.stream.remove(`k${id}`)
+  await world.comesTo(() => world.runs.some(({ status }) => status === 'held'), detector)
+  const held = world.runs.find(({ status }) => status === 'held')
+  world.put('k0', 2)
+  await detector.ask({ kind: 'approve', run: held?.runId ?? '' })
+  await world.equal()
+  world.later = 6_000
+  await world.until(() => world.runs.every(({ status }) => isEnded(status)))
+  expect(world.api.size).toBe(9)
 })
 
 it('ends after an hour with nothing in flight, and tells how it stands', async () => {

@@ -191,6 +191,8 @@ class StreamExecution {
         },
       },
       approved: life.atWork?.run.approved ?? null,
+      // The run keeps who asked for it only once somebody else has approved it.
+      isAskedFor: command !== null || (run.asked ?? null) !== null,
       isBaseline: isFirst && firstRun === 'skip-existing' && of.why?.why === 'first',
       retryAfterMs: errors?.retryAfter ?? RETRY_AFTER_MS,
       compared: ({ file, columns, primaryKey: own }, signal) =>

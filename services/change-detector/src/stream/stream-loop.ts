@@ -31,6 +31,7 @@ import { decideSlice, type DecideRules, type FoundChange } from './decide-slice.
 import type { Hearing } from './hearing.ts'
 import { InFlight } from './in-flight.ts'
 import type { LastPosition } from './last-position.ts'
+import { noneMeantNotice } from '../run/notices.ts'
 import { Owing } from './owing.ts'
 import type { PlacedChange, SlicePublisher } from './publish-slice.ts'
 import type { RemovalWindow } from './removal-window.ts'
@@ -61,6 +62,8 @@ const TELL_AGAIN_MS = 1_800_000
  * case.
  */
 const RUN_MS = 3_600_000
+/** A run whose approval is not used up ends once nothing has come for this time. */
+const NOTHING_CAME_MS = 5_000
 /** Due rows that are all in flight are looked at again after this time. */
 const LOOK_AGAIN_MS = 1_000
 const REOPEN = { firstMs: 200, maxMs: 10_000 }
@@ -91,6 +94,8 @@ export interface StreamLoopOptions {
   readonly primaryKey: readonly string[]
   readonly rules: DecideRules
   readonly command: AskedCommand | null
+  /** True for the run of a command, and for one that somebody approved: it ends once that is done. */
+  readonly isAskedFor: boolean
   /** How many removals are approved; null: none. */
   readonly approved: number | null
   /** True for a first comparison that takes its rows as being there. */
@@ -169,6 +174,7 @@ export class StreamLoop {
   /** Where the search for rows of the command goes on; undefined once it is done. */
   #commandFrom: string | null | undefined
   #commandLeft = false
+  #isAnyMeant = false
   /** True once it has met more removals than the guard lets through. */
   #isGuarded = false
   /** Keys whose rows are too large for a record. */
@@ -179,6 +185,8 @@ export class StreamLoop {
   /** Aborts when the run has to end at once. */
   readonly #signal: AbortSignal
   readonly #since: number
+  /** When it had something to do last. */
+  #busyAt: number
 
   constructor(options: StreamLoopOptions) {
     const { last, why, partitions, now, steadyNow, approved, command, columns, stopping, edited } = options
@@ -191,6 +199,7 @@ export class StreamLoop {
     this.#inFlight = new InFlight(partitions)
     this.#heardSlices = new Array<number>(partitions).fill(0)
     this.#since = steadyNow()
+    this.#busyAt = this.#since
     this.#toldAt = this.#since - (last === null ? 0 : Math.max(0, now() - last.toldAt))
     this.#allowed = approved ?? 0
     this.#commandFrom = command === null ? undefined : null
@@ -267,7 +276,10 @@ export class StreamLoop {
     this.#readOn()
     if (this.#options.publisher.hasRoom) {
       const worked = await this.#work()
-      if (worked === true) return null
+      if (worked === true) {
+        this.#busyAt = this.#options.steadyNow()
+        return null
+      }
       if (worked !== false) return worked
     }
     if (await this.#tell(TELL_AFTER_MS)) return null
@@ -306,12 +318,23 @@ export class StreamLoop {
     const isWhole = !this.#isUnfinished
     if (stopping.aborted || edited.aborted) return { kind: 'ended', isWhole }
     // The next run begins with the comparison.
-    if (this.#break !== null && publisher.hasBegun) return { kind: 'ended', isWhole }
+    if (this.#break !== null && publisher.hasBegun) {
+      this.#options.counts.brokeOff(this.#break)
+      return { kind: 'ended', isWhole }
+    }
     if (!isWhole) return null
-    if (asked.aborted) return { kind: 'ended', isWhole }
+    if (asked.aborted || this.#hasDoneWhatWasAsked) return { kind: 'ended', isWhole }
     const lasts = steadyNow() - this.#since
     const isOver = (lasts >= RUN_MS && this.#inFlight.isEmpty && this.#held.size === 0) || lasts >= 2 * RUN_MS
     return isOver ? { kind: 'ended', isWhole } : null
+  }
+
+  /** The comparison and the command of the run are done. */
+  get #hasDoneWhatWasAsked(): boolean {
+    const { isAskedFor, steadyNow } = this.#options
+    if (!isAskedFor) return false
+    // What is approved may be fewer removals by now, and nothing tells that the last of them has come.
+    return this.#allowed === 0 || steadyNow() - this.#busyAt >= NOTHING_CAME_MS
   }
 
   /** Waits for the appends under way, and tells the position. */
@@ -451,6 +474,7 @@ export class StreamLoop {
       behind = { ...read.position, epoch: start.epoch, model: this.#options.modelHash }
     }
     this.#addFree(newest)
+    const isCommandOpen = this.#commandFrom !== undefined
     if (this.#hasRoom) {
       this.#addDue(newest)
       this.#addOfCommand(newest)
@@ -458,7 +482,7 @@ export class StreamLoop {
     if (newest.size === 0) {
       // The position moves, too, if all entries were seen before.
       this.#position = behind
-      return read !== null
+      return read !== null || (isCommandOpen && this.#commandFrom === undefined)
     }
     return { newest, start, behind, known: this.#knownOf([...newest.keys()]) }
   }
@@ -551,12 +575,23 @@ export class StreamLoop {
       if (!this.#addTold(known, newest) && !this.#inFlight.has(known.key) && !this.#refused.has(known.key))
         this.#commandLeft = true
     const last = meant.at(-1)
-    if (last !== undefined) this.#commandFrom = last.key
+    if (last !== undefined) {
+      this.#commandFrom = last.key
+      this.#isAnyMeant = true
+    }
     // It goes through all keys again until it finds none that had to wait.
     else if (this.#commandLeft) {
       this.#commandFrom = null
       this.#commandLeft = false
-    } else this.#commandFrom = undefined
+    } else {
+      this.#commandFrom = undefined
+      if (!this.#isAnyMeant) this.#noticeNone(command)
+    }
+  }
+
+  #noticeNone(command: AskedCommand): void {
+    const notice = noneMeantNotice(command)
+    if (notice !== null) this.#options.counts.noticed(notice)
   }
 
   async #sliceOfTable(comparison: Comparison): Promise<ToDecide | boolean> {
@@ -829,6 +864,7 @@ export class StreamLoop {
     const tellAfter = this.#from === this.#told ? TELL_AGAIN_MS : TELL_AFTER_MS
     if (this.#comparison === null) waits.push(Math.max(0, this.#toldAt + tellAfter - steady))
     if (this.#commandFrom !== undefined) waits.push(LOOK_AGAIN_MS)
+    if (this.#options.isAskedFor) waits.push(Math.max(0, this.#busyAt + NOTHING_CAME_MS - steady))
     const over = new AbortController()
     const signal = over.signal
     const changed = changes.after(seen, { signal }).catch(() => undefined)

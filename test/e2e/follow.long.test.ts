@@ -1,0 +1,37 @@
+/**
+ * A table of PostgreSQL is streamed to an API by `follow`, in one process. The API keeps the rows that it was
+ * sent. They are the rows of the table, in whatever way it changes.
+ */
+import { expect, inject, it } from 'vitest'
+import { FollowedProject, STREAM } from './followed-project.ts'
+import { changeInEachWay } from './streamed-tables.ts'
+
+/** Only what hangs takes so long, also on a busy machine. */
+const PATIENCE = { timeout: 120_000, interval: 100 }
+
+it.skipIf(inject('postgresUrl') === null)(
+  'what PostgreSQL tells by `follow` arrives at an API as it is in the table',
+  { timeout: 900_000 },
+  async () => {
+    await using followed = await FollowedProject.open('removalGuard: { share: 0.5, rows: 100 }')
+    const { table, received, project } = followed
+    followed.up()
+    await changeInEachWay([table], { bulk: [table], equal: what => followed.equal(what) })
+    expect(received.repeats).toBe(0)
+
+    const before = received.of(STREAM).size
+    await table.run('TRUNCATE $table')
+    await table.run(`INSERT INTO $table (id, name) VALUES (1, 'again')`)
+    const held = async (): Promise<string | null> =>
+      (await followed.runs()).find(({ status }) => status === 'held')?.id ?? null
+    await expect.poll(held, PATIENCE).not.toBeNull()
+    const id = (await held()) ?? ''
+    const { stdout } = await project.sluice('runs', 'show', id)
+    expect(stdout).toContain(`would remove ${(before - 1).toLocaleString('en')} of`)
+    expect(received.take(followed.api.requests).of(STREAM).size).toBe(before)
+
+    await project.sluice('approve', id)
+    await followed.equal('an emptied table')
+    expect(received.repeats).toBe(0)
+  },
+)
