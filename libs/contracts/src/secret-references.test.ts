@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '@sluice/testkit/processor-ms'
 import { fillSecrets, secretNames, withoutReferences } from './secret-references.ts'
 
 /** Reading a text once takes a few of these. Reading it again for each beginning takes seconds. */
@@ -26,11 +27,12 @@ describe('secret references', () => {
     },
   )
 
-  it('looks for the end of a reference that has none once, and not once for each that begins', () => {
-    const start = performance.now()
+  it('looks for the end of a reference that has none once, and not once for each that begins', async () => {
     const text = `\${secret:a}$\${x ${'${secret:'.repeat(25_000)}`
-    expect(secretNames(text)).toEqual(['a'])
-    expect(fillSecrets(text, () => 'A')).toBe(`A\${x ${'${secret:'.repeat(25_000)}`)
-    expect(performance.now() - start).toBeLessThan(MAX_MS)
+    const took = await processorMs(() => {
+      expect(secretNames(text)).toEqual(['a'])
+      expect(fillSecrets(text, () => 'A')).toBe(`A\${x ${'${secret:'.repeat(25_000)}`)
+    })
+    expect(took).toBeLessThan(MAX_MS)
   })
 })

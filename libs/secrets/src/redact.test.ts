@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '@sluice/testkit/processor-ms'
 import { isSensitiveName, MASK, redactHeaders, redactText, redactUrl } from './redact.ts'
 
 /** A text that is read once takes a few. One that is read again and again takes seconds. */
@@ -107,14 +108,15 @@ describe('headers and URLs', () => {
     expect(redactUrl('http://h/x?a?token=hunter22', [])).toBe(`http://h/x?a?token=${MASK}`)
   })
 
-  it('looks at a header of nothing but question marks once, and not once for each of them', () => {
-    const start = performance.now()
+  it('looks at a header of nothing but question marks once, and not once for each of them', async () => {
     // As long as all headers of an answer may be, four times.
     const location = `/?token=abc${'?'.repeat(16_000)}`
-    for (let n = 0; n < 4; n += 1)
-      expect(redactHeaders({ location }, [])['location']).toMatch(/^\/\?token=\*\*\*$/)
     const bare = `=${'?'.repeat(16_000)}`
-    for (let n = 0; n < 4; n += 1) expect(redactHeaders({ location: bare }, [])).toEqual({ location: bare })
-    expect(performance.now() - start).toBeLessThan(MAX_MS)
+    const took = await processorMs(() => {
+      for (let n = 0; n < 4; n += 1)
+        expect(redactHeaders({ location }, [])['location']).toMatch(/^\/\?token=\*\*\*$/)
+      for (let n = 0; n < 4; n += 1) expect(redactHeaders({ location: bare }, [])).toEqual({ location: bare })
+    })
+    expect(took).toBeLessThan(MAX_MS)
   })
 })

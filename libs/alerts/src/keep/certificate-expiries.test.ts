@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { processorMs } from '@sluice/testkit/processor-ms'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { expect, it } from 'vitest'
 import { expiriesIn } from './watched.ts'
@@ -11,8 +12,7 @@ it('each certificate of a text has its end, whatever stands between them', () =>
   expect(expiriesIn('nonsense')).toEqual([])
 })
 
-it('the end of a certificate that has none is looked for once, and not once for each that begins', () => {
-  const start = performance.now()
-  expect(expiriesIn(`${PEM}${'-----BEGIN CERTIFICATE-----'.repeat(20_000)}`)).toEqual([END])
-  expect(performance.now() - start).toBeLessThan(500)
+it('the end of a certificate that has none is looked for once, and not once for each that begins', async () => {
+  const text = `${PEM}${'-----BEGIN CERTIFICATE-----'.repeat(20_000)}`
+  expect(await processorMs(() => expect(expiriesIn(text)).toEqual([END]))).toBeLessThan(500)
 })

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { processorMs } from '@sluice/testkit/processor-ms'
 import { duration, size } from './plain-values.ts'
 
 it('durations and sizes are read in their units', () => {
@@ -17,9 +18,10 @@ it('a text that is neither is refused for one reason', () => {
   expect(reasons).toEqual([['a duration such as 250ms, 30s, 15m, 1h or 7d'], ['a size such as 64KB or 1MB']])
 })
 
-it('a long text that is neither is refused as fast as a short one', () => {
-  const start = performance.now()
+it('a long text that is neither is refused as fast as a short one', async () => {
   const text = `${'a'.repeat(60_000)}1`
-  expect([duration, size].map(quantity => quantity.safeParse(text).success)).toEqual([false, false])
-  expect(performance.now() - start).toBeLessThan(500)
+  const took = await processorMs(() =>
+    expect([duration, size].map(quantity => quantity.safeParse(text).success)).toEqual([false, false]),
+  )
+  expect(took).toBeLessThan(500)
 })

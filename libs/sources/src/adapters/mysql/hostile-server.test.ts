@@ -1,4 +1,5 @@
 /** A server answers that wants to keep this process busy. */
+import { processorMs } from '@sluice/testkit/processor-ms'
 import type { Connection } from 'mysql2'
 import { expect, it } from 'vitest'
 import { modelOf } from '../../../test/contract.ts'
@@ -35,10 +36,9 @@ it('an error has one line, without secrets, and only its beginning if it does no
   expect(saidOf('hunter22 '.repeat(2_000_000)).length).toBeLessThan(11_000)
 })
 
-it.each([" near '", ' ', "' at line 1"])('an error of nothing but %j is read once', piece => {
-  const start = performance.now()
-  saidOf(`You have an error${piece.repeat(200_000)}.`)
-  expect(performance.now() - start).toBeLessThan(MAX_MS)
+it.each([" near '", ' ', "' at line 1"])('an error of nothing but %j is read once', async piece => {
+  const error = `You have an error${piece.repeat(200_000)}.`
+  expect(await processorMs(() => saidOf(error))).toBeLessThan(MAX_MS)
 })
 
 it('excess rights are those that are not for reading, also to single columns', async () => {
@@ -55,7 +55,5 @@ it.each([
   `GRANT ${' ('.repeat(100_000)} ON x TO y`,
   `GRANT ${' '.repeat(100_000)} ON x TO y`,
 ])('rights of nothing but beginnings are read once', async grant => {
-  const start = performance.now()
-  await excessRights(serverWith(grant))
-  expect(performance.now() - start).toBeLessThan(MAX_MS)
+  expect(await processorMs(() => excessRights(serverWith(grant)))).toBeLessThan(MAX_MS)
 })

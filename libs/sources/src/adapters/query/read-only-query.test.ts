@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '@sluice/testkit/processor-ms'
 import { modelOf } from '../../../test/contract.ts'
 import { assertBeginsAsQuery, assertOneStatement, sqlOf } from './read-only-query.ts'
 import type { SqlDialect } from './sql-dialects.ts'
@@ -82,11 +83,10 @@ describe('a query', () => {
 
   it.each(['standard', 'mysql'] as const)(
     'of %s SQL is read once, however many comments never end',
-    syntax => {
-      const start = performance.now()
+    async syntax => {
       const sql = `SELECT 1 ${'/*'.repeat(16_000)}`
-      expect(sqlOf(modelOf(sql), dialectOf(syntax))).toBe(sql)
-      expect(performance.now() - start).toBeLessThan(MAX_MS)
+      const took = await processorMs(() => expect(sqlOf(modelOf(sql), dialectOf(syntax))).toBe(sql))
+      expect(took).toBeLessThan(MAX_MS)
     },
   )
 })
