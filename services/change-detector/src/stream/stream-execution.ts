@@ -38,7 +38,7 @@ import { StreamCounts } from './stream-counts.ts'
 import { StreamLoop, type LoopEnd } from './stream-loop.ts'
 
 /** The event of the run tells this often how the stream stands, if something has changed. */
-const REPORT_MS = 15_000
+const REPORT_MS = 5_000
 const RETRY_AFTER_MS = 60_000
 
 /** What a run over a stream has in common with one over a table. */

@@ -33,7 +33,7 @@ const LOOKS_AT_IDLE_STREAM_MS = 2_000
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
 /** A run over a stream lasts for an hour, and its figures are those of now. */
-const PROGRESS_OF_STREAM_MS = 15_000
+const PROGRESS_OF_STREAM_MS = 5_000
 /** If a destination begins to fail, or to take requests again, a report follows within this time. */
 const TURNED_MS = 5_000
 /** A shorter handover is not reported. */
