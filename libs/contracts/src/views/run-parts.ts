@@ -82,7 +82,9 @@ export const streamProgressView = z.object({
 
 /** A stream over its runs. */
 export const streamView = streamProgressView.extend({
-  /** Rows that were delivered in the last whole minute, by second. */
+  /**
+   * Rows that were delivered in the last whole minute, or in the one that goes on if it had none, by second.
+   */
   rowsPerSecond: z.number().min(0),
   /** The minutes of the last hour in which its runs were at work, the oldest first. */
   minutes: z.array(

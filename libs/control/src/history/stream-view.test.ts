@@ -31,11 +31,13 @@ it('shows a stream over its hourly runs: its lag now, and the last whole minute 
   ])
 })
 
-it('has the speed of its first minute as long as that goes on', () => {
+it('has the speed of the minute that goes on if nothing was delivered in the one before', () => {
   expect(streamView([hour(1, [minute(0, 120, 5)], null)], NOON + 20_000)?.rowsPerSecond).toBe(2)
+  const quiet = [minute(-2, 600, 5), minute(-1, 0, 5), minute(0, 120, 5)]
+  expect(streamView([hour(1, quiet, null)], NOON + 20_000)?.rowsPerSecond).toBe(2)
 })
 
 it('has no speed once the stream stands still, and is none without a run of a stream', () => {
-  expect(streamView([hour(1, [minute(-9, 60, 5)], null)], NOON)?.rowsPerSecond).toBe(0)
+  expect(streamView([hour(1, [minute(-2, 60, 5)], null)], NOON)?.rowsPerSecond).toBe(0)
   expect(streamView([sampleEvent({ runId: 'R', run: 1 })], NOON)).toBeNull()
 })

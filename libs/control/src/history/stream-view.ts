@@ -36,12 +36,11 @@ export function streamView(events: readonly RunEvent[], now: number): StreamView
   }
 }
 
-/** The last whole minute if it is of now, or else the minute that goes on. */
+/** Of the last whole minute. If nothing was delivered in it, of the minute that goes on. */
 function speedOf(minutes: readonly StreamMinute[], now: number): number {
-  const isOfNow = ({ at }: StreamMinute): boolean => at > now - 3 * MINUTE_MS
-  const ofNow = minutes.filter(isOfNow)
-  const told = ofNow.findLast(({ at }) => at + MINUTE_MS <= now) ?? ofNow.at(-1)
-  return (told?.delivered ?? 0) / 60
+  const current = Math.floor(now / MINUTE_MS) * MINUTE_MS
+  const deliveredIn = (minute: number): number => minutes.find(({ at }) => at === minute)?.delivered ?? 0
+  return (deliveredIn(current - MINUTE_MS) || deliveredIn(current)) / 60
 }
 
 function secondsOf(ms: number | null): number | null {
