@@ -18,14 +18,17 @@ import { attemptDetails, bodyOf, keysOf } from './attempt-rows.ts'
 import type { AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
 import { readRequests, type TopicsDeps } from './read-records.ts'
 
-/** The index lies at most this far behind a run at work. */
-const ROUND_MS = 1_000
+/**
+ * The index lies at most this far behind a run at work. Who asks for a search does not wait for the next
+ * round: `caughtUp` begins one. More often would store fewer records together, and each would cost more.
+ */
+const ROUND_MS = 5_000
 /** The topics of all syncs are read this often, even if they have no runs. */
 const READ_ALL_MS = 60_000
 const PAUSE_AFTER_FAILURE_MS = 1_000
 const DAY_MS = 86_400_000
 /** At most this many pieces are swept between two rounds. */
-const MAX_PIECES = 20
+const MAX_PIECES = 100
 /** At most this many attempts are decoded and stored together. */
 const MAX_ATTEMPTS = 500
 /**
@@ -56,6 +59,8 @@ export class TopicsFollower implements AsyncDisposable {
   readonly #rounds = new Notifier()
   /** The state of each sync's runs when its topics were last read to their end. */
   readonly #seen = new Map<string, string>()
+  /** By place, its end when it was last read to it. */
+  readonly #ends = new Map<string, number>()
   #ended: Promise<void> = Promise.resolve()
   #readAllAtMs = -Infinity
   /** Wakes the pause between two rounds. */
@@ -121,7 +126,10 @@ export class TopicsFollower implements AsyncDisposable {
         if (signal.aborted) return
         onTransientFailure(error)
         // A damaged index is empty now, and is filled from the start of the topics.
-        if (isSluiceError(error, 'corrupt')) this.#seen.clear()
+        if (isSluiceError(error, 'corrupt')) {
+          this.#seen.clear()
+          this.#ends.clear()
+        }
         pauseMs = PAUSE_AFTER_FAILURE_MS
       }
       await sleep(pauseMs, { signal: AbortSignal.any([signal, this.#woken.signal]) }).catch(() => undefined)
@@ -133,6 +141,7 @@ export class TopicsFollower implements AsyncDisposable {
       for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
         await this.#options.runs.caughtUp(partition, { signal: this.#stop.signal })
     const all = elapsedMs() - this.#readAllAtMs >= READ_ALL_MS
+    if (all) this.#ends.clear()
     for (const runs of [...this.#options.runs.all()]) {
       if (!all && !this.#isBehind(runs)) continue
       // The next round reads what is written after this.
@@ -166,13 +175,17 @@ export class TopicsFollower implements AsyncDisposable {
     const { signal } = this.#stop
     const target = at(syncTopics(prefix, place.sync)[place.topic], place.partition)
     const { low, end } = await log.offsets(target, { signal })
+    const name = `${place.incarnation} ${target.topic} ${target.partition}`
+    if (this.#ends.get(name) === end) return
     const position = index.position(place) ?? 0
     // If the topic ends before that position, it was lost and created again. It is read from its start.
     const from = position > end ? low : Math.max(low, position)
-    if (from >= end) return
-    const reading = log.read(target, { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES })
-    if (place.topic === 'attempts') await this.#addAttempts(place, reading)
-    else await this.#addMentions(place, reading)
+    if (from < end) {
+      const reading = log.read(target, { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES })
+      if (place.topic === 'attempts') await this.#addAttempts(place, reading)
+      else await this.#addMentions(place, reading)
+    }
+    this.#ends.set(name, end)
   }
 
   async #addMentions(place: Place, reading: AsyncIterable<ReadBatch>): Promise<void> {
