@@ -3,7 +3,8 @@
  * sent. They are the rows of the table, in whatever way it changes.
  */
 import { expect, inject, it } from 'vitest'
-import { FollowedProject, STREAM } from './followed-project.ts'
+import { FollowedProject } from './followed-project.ts'
+import { STREAM } from './streamed-project.ts'
 import { changeInEachWay } from './streamed-tables.ts'
 
 /** Only what hangs takes so long, also on a busy machine. */
@@ -14,24 +15,25 @@ it.skipIf(inject('postgresUrl') === null)(
   { timeout: 900_000 },
   async () => {
     await using followed = await FollowedProject.open('removalGuard: { share: 0.5, rows: 100 }')
-    const { table, received, project } = followed
-    followed.up()
-    await changeInEachWay([table], { bulk: [table], equal: what => followed.equal(what) })
+    const { table, stream } = followed
+    const { received, project } = stream
+    stream.up()
+    await changeInEachWay([table], { bulk: [table], equal: what => stream.equal(table, what) })
     expect(received.repeats).toBe(0)
 
     const before = received.of(STREAM).size
     await table.run('TRUNCATE $table')
     await table.run(`INSERT INTO $table (id, name) VALUES (1, 'again')`)
     const held = async (): Promise<string | null> =>
-      (await followed.runs()).find(({ status }) => status === 'held')?.id ?? null
+      (await stream.runs()).find(({ status }) => status === 'held')?.id ?? null
     await expect.poll(held, PATIENCE).not.toBeNull()
     const id = (await held()) ?? ''
     const { stdout } = await project.sluice('runs', 'show', id)
     expect(stdout).toContain(`would remove ${(before - 1).toLocaleString('en')} of`)
-    expect(received.take(followed.api.requests).of(STREAM).size).toBe(before)
+    expect(received.take(stream.api.requests).of(STREAM).size).toBe(before)
 
     await project.sluice('approve', id)
-    await followed.equal('an emptied table')
+    await stream.equal(table, 'an emptied table')
     expect(received.repeats).toBe(0)
   },
 )

@@ -12,13 +12,17 @@ const STEP_MS = 120_000
 type Row = Readonly<Record<string, unknown>>
 export type Rows = ReadonlyMap<string, Row>
 
+/** Something whose changes are streamed. */
+export interface StreamedTable {
+  rows(): Promise<Rows>
+}
+
 /** A table whose changes are captured. Statements and rows are those of PostgreSQL and MariaDB. */
-export interface CapturedTable {
+export interface CapturedTable extends StreamedTable {
   readonly name: string
   run(sql: string): Promise<void>
   /** Runs the statements in one transaction. */
   transact(...sql: readonly string[]): Promise<void>
-  rows(): Promise<Rows>
 }
 
 /** The last column is a large text, whose type the databases call differently. */
@@ -216,7 +220,7 @@ function differences(has: Rows, wants: Rows): readonly string[] {
 /** Resolves once the API has the rows of each table. */
 export async function untilEqual(
   { api, received }: { readonly api: ScriptedApi; readonly received: ReceivedRows },
-  captured: readonly { readonly table: CapturedTable; readonly sync: string }[],
+  captured: readonly { readonly table: StreamedTable; readonly sync: string }[],
   what: string,
 ): Promise<void> {
   const wanted = await Promise.all(

@@ -81,6 +81,8 @@ export class MemoryStream {
   comparisons = 0
   /** Awaited by each comparison before it reads the table. */
   beforeComparison: (signal: AbortSignal) => Promise<void> = () => Promise.resolve()
+  /** Why nobody can reach it; null if one can. */
+  away: SluiceError | null = null
   /** How often it was given up. */
   released = 0
   /** The number of entries that readers have taken. */
@@ -239,6 +241,7 @@ class MemoryStreamSource implements StreamSource {
 
   describe(model: ModelSpec, { signal }: Signalled): Promise<StreamColumns> {
     if (signal.aborted) return Promise.reject(signal.reason)
+    if (this.#stream.away !== null) return Promise.reject(this.#stream.away)
     const { columns, mayLack, primaryKey } = this.#stream
     const own = primaryKeyOf(model).length === 0 ? { primaryKey } : {}
     return Promise.resolve({ columns, mayLack, ...own })
@@ -250,6 +253,7 @@ class MemoryStreamSource implements StreamSource {
     { signal, toldAt }: Signalled & { readonly toldAt?: number },
   ): Promise<OpenedStream> {
     if (signal.aborted) return Promise.reject(signal.reason)
+    if (this.#stream.away !== null) return Promise.reject(this.#stream.away)
     if (toldAt !== undefined) this.#stream.openedAt.push(toldAt)
     const broken = from === null ? null : breakAt(this.#stream, from)
     if (broken !== null) return Promise.resolve(broken)
@@ -304,6 +308,7 @@ class MemoryReader implements StreamReader {
     for (;;) {
       signal.throwIfAborted()
       const seen = this.#stream.changes.version
+      if (this.#stream.away !== null) throw this.#stream.away
       const isFull = this.#take(taken, { rows, bytes })
       const hasSome = taken.entries.length + taken.unreadable.length > 0
       if (this.#break !== null && !hasSome) return this.#break

@@ -276,6 +276,34 @@ it('ends with what is left of an approval once nothing more comes', async () => 
   expect(world.api.size).toBe(9)
 })
 
+it('ends once its source is away for a while, and the next run fails and says why', async () => {
+  await using world = await StreamedWorld.open()
+  await using detector = world.detector()
+  await detector.ask()
+  world.put('a', 1)
+  await world.equal()
+  world.stream.away = new SluiceError('unreachable', 'the database does not answer', { retryable: true })
+  world.stream.changes.notify()
+  const isOver = (): boolean => {
+    world.later += 1_000
+    return world.runs.every(({ status }) => isEnded(status))
+  }
+  await world.until(isOver)
+  expect(world.runs).toMatchObject([
+    {
+      status: 'success',
+      notices: ['the source was away for 30 s: the database does not answer. The next run tries again'],
+    },
+  ])
+  await detector.ask()
+  await world.until(() => world.runs.some(({ status }) => status === 'failed'))
+  expect(world.runs[1]).toMatchObject({ error: 'the database does not answer', errorCode: 'unreachable' })
+  world.stream.away = null
+  world.put('a', 2)
+  await world.settled(detector)
+  expect(world.sent.length).toBe(2)
+})
+
 it('ends after an hour with nothing in flight, and tells how it stands', async () => {
   await using world = await StreamedWorld.open()
   world.put('a', 1)

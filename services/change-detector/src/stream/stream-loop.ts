@@ -67,6 +67,8 @@ const NOTHING_CAME_MS = 5_000
 /** Due rows that are all in flight are looked at again after this time. */
 const LOOK_AGAIN_MS = 1_000
 const REOPEN = { firstMs: 200, maxMs: 10_000 }
+/** If the source is away for this time, the run ends. The next ones fail, and so tell people why. */
+const AWAY_MS = 30_000
 /** To count the removals that somebody has to approve, the loop reads up to this many more entries. */
 const MAX_COUNTED = 1_000_000
 /** It counts for this time at most, since a log may have ever more entries. */
@@ -316,7 +318,7 @@ export class StreamLoop {
   #whyEnd(): LoopEnd | null {
     const { stopping, asked, edited, steadyNow, publisher } = this.#options
     const isWhole = !this.#isUnfinished
-    if (stopping.aborted || edited.aborted) return { kind: 'ended', isWhole }
+    if (stopping.aborted || edited.aborted || this.#isAway) return { kind: 'ended', isWhole }
     // The next run begins with the comparison.
     if (this.#break !== null && publisher.hasBegun) {
       this.#options.counts.brokeOff(this.#break)
@@ -413,13 +415,18 @@ export class StreamLoop {
   }
 
   #failures = 0
+  #isAway = false
 
-  /** Opens the log again after a transient failure. What was published and held back stays. */
+  /**
+   * Opens the log again after a transient failure. What was published and held back stays. Gives up after a
+   * while.
+   */
   async #reopen(error: unknown): Promise<void> {
-    const { warn, source, definition, now } = this.#options
+    const { warn, source, definition, now, steadyNow, publisher, counts } = this.#options
     warn(error, 'the source is opened again')
     const signal = this.#signal
     const toldAt = now()
+    const since = steadyNow()
     await this.#reader?.[Symbol.asyncDispose]()
     this.#reader = null
     for (;;) {
@@ -435,6 +442,13 @@ export class StreamLoop {
         if (signal.aborted) return
         if (!isSluiceError(again) || !again.retryable) throw again
         warn(again, 'the source is opened again')
+        if (steadyNow() - since < AWAY_MS) continue
+        if (!publisher.hasBegun) throw again
+        counts.noticed(
+          `the source was away for ${AWAY_MS / 1_000} s: ${again.message}. The next run tries again`,
+        )
+        this.#isAway = true
+        return
       }
     }
   }
