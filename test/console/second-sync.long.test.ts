@@ -183,7 +183,7 @@ describe('the files of a folder', () => {
     await own.goto(`${suite.served.url}/new`)
     await choose('source', 'files', own)
     const shown = own.getByRole('region', { name: 'Live preview' })
-    await shown.getByText('Choose a source, then a table, a file or a query').waitFor()
+    await shown.getByText('Choose a source, then a table, a file, a topic or a query').waitFor()
     expect(await own.getByText('customers.csv').count()).toBe(0)
     await step('Model', own).click()
     await own.getByText('The first rows appear here.').waitFor()

@@ -112,6 +112,11 @@ export const runView = z.object({
   throughput: throughputView.optional(),
   /** Present for a run of a stream, once it has begun to stream. */
   stream: streamOfRunView.optional(),
+  /**
+   * In a list of runs: the number of runs that this entry stands for, if a stream could not start and failed
+   * for the same reason each time. It starts when the first of them did.
+   */
+  failedStarts: count.optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 

@@ -17,7 +17,7 @@ import type {
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import type { RowLife, RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
-import type { ResourceKind } from '@sluice/contracts/resources'
+import type { ModelSpec, ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
@@ -269,10 +269,14 @@ export interface SampleQuery extends PreviewQuery {
   readonly sample: boolean
 }
 
+/** What to read, as a model says it. Nothing means the names of the topics of a source of type kafka. */
+export interface RowsFrom extends Pick<ModelSpec, 'sql' | 'table' | 'topic' | 'format'> {
+  readonly primaryKey?: readonly string[] | undefined
+}
+
 export interface RowsQuery {
   readonly source: string
-  readonly sql: string | undefined
-  readonly table: string | undefined
+  readonly from: RowsFrom
   readonly limit: number
   readonly documents: readonly WrittenDocument[]
 }

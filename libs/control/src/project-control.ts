@@ -315,8 +315,8 @@ export class ProjectControl implements Control {
     },
     validateDocuments: async ({ documents }, { signal }) =>
       await this.#keeping.checkDocuments(documents.map(writtenDocument), signal),
-    sampleRows: async ({ name: source, limit = SAMPLE_ROWS, documents = [], sql, table }, { signal }) => {
-      const query = { source, sql, table, limit, documents: documents.map(writtenDocument) }
+    sampleRows: async ({ name: source, limit = SAMPLE_ROWS, documents = [], ...from }, { signal }) => {
+      const query = { source, from, limit, documents: documents.map(writtenDocument) }
       return await this.#keeping.rows(query, signal)
     },
 

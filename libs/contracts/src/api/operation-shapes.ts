@@ -28,6 +28,7 @@ import {
 } from '../api.ts'
 import { resourceName } from '../resources.ts'
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
+import { topicFields } from '../specs/topic-specs.ts'
 import { rowLifeView, runAnswersView, runFiguresView } from '../views/history-views.ts'
 import { op } from '../views/run-parts.ts'
 import { MAX_SIGN_IN_PATH, type OperationName } from './operations.ts'
@@ -493,18 +494,32 @@ export const SHAPES = {
     answer: attemptView,
   },
   sampleRows: {
-    summary: 'The first rows of a query, with their columns',
+    summary: 'The first rows of a query, a table or a topic, with their columns, or the topics of a source',
     params: named,
     body: z
       .strictObject({
-        sql: z.string().min(1).max(MAX_YAML).optional(),
+        sql: z
+          .string()
+          .min(1)
+          .max(MAX_YAML)
+          .optional()
+          .describe('A query, or with `table` or `topic` a query of their rows, as in a model.'),
         table: z.string().min(1).max(1_000).optional(),
+        topic: topicFields.topic.describe(
+          'A topic of a source of type kafka. Without it, the rows are the names of the topics.',
+        ),
+        format: topicFields.format,
+        primaryKey: z.array(z.string().min(1)).min(1).optional().describe('With `topic`, as in a model.'),
         limit: z.int().min(1).max(100).optional().describe('Maximum number of rows; default 20.'),
         documents: documents.optional().describe('A source that is not stored.'),
       })
       .refine(
-        ({ sql, table }) => (sql === undefined) !== (table === undefined),
-        'wanted either `sql` or `table`',
+        ({ topic, format }) => (topic === undefined) === (format === undefined),
+        'wanted `format` beside `topic`, and only there',
+      )
+      .refine(
+        ({ table, topic }) => table === undefined || topic === undefined,
+        'wanted either `table` or `topic`',
       ),
     answer: resources.rowsView,
   },

@@ -74,6 +74,8 @@ export const rowsView = z.object({
   rows: z.array(z.record(z.string(), z.unknown())),
   /** True if the query has more rows. */
   more: z.boolean(),
+  /** The columns that tell the rows of a topic apart, if `primaryKey` does not name them. */
+  key: z.array(z.string()).optional(),
 })
 
 export type FieldChange = z.output<typeof fieldChange>

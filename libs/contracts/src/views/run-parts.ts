@@ -108,6 +108,11 @@ export const streamOfRunView = streamProgressView.extend({
    * when the stream began. Its id, status and error are those of the newest one.
    */
   runs: count.optional(),
+  /**
+   * Rows that were not delivered, and wait for another try or for somebody. The counts of its triggers have
+   * each try of a row. Present while the run is at work.
+   */
+  waiting: count.optional(),
 })
 
 /**

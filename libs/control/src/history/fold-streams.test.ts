@@ -55,6 +55,44 @@ describe('a list of runs', () => {
   })
 })
 
+describe('starts of a stream that failed', () => {
+  const fired = { at: MORNING, by: '"continuous"', next: null }
+  const failed = (hour: number, fields: Partial<RunEvent> = {}): ListedRun =>
+    listed(hour, {
+      ...{ cause: 'schedule', status: 'failed', stream: null, endedAt: MORNING + hour * HOUR + 5, fired },
+      ...{ error: 'no right to follow', counts: {}, ...fields },
+    })
+
+  it('are one entry as long as they fail for one reason', () => {
+    const other = failed(1, { error: 'no such table' })
+    expect(idsOf([failed(3), failed(2), other, failed(0)])).toEqual([['R3', 'R2'], ['R1'], ['R0']])
+  })
+
+  it('are one entry also while other syncs run, and none with a run that streamed', () => {
+    const table = listed(2, { runId: 'T', sync: 'of-a-table', stream: null })
+    expect(idsOf([failed(3), table, failed(2), listed(1), failed(0)])).toEqual([
+      ['R3', 'R2'],
+      ['T'],
+      ['R1'],
+      ['R0'],
+    ])
+  })
+
+  it('are not those of a table, of which each run stands for itself', () => {
+    const hourly = { ...fired, by: '{"every":"1h"}' }
+    expect(idsOf([failed(3, { fired: hourly }), failed(2, { fired: hourly })])).toEqual([['R3'], ['R2']])
+  })
+
+  it('start with the first of them, and say how many there are', () => {
+    const runs = [failed(3), failed(2), failed(1)]
+    const newest = runView(runs[0]?.event ?? sampleEvent(), null, new Map())
+    expect(foldedView(newest, runs, NOON)).toMatchObject({
+      ...{ id: 'R3', failedStarts: 3, startedAt: new Date(MORNING + HOUR).toISOString() },
+      error: 'no right to follow',
+    })
+  })
+})
+
 it('the entry of a stream starts when the stream began, and has the counts of all of its runs', () => {
   const runs = [listed(3), listed(2)]
   const newest = runView(runs[0]?.event ?? sampleEvent(), null, runs[0]?.runs.reports ?? new Map())

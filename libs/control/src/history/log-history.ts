@@ -106,7 +106,8 @@ export class LogHistory implements RunHistory {
     const rest = entries.slice((last ?? -1) + 1)
     const runs = await inTurns(rest.slice(0, limit), async entry => {
       const { errors: _, ...view } = await this.#view(entry[0], signal)
-      return query.each === true ? view : foldedView(view, entry, Date.now())
+      if (query.each === true) return view
+      return await this.#withWaiting(foldedView(view, entry, Date.now()), entry[0], signal)
     })
     return { runs, next: rest.length > runs.length ? (runs.at(-1)?.id ?? null) : null }
   }
@@ -190,21 +191,35 @@ export class LogHistory implements RunHistory {
     const telling = events.find(isTelling)
     const shown = events.filter((event, index) => index < 1 || event === telling || !isEnded(event.status))
     const begun = events.filter(({ startedAt }) => isoTime(startedAt) !== null).slice(0, limit)
-    const count = async (limit: number): Promise<number> => {
-      const none = { run: undefined, key: undefined, status: undefined, after: undefined }
-      return (await this.failed({ sync, limit, ...none }, signal)).rows.length
-    }
     return {
       runs: await Promise.all(shown.map(event => this.#view({ event, runs }, signal))),
       telling: telling?.runId ?? null,
       figures: begun.map(event => runSums(event, runs.reports)),
-      rows: await this.#waitingRows.of(events, runs.reports, count),
+      rows: await this.#waitingOf(sync, { events, runs }, signal),
       stream: streamView(events, Date.now()),
       certificates: lastShown(runs.events.values()),
       pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
       behind: behindOf(events),
       delivered: deliveredSince === null ? null : this.#deliveredSince(sync, runs, deliveredSince),
     }
+  }
+
+  async #waitingOf(
+    sync: string,
+    { events, runs }: { readonly events: readonly RunEvent[]; readonly runs: Pick<SyncRuns, 'reports'> },
+    signal: AbortSignal,
+  ): Promise<SyncPast['rows']> {
+    const none = { run: undefined, key: undefined, status: undefined, after: undefined }
+    const count = async (limit: number): Promise<number> =>
+      (await this.failed({ sync, limit, ...none }, signal)).rows.length
+    return await this.#waitingRows.of(events, runs.reports, count)
+  }
+
+  /** A stream at work, with the rows that wait. */
+  async #withWaiting(view: RunView, { event, runs }: SeenRun, signal: AbortSignal): Promise<RunView> {
+    if (view.stream === undefined || event.status !== 'running') return view
+    const { failed, heldBack } = await this.#waitingOf(event.sync, { events: [event], runs }, signal)
+    return { ...view, stream: { ...view.stream, waiting: failed + heldBack } }
   }
 
   /** Includes the rows that the run under way has delivered so far. */
@@ -312,7 +327,7 @@ export class LogHistory implements RunHistory {
   async #wholeView(run: SeenRun, signal: AbortSignal): Promise<RunView> {
     const view = await this.#view(run, signal)
     const stream = streamView([run.event], Date.now())
-    return stream === null ? view : { ...view, stream }
+    return stream === null ? view : await this.#withWaiting({ ...view, stream }, run, signal)
   }
 
   async #view({ event, runs }: SeenRun, signal: AbortSignal): Promise<RunView> {

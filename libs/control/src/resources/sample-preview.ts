@@ -21,7 +21,7 @@ export interface Samples {
   readonly openSample: (definition: Definition, sample: SampleSize, as: SampledAs) => Promise<NextRun>
   readonly readRows: (
     source: SourceSpec,
-    query: Pick<RowsQuery, 'sql' | 'table' | 'limit'>,
+    query: Pick<RowsQuery, 'from' | 'limit'>,
     as: SampledAs,
   ) => Promise<RowsView>
 }

@@ -222,9 +222,9 @@ export class StoredKeeping {
     const isIt = (spec: ResourceSpec): boolean => spec.kind === 'source' && spec.name === query.source
     const source = own.find(isIt) ?? storedSpec(stored, { kind: 'source', name: query.source })
     if (source?.kind !== 'source') throw missing({ kind: 'source', name: query.source })
-    const { sql, table, limit } = query
+    const { from, limit } = query
     const as = { vault: await this.#vault(), signal }
-    return await samplesIn(this.#deps).readRows(source, { sql, table, limit }, as)
+    return await samplesIn(this.#deps).readRows(source, { from, limit }, as)
   }
 
   /** Ends deletions of syncs that an earlier process left unfinished. */

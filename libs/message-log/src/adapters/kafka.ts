@@ -104,6 +104,21 @@ export async function readTopicSettings(
   }
 }
 
+/**
+ * Resolves with the names of the topics that the login may see, without Kafka's own. Rejects as a log does.
+ */
+export async function readTopicNames(
+  options: KafkaLogOptions,
+  { signal }: Abort,
+): Promise<readonly string[]> {
+  const cluster = clusterOf(options)
+  try {
+    return await cluster.retry('listing the topics', () => cluster.topicNames(), { signal })
+  } finally {
+    cluster.close()
+  }
+}
+
 /** Resolves with the members of the groups whose names begin with `prefix`. Rejects as a log does. */
 export async function readGroupMembers(
   options: KafkaLogOptions,

@@ -10,7 +10,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { KafkaSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Column } from '@sluice/contracts/values'
-import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { createKafkaLog, readTopicNames } from '@sluice/message-log/adapters/kafka'
 import type { Extract, Source } from '../port.ts'
 import { assertNewFile, removeExtract } from './extract-file.ts'
 import { kafkaAccess, type KafkaAccess } from './kafka/access.ts'
@@ -33,6 +33,23 @@ export interface KafkaSourceOptions {
 /** Makes a source of topics. Topics may be read concurrently, each with connections of its own. */
 export function createKafkaSource(options: KafkaSourceOptions): Source {
   return new KafkaSource(options)
+}
+
+/**
+ * Resolves with the names of the topics that the login may see. Rejects as a source does. `secretFor` is
+ * called at once.
+ */
+export async function topicsOf(
+  { spec, secretFor, privateNetworks }: KafkaSourceOptions,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  const access = kafkaAccess(spec, secretFor, privateNetworks)
+  try {
+    return await readTopicNames(access.log, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw sourceError(error, { name: spec.name, secrets: access.secrets })
+  }
 }
 
 class KafkaSource implements Source {

@@ -1,5 +1,5 @@
 /** Chooses the adapter by a source's type. */
-import type { SourceSpec } from '@sluice/contracts/resources'
+import type { KafkaSourceSpec, SourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
@@ -58,6 +58,16 @@ export async function openSource(
     default:
       return spec satisfies never
   }
+}
+
+/** Resolves with the topics that a source of type kafka has for its login. Rejects as a source does. */
+export async function topicsIn(
+  spec: KafkaSourceSpec,
+  { secretFor, privateNetworks = 'allowed' }: OpenSourceOptions,
+  asking: { readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  const { topicsOf } = await import('./kafka.ts')
+  return await topicsOf({ spec, secretFor, privateNetworks }, asking)
 }
 
 export interface OpenStreamSourceOptions extends OpenSourceOptions {

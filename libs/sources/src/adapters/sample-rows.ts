@@ -53,6 +53,8 @@ export interface SampledRows {
   readonly rows: readonly { readonly [column: string]: unknown }[]
   /** True if the query has more rows. */
   readonly more: boolean
+  /** The columns that tell the rows apart, if the model leaves them to the source. */
+  readonly key?: readonly string[]
 }
 
 /**
@@ -71,7 +73,7 @@ export async function readSample(
   const { spec, model, rows, file, signal } = options
   // One further row shows if there are more.
   const limited = limitedSource(source, spec, rows + 1)
-  const { columns } = await limited.extract(model, { file, signal })
+  const { columns, primaryKey: key } = await limited.extract(model, { file, signal })
   const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.rows` }
   await using session = await DuckdbSession.open('/', limits)
   const { connection } = session
@@ -89,7 +91,8 @@ export async function readSample(
   const texts = reader.getRows().map(([text]) => String(text))
   let characters = 0
   const fitting = texts.slice(0, rows).filter(text => (characters += text.length) <= MAX_CHARACTERS)
-  return { columns, rows: fitting.map(parseRow), more: texts.length > fitting.length }
+  const more = texts.length > fitting.length
+  return { columns, rows: fitting.map(parseRow), more, ...(key === undefined ? {} : { key }) }
 }
 
 /** Parses a row. Numbers that JavaScript would round become texts. */

@@ -122,7 +122,10 @@ function Editor(props: EditorProps): ReactElement {
   const { readOnly, taken, take } = rights
   const editings = useEditings(state, { problems, readOnly, stored })
   const inForms = useShownInForms(draft, editings)
-  const columns = useModelRows(draft).data?.columns.map(({ name }) => name) ?? []
+  const rows = useModelRows(draft).data
+  const columns = rows?.columns.map(({ name }) => name) ?? []
+  const ownKeys = keysIn(draft.model)
+  const keys = ownKeys.length === 0 ? (rows?.key ?? []) : ownKeys
   useWasKept(state.wasKept)
   useFilledBody(state, movedOn && props.stored.sync === undefined ? columns : [])
   const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
@@ -175,7 +178,7 @@ function Editor(props: EditorProps): ReactElement {
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
                   <StepForm
-                    {...{ id: step.id, editings: inForms, draft, columns, trigger }}
+                    {...{ id: step.id, editings: inForms, draft, columns, keys, trigger }}
                     onTrigger={setTrigger}
                   />
                 </>
@@ -314,18 +317,19 @@ interface StepFormProps {
   readonly editings: { readonly [kind in Kind]: Editing }
   readonly draft: Draft
   readonly columns: readonly string[]
+  /** The columns that tell rows apart. */
+  readonly keys: readonly string[]
   readonly trigger: Trigger
   readonly onTrigger: (trigger: Trigger) => void
 }
 
-function StepForm({ id, editings, draft, columns, trigger, onTrigger }: StepFormProps): ReactElement | null {
+function StepForm(props: StepFormProps): ReactElement | null {
+  const { id, editings, draft, columns, keys, trigger, onTrigger } = props
   if (id === 'source') return <SourceStep editing={editings.source} />
   if (id === 'model') return <ModelStep editing={editings.model} source={draft.source} />
   if (id === 'destination') return <DestinationStep editing={editings.destination} />
   if (id === 'requests')
-    return (
-      <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, keys: keysIn(draft.model) }} />
-    )
+    return <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, keys }} />
   if (id === 'behaviour') return <BehaviourStep editing={editings.sync} columns={columns} />
   return null
 }

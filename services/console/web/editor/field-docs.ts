@@ -12,11 +12,13 @@ const SECTIONS: { readonly [kind in Editing['kind']]: Sections } = {
   source: [
     [/^(?:type|path)$/, 'docs/reference/source.md#duckdb'],
     [/^allowPrivateNetwork$/, 'docs/reference/source.md#private-networks-of-sources'],
-    [/^follow\b/, 'docs/reference/source.md#postgres'],
+    [/^follow\b/, 'docs/STREAMS.md#postgresql-by-follow'],
+    [/^(?:brokers|sasl|registry)$/, 'docs/reference/source.md#kafka'],
     [/^(?:url|password|tls|ssl)\b/, 'docs/reference/source.md#postgres'],
   ],
   model: [
     [/^(?:sql|table)$/, 'docs/reference/model.md#the-query'],
+    [/^(?:topic|format)$/, 'docs/reference/model.md#topics'],
     [/^primaryKey\b/, 'docs/reference/model.md#keys'],
     [/^invalidRows\b/, 'docs/reference/model.md#invalid-rows'],
   ],

@@ -4,30 +4,52 @@ import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState } from 'react'
 import { call } from '../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
-import { fileOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
+import { brokersIn } from './brokers.ts'
+import { fileOf, keysIn, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
 import { isServerType, serverParts } from './server-url.ts'
 import { useRested } from './use-editing.ts'
 
 /** A query is sent once nobody has typed for this time. */
 export const TYPED_MS = 400
 
-/** The query of a model, or the table that it names in place of one. */
+/** What a model says of its rows: a query, a table or a topic. Both of the latter may have a query, too. */
 export interface ModelQuery {
   readonly sql?: string | undefined
   readonly table?: string | undefined
+  readonly topic?: string | undefined
+  readonly format?: 'debezium' | 'rows' | undefined
+  readonly primaryKey?: readonly string[] | undefined
 }
 
-/** Null for a model that has neither a query nor a table yet. */
+/** Rows that somebody chose: their query, table or topic, and the key of the table if it is known. */
+export interface ChosenRows {
+  readonly sql?: string
+  /** As schema.name. */
+  readonly table?: string
+  readonly topic?: string
+  readonly key?: readonly string[]
+  /** The name of the table or file, without its ending. */
+  readonly name: string
+}
+
+/** Null for a model that has neither a query nor a table nor a topic yet. */
 export function queryOf(model: string): ModelQuery | null {
-  const [sql, table] = [textAt(model, ['sql']), textAt(model, ['table'])]
-  if (sql.trim() !== '') return { sql }
-  return table === '' ? null : { table }
+  const [sql, table, topic] = [textAt(model, ['sql']), textAt(model, ['table']), textAt(model, ['topic'])]
+  const query = sql.trim() === '' ? {} : { sql }
+  if (topic !== '') {
+    const keys = keysIn(model)
+    const format = textAt(model, ['format']) === 'rows' ? 'rows' : 'debezium'
+    return { topic, format, ...query, ...(keys.length === 0 ? {} : { primaryKey: keys }) }
+  }
+  if (table !== '') return { table, ...query }
+  return sql.trim() === '' ? null : query
 }
 
 /** True for the text of a source that can be asked for rows: it says where the rows are. */
 export function isReachable(source: string): boolean {
   const parts = serverParts(textAt(source, ['url']))
   if (source === '') return false
+  if (textAt(source, ['type']) === 'kafka') return brokersIn(source).length > 0
   if (!isServerType(textAt(source, ['type'])) || parts === null) return true
   return parts.host !== '' && parts.user !== '' && parts.database !== ''
 }

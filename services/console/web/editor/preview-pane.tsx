@@ -8,7 +8,7 @@ import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
 import { Loading } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
-import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
+import { documentsOf, fileOf, nameIn, OF_DRAFT, textAt, valueAt, type Draft } from './draft.ts'
 import { hasNoRowsYet } from './model-rows.ts'
 import { placeInWords, rowErrorInWords } from './mistakes.ts'
 import { Mistakes, type MistakesProps } from './mistakes-list.tsx'
@@ -62,20 +62,31 @@ export function usePreview(draft: Draft, trigger: Trigger, isFresh: boolean): Pr
     meta: OF_DRAFT,
   })
   const shown = waits ? null : error
-  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofForms) : []), [shown])
+  const isOfTopics = textAt(rested.source, ['type']) === 'kafka'
+  const problems = useMemo(
+    () => (shown instanceof ApiError ? shown.details.map(detail => ofForms(detail, isOfTopics)) : []),
+    [shown, isOfTopics],
+  )
   return { preview: data, error: shown, isAsking: isFetching, waits, isOff: !isOn(trigger), problems }
 }
+
+const STREAM_NEEDS =
+  'A stream reads a topic of Kafka, or a table of PostgreSQL. For a table, tick “Streams may follow its tables” in the step “Source”, and use the table, in place of a query, in the step “Model”.'
 
 /**
  * Moves a problem to the field of its form. The server reports an error of the model's query as an error of
  * the sync, and names fields of the YAML that a form does not have.
  */
-function ofForms(problem: Problem['errors'][number]): Problem['errors'][number] {
+function ofForms(problem: Problem['errors'][number], isOfTopics: boolean): Problem['errors'][number] {
   const { file, field = '', message } = problem
   if (field === '' && /^sync `[^`]*`: Model /.test(message))
     return { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') }
   if (file === fileOf('model') && message.includes('one of `sql`, `table` and `topic`, found none'))
-    return { file, field: 'sql', message: 'Choose a table or a file, or write a query.' }
+    return isOfTopics
+      ? { file, field: 'topic', message: 'Choose a topic.' }
+      : { file, field: 'sql', message: 'Choose a table or a file, or write a query.' }
+  if (field === 'schedule' && message.includes('`continuous` needs a model with'))
+    return { ...problem, message: STREAM_NEEDS }
   if (file === fileOf('source') && field === 'url' && message.includes('wanted a URL'))
     return { ...problem, message: 'Type the host, the database and the user of the server.' }
   return problem
@@ -111,8 +122,8 @@ export function PreviewPane(props: PreviewProps): ReactElement {
       {error === null ? null : <PreviewError {...props} error={error} />}
       {waits ? (
         <p className="quiet pad">
-          The requests that your rows become appear here. Choose a source, then a table, a file or a query in
-          the step “Model”, and a destination.
+          The requests that your rows become appear here. Choose a source, then a table, a file, a topic or a
+          query in the step “Model”, and a destination.
         </p>
       ) : null}
       {preview === undefined && error === null && !waits ? <Loading lines={6} /> : null}

@@ -29,8 +29,8 @@ function stepWith(id: StepId): Step {
 
 /** The fields of each step that its form shows from the start, and so with their mistakes. */
 const SHOWN: { readonly [step in StepId]?: RegExp } = {
-  source: /^(?:name|type|path|url|password)$/,
-  model: /^(?:$|sql|primaryKey|name)/,
+  source: /^(?:name|type|path|url|password|brokers\b.*|sasl\.(?:username|password)|registry)$/,
+  model: /^(?:$|sql|table|topic|format|primaryKey|name)/,
   destination:
     /^(?:name|baseUrl|headers\..+|limits\..+|auth\.(?:basic|bearer|oauth2\.(?:tokenUrl|authorizationUrl|clientId|clientSecret|username|password|refreshToken|privateKey|scopes))\b.*)$/,
   behaviour:

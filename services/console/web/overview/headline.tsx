@@ -85,7 +85,9 @@ function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
   const { name, title, lastRun, queuedRuns = 0 } = sync
   if (lastRun === null) return null
   const { firstError } = lastRun
-  const speed = isStreaming(sync) ? streamInWords(sync.stream) : speedInWords(lastRun)
+  const speed = isStreaming(sync)
+    ? streamInWords({ ...sync.stream, waiting: sync.rows.failed + sync.rows.heldBack })
+    : speedInWords(lastRun)
   return (
     <li>
       <div className="moving-head">

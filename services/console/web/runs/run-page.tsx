@@ -17,6 +17,7 @@ import { ServerMessage } from '../ui/server-message.tsx'
 import { placeOf } from '../ui/places.ts'
 import { FirstCause, InvalidRows } from './first-cause.tsx'
 import { Held } from './held-run.tsx'
+import { Notices } from './notices.tsx'
 import { CompareWithBefore } from './run-before.tsx'
 import { RunButton } from './run-button.tsx'
 import { RunErrors } from './run-errors.tsx'
@@ -83,11 +84,11 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       )}
       <FirstCause run={run} />
       <InvalidRows run={run} />
+      <Notices of={run} />
       <Progress run={run} events={events} />
       <RunErrors run={run} />
       <Throughput run={run} />
       <RunFigures run={run} />
-      <Notices run={run} />
     </Page>
   )
 }
@@ -249,21 +250,5 @@ function Bar({ counts, label }: { readonly counts: Counts; readonly label: strin
         </>
       )}
     </svg>
-  )
-}
-
-function Notices({ run }: { readonly run: RunView }): ReactElement | null {
-  const { notices = [] } = run
-  if (notices.length === 0) return null
-  return (
-    <Section title="Notices">
-      <ul className="plain-list">
-        {notices.map(notice => (
-          <li key={notice}>
-            <ServerMessage text={notice} />
-          </li>
-        ))}
-      </ul>
-    </Section>
   )
 }

@@ -169,20 +169,21 @@ const COLUMNS: readonly DataColumn<RunView>[] = [
     name: 'Not delivered',
     looks: 'number',
     cell: run => {
-      const { failed } = totalsOf(run)
+      // The counts of a stream at work have each try of a row.
+      const failed = run.stream?.waiting ?? totalsOf(run).failed
       return failed === 0 ? null : <strong className="bad">{count(failed)}</strong>
     },
   },
   { name: 'Cause', cell: run => <Cause run={run} /> },
 ]
 
-/** Leads from a stream to the hourly runs that it is made of. */
-function Cause({ run: { sync, cause, stream } }: { readonly run: RunView }): ReactNode {
+/** Leads from a stream to the runs that it is made of. */
+function Cause({ run: { sync, cause, stream, failedStarts = 1 } }: { readonly run: RunView }): ReactNode {
   const { runs = 1 } = stream ?? {}
-  if (runs === 1) return cause
+  if (runs === 1 && failedStarts === 1) return cause
   return (
     <Link to="/runs" search={{ sync, each: 'true' }}>
-      {count(runs)} hourly runs
+      {failedStarts > 1 ? `${count(failedStarts)} failed starts` : `${count(runs)} hourly runs`}
     </Link>
   )
 }

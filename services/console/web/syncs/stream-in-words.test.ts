@@ -16,6 +16,12 @@ it('leaves out what the source does not tell, and what is not known', () => {
   expect(lagInWords({ lagSeconds: 75 })).toBe('1 min 15 s')
 })
 
+it('tells of rows that failed once nothing else waits', () => {
+  expect(lagInWords({ lagSeconds: null, waiting: 2 })).toBe('2 rows failed')
+  expect(lagInWords({ lagSeconds: 75, waiting: 2 })).toBe('1 min 15 s')
+  expect(lagInWords({ lagSeconds: null, waiting: 0 })).toBe('none')
+})
+
 it('says that it compares', () => {
   expect(streamInWords({ ...stream, comparing: 'the slot was lost' })).toBe('compares the whole table')
 })

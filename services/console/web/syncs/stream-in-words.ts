@@ -1,12 +1,16 @@
 /** How a stream stands, in words. */
 import type { RunView } from '@sluice/contracts/api'
-import { duration, many } from '../ui/format.ts'
+import { duration, many, rows } from '../ui/format.ts'
 
 type Stream = NonNullable<RunView['stream']>
 
-/** For example `340 ms`, or `none` if nothing waits. */
-export function lagInWords({ lagSeconds }: Pick<Stream, 'lagSeconds'>): string {
-  return lagSeconds === null ? 'none' : duration(lagSeconds * 1_000)
+/**
+ * For example `340 ms`. A stream that has read all of its source, and of which rows wait for another try, is
+ * behind by these rows. `none` if nothing waits.
+ */
+export function lagInWords({ lagSeconds, waiting = 0 }: Pick<Stream, 'lagSeconds' | 'waiting'>): string {
+  if (lagSeconds !== null) return duration(lagSeconds * 1_000)
+  return waiting === 0 ? 'none' : `${rows(waiting)} failed`
 }
 
 /** For example `7 records to read`. Null if the source does not tell. */

@@ -40,7 +40,7 @@ export function SyncFigures({ sync }: { readonly sync: SyncView }): ReactElement
         </Figure>
       )}
       {isStreaming(sync) ? (
-        <Figure name="Lag" value={lagInWords(sync.stream)}>
+        <Figure name="Lag" value={lagInWords({ ...sync.stream, waiting: undelivered })}>
           {unreadInWords(sync.stream) ?? scheduleInWords(schedule)}
         </Figure>
       ) : (

@@ -11,6 +11,7 @@ import { Lineage } from '../resources/lineage.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
+import { Notices } from '../runs/notices.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
@@ -55,7 +56,8 @@ export function SyncPage(): ReactElement {
   )
   // Rows that were not delivered come first, with their cause. If there are none, the runs do. Keys keep what
   // somebody has open, such as a question, when the order changes.
-  const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
+  const undelivered = sync.rows.failed + sync.rows.heldBack
+  const lacksRows = undelivered > 0
   // The trouble of a run tells of its waits.
   const waits = sync.trouble?.run === sync.lastRun?.id ? [] : sync.waiting
   return (
@@ -106,7 +108,8 @@ export function SyncPage(): ReactElement {
         </div>
       )}
       <SyncFigures sync={sync} />
-      {sync.stream === undefined ? null : <StreamSection stream={sync.stream} />}
+      {sync.stream === undefined ? null : <StreamSection stream={{ ...sync.stream, waiting: undelivered }} />}
+      {sync.stream === undefined || sync.lastRun === null ? null : <Notices of={sync.lastRun} />}
       {lacksRows ? [failedRows, runs] : [runs, failedRows]}
       <Lineage of={{ kind: 'sync', name }} />
       <Definition name={name} />

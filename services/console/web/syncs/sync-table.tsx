@@ -197,7 +197,7 @@ function LastRun({ sync }: { readonly sync: SyncView }): ReactNode {
         <span>
           since <Time at={sync.stream.since} />
         </span>
-        <small>{streamInWords(sync.stream)}</small>
+        <small>{streamInWords({ ...sync.stream, waiting: sync.rows.failed + sync.rows.heldBack })}</small>
       </span>
     )
   const { delivered, detected } = totalsOf(sync.lastRun)

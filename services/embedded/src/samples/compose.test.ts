@@ -15,18 +15,12 @@ afterEach(async () => {
 })
 
 describe('rows for a model that has no name yet', () => {
-  const read = async ({
-    sql,
-    table,
-  }: {
-    readonly sql?: string
-    readonly table?: string
-  }): Promise<unknown> => {
+  const read = async (query: { readonly sql?: string; readonly table?: string }): Promise<unknown> => {
     const nothing = { newRunId: () => '', mask: () => undefined, tell: () => undefined }
     const samples = samplesOf({ dir, env: {}, logger: SILENT_LOGGER, ...nothing }, dir)
     const source = { kind: 'source', name: 'files', type: 'duckdb', path: dir } as const
     const { signal } = new AbortController()
-    const { rows } = await samples.readRows(source, { sql, table, limit: 5 }, { vault: null, signal })
+    const { rows } = await samples.readRows(source, { from: query, limit: 5 }, { vault: null, signal })
     return rows
   }
 
@@ -41,6 +35,7 @@ describe('rows for a model that has no name yet', () => {
       /^The model reads the file .*peple.csv, which does not exist. Did you mean people.csv?/,
     ],
     [{ sql: 'drop table people' }, /^The SQL of the model has to be one query that only reads/],
+    [{}, /^Say which rows to read: `sql`, `table` or `topic`./],
     [{ table: 'a.b.c.d' }, /^The table "a.b.c.d" of the model is not a name like schema.name/],
   ])('are refused for %j without a name that nobody gave', async (query, message) => {
     await expect(read(query)).rejects.toThrow(message)

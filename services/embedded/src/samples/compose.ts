@@ -14,16 +14,17 @@ import {
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'
 import { SluiceError } from '@sluice/contracts/errors'
 import { type CountsByOp, type Op, OPS } from '@sluice/contracts/state'
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, KafkaSourceSpec } from '@sluice/contracts/resources'
 import type { ColumnType } from '@sluice/contracts/values'
 import type { NextRun } from '@sluice/control/runs/next-run'
+import type { RowsFrom } from '@sluice/control/port'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { renderInThread } from '@sluice/templates/adapters/thread'
 import { RecordIo } from '@sluice/topics/record-io'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import type { KeptSecrets } from '@sluice/secrets/bound-secrets'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import { openSource, topicsIn } from '@sluice/sources/adapters/open-source'
 import { limitedSource, readSample, type SampledRows } from '@sluice/sources/adapters/sample-rows'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { openState } from '@sluice/delivered-state/adapters/state-cache'
@@ -66,6 +67,7 @@ export class SampleCache<T> {
 /** A person waits for the answer, so a longer query is aborted. */
 const QUERY_MS = 20_000
 const PREFIX = 'sluice'
+const MAX_TOPICS = 10_000
 
 interface Sample {
   readonly columns: NextChanges['columns']
@@ -93,28 +95,19 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
         options: { ...options, signal: asking.signal },
       })
     },
-    readRows: async (spec, { sql, table, limit }, asking) => {
-      const key = JSON.stringify([spec, sql, table, limit])
-      const { columns, rows, more } = await tables.get(key, () =>
-        inFolder(async folder => {
-          const { signal, source } = await openFor(spec, { ...options, ...asking })
-          await using opened = source
-          const query = { ...(sql === undefined ? {} : { sql }), ...(table === undefined ? {} : { table }) }
-          // A person may look at rows before they name a model.
-          const model = { kind: 'model', name: '', source: spec.name, ...query, primaryKey: '' } as const
-          return await readSample(opened, {
-            spec,
-            model,
-            rows: limit,
-            file: join(folder, 'rows.duckdb'),
-            signal,
-          })
-        }),
-      )
+    readRows: async (spec, { from, limit }, asking) => {
+      const key = JSON.stringify([spec, from, limit])
+      const {
+        columns,
+        rows,
+        more,
+        key: ofRows,
+      } = await tables.get(key, () => firstRows(spec, { from, limit }, { ...options, ...asking }))
       return {
         columns: columns.map(({ name, type }) => ({ name, type: typeText(type) })),
         rows: rows.map(row => ({ ...row })),
         more,
+        ...(ofRows === undefined ? {} : { key: [...ofRows] }),
       }
     },
   }
@@ -122,12 +115,54 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
 
 type ReadingOptions = SamplesOptions & { readonly signal: AbortSignal; readonly vault: KeptSecrets | null }
 
-async function openFor(spec: Definition['source'], options: ReadingOptions) {
+/** The signal of somebody who waits. It also ends reading that takes too long. */
+function inTime({ signal }: ReadingOptions): AbortSignal {
   const late = new AbortController()
   const why = `The query took longer than ${QUERY_MS / 1_000} s: let it read less, or look at fewer rows.`
   setTimeout(() => late.abort(new SluiceError('too-long', why)), QUERY_MS).unref()
-  const signal = AbortSignal.any([options.signal, late.signal])
-  return { signal, source: await openSource(spec, sourceOptionsOf(options, options.vault ?? NOTHING_KEPT)) }
+  return AbortSignal.any([signal, late.signal])
+}
+
+async function openFor(spec: Definition['source'], options: ReadingOptions) {
+  const source = await openSource(spec, sourceOptionsOf(options, options.vault ?? NOTHING_KEPT))
+  return { signal: inTime(options), source }
+}
+
+/** The first rows of what a person looks at before they name a model. */
+async function firstRows(
+  spec: Definition['source'],
+  { from, limit }: { readonly from: RowsFrom; readonly limit: number },
+  options: ReadingOptions,
+): Promise<SampledRows> {
+  const { primaryKey, ...rows } = from
+  const { sql, table, topic } = rows
+  if (spec.type === 'kafka' && topic === undefined) return await topicRows(spec, options)
+  if (sql === undefined && table === undefined && topic === undefined)
+    throw new SluiceError('query', 'Say which rows to read: `sql`, `table` or `topic`.')
+  return await inFolder(async folder => {
+    const { signal, source } = await openFor(spec, options)
+    await using opened = source
+    // A topic has a key of its own, and other rows need none to be looked at.
+    const keyed =
+      primaryKey !== undefined
+        ? { primaryKey: [...primaryKey] }
+        : topic === undefined
+          ? { primaryKey: '' }
+          : {}
+    const model = { kind: 'model', name: '', source: spec.name, ...rows, ...keyed } as const
+    return await readSample(opened, { spec, model, rows: limit, file: join(folder, 'rows.duckdb'), signal })
+  })
+}
+
+/** The topics of a source, a row each. They are short, so a person gets more of them than rows. */
+async function topicRows(spec: KafkaSourceSpec, options: ReadingOptions): Promise<SampledRows> {
+  const reading = sourceOptionsOf(options, options.vault ?? NOTHING_KEPT)
+  const topics = await topicsIn(spec, reading, { signal: inTime(options) })
+  return {
+    columns: [{ name: 'topic', type: { kind: 'text' } }],
+    rows: topics.slice(0, MAX_TOPICS).map(topic => ({ topic })),
+    more: topics.length > MAX_TOPICS,
+  }
 }
 
 /** The first rows of the model, found as a first run would find them. */

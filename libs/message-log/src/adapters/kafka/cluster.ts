@@ -215,6 +215,16 @@ export class KafkaCluster {
     }
   }
 
+  /** Resolves with the names of all topics but Kafka's own, in their order. It does not retry. */
+  async topicNames(): Promise<readonly string[]> {
+    const args = { topics: [], allowAutoTopicCreation: false }
+    const { topicMetadata } = await this.callAny<MetadataAnswer>({ api: 'Metadata', args })
+    return topicMetadata
+      .map(({ topic }) => topic)
+      .filter(topic => !topic.startsWith('__'))
+      .sort()
+  }
+
   /** Resolves with the broker that coordinates a group or a transactional id. It does not retry. */
   async coordinator(kind: 'group' | 'transaction', key: string): Promise<number> {
     const args = { groupId: key, coordinatorType: kind === 'group' ? 0 : 1 }

@@ -1,7 +1,7 @@
 /** The step for the schedule and the error handling. */
 import type { ReactElement } from 'react'
 import { AnswerRules, RowRules } from '../answer-rules.tsx'
-import { textAt, valueAt, withValue } from '../draft.ts'
+import { textAt, valueAt, withValue, type Path } from '../draft.ts'
 import { docsOf } from '../field-docs.ts'
 import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { LabelsField } from '../labels-field.tsx'
@@ -22,6 +22,7 @@ interface StepProps {
 }
 
 export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
+  const streams = isStream(editing.text)
   return (
     <>
       <NamingFields editing={editing} label="Name of the sync" />
@@ -46,19 +47,21 @@ export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
       </details>
       <details>
         <summary>Delivery, comparison, limits and times</summary>
-        <ChoiceField
-          editing={editing}
-          path={['delivery']}
-          label="Delivery"
-          choices={[
-            ['at-least-once', 'at least once', 'A request without an answer is sent again.'],
-            [
-              'at-most-once',
-              'at most once',
-              'A request without an answer is sent again only if somebody retries its rows.',
-            ],
-          ]}
-        />
+        {streams ? null : (
+          <ChoiceField
+            editing={editing}
+            path={['delivery']}
+            label="Delivery"
+            choices={[
+              ['at-least-once', 'at least once', 'A request without an answer is sent again.'],
+              [
+                'at-most-once',
+                'at most once',
+                'A request without an answer is sent again only if somebody retries its rows.',
+              ],
+            ]}
+          />
+        )}
         <Compare editing={editing} columns={columns} />
         <LimitsFields
           editing={editing}
@@ -72,14 +75,16 @@ export function BehaviourStep({ editing, columns }: StepProps): ReactElement {
             label="Wait for an answer at most"
             placeholder="30"
           />
-          <DurationField
-            editing={editing}
-            path={['maxDuration']}
-            label="A run lasts at most"
-            unit="h"
-            placeholder="144"
-            hint="The next run sends what is left."
-          />
+          {streams ? null : (
+            <DurationField
+              editing={editing}
+              path={['maxDuration']}
+              label="A run lasts at most"
+              unit="h"
+              placeholder="144"
+              hint="The next run sends what is left."
+            />
+          )}
           <TextField
             editing={editing}
             path={['partitions']}
@@ -113,17 +118,24 @@ function Errors({ editing }: { readonly editing: Editing }): ReactElement {
         editing={{ ...editing, change: fitting }}
         path={['errors', 'retry']}
         label="Retry"
-        choices={[
-          ['next-run', 'on the next run'],
-          ['now', 'in this run, and then on the next'],
-        ]}
+        choices={
+          isStream(text)
+            ? [
+                ['next-run', 'after the pause above'],
+                ['now', 'at once some times, and then after the pause above'],
+              ]
+            : [
+                ['next-run', 'on the next run'],
+                ['now', 'in this run, and then on the next'],
+              ]
+        }
       />
       {textAt(text, ['errors', 'retry']) === 'now' ? (
         <div className="columns">
           <TextField
             editing={editing}
             path={['errors', 'attempts']}
-            label="Retries within the run"
+            label={isStream(text) ? 'Retries at once' : 'Retries within the run'}
             isNumber
             placeholder="3"
           />
@@ -144,7 +156,7 @@ function Errors({ editing }: { readonly editing: Editing }): ReactElement {
       <TextField
         editing={editing}
         path={['errors', 'giveUpAfter']}
-        label="Stop retrying after this many runs"
+        label={isStream(text) ? 'Stop retrying after this many tries' : 'Stop retrying after this many runs'}
         isNumber
         placeholder="never"
       />
@@ -243,10 +255,7 @@ function Compare({ editing, columns }: StepProps): ReactElement {
 function StreamFields({ editing }: { readonly editing: Editing }): ReactElement {
   return (
     <>
-      <p className="quiet">
-        The model needs a topic, or a table of a PostgreSQL source with “follow”. The first run compares the
-        whole table.
-      </p>
+      <p className="quiet">A stream compares the whole table once, and then sends each change as it comes.</p>
       <div className="columns">
         <TextField
           editing={editing}
@@ -255,16 +264,35 @@ function StreamFields({ editing }: { readonly editing: Editing }): ReactElement 
           placeholder="5000"
           isNumber
         />
-        <DurationField editing={editing} path={['slice', 'wait']} label="Longest wait for more" unit="ms" />
+        <DurationField
+          editing={editing}
+          path={['slice', 'wait']}
+          label="Longest wait for more"
+          unit="ms"
+          placeholder="5"
+        />
       </div>
       <DurationField
         editing={editing}
         path={['errors', 'retryAfter']}
         label="Failed rows are sent again after"
+        placeholder="60"
         unit="s"
       />
     </>
   )
+}
+
+const isStream = (sync: string): boolean => valueAt(sync, ['schedule']) === 'continuous'
+
+/** Sets the schedule. What streams alone have, or have not, goes with it. */
+function scheduled(sync: string, schedule: unknown): string {
+  const after = withValue(sync, ['schedule'], schedule)
+  const unfit: readonly Path[] =
+    schedule !== 'continuous'
+      ? [['slice'], ['errors', 'retryAfter']]
+      : [['maxDuration'], ...(textAt(sync, ['delivery']) === 'at-most-once' ? [['delivery']] : [])]
+  return unfit.reduce((text, path) => withValue(text, path, undefined), after)
 }
 
 function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
@@ -299,7 +327,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
           ['cron', 'at times of the day (cron)'],
           ['continuous', 'each change as it comes'],
         ]}
-        onChoose={chosen => change(withValue(text, ['schedule'], start[chosen]))}
+        onChoose={chosen => change(scheduled(text, start[chosen]))}
       />
       {kind === 'every' ? (
         <DurationField editing={editing} path={['schedule', 'every']} label="Every" unit="m" />

@@ -1,6 +1,7 @@
 /** Says in words why a source cannot be reached, beside the words of its server or driver. */
 import { messageOf } from '@sluice/contracts/errors'
 import { ApiError } from '../../api/client.ts'
+import { brokersIn } from '../brokers.ts'
 import { textAt } from '../draft.ts'
 import { SERVER_PORTS } from '@sluice/contracts/source-types'
 import { isServerType, serverParts } from '../server-url.ts'
@@ -16,6 +17,7 @@ export interface ConnectionFault {
 export function connectionFault(error: unknown, text: string): ConnectionFault {
   const said = messageOf(error)
   const type = textAt(text, ['type'])
+  if (type === 'kafka' && brokersIn(text).length === 0) return { words: 'Type a broker first.', said: null }
   const parts = serverParts(textAt(text, ['url']))
   if (!isServerType(type) || parts === null) return { words: said, said: null }
   const { host, user, database } = parts

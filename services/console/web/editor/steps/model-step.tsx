@@ -1,4 +1,4 @@
-/** The form of a model: its rows, from a table, a file or a query, and their key. */
+/** The form of a model: its rows, from a table, a file, a topic or a query, and their key. */
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
@@ -17,16 +17,25 @@ import {
   nameIn,
   STARTING_DRAFT,
   textAt,
+  valueAt,
   withValue,
 } from '../draft.ts'
-import { NAME_HINT, problemAt, TextField } from '../fields.tsx'
-import { isReachable, queriedRows, queryOf, TYPED_MS, useKnownColumns, useModelRows } from '../model-rows.ts'
+import { ChoiceField, NAME_HINT, problemAt, TextField } from '../fields.tsx'
+import {
+  isReachable,
+  queriedRows,
+  queryOf,
+  TYPED_MS,
+  useKnownColumns,
+  useModelRows,
+  type ChosenRows,
+} from '../model-rows.ts'
 import { namesOf } from '../reused.ts'
 import { RowsTable } from '../rows-table.tsx'
 import { columnsNamedIn, completions, quotedIn, useSourceTables } from '../source-tables.ts'
 import { Ticks } from '../ticks.tsx'
 import { useRested, type Editing } from '../use-editing.ts'
-import { SourceBrowser, type ChosenRows } from './tables.tsx'
+import { SourceBrowser } from './tables.tsx'
 
 interface ModelStepProps {
   readonly editing: Editing
@@ -35,47 +44,29 @@ interface ModelStepProps {
 }
 
 export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
-  const { text, change } = editing
-  const table = textAt(text, ['table'])
-  const sql = textAt(text, ['sql'])
+  const { text } = editing
+  const isOfTopic = textAt(source, ['type']) === 'kafka'
   const waits = useRested(queryOf(text) === null, TYPED_MS)
   const rows = useModelRows({ source, model: text })
-  const tables = useSourceTables(source).data?.tables ?? []
   const columns = useKnownColumns(source, rows.data)
-  const marks = rows.error instanceof ApiError ? marksOf(rows.error.details).slice(0, 1) : []
   const choose = useChoose(editing)
-  const lacks = problemAt(editing, ['sql'])
+  const from = { editing, source, seen: columns.seen, error: rows.error }
   return (
     <>
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
       {editing.readOnly ? null : <SourceBrowser source={source} onChoose={choose} />}
-      {table === '' ? (
-        <div className="field">
-          <span className="field-label">SQL</span>
-          <LazyCodeEditor
-            label="SQL of the model"
-            language="sql"
-            value={sql}
-            tables={completions(source, tables)}
-            words={[...new Set([...columns.seen, ...columnsNamedIn(sql, tables)])]}
-            {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
-            marks={marks}
-          />
-          {sql.trim() === '' && lacks !== undefined ? (
-            <p className="field-error">
-              <ServerMessage text={lacks} />
-            </p>
-          ) : null}
-        </div>
+      {isOfTopic ? (
+        <TopicFields {...from} />
+      ) : textAt(text, ['table']) === '' ? (
+        <QueryField {...from} />
       ) : (
-        <TextField
-          editing={editing}
-          path={['table']}
-          label="Table"
-          hint="All columns of this table, as schema.name. Emptied, it makes room for a query."
-        />
+        <TableFields {...from} />
       )}
-      <KeyField editing={editing} columns={columns.last} />
+      <KeyField
+        editing={editing}
+        columns={columns.last}
+        {...(isOfTopic ? { ofRecords: rows.data?.key ?? [] } : {})}
+      />
       {waits || !isReachable(source) ? (
         <p className="quiet">The first rows appear here.</p>
       ) : rows.error !== null ? (
@@ -87,10 +78,124 @@ export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
       ) : (
         <RowsTable rows={rows.data} />
       )}
-      <KeyCheck source={source} model={text} />
+      {isOfTopic || isOfChanges(text) ? null : <KeyCheck source={source} model={text} />}
     </>
   )
 }
+
+interface FromProps extends ModelStepProps {
+  /** The columns that rows of this source had lately. */
+  readonly seen: readonly string[]
+  /** Why there are no rows. */
+  readonly error: Error | null
+}
+
+/** True for a model whose query is one of the changes of a table or topic. */
+const isOfChanges = (model: string): boolean =>
+  textAt(model, ['sql']) !== '' && (textAt(model, ['table']) !== '' || textAt(model, ['topic']) !== '')
+
+function QueryField({ editing, source, seen, error }: FromProps): ReactElement {
+  const { text, change } = editing
+  const sql = textAt(text, ['sql'])
+  const tables = useSourceTables(source).data?.tables ?? []
+  const lacks = problemAt(editing, ['sql'])
+  return (
+    <div className="field">
+      <span className="field-label">SQL</span>
+      <LazyCodeEditor
+        label="SQL of the model"
+        language="sql"
+        value={sql}
+        tables={completions(source, tables)}
+        words={[...new Set([...seen, ...columnsNamedIn(sql, tables)])]}
+        {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
+        marks={marksIn(error)}
+      />
+      {sql.trim() === '' && lacks !== undefined ? (
+        <p className="field-error">
+          <ServerMessage text={lacks} />
+        </p>
+      ) : null}
+    </div>
+  )
+}
+
+function TableFields(props: FromProps): ReactElement {
+  const { editing, source } = props
+  const isFollowed = valueAt(source, ['follow']) !== undefined
+  return (
+    <>
+      <TextField
+        editing={editing}
+        path={['table']}
+        label="Table"
+        hint="All columns of this table, as schema.name. Emptied, it makes room for a query."
+      />
+      {isFollowed || isOfChanges(editing.text) ? <ChangesQuery {...props} /> : null}
+    </>
+  )
+}
+
+function TopicFields(props: FromProps): ReactElement {
+  const { editing } = props
+  // A topic needs to say what its records are, and nothing else does.
+  const change = (text: string): void =>
+    editing.change(
+      textAt(text, ['topic']) === ''
+        ? withValue(text, ['format'], undefined)
+        : textAt(text, ['format']) === ''
+          ? withValue(text, ['format'], 'debezium')
+          : text,
+    )
+  return (
+    <>
+      <TextField editing={{ ...editing, change }} path={['topic']} label="Topic" />
+      <ChoiceField
+        editing={editing}
+        path={['format']}
+        label="Its records"
+        isWritten
+        choices={[
+          ['debezium', 'changes, as Debezium writes them', 'A delete of Debezium removes its row.'],
+          ['rows', 'rows, each value is one', 'A record without a value removes its row.'],
+        ]}
+      />
+      <ChangesQuery {...props} />
+    </>
+  )
+}
+
+/** The optional query of the changes of a table or topic. */
+function ChangesQuery({ editing, seen, error }: FromProps): ReactElement {
+  const { text, change } = editing
+  const sql = textAt(text, ['sql'])
+  const [isOpen] = useState(sql !== '')
+  return (
+    <details open={isOpen}>
+      <summary>Fewer rows, or other columns, by SQL</summary>
+      <div className="field">
+        <LazyCodeEditor
+          label="SQL of the changes"
+          language="sql"
+          value={sql}
+          words={['changes', ...seen]}
+          {...(editing.readOnly
+            ? {}
+            : {
+                onChange: value => change(withValue(text, ['sql'], value.trim() === '' ? undefined : value)),
+              })}
+          marks={marksIn(error)}
+        />
+        <small>
+          For example <code>select id, upper(name) as name from changes where country = 'DE'</code>: each row
+          becomes one row, or none.
+        </small>
+      </div>
+    </details>
+  )
+}
+
+const marksIn = (error: Error | null) => (error instanceof ApiError ? marksOf(error.details).slice(0, 1) : [])
 
 /**
  * Writes the chosen rows into the model. A model that nobody has named yet takes their name, and a key that
@@ -98,13 +203,18 @@ export function ModelStep({ editing, source }: ModelStepProps): ReactElement {
  */
 function useChoose(editing: Editing): (rows: ChosenRows) => void {
   const { data } = useQuery(resourcesQuery)
-  return ({ sql, table, key = [], name }) => {
+  return ({ sql, table, topic, key = [], name }) => {
     const taken = namesOf(data?.resources ?? [], 'model')
     const present = nameIn(editing.text)
     const isUnnamed =
       present.replace(/-\d+$/, '') === nameIn(STARTING_DRAFT.model) && !taken.includes(present)
     let text = withValue(editing.text, ['table'], table)
     text = withValue(text, ['sql'], sql)
+    text = withValue(text, ['topic'], topic)
+    const format = textAt(text, ['format']) || 'debezium'
+    text = withValue(text, ['format'], topic === undefined ? undefined : format)
+    // The records of a topic have a key of their own.
+    if (topic !== undefined) text = withValue(text, ['primaryKey'], undefined)
     if (key.length > 0) text = withKeys(text, key)
     if (isUnnamed) text = withValue(text, ['name'], freeName(nameFrom(name, MAX_NUMBERED) || present, taken))
     editing.change(text)
@@ -116,13 +226,14 @@ function withKeys(text: string, chosen: readonly string[]): string {
   return withValue(text, ['primaryKey'], more.length === 0 ? first : chosen)
 }
 
-function KeyField({
-  editing,
-  columns,
-}: {
+interface KeyFieldProps {
   readonly editing: Editing
   readonly columns: readonly string[]
-}): ReactElement {
+  /** The key that the rows have without a choice. Undefined if somebody has to choose. */
+  readonly ofRecords?: readonly string[]
+}
+
+function KeyField({ editing, columns, ofRecords }: KeyFieldProps): ReactElement {
   const keys = keysIn(editing.text)
   const unknown = keys.filter(key => columns.length > 0 && !columns.includes(key))
   return (
@@ -134,10 +245,16 @@ function KeyField({
         readOnly={editing.readOnly}
         onChange={chosen => editing.change(withKeys(editing.text, chosen))}
       />
-      {columns.length === 0 && keys.length === 0 ? (
+      {columns.length === 0 && keys.length === 0 && ofRecords === undefined ? (
         <small>The columns appear here with the rows.</small>
       ) : null}
-      {unknown.length > 0 ? (
+      {ofRecords !== undefined && keys.length === 0 ? (
+        <small>
+          {ofRecords.length === 0
+            ? 'Without a tick, the keys of the records tell rows apart.'
+            : `Without a tick, the keys of the records tell rows apart: ${ofRecords.join(', ')}.`}
+        </small>
+      ) : unknown.length > 0 ? (
         <p className="field-error">The query has no column {unknown.join(', ')}.</p>
       ) : keys.length === 0 && columns.length > 0 ? (
         <p className="field-error">Tick at least one column.</p>

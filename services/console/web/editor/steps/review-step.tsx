@@ -6,7 +6,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, many, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
-import { documentsOf, nameIn, OF_DRAFT, textOf, type Draft } from '../draft.ts'
+import { documentsOf, nameIn, OF_DRAFT, textAt, textOf, valueAt, type Draft } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 import { Mistakes, type MistakesProps } from '../mistakes-list.tsx'
 import type { Stored } from '../reused.ts'
@@ -23,6 +23,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
   const { draft, stored, problems, saving } = props
   const changes = changedKinds(draft, stored)
   const [discards, setDiscards] = useState(false)
+  const streams = isStream(draft)
   return (
     <>
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
@@ -57,20 +58,22 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           Discard changes…
         </button>
         <span className="actions">
-          <button
-            type="button"
-            disabled={problems.length > 0 || saving.isBusy}
-            onClick={() => void saving.save(false)}
-          >
-            Save
-          </button>
+          {streams ? null : (
+            <button
+              type="button"
+              disabled={problems.length > 0 || saving.isBusy}
+              onClick={() => void saving.save(false)}
+            >
+              Save
+            </button>
+          )}
           <button
             type="button"
             className="primary"
             disabled={problems.length > 0 || saving.isBusy}
-            onClick={() => void saving.save(true)}
+            onClick={() => void saving.save(!streams)}
           >
-            {saving.isBusy ? 'Saving…' : 'Save and run'}
+            {saving.isBusy ? 'Saving…' : streams ? 'Save' : 'Save and run'}
           </button>
         </span>
       </footer>
@@ -88,6 +91,9 @@ export function ReviewStep(props: ReviewProps): ReactElement {
     </>
   )
 }
+
+/** True for a sync that nobody has to run: it starts by itself, and sends changes as they come. */
+const isStream = (draft: Draft): boolean => valueAt(draft.sync, ['schedule']) === 'continuous'
 
 /** The counts of the next run, from a whole preview of the unsaved draft. */
 function WillSend({
@@ -118,6 +124,7 @@ function WillSend({
     )
   if (error !== null) return <Trouble error={error} />
   if (data === undefined) return null
+  const streams = isStream(draft)
   const { added, changed, removed } = data.counts
   const counts = [
     ...(added > 0 ? [`${rows(added)} will count as added`] : []),
@@ -126,12 +133,22 @@ function WillSend({
   ]
   return (
     <p className="will-send" role="status">
-      <strong>The next run</strong>{' '}
+      {streams ? (
+        <>
+          <strong>The stream</strong> begins once this is saved. It compares the whole{' '}
+          {textAt(draft.model, ['topic']) === '' ? 'table' : 'topic'}, and{' '}
+        </>
+      ) : (
+        <>
+          <strong>The next run</strong>{' '}
+        </>
+      )}
       {counts.length === 0 ? 'has nothing to send.' : `sends what differs: ${counts.join(', ')}.`}
       {(data.rowsInvalid ?? 0) > 0
         ? ` ${rows(data.rowsInvalid ?? 0)} ${data.rowsInvalid === 1 ? 'is' : 'are'} invalid and left out.`
         : ''}
       {counts.length === 0 ? null : <Size counts={data.counts} draft={draft} />}
+      {streams ? ' From then on it sends each change as it comes, until somebody pauses the sync.' : ''}
     </p>
   )
 }

@@ -1,13 +1,11 @@
-/**
- * The form of a source: files, or a database server. The fields of a source of topics stand in the YAML
- * alone.
- */
+/** The form of a source: files, a database server, or topics of Kafka. */
 import { useQuery } from '@tanstack/react-query'
 import { SERVER_PORTS } from '@sluice/contracts/source-types'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
 import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import { grantForBrokers } from '../brokers.ts'
 import { docsOf } from '../field-docs.ts'
 import { ChoiceField, Labelled, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import {
@@ -26,6 +24,7 @@ import { UploadCertificate } from '../upload-certificate.tsx'
 import { TYPED_MS } from '../model-rows.ts'
 import { namesOf } from '../reused.ts'
 import { useRested, type Editing } from '../use-editing.ts'
+import { BrokersField, LoginFields, RegistryFields } from './kafka-fields.tsx'
 import { useFiles } from './tables.tsx'
 import { TestConnection } from './test-connection.tsx'
 
@@ -34,6 +33,7 @@ const FIRST_NAMES: { readonly [type: string]: string } = {
   duckdb: 'files',
   postgres: 'postgres',
   mysql: 'mysql',
+  kafka: 'kafka',
 }
 
 export function SourceStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -45,7 +45,7 @@ export function SourceStep({ editing }: { readonly editing: Editing }): ReactEle
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
       {isServerType(type) ? <ServerFields editing={editing} type={type} keep={keep} /> : null}
       {type === 'duckdb' ? <FolderField editing={editing} /> : null}
-      {type === 'kafka' ? <p>Brokers, login and registry of Kafka stand in the YAML.</p> : null}
+      {type === 'kafka' ? <KafkaFields editing={editing} keep={keep} /> : null}
       <TestConnection text={editing.text} keep={keep} />
     </>
   )
@@ -74,7 +74,6 @@ function FolderField({ editing }: { readonly editing: Editing }): ReactElement {
 /** The choice of the type. The fields that another type does not have go with it. */
 function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
   const { data } = useQuery(resourcesQuery)
-  const isKafka = textAt(editing.text, ['type']) === 'kafka'
   const change = (text: string): void => {
     editing.change(ofType(editing.text, textAt(text, ['type']), namesOf(data?.resources ?? [], 'source')))
   }
@@ -88,29 +87,30 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
         ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
         ['postgres', 'PostgreSQL'],
         ['mysql', 'MySQL or MariaDB'],
-        // The form has no fields for Kafka, so a new source becomes one in the YAML alone.
-        ...(isKafka ? [['kafka', 'Topics of Kafka'] as const] : []),
+        ['kafka', 'Topics of Kafka'],
       ]}
     />
   )
+}
+
+/** The fields that some types have, and others do not. */
+const OWN_FIELDS: { readonly [type: string]: readonly string[] } = {
+  duckdb: ['path'],
+  postgres: ['url', 'password', 'tls', 'follow', 'allowPrivateNetwork'],
+  mysql: ['url', 'password', 'tls', 'allowPrivateNetwork'],
+  kafka: ['brokers', 'sasl', 'registry', 'tls', 'allowPrivateNetwork'],
 }
 
 /** Changes a source to another type. It keeps only what fits the type, and a name that somebody chose. */
 export function ofType(text: string, type: string, taken: readonly string[]): string {
   const before = textAt(text, ['type']) || 'duckdb'
   let changed = withValue(text, ['type'], type)
-  if (type !== 'postgres') changed = withValue(changed, ['follow'], undefined)
-  for (const field of ['brokers', 'sasl', 'registry']) changed = withValue(changed, [field], undefined)
-  if (isServerType(type)) {
-    changed = withValue(changed, ['path'], undefined)
-    const parts = serverParts(textAt(text, ['url']))
-    if (isServerType(before) && parts !== null)
-      changed = withValue(changed, ['url'], serverUrl(type, parts) || undefined)
-  } else {
-    for (const field of ['url', 'password', 'tls', 'allowPrivateNetwork'])
-      changed = withValue(changed, [field], undefined)
-    changed = withValue(changed, ['path'], '.')
-  }
+  for (const field of new Set(Object.values(OWN_FIELDS).flat()))
+    if (OWN_FIELDS[type]?.includes(field) !== true) changed = withValue(changed, [field], undefined)
+  const parts = serverParts(textAt(text, ['url']))
+  if (isServerType(type) && isServerType(before) && parts !== null)
+    changed = withValue(changed, ['url'], serverUrl(type, parts) || undefined)
+  if (type === 'duckdb' && before !== 'duckdb') changed = withValue(changed, ['path'], '.')
   const name = nameIn(text)
   const isFirst = name.replace(/-\d+$/, '') === FIRST_NAMES[before] && !taken.includes(name)
   return isFirst ? withValue(changed, ['name'], freeName(FIRST_NAMES[type] ?? name, taken)) : changed
@@ -160,30 +160,53 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
       />
       <TlsFields editing={editing} hosts={grantIf(true)} />
       {type === 'postgres' ? <FollowFields editing={editing} /> : null}
-      <details>
-        <summary>More</summary>
-        <TextField
-          editing={editing}
-          path={['timeout']}
-          label="Longest time of a query"
-          placeholder="no limit"
-          hint="For example 30s, 5m or 2h."
-        />
-        <SwitchField
-          editing={editing}
-          path={['allowPrivateNetwork']}
-          label="Never connect to a private network"
-          hint="Refuses addresses of private networks and of this machine, whatever the host’s name leads to."
-          on={false}
-        />
-      </details>
+      <MoreFields editing={editing} label="Longest time of a query" />
+    </>
+  )
+}
+
+function MoreFields({ editing, label }: { readonly editing: Editing; readonly label: string }): ReactElement {
+  return (
+    <details>
+      <summary>More</summary>
+      <TextField
+        editing={editing}
+        path={['timeout']}
+        label={label}
+        placeholder="no limit"
+        hint="For example 30s, 5m or 2h."
+      />
+      <SwitchField
+        editing={editing}
+        path={['allowPrivateNetwork']}
+        label="Never connect to a private network"
+        hint="Refuses addresses of private networks and of this machine, whatever the host’s name leads to."
+        on={false}
+      />
+    </details>
+  )
+}
+
+interface KafkaProps {
+  readonly editing: Editing
+  readonly keep: { current: KeepSecret | null }
+}
+
+function KafkaFields({ editing, keep }: KafkaProps): ReactElement {
+  return (
+    <>
+      <BrokersField editing={editing} />
+      <LoginFields editing={editing} keep={keep} />
+      <TlsFields editing={editing} hosts={grantForBrokers(editing.text, true)} />
+      <RegistryFields editing={editing} />
+      <MoreFields editing={editing} label="Longest time of reading a topic" />
     </>
   )
 }
 
 /** Whether syncs may follow its tables, and the names that the database knows that by. */
 function FollowFields({ editing }: { readonly editing: Editing }): ReactElement {
-  const follows = valueAt(editing.text, ['follow']) !== undefined
+  const follows = isFollowed(editing.text)
   // A name that is emptied takes an empty map with it.
   const change = (text: string): void =>
     editing.change(valueAt(text, ['follow']) === undefined ? withValue(text, ['follow'], {}) : text)
@@ -198,27 +221,60 @@ function FollowFields({ editing }: { readonly editing: Editing }): ReactElement 
         path={['follow']}
         isOn={follows}
         label="Streams may follow its tables"
-        hint="By logical replication. The database needs wal_level = logical, and the user the right REPLICATION."
+        hint="A stream then sends each change of a table as it comes."
       />
       {follows ? (
-        <div className="columns">
-          <TextField
-            editing={names}
-            path={['follow', 'publication']}
-            label="Publication"
-            placeholder="sluice_<sync>"
-            hint="Without a name each sync makes one of its own."
-          />
-          <TextField
-            editing={names}
-            path={['follow', 'slot']}
-            label="Replication slot"
-            placeholder="sluice_<sync>"
-            hint="A slot with a name serves one sync."
-          />
-        </div>
+        <>
+          <FollowNeeds text={editing.text} />
+          <div className="columns">
+            <TextField
+              editing={names}
+              path={['follow', 'publication']}
+              label="Publication"
+              placeholder="sluice_<sync>"
+              hint="Without a name each sync makes one of its own."
+            />
+            <TextField
+              editing={names}
+              path={['follow', 'slot']}
+              label="Replication slot"
+              placeholder="sluice_<sync>"
+              hint="A slot with a name serves one sync."
+            />
+          </div>
+        </>
       ) : null}
     </>
+  )
+}
+
+const isFollowed = (source: string): boolean => valueAt(source, ['follow']) !== undefined
+
+/** What somebody runs at the database before a stream can follow its tables, and as whom. */
+function FollowNeeds({ text }: { readonly text: string }): ReactElement {
+  const user = `"${(serverParts(textAt(text, ['url']))?.user || 'reader').replaceAll('"', '""')}"`
+  const publication = textAt(text, ['follow', 'publication'])
+  return (
+    <section className="to-run" aria-label="What the database needs">
+      <p>The database needs this once:</p>
+      <ol>
+        <li>
+          As its administrator, followed by a restart:
+          <code>ALTER SYSTEM SET wal_level = logical</code>
+        </li>
+        <li>
+          As its administrator:
+          <code>ALTER ROLE {user} REPLICATION</code>
+          On Amazon RDS:
+          <code>GRANT rds_replication TO {user}</code>
+        </li>
+        <li>
+          As the owner of the table{publication === '' ? ', with the publication named below' : ''}:
+          <code>CREATE PUBLICATION {publication || 'sluice'} FOR TABLE public.customers</code>A user that owns
+          the table and has CREATE on the database can leave this to Sluice.
+        </li>
+      </ol>
+    </section>
   )
 }
 
@@ -288,7 +344,12 @@ function PartFields({ editing, type, parts }: PartsProps): ReactElement {
         {field('port', 'Port', { placeholder: String(SERVER_PORTS[type]) })}
       </div>
       {field('database', 'Database', { placeholder: 'crm' })}
-      {field('user', 'User', { placeholder: 'reader', hint: 'A user that may only read is enough.' })}
+      {field('user', 'User', {
+        placeholder: 'reader',
+        hint: isFollowed(editing.text)
+          ? 'It reads the tables, and follows them with the right REPLICATION.'
+          : 'A user that may only read is enough.',
+      })}
     </>
   )
 }

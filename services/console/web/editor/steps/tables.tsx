@@ -1,26 +1,17 @@
 /**
- * The browser of what a source holds: the schemas, tables and columns of a database, or the files of a
- * folder.
+ * The browser of what a source holds: the schemas, tables and columns of a database, topics, or the files of
+ * a folder.
  */
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { many } from '../../ui/format.ts'
 import { OF_DRAFT, textAt, valueAt } from '../draft.ts'
-import { isReachable, queriedRows } from '../model-rows.ts'
+import { isReachable, queriedRows, type ChosenRows } from '../model-rows.ts'
 import { isServerType } from '../server-url.ts'
 import { queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
 import { connectionFault } from './connection-fault.ts'
-
-/** Rows that somebody chose: their query or their table, and the key of the table if it is known. */
-export interface ChosenRows {
-  readonly sql?: string
-  /** As schema.name. */
-  readonly table?: string
-  readonly key?: readonly string[]
-  /** The name of the table or file, without its ending. */
-  readonly name: string
-}
+import { Topics } from './topics.tsx'
 
 interface BrowserProps {
   readonly source: string
@@ -30,6 +21,7 @@ interface BrowserProps {
 /** Shows what the source holds. A click chooses the rows of a table or file. */
 export function SourceBrowser(props: BrowserProps): ReactElement | null {
   if (isServerType(textAt(props.source, ['type']))) return <Tables {...props} />
+  if (textAt(props.source, ['type']) === 'kafka') return <Topics {...props} />
   return isFolder(props.source) ? <Files {...props} /> : null
 }
 

@@ -1,5 +1,6 @@
 /** Connects to a source, and says what answers or what fails. */
 import { useState, type ReactElement } from 'react'
+import { many } from '../../ui/format.ts'
 import { ServerMessage } from '../../ui/server-message.tsx'
 import { textAt } from '../draft.ts'
 import { queriedRows } from '../model-rows.ts'
@@ -27,12 +28,7 @@ export function TestConnection({ text, keep }: TestProps): ReactElement {
     let source = text
     try {
       source = (await keep.current?.()) ?? text
-      const isServer = isServerType(textAt(source, ['type']))
-      const { rows } = await queriedRows(source, {
-        sql: isServer ? 'select version() as version' : 'select 1 as version',
-      })
-      const what = isServer ? productOf(String(rows[0]?.['version'])) : 'The source'
-      setLately({ source, kind: 'works', what })
+      setLately({ source, kind: 'works', what: await answerOf(source) })
     } catch (error) {
       setLately({ source, kind: 'failed', ...connectionFault(error, source) })
     } finally {
@@ -46,7 +42,7 @@ export function TestConnection({ text, keep }: TestProps): ReactElement {
       </button>
       <span role="status">
         {tested === null ? null : tested.kind === 'works' ? (
-          <span className="good">✓ {tested.what} answers.</span>
+          <span className="good">✓ {tested.what}</span>
         ) : (
           <>
             <span className="bad">{tested.words}</span>
@@ -60,6 +56,19 @@ export function TestConnection({ text, keep }: TestProps): ReactElement {
       </span>
     </div>
   )
+}
+
+/** Asks the source, and says in a sentence what answers. */
+async function answerOf(source: string): Promise<string> {
+  const type = textAt(source, ['type'])
+  if (type === 'kafka') {
+    const { rows } = await queriedRows(source, {})
+    return `Kafka answers, with ${many(rows.length, 'topic', 'topics')}.`
+  }
+  const isServer = isServerType(type)
+  const sql = isServer ? 'select version() as version' : 'select 1 as version'
+  const { rows } = await queriedRows(source, { sql })
+  return `${isServer ? productOf(String(rows[0]?.['version'])) : 'The source'} answers.`
 }
 
 /**

@@ -1,0 +1,21 @@
+/** What a run tells people beside its counts, such as a certificate that ends soon. */
+import type { RunView } from '@sluice/contracts/api'
+import type { ReactElement } from 'react'
+import { Section } from '../ui/parts.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
+
+export function Notices({ of }: { readonly of: Pick<RunView, 'notices'> }): ReactElement | null {
+  const { notices = [] } = of
+  if (notices.length === 0) return null
+  return (
+    <Section title="Notices">
+      <ul className="plain-list">
+        {notices.map(notice => (
+          <li key={notice}>
+            <ServerMessage text={notice} />
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
