@@ -13,9 +13,9 @@ const sync = (trouble: SyncView['trouble']): SyncView => ({
   waiting: [{ kind: 'delivery', since: AT, until: null, detail: 'no delivery is at work: start one' }],
   ...(trouble === undefined ? {} : { trouble }),
 })
-const textOf = (trouble: SyncView['trouble']): string =>
+const textOf = (trouble: SyncView['trouble'], more: Partial<SyncView> = {}): string =>
   syncsText(
-    { syncs: [sync(trouble)], next: null },
+    { syncs: [{ ...sync(trouble), ...more }], next: null },
     {
       ...{ columns: 200, called: { command: 'sluice', dir: null }, color: false, label: undefined },
       now: Date.parse(AT),
@@ -30,6 +30,12 @@ it('the trouble of a run tells of its waits, and not of those of a later run', (
   const both = textOf({ ...trouble, run: 'R1' })
   expect(both).toContain('Nothing arrives.')
   expect(both).toContain(wait)
+})
+
+it('names the command that says what to do about a held run', () => {
+  const trouble = { text: 'A run waits for approval.', isFailing: false, fix: null, since: null, runs: 1 }
+  const text = textOf({ ...trouble, run: 'R2' }, { state: 'held' })
+  expect(text).toContain('`sluice runs show R2` says what you can do')
 })
 
 it('says from now when Sluice tries again, and leaves times in the words of an API as they are', () => {

@@ -7,7 +7,7 @@ import { LABEL_OPTION, PAGING_OPTIONS, outputOptions, pagingOf } from '../histor
 import { openControl } from '../open-control.ts'
 import { asTyped } from '../output/called.ts'
 import { showEnvironment } from '../output/notice.ts'
-import { painter, safe } from '../output/paint.ts'
+import { painter, safe, type Paint } from '../output/paint.ts'
 import { table } from '../output/table.ts'
 import {
   counted,
@@ -95,14 +95,7 @@ export function syncsText(
     ]),
     { width: columns, paint },
   )
-  for (const { name, waiting, trouble, lastRun, stream } of page.syncs) {
-    if (stream !== undefined) lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
-    if (trouble !== undefined)
-      lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
-    // The trouble of a run tells of its waits.
-    if (trouble?.run !== lastRun?.id)
-      for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
-  }
+  lines.push(...page.syncs.flatMap(sync => remarksOn(sync, { now, paint, called })))
   if (page.syncs.some(isUnattended))
     lines.push(
       '',
@@ -113,6 +106,24 @@ export function syncsText(
     )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
+}
+
+/** What is said of a sync below the table. */
+function remarksOn(
+  { name, waiting, trouble, lastRun, stream, state }: SyncView,
+  { now, paint, called }: { readonly now: number; readonly paint: Paint } & Pick<OutputOptions, 'called'>,
+): readonly string[] {
+  const lines: string[] = []
+  if (stream !== undefined) lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
+  if (trouble !== undefined) {
+    lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
+    if (state === 'held' && trouble.run !== null)
+      lines.push(`  \`${asTyped(`sluice runs show ${trouble.run}`, called)}\` says what you can do`)
+  }
+  // The trouble of a run tells of its waits.
+  if (trouble?.run !== lastRun?.id)
+    for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  return lines
 }
 
 /** For example `120 of 400 rows are rejected: HTTP 422. For 2 h, 6 runs.`. */

@@ -154,6 +154,15 @@ describe('the summary of a run', () => {
     expect(text).toContain('sluice run customers')
   })
 
+  it('says how a held stream goes on without the removals', () => {
+    const held = { removed: 4, rows: 4, samples: ['a'] }
+    const progress = { comparing: null, read: 4, unreadable: 0, lagRecords: null, lagSeconds: null }
+    const stream = { since: '2024-12-01T00:00:00.000Z', committedAt: null, ...progress }
+    const text = runSummary(run({ status: 'held', endedAt: null, held, stream }), { ...PLAIN, now: NOW })
+    expect(text).toContain('sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C  after you put the rows back')
+    expect(text).not.toContain('sluice run ')
+  })
+
   it.each([0, 2])('says that the model of a held run has no usable row, of %d', rows => {
     const held = { removed: 4, rows: 4, samples: ['a'] }
     const emptied = run({ status: 'held', endedAt: null, held, rowsRead: rows, rowsInvalid: rows })

@@ -305,7 +305,9 @@ function heldLines(run: RunView, step: (command: string, why: string) => string)
       '',
       step(`sluice approve ${run.id} --same-destination`, 'the same API: go on with what was delivered'),
       step(`sluice approve ${run.id} --new-destination`, 'another API: forget that, and send every row'),
-      step(`sluice run ${run.sync}`, 'after you put the destination back'),
+      run.stream === undefined
+        ? step(`sluice run ${run.sync}`, 'after you put the destination back')
+        : step(`sluice cancel ${run.id}`, 'after you put the destination back: the stream goes on'),
     ]
   const isEmpty = run.rowsRead === run.rowsInvalid
   return [
@@ -316,6 +318,8 @@ function heldLines(run: RunView, step: (command: string, why: string) => string)
     ...(removed > samples.length ? [`    … and ${number(removed - samples.length)} more`] : []),
     '',
     step(`sluice approve ${run.id}`, 'look again, and send if no more rows would go than these'),
-    step(`sluice run ${run.sync}`, 'after you mend the model: a newer run takes the place of this one'),
+    run.stream === undefined
+      ? step(`sluice run ${run.sync}`, 'after you mend the model: a newer run takes the place of this one')
+      : step(`sluice cancel ${run.id}`, 'after you put the rows back: the stream compares the table anew'),
   ]
 }

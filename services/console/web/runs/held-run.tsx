@@ -29,7 +29,11 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
         <p>
           {modelInWords(run)}; {rows(held.rows)} {held.rows === 1 ? 'is' : 'are'} at the destination. This run
           would remove <strong>{count(held.removed)}</strong> of them, more than the removal guard lets
-          through. If that is a mistake, mend the model and run again: nothing is removed.
+          through. If that is a mistake,{' '}
+          {run.stream === undefined
+            ? 'mend the model and run again'
+            : 'put the rows back and cancel this run, so that the stream compares the table anew'}
+          : nothing is removed.
         </p>
         <div className="actions">
           <Link
