@@ -111,7 +111,11 @@ export function syncsText(
 /** What is said of a sync below the table. */
 function remarksOn(
   { name, waiting, trouble, lastRun, stream, state }: SyncView,
-  { now, paint, called }: { readonly now: number; readonly paint: Paint } & Pick<OutputOptions, 'called'>,
+  {
+    now,
+    paint,
+    called,
+  }: { readonly now: number; readonly paint: Paint; readonly called: OutputOptions['called'] },
 ): readonly string[] {
   const lines: string[] = []
   if (stream !== undefined) lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
