@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { createFileSource } from '@sluice/sources/adapters/files'
 import { attachExtract, DuckdbSession } from '@sluice/sources/adapters/duckdb/session'
 import { median } from './median.ts'
 
@@ -79,7 +79,7 @@ async function queryHere(name: string): Promise<void> {
 /** `waitMs` is the time that a run restores the delivered state in, while the process gets ready. */
 async function queryApart(name: string, waitMs: number): Promise<void> {
   const file = join(folder, 'extract')
-  await using source = createDuckdbSource({
+  await using source = createFileSource({
     spec: { kind: 'source', name: 'files', type: 'duckdb', path: folder },
   })
   if (waitMs > 0) await new Promise(resolve => setTimeout(resolve, waitMs))

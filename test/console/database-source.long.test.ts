@@ -1,5 +1,7 @@
-/** People set up a sync of a database by forms alone: from PostgreSQL, and from MariaDB. */
+/** People set up a sync of a database by forms alone: from PostgreSQL, from MariaDB, and from SQLite. */
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import type { Page } from 'playwright-core'
@@ -44,6 +46,36 @@ async function connect(page: Page, type: string, fields: { readonly [name: strin
   }
   await page.getByRole('button', { name: 'Test connection' }).click()
 }
+
+describe('a source in SQLite', () => {
+  beforeAll(() => {
+    const shop = new DatabaseSync(join(suite.served.project.dir, 'shop.sqlite'))
+    shop.exec('create table "order" (line integer, number integer, amount, primary key (number, line))')
+    shop.exec(
+      `create table people (id integer primary key, mail text); insert into people values (1, 'a@example.com')`,
+    )
+    shop.close()
+  })
+
+  it('has the field of its file, and offers its tables with their columns and keys', async () => {
+    const { page } = await open('new')
+    await page.getByLabel('Where the rows are').selectOption('sqlite')
+    await field(page, 'Database file').fill('shop.sqlite')
+    await page.getByRole('button', { name: 'Test connection' }).click()
+    await tell(page).getByText('✓ The source answers.').waitFor()
+    await expectAccessibleInAllColours(page, 'a source in SQLite')
+    await step(page, 'Model').click()
+    const tables = page.getByRole('region', { name: 'Tables of the source' })
+    await tables.getByRole('button', { name: 'Columns of order' }).click()
+    expect(
+      await tables.getByRole('list', { name: 'Columns of order' }).locator('li').allInnerTexts(),
+    ).toEqual(['line INTEGER primary key', 'number INTEGER primary key', 'amount'])
+    await tables.getByRole('button', { name: 'Use order' }).click()
+    const sql = editorOf(page, 'SQL of the model')
+    await expect.poll(() => sql.innerText()).toBe('select * from "order"')
+    await page.context().close()
+  })
+})
 
 describe.skipIf(mariadbUrl === null)('a source in MariaDB', () => {
   const address = new URL(mariadbUrl ?? 'mysql://nobody@127.0.0.1:1/none')

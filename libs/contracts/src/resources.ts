@@ -74,6 +74,16 @@ export const duckdbSource = z.strictObject({
   timeout: queryTimeout,
 })
 
+const sqliteSource = z.strictObject({
+  kind: z.literal('source'),
+  name: resourceName,
+  title,
+  type: z.literal('sqlite').describe('A database of SQLite, opened read-only.'),
+  /** Absolute once loaded. */
+  path: filledText.describe('The file of the database; relative to the project folder.'),
+  timeout: queryTimeout,
+})
+
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
 
 /** The fields of every source on a database server. */
@@ -151,7 +161,7 @@ const kafkaSource = z.strictObject({
   timeout: duration.optional().describe('How long reading a topic may take.'),
 })
 
-export const source = z.union([duckdbSource, postgresSource, mysqlSource, kafkaSource])
+export const source = z.union([duckdbSource, sqliteSource, postgresSource, mysqlSource, kafkaSource])
 
 const FROM_WANTED = 'one of `sql`, `table` and `topic`'
 

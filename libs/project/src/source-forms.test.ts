@@ -38,10 +38,10 @@ describe('a source', () => {
       /^4:1 path: source `crm`: unknown field `path`; the fields are .*`url`, `password`, `tls`/,
     )
     expect(problemOf('kind: source\nname: crm\ntype: postgre\nurl: x\n')).toBe(
-      '3:7 type: source `crm`: wanted one of `duckdb`, `postgres`, `mysql`, `kafka`, found `postgre`; did you mean `postgres`?',
+      '3:7 type: source `crm`: wanted one of `duckdb`, `sqlite`, `postgres`, `mysql`, `kafka`, found `postgre`; did you mean `postgres`?',
     )
     expect(problemOf('kind: source\nname: crm\nurl: x\n')).toBe(
-      '1:1 type: source `crm`: the field `type` is missing; wanted one of `duckdb`, `postgres`, `mysql`, `kafka`',
+      '1:1 type: source `crm`: the field `type` is missing; wanted one of `duckdb`, `sqlite`, `postgres`, `mysql`, `kafka`',
     )
     expect(specOf('kind: source\nname: shop\ntype: ${NONE:-duckdb}\npath: p\n')).toMatchObject({
       type: 'duckdb',

@@ -54,7 +54,7 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
     let folder = ''
     let source: Source
     const file = () => join(folder, 'extract.duckdb')
-    const rowsOf = (path: string) => queryFile(path, 'FROM rows')
+    const rowsOf = (path: string) => queryFile(path, 'SELECT * REPLACE (CAST(id AS INTEGER) AS id) FROM rows')
 
     beforeEach(async () => {
       folder = mkdtempSync(join(tmpdir(), 'sluice-extract-'))

@@ -33,9 +33,15 @@ async function answerHere(
   const { folder, ...files } = of
   const answer = await answerTo({
     model,
-    source: { name: model.source, path: folder, realPath: realpathSync(folder), isDatabase: false },
+    source: {
+      name: model.source,
+      type: 'duckdb',
+      path: folder,
+      realPath: realpathSync(folder),
+      isDatabase: false,
+    },
     ...files,
-    memoryLimit: '512MB',
+    memoryBytes: 512_000_000,
     forManyRows: false,
     threads: 2,
     spillBytes: 1_000_000_000,

@@ -456,6 +456,7 @@ describe('schema', () => {
       $schema: 'http://json-schema.org/draft-07/schema#',
       oneOf: [
         { properties: { kind: { const: 'source' }, title: { type: ['string', 'number', 'boolean'] } } },
+        { properties: { type: { const: 'sqlite' } } },
         { properties: { type: { const: 'postgres' }, url: {}, password: {} } },
         { properties: { type: { const: 'mysql' }, tls: { properties: { insecure: {} } } } },
         { properties: { type: { const: 'kafka' }, brokers: {}, registry: {} } },

@@ -188,7 +188,7 @@ describe('fields', () => {
   it('says what reads topics of Debezium to people who take it for a type of source', () => {
     const DEBEZIUM = 'kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n'
     expect(problemOf(DEBEZIUM)).toBe(
-      '3:7 type: source `cdc`: wanted one of `duckdb`, `postgres`, `mysql`, `kafka`, found `debezium`; ' +
+      '3:7 type: source `cdc`: wanted one of `duckdb`, `sqlite`, `postgres`, `mysql`, `kafka`, found `debezium`; ' +
         '`kafka` reads the topics of Debezium, for models with `topic` and `format: debezium`',
     )
     const ofConnector = DEBEZIUM.replace('debezium', 'debezium-postgres')

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errorOf, modelOf, sourceContract } from '../../test/contract.ts'
 import { sourceHere } from '../../test/extract-here.ts'
 import { queryFile } from '../../test/query-file.ts'
-import { createDuckdbSource } from './duckdb.ts'
+import { createFileSource } from './files.ts'
 
 const { signal } = new AbortController()
 let folder = ''
@@ -19,7 +19,7 @@ afterEach(() => {
 })
 
 function open(path = folder, timeout?: number) {
-  return createDuckdbSource({
+  return createFileSource({
     spec: {
       kind: 'source',
       name: 'shop',

@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, it } from 'vitest'
 import { modelOf } from '../../test/contract.ts'
 import { codePoints, expectEveryCharacter, VALUES } from '../../test/every-character.ts'
-import { createDuckdbSource } from './duckdb.ts'
+import { createFileSource } from './files.ts'
 
 const { signal } = new AbortController()
 let folder = ''
@@ -19,7 +19,7 @@ afterEach(() => {
 })
 
 function open(path = folder) {
-  return createDuckdbSource({ spec: { kind: 'source', name: 'shop', type: 'duckdb', path } })
+  return createFileSource({ spec: { kind: 'source', name: 'shop', type: 'duckdb', path } })
 }
 
 /** Runs SQL in a DuckDB instance of its own. */

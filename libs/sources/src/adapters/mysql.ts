@@ -8,7 +8,8 @@ import { abandon, beginSnapshot, connect, describeStatement, destroy, end, run }
 import { rowsAsText } from './mysql/rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql/types.ts'
 import { assertBeginsAsQuery, assertOneStatement, refused, sqlOf } from './query/read-only-query.ts'
-import { DIALECTS } from './query/sql-dialects.ts'
+import { placeAt, placeOfName } from './query/name-place.ts'
+import type { SqlDialect } from './query/sql-dialect.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -115,18 +116,7 @@ function placeOf(message: string, sql: string): SqlPlace | null {
   const named = /'([^']+)'|\b(?:FUNCTION|PROCEDURE) (\S+)/.exec(message)
   const name = named?.[1] ?? named?.[2]
   if (name === undefined) return null
-  for (const candidate of [name, name.split('.').at(-1) ?? name]) {
-    const escaped = candidate.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-    const found = [...sql.matchAll(new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`, 'gi'))]
-    if (found.length === 1) return placeAt(found[0]?.index ?? 0, sql)
-  }
-  return null
-}
-
-/** Turns an offset into a place. Places count characters, not UTF-16 units. */
-function placeAt(offset: number, sql: string): SqlPlace {
-  const lines = sql.slice(0, offset).split('\n')
-  return { line: lines.length, column: Array.from(lines.at(-1) ?? '').length + 1 }
+  return placeOfName(name, sql)
 }
 
 /** Rights to read. `EXECUTE` is not among them, since a procedure has the rights of its owner. */
@@ -152,6 +142,12 @@ function excessOf(grant: string): readonly string[] {
   return excess.length === 0 ? [] : [`has ${excess.join(', ')} on ${place}`]
 }
 
+const MYSQL_SQL: SqlDialect = {
+  syntax: 'mysql',
+  quote: name => `\`${name.replaceAll('`', '``')}\``,
+  firstWords: ['select', 'with', 'values', 'table'],
+}
+
 type Session = ServerSession<Connection>
 
 /** A query that was checked to only read, with its columns. */
@@ -162,6 +158,7 @@ interface Prepared {
 
 const MYSQL: ServerDialect<Connection, Prepared> = {
   product: 'MySQL',
+  sql: MYSQL_SQL,
   connect,
   begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
   prepare,
@@ -182,9 +179,9 @@ export function createMysqlSource(options: ServerSourceOptions<MysqlSourceSpec>)
 
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection, access, names, signal } = session
-  const sql = sqlOf(model, DIALECTS.mysql)
-  assertBeginsAsQuery(model, sql, DIALECTS.mysql)
-  assertOneStatement(model, sql, DIALECTS.mysql)
+  const sql = sqlOf(model, MYSQL_SQL)
+  assertBeginsAsQuery(model, sql, MYSQL_SQL)
+  assertOneStatement(model, sql, MYSQL_SQL)
   const describe = (text: string) =>
     describeStatement(connection, text).catch((error: unknown) => {
       signal.throwIfAborted()
@@ -218,7 +215,7 @@ function isWrapped(columns: readonly MysqlColumn[]): boolean {
 function selection({ sql, columns }: Prepared): string {
   if (!isWrapped(columns)) return sql
   const values = columns.map(
-    ({ name, isFloat }, index) => `${DIALECTS.mysql.quote(name)}${isFloat ? ' + 0e0' : ''} AS c${index}`,
+    ({ name, isFloat }, index) => `${MYSQL_SQL.quote(name)}${isFloat ? ' + 0e0' : ''} AS c${index}`,
   )
   return `SELECT ${values.join(', ')} FROM (\n${sql}\n) AS query`
 }
@@ -233,7 +230,7 @@ function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): voi
   if (year === undefined) return
   const message =
     `MariaDB may make 2000 of the year 0000 in ${year.name}, a calculated YEAR in one query with a FLOAT; ` +
-    `write CAST(… AS UNSIGNED) AS ${DIALECTS.mysql.quote(year.name)}`
+    `write CAST(… AS UNSIGNED) AS ${MYSQL_SQL.quote(year.name)}`
   throw new SluiceError('query', `The query of ${modelCalled(model.name)}: ${message}.`, {
     details: [{ field: 'sql', message }],
   })

@@ -4,7 +4,7 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
 import type { StreamSource } from '../stream-port.ts'
-import { createDuckdbSource } from './duckdb.ts'
+import { createFileSource } from './files.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { PrivateNetworks } from './server/access.ts'
 
@@ -36,7 +36,8 @@ export async function openSource(
   const limit = memoryBytes === undefined ? {} : { memoryBytes }
   switch (spec.type) {
     case 'duckdb':
-      return createDuckdbSource({
+    case 'sqlite':
+      return createFileSource({
         spec,
         ...(memoryBytes === undefined
           ? {}

@@ -24,8 +24,7 @@ import type {
   StreamSource,
 } from '../stream-port.ts'
 import { quoteIdentifier } from './duckdb/types.ts'
-import { DIALECTS } from './query/sql-dialects.ts'
-import { connectError, createSnapshotSource } from './postgres.ts'
+import { connectError, createSnapshotSource, POSTGRES_SQL } from './postgres.ts'
 import { compositesAsJson, printAsQueries } from './postgres/composite-json.ts'
 import { connect } from './postgres/connection.ts'
 import { DecodedLog, type Composite } from './postgres/decoded-log.ts'
@@ -59,7 +58,7 @@ interface Signalled {
 
 /** Makes a source of followed tables. Throws `config` if the source has no `follow`. */
 export function createPostgresStreamSource(options: FollowedServerOptions): StreamSource {
-  return new PostgresStreamSource(new FollowedServer(options, { sql: DIALECTS.postgres, connectError }))
+  return new PostgresStreamSource(new FollowedServer(options, { sql: POSTGRES_SQL, connectError }))
 }
 
 class PostgresStreamSource implements StreamSource {

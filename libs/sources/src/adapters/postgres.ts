@@ -12,7 +12,7 @@ import { abandon, beginSnapshot, connect, describeStatement, readCatalog } from 
 import { withSelectedTables } from './query/select-from-table.ts'
 import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
 import { assertBeginsAsQuery, refused, sqlOf } from './query/read-only-query.ts'
-import { DIALECTS } from './query/sql-dialects.ts'
+import { DUCKDB_SQL, type SqlDialect } from './query/sql-dialect.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -135,6 +135,11 @@ export async function excessRights(client: Client): Promise<readonly string[]> {
   ]
 }
 
+export const POSTGRES_SQL: SqlDialect = {
+  ...DUCKDB_SQL,
+  firstWords: ['select', 'with', 'values', 'table'],
+}
+
 type Session = ServerSession<Client>
 
 /** A query that was checked to only read, with its columns. */
@@ -145,6 +150,7 @@ interface Prepared {
 
 const POSTGRES: ServerDialect<Client, Prepared> = {
   product: 'PostgreSQL',
+  sql: POSTGRES_SQL,
   connect,
   begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs),
   prepare,
@@ -177,8 +183,8 @@ export function createSnapshotSource(
 /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection: client, access, names, signal } = session
-  const sql = sqlOf(model, DIALECTS.postgres)
-  assertBeginsAsQuery(model, sql, DIALECTS.postgres)
+  const sql = sqlOf(model, POSTGRES_SQL)
+  assertBeginsAsQuery(model, sql, POSTGRES_SQL)
   const failure = { model, timeoutMs: access.timeoutMs, sql, charactersBefore: 0 }
   const translated = <T>(work: Promise<T>, own: PostgresFailure = failure): Promise<T> =>
     work.catch((error: unknown) => {

@@ -1,49 +1,22 @@
 /** Reads some rows of a model, for people who are writing it. */
-import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
 import { saysOutOfMemory } from './duckdb/errors.ts'
 import { DuckdbSession } from './duckdb/session.ts'
 import { quoteIdentifier, quoteText } from './duckdb/types.ts'
-import { selectsFromTable } from './query/select-from-table.ts'
-import { sqlOf } from './query/read-only-query.ts'
-import { DIALECTS } from './query/sql-dialects.ts'
 
 const MEMORY_LIMIT = '64MB'
 /** Rows beyond this many characters of JSON are left out. */
 const MAX_CHARACTERS = 4_000_000
 const TOO_LARGE = 'The rows are too large to be shown: select shorter columns, or fewer rows.'
 
-/**
- * Limits each query of a source to some rows, so that the database need not read or sort all of them. Errors
- * have the places in the query as the user wrote it.
- */
-export function limitedSource(source: Source, { type }: SourceSpec, rows: number): Source {
-  if (type === 'kafka')
-    return {
-      describe: (model, options) => source.describe(model, options),
-      extract: (model, options) => source.extract(model, { ...options, sample: rows }),
-      [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
-    }
-  const limited = (model: ModelSpec): ModelSpec => {
-    const { table: _, ...others } = model
-    const sql = sqlOf(model, DIALECTS[type])
-    // A line break ends a comment at the end of the query.
-    return { ...others, sql: `SELECT * FROM (\n${sql}\n) AS sampled LIMIT ${rows}` }
-  }
+/** Limits each query of a source to some rows. */
+export function limitedSource(source: Source, rows: number): Source {
   return {
     describe: (model, options) => source.describe(model, options),
-    extract: async (model, options) => {
-      if (selectsFromTable(model)) return await source.extract(model, { ...options, sample: rows })
-      try {
-        return await source.extract(limited(model), options)
-      } catch (error) {
-        // If the query itself is wrong, its own error has the right place.
-        if (isSluiceError(error, 'query')) await source.describe(model, options)
-        throw error
-      }
-    },
+    extract: (model, options) => source.extract(model, { ...options, sample: rows }),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   }
 }
@@ -63,17 +36,15 @@ export interface SampledRows {
 export async function readSample(
   source: Source,
   options: {
-    readonly spec: SourceSpec
     readonly model: ModelSpec
     readonly rows: number
     readonly file: string
     readonly signal: AbortSignal
   },
 ): Promise<SampledRows> {
-  const { spec, model, rows, file, signal } = options
+  const { model, rows, file, signal } = options
   // One further row shows if there are more.
-  const limited = limitedSource(source, spec, rows + 1)
-  const { columns, primaryKey: key } = await limited.extract(model, { file, signal })
+  const { columns, primaryKey: key } = await source.extract(model, { file, signal, sample: rows + 1 })
   const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.rows` }
   await using session = await DuckdbSession.open('/', limits)
   const { connection } = session

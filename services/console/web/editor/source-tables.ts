@@ -4,7 +4,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { fieldsOf } from '../ui/fields-of.ts'
 import { OF_DRAFT, textAt } from './draft.ts'
 import { isReachable, queriedRows } from './model-rows.ts'
-import { isServerType, serverParts } from './server-url.ts'
+import { serverParts } from './server-url.ts'
 import { useRested } from './use-editing.ts'
 
 export interface SourceTable {
@@ -25,6 +25,9 @@ export interface FoundTables {
 const MAX_TABLES = 99
 const TYPED_MS = 300
 
+/** True for a source whose tables can be listed. */
+export const hasTables = (source: string): boolean => Object.hasOwn(TABLES_SQL, textAt(source, ['type']))
+
 /** The tables whose name holds the searched text. None for a source of files. */
 export function useSourceTables(source: string, search = ''): UseQueryResult<FoundTables> {
   const rested = useRested(source, TYPED_MS)
@@ -36,7 +39,7 @@ export function useSourceTables(source: string, search = ''): UseQueryResult<Fou
       const { rows } = await queriedRows(rested, { sql, limit: MAX_TABLES + 1 }, signal)
       return { tables: rows.slice(0, MAX_TABLES).map(tableOf), more: rows.length > MAX_TABLES }
     },
-    enabled: isServerType(textAt(rested, ['type'])) && isReachable(rested),
+    enabled: hasTables(rested) && isReachable(rested),
     placeholderData: before => before,
     ...ONCE_WHEN_THERE_IS_ROOM,
     staleTime: 60_000,
@@ -67,6 +70,12 @@ const TABLES_SQL: { readonly [type: string]: (like: string) => string } = {
   where table_schema not in ('information_schema', 'mysql', 'sys', 'performance_schema')
     and lower(concat(table_schema, '.', table_name)) like '${like}'
   group by table_schema, table_name order by table_schema <> database(), table_schema, table_name`,
+  sqlite: like => `select 'main' as schema, t.name, (
+    select json_group_array(json_object('name', c.name, 'type', c.type, 'at', c.cid, 'key', c.pk - 1))
+    from pragma_table_xinfo(t.name) c where c.hidden <> 1) as found
+  from sqlite_schema t where t.type in ('table', 'view') and t.name not like 'sqlite\\_%' escape '\\'
+    and lower('main.' || t.name) like '${like}'
+  order by t.name`,
 }
 
 /** A pattern for `like` in single quotes. Names hold no character that would need an escape there. */
@@ -90,12 +99,13 @@ function tableOf(row: { readonly [column: string]: unknown }): SourceTable {
 
 /** The schema that a query need not name. */
 function ownSchema(source: string): string {
-  return textAt(source, ['type']) === 'postgres'
-    ? 'public'
-    : (serverParts(textAt(source, ['url']))?.database ?? '')
+  const type = textAt(source, ['type'])
+  if (type === 'sqlite') return 'main'
+  return type === 'postgres' ? 'public' : (serverParts(textAt(source, ['url']))?.database ?? '')
 }
 
-const PLAIN = { postgres: /^[a-z_][a-z0-9_]*$/, mysql: /^[A-Za-z_][A-Za-z0-9_]*$/ }
+/** Names that need no quotes. PostgreSQL takes a name without quotes in lower case. */
+const PLAIN = { postgres: /^[a-z_][a-z0-9_]*$/, others: /^[A-Za-z_][A-Za-z0-9_]*$/ }
 
 /** The name as SQL of the source has it in quotes. */
 export function quotedIn(source: string, name: string): string {
@@ -105,9 +115,9 @@ export function quotedIn(source: string, name: string): string {
 
 /** A query of the whole table. Names are quoted only if they have to be. */
 export function queryOfTable(source: string, { schema, name }: SourceTable): string {
-  const type = textAt(source, ['type']) === 'mysql' ? 'mysql' : 'postgres'
+  const plain = textAt(source, ['type']) === 'postgres' ? PLAIN.postgres : PLAIN.others
   const quoted = (part: string): string =>
-    PLAIN[type].test(part) && !RESERVED.has(part.toLowerCase()) ? part : quotedIn(source, part)
+    plain.test(part) && !RESERVED.has(part.toLowerCase()) ? part : quotedIn(source, part)
   const parts = schema === ownSchema(source) ? [name] : [schema, name]
   return `select * from ${parts.map(quoted).join('.')}`
 }

@@ -150,7 +150,7 @@ async function firstRows(
           ? { primaryKey: '' }
           : {}
     const model = { kind: 'model', name: '', source: spec.name, ...rows, ...keyed } as const
-    return await readSample(opened, { spec, model, rows: limit, file: join(folder, 'rows.duckdb'), signal })
+    return await readSample(opened, { model, rows: limit, file: join(folder, 'rows.duckdb'), signal })
   })
 }
 
@@ -169,7 +169,7 @@ async function topicRows(spec: KafkaSourceSpec, options: ReadingOptions): Promis
 async function sampleOf(definition: Definition, rows: number, options: ReadingOptions): Promise<Sample> {
   return await inFolder(async folder => {
     const { signal, source } = await openFor(definition.source, options)
-    await using limited = limitedSource(source, definition.source, rows)
+    await using limited = limitedSource(source, rows)
     await using codec = createSqliteCodec({ file: join(folder, 'schemas.db') })
     await mkdir(join(folder, 'state'))
     await using next = await findNextChanges({

@@ -16,7 +16,7 @@ import type { SluiceError } from '@sluice/contracts/errors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf, modelOf } from '../../../test/contract.ts'
 import { extractHere } from '../../../test/extract-here.ts'
-import { createDuckdbSource } from '../duckdb.ts'
+import { createFileSource } from '../files.ts'
 import { acceptRows, openToAccept } from './accept-rows.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './file-limits.ts'
 
@@ -41,7 +41,7 @@ function open(
   { memoryBytes = 512_000_000, ...limits }: Partial<FileLimits> & { memoryBytes?: number } = {},
 ) {
   const spec = { kind: 'source', name: 'shop', type: 'duckdb', path } as const
-  return createDuckdbSource({ spec, memoryBytes, limits: { ...DEFAULT_LIMITS, ...limits } })
+  return createFileSource({ spec, memoryBytes, limits: { ...DEFAULT_LIMITS, ...limits } })
 }
 
 const extractFile = (): string => join(home, 'extracts', 'extract')

@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { DuckdbSourceSpec } from '@sluice/contracts/resources'
+import type { FileSourceSpec } from '@sluice/contracts/source-types'
 
 export interface FileLimits {
   /** Sources may have paths below these absolute folders. Null allows any path, and an empty list none. */
@@ -26,7 +26,7 @@ export const DEFAULT_LIMITS: FileLimits = {
  * Throws `config` if the source's path does not lie below a root, even by a link that leads out of it. The
  * error does not reveal if the path exists.
  */
-export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLimits['roots']): void {
+export function assertBelowRoots({ name, path }: FileSourceSpec, roots: FileLimits['roots']): void {
   if (roots === null) return
   const real = existsSync(path) ? realpathSync(path) : resolve(path)
   const root = roots

@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises'
 import { ERROR_CODES } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
+import type { FileSourceSpec } from '@sluice/contracts/source-types'
 import type { ColumnType } from '@sluice/contracts/values'
 import { z } from 'zod'
 
@@ -21,7 +22,8 @@ export interface Task {
   readonly model: ModelSpec
   readonly source: {
     readonly name: string
-    /** The folder, or the .duckdb file, as the user knows it. */
+    readonly type: FileSourceSpec['type']
+    /** The folder, or the database file, as the user knows it. */
     readonly path: string
     /** The same path without links. */
     readonly realPath: string
@@ -30,8 +32,8 @@ export interface Task {
   /** The path for the result; null if only its columns are wanted. */
   readonly file: string | null
   readonly tempDirectory: string
-  /** A size as DuckDB writes it: `512MB`. */
-  readonly memoryLimit: string
+  /** DuckDB's memory limit. */
+  readonly memoryBytes: number
   readonly threads: number
   /** True if many rows may have the layout for many rows. Wide rows take too much memory with it. */
   readonly forManyRows: boolean

@@ -20,8 +20,8 @@ afterEach(() => {
 })
 
 function taskOf(): Task {
-  const source = { name: 'shop', path: folder, realPath: folder, isDatabase: false }
-  const memory = { memoryLimit: '100MB', threads: 1, forManyRows: false, spillBytes: 1_000_000 }
+  const source = { name: 'shop', type: 'duckdb' as const, path: folder, realPath: folder, isDatabase: false }
+  const memory = { memoryBytes: 100_000_000, threads: 1, forManyRows: false, spillBytes: 1_000_000 }
   return { model: modelOf('SELECT 1 AS id'), source, file: null, tempDirectory: folder, ...memory }
 }
 

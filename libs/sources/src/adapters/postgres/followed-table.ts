@@ -10,7 +10,7 @@ import { quoteIdentifier } from '../duckdb/types.ts'
 import { ChangesQuery, type ChangesColumn } from '../query/changes-query.ts'
 import { modelCalled } from '../query/model-columns.ts'
 import { tableOf } from '../query/read-only-query.ts'
-import type { SqlDialect } from '../query/sql-dialects.ts'
+import type { SqlDialect } from '../query/sql-dialect.ts'
 import { readCatalog } from './connection.ts'
 import { carryPostgres, type DescribedColumn, type PostgresColumn } from './types.ts'
 

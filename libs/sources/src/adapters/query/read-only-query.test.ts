@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { processorMs } from '@sluice/testkit/processor-ms'
 import { modelOf } from '../../../test/contract.ts'
 import { assertBeginsAsQuery, assertOneStatement, sqlOf } from './read-only-query.ts'
-import type { SqlDialect } from './sql-dialects.ts'
+import type { SqlDialect } from './sql-dialect.ts'
 import type { SqlSyntax } from './sql-tokens.ts'
 
 const dialectOf = (syntax: SqlSyntax): SqlDialect => ({

@@ -2,7 +2,7 @@
 import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { DIALECTS, type SqlDialect } from './sql-dialects.ts'
+import { DUCKDB_SQL, type SqlDialect } from './sql-dialect.ts'
 import { firstStatement, withoutLeadingComments } from './sql-tokens.ts'
 import { modelCalled } from './model-columns.ts'
 
@@ -10,7 +10,7 @@ import { modelCalled } from './model-columns.ts'
  * Returns the SQL of a model: its own, without the semicolon at the end, or a query of its whole table.
  * Throws `config` for a wrong name of a table.
  */
-export function sqlOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb): string {
+export function sqlOf(model: ModelSpec, dialect: SqlDialect = DUCKDB_SQL): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
   return `SELECT * FROM ${tableOf(model, dialect)}`
 }
@@ -19,7 +19,7 @@ export function sqlOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb): 
  * Returns the quoted name of the model's table. Throws `config` for a wrong one. A part of the name that
  * contains dots is in double quotes.
  */
-export function tableOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb): string {
+export function tableOf(model: ModelSpec, dialect: SqlDialect = DUCKDB_SQL): string {
   const table = model.table ?? ''
   const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
   const names = parts.map(part =>
@@ -36,11 +36,7 @@ export function tableOf(model: ModelSpec, dialect: SqlDialect = DIALECTS.duckdb)
  * Throws `query` for SQL that does not begin as a query. That has to come before parsing, since DuckDB
  * carries out or rewrites some statements while it parses them.
  */
-export function assertBeginsAsQuery(
-  model: ModelSpec,
-  sql: string,
-  dialect: SqlDialect = DIALECTS.duckdb,
-): void {
+export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect: SqlDialect = DUCKDB_SQL): void {
   const beginning = withoutLeadingComments(sql, dialect.syntax)
   const first = /^[(\s]*([A-Za-z_]+)?/.exec(beginning)?.[1]
   if (first === undefined && beginning.replace(/[();\s]/g, '') === '') throw refused(model, 'it is empty')

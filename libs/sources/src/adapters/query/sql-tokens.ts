@@ -2,17 +2,20 @@
  * Splits SQL into tokens, just enough to tell the semicolon at the end of a statement from one in a text, a
  * name or a comment. If quotes or a comment are never closed, each character behind them is a token.
  *
- * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same) and
- * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
+ * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same),
+ * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html and
+ * https://www.sqlite.org/lang_keywords.html
  */
 
 /** `standard` is the syntax of PostgreSQL and DuckDB. */
-export type SqlSyntax = 'standard' | 'mysql'
+export type SqlSyntax = 'standard' | 'mysql' | 'sqlite'
 
 /** These find all tokens but `/*` comments, which may be nested in standard SQL. */
 const TOKENS: { readonly [syntax in SqlSyntax]: RegExp } = {
   standard:
     /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|--[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
+  sqlite:
+    /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
   // In MySQL, two dashes begin a comment only before a blank.
   mysql:
     /'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`|--(?:[^\S\n][^\n]*|(?=\n|$))|#[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
@@ -48,7 +51,7 @@ function endOfComment(sql: string, start: number, syntax: SqlSyntax): number | n
   marks.lastIndex = start
   let depth = 0
   for (let mark = marks.exec(sql); mark !== null; mark = marks.exec(sql)) {
-    if (mark[0] === '/*') depth = syntax === 'mysql' ? 1 : depth + 1
+    if (mark[0] === '/*') depth = syntax === 'standard' ? depth + 1 : 1
     else depth -= 1
     if (depth === 0) return marks.lastIndex
   }

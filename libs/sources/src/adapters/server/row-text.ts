@@ -55,7 +55,7 @@ export function unescaped(text: string): string {
   return `CASE WHEN contains(${text}, '\\') THEN ${swapped} ELSE ${text} END`
 }
 
-const ESCAPED = /[\\\t\n\r\b\f\v]/g
+const ESCAPED = /[\\\t\n\r\b\f\v\0]/g
 const LETTERS = new Map([
   ['\\', '\\'],
   ['\t', 't'],

@@ -11,6 +11,8 @@ import { percentDecoded } from '@sluice/contracts/specs/http-texts'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
 import { assertNewFile, removeExtract } from '../extract-file.ts'
+import { extractSampled } from '../query/sampled.ts'
+import type { SqlDialect } from '../query/sql-dialect.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, serverAccess, type PrivateNetworks, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
@@ -37,6 +39,7 @@ export interface RowStream {
 export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
   /** The name of the database in messages. */
   readonly product: string
+  readonly sql: SqlDialect
   connect(access: ServerAccess): Promise<C>
   /** Begins the snapshot, and sets the form in which values are printed. */
   begin(connection: C, access: ServerAccess): Promise<void>
@@ -92,7 +95,18 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     })
   }
 
-  async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
+  async extract(
+    model: ModelSpec,
+    { sample, ...options }: { file: string; signal: AbortSignal; sample?: number },
+  ): Promise<Extract> {
+    return await extractSampled(model, sample, {
+      dialect: this.#dialect.sql,
+      extract: asked => this.#extract(asked, options),
+      describe: asked => this.describe(asked, options),
+    })
+  }
+
+  async #extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
     const { file } = options
     assertNewFile(file)
     try {

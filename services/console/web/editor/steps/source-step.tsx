@@ -1,4 +1,4 @@
-/** The form of a source: files, a database server, or topics of Kafka. */
+/** The form of a source: files, a database file, a database server, or topics of Kafka. */
 import { useQuery } from '@tanstack/react-query'
 import { SERVER_PORTS } from '@sluice/contracts/source-types'
 import { useRef, useState, type ReactElement } from 'react'
@@ -31,6 +31,7 @@ import { TestConnection } from './test-connection.tsx'
 /** The names that a source has until somebody gives it another one. */
 const FIRST_NAMES: { readonly [type: string]: string } = {
   duckdb: 'files',
+  sqlite: 'sqlite',
   postgres: 'postgres',
   mysql: 'mysql',
   kafka: 'kafka',
@@ -45,6 +46,15 @@ export function SourceStep({ editing }: { readonly editing: Editing }): ReactEle
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
       {isServerType(type) ? <ServerFields editing={editing} type={type} keep={keep} /> : null}
       {type === 'duckdb' ? <FolderField editing={editing} /> : null}
+      {type === 'sqlite' ? (
+        <TextField
+          editing={editing}
+          path={['path']}
+          label="Database file"
+          placeholder="shop.sqlite"
+          hint="A server reads only below the folders that its operator allows."
+        />
+      ) : null}
       {type === 'kafka' ? <KafkaFields editing={editing} keep={keep} /> : null}
       <TestConnection text={editing.text} keep={keep} />
     </>
@@ -85,6 +95,7 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
       isWritten
       choices={[
         ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
+        ['sqlite', 'SQLite'],
         ['postgres', 'PostgreSQL'],
         ['mysql', 'MySQL or MariaDB'],
         ['kafka', 'Topics of Kafka'],
@@ -96,6 +107,8 @@ function TypeField({ editing }: { readonly editing: Editing }): ReactElement {
 /** The fields that some types have, and others do not. */
 const OWN_FIELDS: { readonly [type: string]: readonly string[] } = {
   duckdb: ['path'],
+  // The path of a folder is no path of a database, so none is kept.
+  sqlite: [],
   postgres: ['url', 'password', 'tls', 'follow', 'allowPrivateNetwork'],
   mysql: ['url', 'password', 'tls', 'allowPrivateNetwork'],
   kafka: ['brokers', 'sasl', 'registry', 'tls', 'allowPrivateNetwork'],

@@ -8,8 +8,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { many } from '../../ui/format.ts'
 import { OF_DRAFT, textAt, valueAt } from '../draft.ts'
 import { isReachable, queriedRows, type ChosenRows } from '../model-rows.ts'
-import { isServerType } from '../server-url.ts'
-import { queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
+import { hasTables, queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
 import { connectionFault } from './connection-fault.ts'
 import { Topics } from './topics.tsx'
 
@@ -20,7 +19,7 @@ interface BrowserProps {
 
 /** Shows what the source holds. A click chooses the rows of a table or file. */
 export function SourceBrowser(props: BrowserProps): ReactElement | null {
-  if (isServerType(textAt(props.source, ['type']))) return <Tables {...props} />
+  if (hasTables(props.source)) return <Tables {...props} />
   if (textAt(props.source, ['type']) === 'kafka') return <Topics {...props} />
   return isFolder(props.source) ? <Files {...props} /> : null
 }

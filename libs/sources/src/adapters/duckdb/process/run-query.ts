@@ -60,6 +60,10 @@ export async function answerTo(task: Task, onAnswer?: (answer: Answer) => void):
     return answer
   }
   try {
+    if (task.source.type === 'sqlite') {
+      const { answerFromSqlite } = await import('../../sqlite/read-query.ts')
+      return report(await answerFromSqlite(task))
+    }
     return await carryOutSteadily(task, report)
   } catch (error) {
     const { code, message, retryable, details } = errorOf(error, task)
@@ -116,7 +120,7 @@ function columnOf({ name, carried }: CarriedColumn) {
  */
 async function openClosedOff(task: Task): Promise<DuckdbSession> {
   const { file, source } = task
-  const session = await DuckdbSession.open(folderOf(task), task)
+  const session = await DuckdbSession.open(folderOf(task), { ...task, memoryLimit: `${task.memoryBytes}B` })
   try {
     if (file !== null) {
       await attachExtract(session.connection, file)

@@ -1,27 +1,37 @@
 /**
- * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only.
- * Each query runs in a process of its own, which writes the result into the extract. So no row passes through
- * JavaScript, and a fatal query ends only that process.
+ * The sources of types `duckdb` and `sqlite`: CSV, Parquet and JSON files of a folder, a .duckdb file, or a
+ * database of SQLite, all read-only. Each query runs in a process of its own, which writes the result into
+ * the extract. So no row passes through this process, and a fatal query ends only that process.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import type { FileSourceSpec } from '@sluice/contracts/source-types'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
 import { removeResult, type Answer, type Task } from './duckdb/messages.ts'
 import { assertNewFile } from './extract-file.ts'
-import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
+import {
+  assertBelowRoots,
+  DEFAULT_LIMITS,
+  type FileLimits,
+  isState,
+  STATE_FOLDER,
+} from './duckdb/file-limits.ts'
 import { unchangedWhile } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns, modelCalled } from './query/model-columns.ts'
+import { extractSampled } from './query/sampled.ts'
+import { DUCKDB_SQL } from './query/sql-dialect.ts'
+import { SQLITE_SQL } from './sqlite/sql.ts'
 
-export interface DuckdbSourceOptions {
-  readonly spec: DuckdbSourceSpec
+export interface FileSourceOptions {
+  readonly spec: FileSourceSpec
   /** The memory limit of a query. DuckDB writes data that does not fit to files beside the extract. */
   readonly memoryBytes?: number
   /**
@@ -44,21 +54,21 @@ const THREADS = 2
 const FURTHER_SHARES = [0.8, 1.25]
 
 /**
- * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
+ * Makes a source over files of a folder or a database file. Queries may run concurrently, each with its own
  * process and memory. The process of the first query starts at once, so that it is ready when the query
  * comes.
  */
-export function createDuckdbSource(options: DuckdbSourceOptions): Source {
-  return new DuckdbSource(options)
+export function createFileSource(options: FileSourceOptions): Source {
+  return new FileSource(options)
 }
 
-class DuckdbSource implements Source {
-  readonly #options: DuckdbSourceOptions
+class FileSource implements Source {
+  readonly #options: FileSourceOptions
   readonly #limits: FileLimits
   /** The process that waits for the next query. */
   #waiting: QueryProcess | null
 
-  constructor(options: DuckdbSourceOptions) {
+  constructor(options: FileSourceOptions) {
     this.#options = options
     this.#limits = options.limits ?? DEFAULT_LIMITS
     this.#waiting = this.#start()
@@ -77,7 +87,18 @@ class DuckdbSource implements Source {
     }
   }
 
-  async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
+  async extract(
+    model: ModelSpec,
+    { sample, ...options }: { file: string; signal: AbortSignal; sample?: number },
+  ): Promise<Extract> {
+    return await extractSampled(model, sample, {
+      dialect: this.#options.spec.type === 'sqlite' ? SQLITE_SQL : DUCKDB_SQL,
+      extract: asked => this.#extract(asked, options),
+      describe: asked => this.describe(asked, options),
+    })
+  }
+
+  async #extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
     const { file, signal } = options
     signal.throwIfAborted()
     assertNewFile(file)
@@ -132,8 +153,8 @@ class DuckdbSource implements Source {
     const deadline = AbortSignal.timeout(this.#maxMs)
     const signal = AbortSignal.any([options.signal, deadline])
     const attempts = this.#attempts()
-    for (const [index, { memoryLimit, forManyRows }] of attempts.entries()) {
-      const ending = await this.#run({ ...task, memoryLimit, forManyRows }, signal)
+    for (const [index, { memoryBytes, forManyRows }] of attempts.entries()) {
+      const ending = await this.#run({ ...task, memoryBytes, forManyRows }, signal)
       options.signal.throwIfAborted()
       if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
       if (deadline.aborted) throw this.#tookTooLong(model)
@@ -149,14 +170,14 @@ class DuckdbSource implements Source {
    * come back. All these processes have the same limit of the system. The last attempt lays out many rows as
    * if they were wide, which takes less memory.
    */
-  #attempts(): readonly Pick<Task, 'memoryLimit' | 'forManyRows'>[] {
+  #attempts(): readonly Pick<Task, 'memoryBytes' | 'forManyRows'>[] {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
     const more = FURTHER_SHARES.map(share => Math.floor(memoryBytes * share)).filter(
       limit => limit > usualBytes,
     )
-    const limits = [usualBytes, ...more].map(bytes => `${bytes}B`)
-    const attempts = limits.map(memoryLimit => ({ memoryLimit, forManyRows: true }))
-    return [...attempts, { memoryLimit: limits.at(-1) ?? `${usualBytes}B`, forManyRows: false }]
+    const limits = [usualBytes, ...more]
+    const attempts = limits.map(bytes => ({ memoryBytes: bytes, forManyRows: true }))
+    return [...attempts, { memoryBytes: limits.at(-1) ?? usualBytes, forManyRows: false }]
   }
 
   async #run(task: Task, signal: AbortSignal): Promise<Ending> {
@@ -168,15 +189,17 @@ class DuckdbSource implements Source {
   #task(
     model: ModelSpec,
     { file, tempDirectory }: { readonly file: string | null; readonly tempDirectory: string },
-  ): Omit<Task, 'memoryLimit' | 'forManyRows'> {
+  ): Omit<Task, 'memoryBytes' | 'forManyRows'> {
     const { spec } = this.#options
-    const { name, path } = spec
+    const { name, type, path } = spec
     assertBelowRoots(spec, this.#limits.roots)
     if (!existsSync(path)) throw missingFile(path, { source: name })
     const isDatabase = statSync(path).isFile()
+    const realPath = realpathSync(path)
+    if (type === 'sqlite') assertDatabase(spec, { isDatabase, realPath })
     return {
       model,
-      source: { name, path, realPath: realpathSync(path), isDatabase },
+      source: { name, type, path, realPath, isDatabase },
       file,
       tempDirectory,
       threads: THREADS,
@@ -206,7 +229,7 @@ class DuckdbSource implements Source {
         return failed(
           model,
           `did not finish: the process of the query ${ending.how}. No row of the result was used. ` +
-            'The query may need more memory than there is, or hit a fault of DuckDB. Try it with fewer rows or in another form',
+            'The query may need more memory than there is, or hit a fault of its engine. Try it with fewer rows or in another form',
         )
       default:
         return ending satisfies never
@@ -222,6 +245,17 @@ class DuckdbSource implements Source {
     const message = `The query of ${modelCalled(model.name)} took longer than ${limit}.`
     return new SluiceError('query', message, { retryable: true })
   }
+}
+
+/** Throws `config` unless the path is a file, and none that Sluice keeps its state in. */
+function assertDatabase(
+  { name, path }: FileSourceSpec,
+  { isDatabase, realPath }: { readonly isDatabase: boolean; readonly realPath: string },
+): void {
+  if (isDatabase && !isState(realPath)) return
+  const found = isDatabase ? `a file in a folder ${STATE_FOLDER}, where Sluice keeps its state` : 'a folder'
+  const message = `Source ${name}: \`path\` has to be the file of a SQLite database, and ${path} is ${found}.`
+  throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
 }
 
 function wrongAnswer(model: ModelSpec): SluiceError {

@@ -1,9 +1,7 @@
-/** The SQL of each type of source that has SQL of its own. */
-import type { SourceSpec } from '@sluice/contracts/resources'
+/** The SQL of a type of source, as far as Sluice looks at it or writes it. */
 import { quoteIdentifier } from '../duckdb/types.ts'
 import type { SqlSyntax } from './sql-tokens.ts'
 
-/** The SQL of one database. */
 export interface SqlDialect {
   readonly syntax: SqlSyntax
   /** Quotes an identifier, so that any name is allowed. */
@@ -20,14 +18,9 @@ const DUCKDB_FIRST_WORDS = [
   ...['select', 'from', 'with', 'values', 'table', 'pivot', 'unpivot'],
   ...['describe', 'desc', 'show', 'summarize'],
 ]
-const FIRST_WORDS = ['select', 'with', 'values', 'table']
 
-export const DIALECTS = {
-  duckdb: { syntax: 'standard', quote: quoteIdentifier, firstWords: DUCKDB_FIRST_WORDS },
-  postgres: { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS },
-  mysql: {
-    syntax: 'mysql',
-    quote: name => `\`${name.replaceAll('`', '``')}\``,
-    firstWords: FIRST_WORDS,
-  },
-} as const satisfies { readonly [type in Exclude<SourceSpec['type'], 'kafka'>]: SqlDialect }
+export const DUCKDB_SQL: SqlDialect = {
+  syntax: 'standard',
+  quote: quoteIdentifier,
+  firstWords: DUCKDB_FIRST_WORDS,
+}
