@@ -1,6 +1,6 @@
 /** A run over a stream, from the source to a scripted delivery, on a real log. */
 import type { Definition } from '@sluice/contracts/resources'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
@@ -424,6 +424,29 @@ it('carries out a command for twins, too, before it ends for another one', async
       .map(({ key }) => key)
       .toSorted(),
   ).toEqual(['aB', 'ab'])
+})
+
+it('looks now and then, and not all the time, whether a command can go on', async () => {
+  await using world = await StreamedWorld.open()
+  for (const key of ['ab', 'aB']) world.put(key, 1)
+  let looks = 0
+  const steadyNow = (): number => {
+    looks += 1
+    return performance.now() + world.later
+  }
+  await using detector = world.detector({ steadyNow })
+  await detector.ask()
+  await world.equal()
+  world.holdsMarkers = true
+  await detector.ask({ cause: 'resync', scope: null })
+  await world.until(() => world.sent.length === 3)
+  world.later = 60_000
+  const before = looks
+  await pause(2_500)
+  // Twice a second, with some times at each.
+  expect(looks - before).toBeLessThan(200)
+  await world.releaseMarkers()
+  await world.until(() => world.sent.length === 4)
 })
 
 it('ends once delivery has lost track of it in a partition, and sends these rows in a later run', async () => {

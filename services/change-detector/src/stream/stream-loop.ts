@@ -870,15 +870,18 @@ export class StreamLoop {
 
   /** Waits until something has changed, or the next time has come. */
   async #wait(seen: number): Promise<void> {
-    const { changes, now, steadyNow } = this.#options
+    const { changes, now, steadyNow, publisher } = this.#options
     const dueAt = this.#dueAt()
     const steady = steadyNow()
-    const waits = [this.#since + RUN_MS - steady, this.#since + 2 * RUN_MS - steady].filter(ms => ms > 0)
+    const ends = [this.#since + RUN_MS, this.#since + 2 * RUN_MS]
+    if (this.#options.isAskedFor) ends.push(this.#busyAt + NOTHING_CAME_MS)
+    // A run that is not whole goes on behind them.
+    const waits = ends.map(end => end - steady).filter(ms => ms > 0)
     if (dueAt !== null) waits.push(dueAt > now() ? dueAt - now() : LOOK_AGAIN_MS)
     const tellAfter = this.#from === this.#told ? TELL_AGAIN_MS : TELL_AFTER_MS
-    if (this.#comparison === null) waits.push(Math.max(0, this.#toldAt + tellAfter - steady))
+    if (this.#comparison === null && publisher.hasRoom)
+      waits.push(Math.max(0, this.#toldAt + tellAfter - steady))
     if (this.#commandFrom !== undefined) waits.push(LOOK_AGAIN_MS)
-    if (this.#options.isAskedFor) waits.push(Math.max(0, this.#busyAt + NOTHING_CAME_MS - steady))
     const over = new AbortController()
     const signal = over.signal
     const changed = changes.after(seen, { signal }).catch(() => undefined)
