@@ -92,6 +92,19 @@ describe('on a screen with room for both', () => {
     await expect.poll(() => linesOf(page)).toBe(`${DESTINATION}${typed}`)
   })
 
+  it('sets a secret that stands beside other letters, and leaves these as they are', async () => {
+    const headers = `headers: { Authorization: 'Bearer \${secret:old}' }\n`
+    await writeInto(page, LABEL, DESTINATION + headers)
+    await page.getByRole('button', { name: 'Set the secret' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Set a secret' })
+    await expect.poll(() => dialog.getByLabel('Name').inputValue()).toBe('old')
+    await dialog.getByLabel('Name').fill('new')
+    await dialog.getByLabel('Value').fill('a-token')
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await page.getByLabel('Authorization', { exact: true }).inputValue()).toBe('Bearer ${secret:new}')
+  })
+
   it('keeps the form as it was while the YAML cannot be read', async () => {
     await writeInto(page, LABEL, DESTINATION.replace('{ requests: 100,', '{ requests: 7, ['))
     await page.getByText('The YAML cannot be read as it is now.').waitFor()

@@ -98,6 +98,8 @@ describe('a destination that refuses its credentials', () => {
     await page.goto(`${served.url}/runs/${id}`)
     await section(page, 'First cause').getByText('who are you?').waitFor()
     await set(page).waitFor()
+    await page.getByText('Its requests carry the secret crm-key.').waitFor()
+    await page.getByRole('link', { name: 'crm-key' }).waitFor()
     await page.goto(`${served.url}/resources/destination/guarded`)
     const health = section(page, 'Health')
     await health

@@ -16,6 +16,17 @@ export function runInWords({ status, failing, stream }: StatedRun): RunWord {
   return status === 'running' && stream !== undefined ? 'streaming' : status
 }
 
+/** The work of each phase of a run. */
+export const PHASE_NAMES: {
+  readonly [phase in NonNullable<RunView['phases']>[number]['phase']]: string
+} = {
+  detecting: 'Comparing rows',
+  publishing: 'Writing changes',
+  rendering: 'Rendering requests',
+  sending: 'Sending requests',
+  finishing: 'Finishing',
+}
+
 type StatedSync = Pick<SyncView, 'state' | 'lastRun' | 'trouble'>
 
 /** A sync of which no process can take care, or whose schedule pauses since processes died at its runs. */

@@ -1,4 +1,5 @@
 /** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
+import { PHASE_NAMES } from '@sluice/contracts/views/state-words'
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import { runInWords } from '@sluice/contracts/views/state-words'
 import type { Op } from '@sluice/contracts/state'
@@ -103,14 +104,14 @@ export function runDetails(
   return `${lines.join('\n')}\n`
 }
 
-/** A table of the phases: `detecting`, `1.2 s`, and the time at which it began. */
+/** A table of the phases: `Comparing rows`, `1.2 s`, and the time at which it began. */
 function phaseLines({ phases = [] }: RunView, { now, timeZone, columns }: SummaryOptions): readonly string[] {
   if (phases.length === 0) return []
   const paint = painter(false)
   const rows = phases.map(({ phase, startedAt, endedAt, failed }) => {
     const took = elapsed(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))
     return [
-      `  ${phase}`,
+      `  ${PHASE_NAMES[phase]}`,
       endedAt === null ? `${took} so far` : failed === true ? `${took}, failed` : took,
       `from ${clockTime(startedAt, timeZone)}`,
     ]

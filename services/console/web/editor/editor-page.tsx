@@ -35,6 +35,7 @@ import { PreviewPane, usePreview, type Previewed } from './preview-pane.tsx'
 import {
   isShared,
   isUnchosen,
+  labelOf,
   namesOf,
   reusedBy,
   startBehind,
@@ -305,7 +306,7 @@ function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | 
       options={[
         ...(waits ? [[UNCHOSEN, `Choose a ${kind}`] as const] : []),
         ['', 'A new one'],
-        ...names.map(each => [each, each] as const),
+        ...names.map(each => [each, labelOf(resources, kind, each)] as const),
       ]}
       onChoose={choose}
     />

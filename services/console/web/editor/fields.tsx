@@ -221,7 +221,8 @@ export function SwitchField({
   )
 }
 
-const SECRET = /^\$\{secret:([^}]+)\}$/
+/** A text may also hold a secret beside other letters, as `Bearer ${secret:token}` does. */
+const SECRET = /\$\{secret:([^}]+)\}/
 
 interface SecretFieldProps extends FieldProps {
   /** The suggested name of the secret. */
@@ -274,7 +275,16 @@ export function SecretField({
           name={secret ?? suggested}
           start={secret === undefined ? value : ''}
           hosts={hosts}
-          onSet={name => change(withValue(text, path, `\${secret:${name}}`))}
+          onSet={name => {
+            const reference = `\${secret:${name}}`
+            change(
+              withValue(
+                text,
+                path,
+                secret === undefined ? reference : value.replace(SECRET, () => reference),
+              ),
+            )
+          }}
           onClose={() => setSets(false)}
         />
       ) : null}

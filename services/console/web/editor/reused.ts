@@ -13,6 +13,7 @@ import {
   type Draft,
   type Kind,
 } from './draft.ts'
+import { titleIn } from '../ui/named.tsx'
 import type { Start } from './use-editing.ts'
 
 /** A stored resource that is edited, with the version that the edit started from. */
@@ -38,6 +39,12 @@ const named = (resources: Resources, kind: Kind, name: string): ResourceView | u
 
 export const namesOf = (resources: Resources, kind: ResourceView['kind']): readonly string[] =>
   resources.filter(each => each.kind === kind).map(({ name }) => name)
+
+/** A name as lists of choices show it: with the title before it, if there is one. */
+export function labelOf(resources: Resources, kind: Kind, name: string): string {
+  const title = titleIn(named(resources, kind, name)?.spec ?? {})
+  return title === undefined ? name : `${title} (${name})`
+}
 
 /** The stored resources that a draft names. */
 export function reusedBy(draft: Draft, resources: Resources): Stored {

@@ -5,6 +5,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef, useState, type ComponentProps, type ReactElement, type ReactNode } from 'react'
 import { call } from '../api/client.ts'
 import { useMay, whyOff } from '../api/session.ts'
+import { SyncName } from '../syncs/sync-name.tsx'
 import { count, duration } from '../ui/format.ts'
 import { isInDialog } from '../ui/dialog.tsx'
 import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
@@ -91,7 +92,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           [
             'Sync',
             <Link key="sync" to="/syncs/$name" params={{ name: sync }}>
-              {sync}
+              <SyncName name={sync} />
             </Link>,
           ],
           [

@@ -58,7 +58,7 @@ export function RequestFilters({ filter, onChange }: FiltersProps): ReactElement
       <ChosenFilter
         label="Sync"
         value={filter.sync}
-        choices={data?.syncs.map(({ name }) => name) ?? []}
+        choices={data?.syncs.map(({ name, title = name }) => [name, title] as const) ?? []}
         onChange={sync => onChange({ sync })}
       />
       <TypedFilter label="Status" value={filter.status} onChange={status => onChange({ status })} />

@@ -4,6 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { attemptsQuery, type AttemptsFilter } from '../api/queries.ts'
+import { SyncName } from '../syncs/sync-name.tsx'
 import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { count, duration, pathOf } from '../ui/format.ts'
 import { More } from '../ui/list-table.tsx'
@@ -75,7 +76,7 @@ const COLUMNS: readonly DataColumn<AttemptView>[] = [
       attempt === 0 ? <span className="quiet">not sent</span> : <HttpStatus status={status} />,
   },
   { name: 'Outcome', looks: 'request-more', cell: ({ outcome }) => <Outcome outcome={outcome} /> },
-  { name: 'Sync', looks: 'request-more', cell: ({ sync }) => sync },
+  { name: 'Sync', looks: 'request-more', cell: ({ sync }) => <SyncName name={sync} /> },
   {
     name: 'Key',
     looks: 'request-more',

@@ -21,7 +21,7 @@ import {
   withValue,
 } from '../editor/draft.ts'
 import { problemAt } from '../editor/fields.tsx'
-import { namesOf, syncsThatUse } from '../editor/reused.ts'
+import { labelOf, namesOf, syncsThatUse } from '../editor/reused.ts'
 import { SelectField } from '../editor/select-field.tsx'
 import { DestinationStep } from '../editor/steps/destination-step.tsx'
 import { ModelStep } from '../editor/steps/model-step.tsx'
@@ -30,6 +30,7 @@ import { useRested, type Editing } from '../editor/use-editing.ts'
 import { useYamlShown, WaitsForYaml, YamlButton, YamlEditor, YamlPane } from '../editor/yaml-pane.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { many } from '../ui/format.ts'
+import { titleIn } from '../ui/named.tsx'
 import { keepText, keptText } from '../ui/kept-text.ts'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
@@ -121,7 +122,7 @@ function ResourceForm(props: FormProps): ReactElement {
   }
   return (
     <Page
-      title={stored === null ? `New ${kind}` : `Edit ${stored.name}`}
+      title={stored === null ? `New ${kind}` : `Edit ${titleIn(stored.spec) ?? stored.name}`}
       lead={<UsedBy kind={kind} name={stored?.name ?? null} resources={resources} />}
       actions={
         <>
@@ -233,7 +234,9 @@ function SourceChoice({
       }
       options={[
         ['', 'Choose a source'],
-        ...[...new Set([...names, ...(name === '' ? [] : [name])])].map(each => [each, each] as const),
+        ...[...new Set([...names, ...(name === '' ? [] : [name])])].map(
+          each => [each, labelOf(resources, 'source', each)] as const,
+        ),
       ]}
       onChoose={chosen => editing.change(withValue(editing.text, ['source'], chosen || undefined))}
     />

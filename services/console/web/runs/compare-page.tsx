@@ -7,6 +7,7 @@ import { call } from '../api/client.ts'
 import { figuresQuery, runQuery } from '../api/queries.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { useMay } from '../api/session.ts'
+import { SyncName, useSyncTitle } from '../syncs/sync-name.tsx'
 import { ButtonLink } from '../ui/button.tsx'
 import { many } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
@@ -62,12 +63,13 @@ export function ComparePage(): ReactElement {
 function Compared({ runs }: { readonly runs: Two<RunView> }): ReactElement {
   const { before, after } = runs
   const mayRead = useMay('read')
+  const title = useSyncTitle(before.sync)
   return (
     <Page
-      title={`Two runs of ${before.sync}`}
+      title={`Two runs of ${title ?? before.sync}`}
       lead={
         <Link to="/syncs/$name" params={{ name: before.sync }}>
-          {before.sync}
+          <SyncName name={before.sync} />
         </Link>
       }
       actions={

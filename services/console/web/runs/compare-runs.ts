@@ -1,8 +1,8 @@
 /** The differences of two runs, as lines of tables. */
+import { PHASE_NAMES } from '@sluice/contracts/views/state-words'
 import type { RunView } from '@sluice/contracts/api'
 import type { RunAnswers, RunFigures } from '@sluice/contracts/views/history-views'
 import { count, duration } from '../ui/format.ts'
-import { PHASE_NAMES } from './now-in-words.ts'
 import { totalsOf, triggersOf } from './totals.ts'
 
 export interface ComparedLine {

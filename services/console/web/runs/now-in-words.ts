@@ -5,15 +5,6 @@ import { totalsOf } from './totals.ts'
 
 type Phase = NonNullable<RunView['phases']>[number]['phase']
 
-/** The work of each phase, in words. */
-export const PHASE_NAMES: { readonly [phase in Phase]: string } = {
-  detecting: 'Comparing rows',
-  publishing: 'Writing changes',
-  rendering: 'Rendering requests',
-  sending: 'Sending requests',
-  finishing: 'Finishing',
-}
-
 /** While a run waits for one of these, it sends nothing. */
 const STOPS: ReadonlySet<string> = new Set(['breaker', 'throttled', 'secret', 'token', 'limits-store'])
 

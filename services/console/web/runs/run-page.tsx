@@ -7,6 +7,7 @@ import { ask } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts'
 import { runQuery, syncsQuery } from '../api/queries.ts'
 import { StreamSection } from '../syncs/stream-section.tsx'
+import { useSyncTitle } from '../syncs/sync-name.tsx'
 import { TroubleActions } from '../syncs/trouble-actions.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { RoleButton } from '../ui/for-role.tsx'
@@ -36,10 +37,7 @@ export function RunPage(): ReactElement {
 
 function OneRun({ id }: { readonly id: string }): ReactElement {
   const { data: run, error, isPending } = useQuery(runQuery(id))
-  const { data: title } = useQuery({
-    ...syncsQuery,
-    select: ({ syncs }) => syncs.find(({ name }) => name === run?.sync)?.title,
-  })
+  const title = useSyncTitle(run?.sync)
   const events = useFollowedRun(id)
   if (isPending)
     return (
@@ -94,12 +92,27 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
 }
 
 /** What mends the trouble of the sync, on the page of the run that shows it. */
-function Mend({ run: { id, sync } }: { readonly run: RunView }): ReactElement | null {
+function Mend({ run: { id, sync, failing } }: { readonly run: RunView }): ReactElement | null {
   const { data: trouble } = useQuery({
     ...syncsQuery,
     select: ({ syncs }) => syncs.find(({ name }) => name === sync)?.trouble,
   })
-  return trouble === undefined || trouble.run !== id ? null : <TroubleActions trouble={trouble} />
+  if (trouble === undefined || trouble.run !== id) return null
+  const { fix } = trouble
+  return (
+    <>
+      {failing === true && fix?.act === 'set-secret' ? (
+        <p>
+          Its requests carry the secret{' '}
+          <Link to="/secrets">
+            <code>{fix.name}</code>
+          </Link>
+          .
+        </p>
+      ) : null}
+      <TroubleActions trouble={trouble} />
+    </>
+  )
 }
 
 /** The places of the error. A message that the error itself has is not shown again. */

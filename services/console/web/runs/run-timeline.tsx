@@ -1,8 +1,8 @@
 /** The phases of a run on a time line. They overlap: a run renders and sends while it writes changes. */
+import { PHASE_NAMES } from '@sluice/contracts/views/state-words'
 import type { RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { duration, localTime, utcTime } from '../ui/format.ts'
-import { PHASE_NAMES } from './now-in-words.ts'
 
 interface Span {
   readonly name: string

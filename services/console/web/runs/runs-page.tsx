@@ -10,9 +10,9 @@ import { DataTable, type DataColumn } from '../ui/data-table.tsx'
 import { count, duration } from '../ui/format.ts'
 import { ChosenFilter } from '../ui/chosen-filter.tsx'
 import { More } from '../ui/list-table.tsx'
-import { Named } from '../ui/named.tsx'
 import { Empty, Loading, Page, Time, Trouble } from '../ui/parts.tsx'
 import { streamInWords } from '../syncs/stream-in-words.ts'
+import { SyncName } from '../syncs/sync-name.tsx'
 import { RunState } from './run-state.tsx'
 import { totalsOf } from './totals.ts'
 
@@ -37,7 +37,7 @@ export function RunsPage(): ReactElement {
         <ChosenFilter
           label="Sync"
           value={sync}
-          choices={syncs?.syncs.map(({ name }) => name) ?? []}
+          choices={syncs?.syncs.map(({ name, title = name }) => [name, title] as const) ?? []}
           onChange={value => set({ sync: value })}
         />
         <ChosenFilter
@@ -189,13 +189,9 @@ function Cause({ run: { sync, cause, stream, failedStarts = 1 } }: { readonly ru
 }
 
 function SyncLink({ name }: { readonly name: string }): ReactElement {
-  const { data: title } = useQuery({
-    ...syncsQuery,
-    select: ({ syncs }) => syncs.find(sync => sync.name === name)?.title,
-  })
   return (
     <Link to="/syncs/$name" params={{ name }}>
-      <Named name={name} title={title} />
+      <SyncName name={name} />
     </Link>
   )
 }

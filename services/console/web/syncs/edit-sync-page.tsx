@@ -6,6 +6,7 @@ import { resourceQuery, resourcesQuery } from '../api/queries.ts'
 import { STARTING_DRAFT, textOf, type Draft, type Kind } from '../editor/draft.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
 import type { Stored, StoredResource } from '../editor/reused.ts'
+import { titleIn } from '../ui/named.tsx'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 
 export function EditSyncPage(): ReactElement {
@@ -61,7 +62,7 @@ function Editor({ name, stored }: { readonly name: string; readonly stored: Stor
   const [draft] = useState(() => draftOf(stored))
   return (
     <EditorPage
-      title={`Edit ${name}`}
+      title={`Edit ${(start.sync && titleIn(start.sync.spec)) ?? name}`}
       place={`sync.${name}`}
       start={draft}
       stored={start}

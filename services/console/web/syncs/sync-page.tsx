@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement, type ReactNode } from 'react'
 import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
-import { resourceQuery, syncsQuery } from '../api/queries.ts'
+import { resourceQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { useMay, whyOff } from '../api/session.ts'
 import { Lineage } from '../resources/lineage.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
@@ -17,6 +17,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { ForRole } from '../ui/for-role.tsx'
 import { rows } from '../ui/format.ts'
 import { Labels } from '../ui/labels.tsx'
+import { titleIn } from '../ui/named.tsx'
 import { Facts, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
@@ -71,11 +72,11 @@ export function SyncPage(): ReactElement {
             </>
           )}
           <Link to="/resources/$kind/$name" params={{ kind: 'model', name: sync.model }}>
-            {sync.model}
+            <ResourceName kind="model" name={sync.model} />
           </Link>{' '}
           →{' '}
           <Link to="/resources/$kind/$name" params={{ kind: 'destination', name: sync.destination }}>
-            {sync.destination}
+            <ResourceName kind="destination" name={sync.destination} />
           </Link>
         </>
       }
@@ -117,6 +118,23 @@ export function SyncPage(): ReactElement {
       <Grave name={name} lastRun={sync.lastRun} />
     </Page>
   )
+}
+
+interface ResourceNameProps {
+  readonly kind: 'model' | 'destination'
+  readonly name: string
+}
+
+/** The title of a resource, or its name without one. */
+function ResourceName({ kind, name }: ResourceNameProps): ReactElement {
+  const { data: title } = useQuery({
+    ...resourcesQuery,
+    select: ({ resources }) => {
+      const found = resources.find(each => each.kind === kind && each.name === name)
+      return found === undefined ? undefined : titleIn(found.spec)
+    },
+  })
+  return <bdi>{title ?? name}</bdi>
 }
 
 function Definition({ name }: { readonly name: string }): ReactElement {
