@@ -15,6 +15,16 @@ const run = promisify(execFile)
 /** Options for a log of changes, row by row. */
 export const MARIADB_OPTIONS = ['--log-bin', '--binlog-format=ROW', '--server-id=1']
 
+/**
+ * Options for a log that many tests follow at once. Each stream takes a slot, and a second one to compare.
+ */
+export const POSTGRES_OPTIONS = [
+  'wal_level=logical',
+  'max_replication_slots=100',
+  'max_wal_senders=100',
+  'max_connections=300',
+].flatMap(setting => ['-c', setting])
+
 interface User {
   readonly uid: number
   readonly gid: number
@@ -59,7 +69,7 @@ export async function startPostgres(workspace: Workspace): Promise<LocalService>
     return runService(workspace, {
       name: 'postgres',
       address: `postgres://postgres@127.0.0.1:${port}/postgres`,
-      command: [postgres, ...place, '-c', 'wal_level=logical', '-c', 'fsync=off'],
+      command: [postgres, ...place, ...POSTGRES_OPTIONS, '-c', 'fsync=off'],
       options: { user },
       answers: () =>
         run(ready, ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres']).then(

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { MARIADB_OPTIONS, writeCertificate } from './databases.ts'
+import { MARIADB_OPTIONS, POSTGRES_OPTIONS, writeCertificate } from './databases.ts'
 import { freePorts } from './ports.ts'
 import { differentSettings } from './kafka-settings.ts'
 import { exchange } from './probes.ts'
@@ -79,7 +79,7 @@ function recipe(name: ServiceName, port: number): Recipe {
         image: 'postgres:15',
         innerPort: 5432,
         env: { POSTGRES_HOST_AUTH_METHOD: 'trust' },
-        args: ['-c', 'wal_level=logical'],
+        args: POSTGRES_OPTIONS,
         address: `postgres://postgres@127.0.0.1:${port}/postgres`,
         // This is an SSLRequest, which the server answers with one byte.
         answers: () => answered(exchange(port, Buffer.from('0000000804d2162f', 'hex'))),
