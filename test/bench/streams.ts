@@ -40,6 +40,8 @@ const WARM_UP_SECONDS = 5
 /** Nothing more arrives if nothing has arrived for so long. */
 const QUIET_MS = 3_000
 const IDLE_SECONDS = 30
+/** A stream that does not send a change within this time does not follow its topic yet. */
+const FOLLOWS_MS = 20_000
 const CLIENTS = 4
 const ROWS_PER_TRANSACTION = 10_000
 const NOTHING: Usage = { cpuSeconds: 0, peakRssMb: 0 }
@@ -164,13 +166,13 @@ async function catchUp(ground: StreamGround, postgres: string, receiver: Receive
   while ((await seen()) < backlog) await pause(100)
   await quiet(receiver)
   const usage = await serving.usage()
-  const { rows, firstAt, lastAt } = await receiver.stats()
+  const { rows, requests, firstAt, lastAt } = await receiver.stats()
   const rate = rows / (((lastAt ?? 0) - (firstAt ?? 0)) / 1000)
   const begins = `the first ${(firstAt ?? 0) - start} ms after the start`
   note(
     `backlog of ${backlog.toLocaleString('en')} rows, followed table`,
     '50,000 rows/s',
-    `${perSecond(rate)}, ${begins}`,
+    `${perSecond(rate)}, ${(rows / requests).toFixed(1)} rows a request, ${begins}`,
     [NOTHING, usage],
   )
   await serving[Symbol.asyncDispose]()
@@ -197,8 +199,10 @@ async function idle(ground: StreamGround, brokers: string, receiver: Receiver): 
   for (let at = 1, follow = 0; follow < names.length; at += 1) {
     await receiver.reset()
     await produce(at)
-    await pause(QUIET_MS)
-    follow = (await receiver.stats()).rows
+    for (const until = Date.now() + FOLLOWS_MS; follow < names.length && Date.now() < until; ) {
+      await pause(100)
+      follow = (await receiver.stats()).rows
+    }
   }
   const took = (Date.now() - start) / 1000
   await producer.disconnect()
