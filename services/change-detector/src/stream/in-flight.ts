@@ -20,7 +20,7 @@ interface SliceInFlight {
 
 export class InFlight<W> {
   readonly #keys = new Map<string, KeyInFlight<W>>()
-  /** By form, how many keys are in flight. */
+  /** By form, how many keys are in flight that are not their own form. Most keys are. */
   readonly #forms = new Map<string, number>()
   /** By partition, the slices that were not heard of, the oldest first. */
   readonly #slices: readonly SliceInFlight[][]
@@ -44,8 +44,9 @@ export class InFlight<W> {
     return this.#bytes
   }
 
+  /** True if a key of this form is in flight. */
   hasForm(form: string): boolean {
-    return this.#forms.has(form)
+    return this.#keys.has(form) || this.#forms.has(form)
   }
 
   has(key: string): boolean {
@@ -71,7 +72,7 @@ export class InFlight<W> {
       this.#keys.set(key, { slice, partition, wanted, bytes })
       this.#bytes += bytes
       const form = formOf(key)
-      this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1)
+      if (form !== key) this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1)
     }
     this.#slices[partition]?.push({ slice, keys: changes.map(({ key }) => key), end: null })
   }
@@ -105,11 +106,12 @@ export class InFlight<W> {
         if (known === undefined) continue
         this.#keys.delete(key)
         this.#bytes -= known.bytes
+        keys.push(key)
         const form = formOf(key)
+        if (form === key) continue
         const left = (this.#forms.get(form) ?? 1) - 1
         if (left > 0) this.#forms.set(form, left)
         else this.#forms.delete(form)
-        keys.push(key)
       }
     return keys
   }

@@ -5,7 +5,6 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
-import type { Row } from '@sluice/contracts/values'
 import { reasonHash } from '@sluice/domain/answers/failed-group'
 import type { EndedKey } from '../../port.ts'
 import type { StreamedChange, StreamFeed } from '../../stream-port.ts'
@@ -13,7 +12,7 @@ import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, OUTCOMES } from 
 import { bytesOf, storedForm } from './known-keys.ts'
 import { isBefore, nextKey, type NextKey, type Place } from './next-key.ts'
 import type { RowShapes } from './row-shapes.ts'
-import type { SqlValue, StreamFile } from './stream-file.ts'
+import type { StreamFile } from './stream-file.ts'
 import { ENTERED, SAME_ROW, UNCERTAIN } from './tables.ts'
 
 /** The small columns of a key. */
@@ -335,27 +334,34 @@ export class Taking {
   #write(bytes: Uint8Array, stored: Stored, next: NextKey | null): void {
     const { kind, partition, place, outcome, uncertainSince, open, due, hasCaptured } = stored
     const { epoch = 0, order = '', muted = null, row = null, wanted = null } = next ?? {}
-    this.#file.run(
-      WRITE,
-      ...[bytes, kind, partition, place?.run ?? null, place?.slice ?? null, place?.seq ?? null, outcome],
-      ...[uncertainSince, open, due, hasCaptured, epoch, order, muted, ...this.#rows(row, wanted)],
-    )
-  }
-
-  /** The values of `shape`, `wanted_shape`, `content` and `wanted`. */
-  #rows(row: Row | null, wanted: Row | null): readonly SqlValue[] {
-    const stored = row === null ? null : this.#shapes.store(row)
+    const content = row === null ? null : this.#shapes.store(row)
     const own = wanted === null || wanted === row ? null : this.#shapes.store(wanted)
     const isSame =
       wanted !== null &&
-      stored !== null &&
-      (own === null || (own.shape === stored.shape && own.content === stored.content))
-    return [
-      stored?.shape ?? null,
+      content !== null &&
+      (own === null || (own.shape === content.shape && own.content === content.content))
+    // This runs for each change. Lists that are spread would cost more than all else here.
+    this.#file.run(
+      WRITE,
+      bytes,
+      kind,
+      partition,
+      place?.run ?? null,
+      place?.slice ?? null,
+      place?.seq ?? null,
+      outcome,
+      uncertainSince,
+      open,
+      due,
+      hasCaptured,
+      epoch,
+      order,
+      muted,
+      content?.shape ?? null,
       isSame ? SAME_ROW : (own?.shape ?? null),
-      stored?.content ?? null,
+      content?.content ?? null,
       isSame ? null : (own?.content ?? null),
-    ]
+    )
   }
 
   #delete(key: string, bytes: Uint8Array, stored: Stored): void {

@@ -328,14 +328,7 @@ function madeRow(table: FollowedTable, tuple: Tuple, old: OldTuple | null): Made
     let value: Value = null
     if (text === UNCHANGED) lacks.push(name)
     else if (text !== null && fromLog === null)
-      composites.push({
-        column,
-        text,
-        fill: json => {
-          setMember(row, name, json)
-          if (texts !== null) texts[index] = escaped(json.text)
-        },
-      })
+      composites.push(compositeOf({ row, texts, index, column, text }))
     else if (text !== null && fromLog !== null) {
       value = fromLog(text)
       if (value === null) return cannotHold(column, text)
@@ -346,6 +339,26 @@ function madeRow(table: FollowedTable, tuple: Tuple, old: OldTuple | null): Made
   const key = keyOf(table, whole)
   if (key === null) return 'a column of its key is null, or not in the log'
   return { key, row, lacks, composites, texts }
+}
+
+function compositeOf({
+  row,
+  texts,
+  index,
+  column,
+  text,
+}: {
+  readonly row: { [name: string]: Value }
+  readonly texts: (string | null)[] | null
+  readonly index: number
+  readonly column: FollowedColumn
+  readonly text: string
+}): Composite {
+  const fill = (json: JsonText): void => {
+    setMember(row, column.name, json)
+    if (texts !== null) texts[index] = escaped(json.text)
+  }
+  return { column, text, fill }
 }
 
 /** As a comparison says it of the same row. */

@@ -116,18 +116,22 @@ function relation(reader: Reader): LoggedRelation {
 }
 
 function tuple(reader: Reader): Tuple {
-  return Array.from({ length: reader.short() }, () => {
-    switch (reader.letter()) {
-      case 'n':
-        return null
-      case 'u':
-        return UNCHANGED
-      case 't':
-        return reader.textOf(reader.int())
-      default:
-        throw corrupt('a value has an unknown form')
-    }
-  })
+  const values: Tuple[number][] = []
+  for (let left = reader.short(); left > 0; left -= 1) values.push(valueOf(reader))
+  return values
+}
+
+function valueOf(reader: Reader): Tuple[number] {
+  switch (reader.letter()) {
+    case 'n':
+      return null
+    case 'u':
+      return UNCHANGED
+    case 't':
+      return reader.textOf(reader.int())
+    default:
+      throw corrupt('a value has an unknown form')
+  }
 }
 
 /** Takes the fields of a message in turn. Throws `RangeError` at its end. */
