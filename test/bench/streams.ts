@@ -199,7 +199,7 @@ async function idle(ground: StreamGround, brokers: string, receiver: Receiver): 
   for (let at = 1, follow = 0; follow < names.length; at += 1) {
     await receiver.reset()
     await produce(at)
-    for (const until = Date.now() + FOLLOWS_MS; follow < names.length && Date.now() < until; ) {
+    for (const until = Date.now() + FOLLOWS_MS; follow < names.length && Date.now() < until;) {
       await pause(100)
       follow = (await receiver.stats()).rows
     }
