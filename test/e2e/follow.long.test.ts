@@ -17,6 +17,20 @@ it.skipIf(inject('postgresUrl') === null)(
     await using followed = await FollowedProject.open('removalGuard: { share: 0.5, rows: 100 }')
     const { table, stream } = followed
     const { received, project } = stream
+    const checked = await project.sluice('validate', '--connect')
+    expect(checked.exitCode, checked.stderr).toBe(0)
+    expect((await project.sluice('preview', STREAM)).stdout).toMatch(/sluice.* up` sends each change/)
+    expect(await followed.query('SELECT slot_name FROM pg_replication_slots')).toEqual([])
+    expect(await followed.query('SELECT pubname FROM pg_publication')).toEqual([])
+    await followed.query('CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader')
+    const yaml = await project.read('project.yaml')
+    const asReader = followed.postgres.address.replace('postgres@', 'reader@')
+    await project.write('project.yaml', yaml.replace('${POSTGRES_URL}', asReader))
+    const refused = await project.sluice('validate', '--connect')
+    await project.write('project.yaml', yaml)
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toContain('as a superuser, run ALTER ROLE reader REPLICATION')
+
     stream.up()
     await changeInEachWay([table], { bulk: [table], equal: what => stream.equal(table, what) })
     expect(received.repeats).toBe(0)
@@ -35,5 +49,10 @@ it.skipIf(inject('postgresUrl') === null)(
     await project.sluice('approve', id)
     await stream.equal(table, 'an emptied table')
     expect(received.repeats).toBe(0)
+
+    await stream.end('SIGINT')
+    const { stdout: syncs } = await project.sluice('syncs')
+    expect(syncs).toContain('interrupted')
+    expect(syncs).not.toMatch(/running|streaming/)
   },
 )

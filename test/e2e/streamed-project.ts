@@ -57,7 +57,7 @@ export class StreamedProject implements AsyncDisposable {
     this.#server?.kill(signal)
   }
 
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  async end(signal: 'SIGINT' | 'SIGKILL' | 'SIGTERM'): Promise<void> {
     this.#server?.kill(signal)
     await this.#closed
   }

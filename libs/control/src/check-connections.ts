@@ -21,6 +21,8 @@ import { resourceKey, type Project, resolveDefinition } from '@sluice/project/pr
 /** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {
   describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
+  /** Checks that the changes of the source can be read. It makes nothing there that stays. */
+  checkStream(definition: Definition, signal: AbortSignal): Promise<void>
   /** The rights of the source's login beyond reading, as phrases such as `is a superuser`. */
   excessRights(source: SourceSpec, signal: AbortSignal): Promise<readonly string[]>
   assertKey(model: ModelSpec, columns: readonly Column[]): void
@@ -98,6 +100,9 @@ class Check {
       if (this.problems.length === 0) warnings.push(...(await this.#rightsOf(source)))
     }
     for (const spec of specs) if (spec.kind === 'sync') this.#checkTemplates(spec.name, columns)
+    for (const spec of specs)
+      if (spec.kind === 'sync' && spec.schedule === 'continuous' && columns.has(spec.model))
+        await this.#checkStream(spec.name)
     const encrypted = (await reached).filter(found => found !== null).sort(byName)
     warnings.push(...encrypted.flatMap(destination => expiring(destination, Date.now())))
     const numbers = { sources: sources.length, queries: models.length, destinations: destinations.length }
@@ -138,6 +143,15 @@ class Check {
       this.#connections.assertTemplates(definition, found)
     } catch (error) {
       this.#note(error, definition.sync)
+    }
+  }
+
+  async #checkStream(sync: string): Promise<void> {
+    const definition = resolveDefinition(this.#project, sync)
+    try {
+      await this.#connections.checkStream(definition, this.#signal)
+    } catch (error) {
+      this.#note(error, definition.source)
     }
   }
 

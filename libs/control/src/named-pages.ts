@@ -17,10 +17,12 @@ export async function syncsPageOf(
     deliveredSince,
     label,
     runsSchedules,
+    isAtWork,
     refusedOf,
     ...paging
   }: SyncsQuery & {
     readonly runsSchedules: boolean
+    readonly isAtWork: boolean
     readonly refusedOf: (sync: string) => Promise<RefusedRun | null>
     readonly signal: AbortSignal
   },
@@ -41,7 +43,7 @@ export async function syncsPageOf(
     const refused = await refusedOf(spec.name)
     const destination = destinations.get(spec.destination)
     const credentials = destination === undefined ? null : credentialsOf(destination)
-    return syncView(spec, past, { at, hasFigures, runsSchedules, refused, credentials })
+    return syncView(spec, past, { at, hasFigures, runsSchedules, isAtWork, refused, credentials })
   })
   return { syncs, next }
 }

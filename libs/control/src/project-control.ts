@@ -112,6 +112,8 @@ export interface ProjectHost {
   readonly openNoticeSenders: OpenNoticeSenders
   /** False where no process starts the runs of schedules. */
   readonly runsSchedules?: boolean
+  /** False where no process works on any run. */
+  readonly isAtWork?: boolean
   /** Called once the project is published. */
   readonly onPublished?: OnPublished
 }
@@ -470,9 +472,10 @@ export class ProjectControl implements Control {
   }
 
   /** The facts of syncs that history does not know. */
-  #syncFacts(signal: AbortSignal): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'refusedOf'> {
+  #syncFacts(signal: AbortSignal): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'isAtWork' | 'refusedOf'> {
     return {
       runsSchedules: this.#host.runsSchedules ?? true,
+      isAtWork: this.#host.isAtWork ?? true,
       refusedOf: sync => this.#refused.of(sync, () => this.#definitionOf(sync, signal)),
     }
   }

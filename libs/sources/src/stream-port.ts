@@ -44,6 +44,11 @@ export interface StreamSource extends AsyncDisposable {
     from: StreamPosition | null,
     options: Signalled & { readonly toldAt?: number },
   ): Promise<OpenedStream>
+  /**
+   * Rejects with the error with which `open` would reject, and makes nothing that stays. Absent where `open`
+   * makes nothing.
+   */
+  check?(model: ModelSpec, options: Signalled): Promise<void>
   /** Gives up what `open` has made at the source, for `reset` and deletion. Resolves if there is nothing. */
   release(model: ModelSpec, options: Signalled): Promise<void>
 }

@@ -455,6 +455,7 @@ export async function connectionsOf(
   const sourceOptions = sourceOptionsOf(options, kept)
   const connections = connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
+    openStream: (source, sync) => openStreamSource(source, { ...sourceOptions, sync }),
     openSender: () => senderOf({ connections: 1, ...networkOf(env) }),
     secretFor: sourceOptions.secretFor,
     secretOf: secretsOf(env, kept),

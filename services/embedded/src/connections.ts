@@ -12,6 +12,7 @@ import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { Environment } from '@sluice/runtime/environment'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'
+import type { StreamSource } from '@sluice/sources/stream-port'
 import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
 import type { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
 import { resolveTarget, type Profile, type Target } from '@sluice/delivery/destination/target'
@@ -55,6 +56,8 @@ const KNOCK_TIMEOUT_MS = 10_000
 
 interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
+  /** Opens the source of a stream. */
+  readonly openStream: (spec: SourceSpec, sync: string) => Promise<StreamSource>
   readonly openSender: () => HttpSender
   readonly secretFor: SecretFor
   /** Values of secrets, wherever they may go. */
@@ -63,7 +66,7 @@ interface Openers {
 
 export function connectionsWith(
   env: Environment,
-  { openSource, openSender, secretFor, secretOf }: Openers,
+  { openSource, openStream, openSender, secretFor, secretOf }: Openers,
 ): Connections {
   // The settings are the same as in delivery, so that a connection fails here if it would fail there.
   const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
@@ -71,6 +74,10 @@ export function connectionsWith(
     async describe(spec, model, signal) {
       await using source = await openSource(spec)
       return await source.describe(model, { signal })
+    },
+    async checkStream({ source: spec, model, sync }, signal) {
+      await using source = await openStream(spec, sync.name)
+      await source.check?.(model, { signal })
     },
     async excessRights(spec, signal) {
       // A source on files has no login, and would start a process for nothing. Nobody asks Kafka for the

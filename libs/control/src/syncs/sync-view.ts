@@ -9,7 +9,10 @@ import { isoTime } from '@sluice/domain/iso-time'
 import type { SyncPast } from '../port.ts'
 import { troubleOf } from './trouble-of.ts'
 
-/** `at` is now, in ms since 1970. With `hasFigures`, the view has the counts of the last runs. */
+/**
+ * `at` is now, in ms since 1970. With `hasFigures`, the view has the counts of the last runs. With `isAtWork:
+ * false` no process works on any run, so one that has not ended is interrupted.
+ */
 export function syncView(
   spec: SyncSpec,
   past: SyncPast,
@@ -17,12 +20,14 @@ export function syncView(
     at,
     hasFigures,
     runsSchedules = true,
+    isAtWork = true,
     refused = null,
     credentials = null,
   }: {
     readonly at: number
     readonly hasFigures: boolean
     readonly runsSchedules?: boolean
+    readonly isAtWork?: boolean
     readonly refused?: RefusedRun | null
     readonly credentials?: Credentials | null
   },
@@ -42,7 +47,7 @@ export function syncView(
   return {
     ...{ name, ...(title === undefined ? {} : { title }), ...(labels.length === 0 ? {} : { labels }) },
     ...{ model, destination, paused, schedule },
-    state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
+    state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, { paused, isAtWork }),
     lastRun: lastRun ?? null,
     ...(past.stream === null || spec.schedule !== 'continuous' ? {} : { stream: past.stream }),
     ...(queuedRuns === 0 ? {} : { queuedRuns }),
@@ -95,9 +100,12 @@ function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
 }
 
 /** The state of a sync by its runs, which are the newest first. */
-function stateOf(runs: readonly RunView[], paused: boolean): SyncView['state'] {
+function stateOf(
+  runs: readonly RunView[],
+  { paused, isAtWork }: { readonly paused: boolean; readonly isAtWork: boolean },
+): SyncView['state'] {
   const is = (status: RunView['status']): boolean => runs.some(run => run.status === status)
-  if (is('running')) return 'running'
+  if (isAtWork && is('running')) return 'running'
   if (is('queued')) return 'queued'
   if (is('held')) return 'held'
   if (runs[0]?.setAside === true) return 'set-aside'

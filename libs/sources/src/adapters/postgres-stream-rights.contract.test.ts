@@ -36,8 +36,10 @@ describe.skipIf(url === null)('following a table', { timeout: 60_000 }, () => {
   }
   const fails = async (test: FollowedTest, model: ModelSpec = test.model, source = test.open()) => {
     await using opened = source
+    const checked = await errorOf(opened.check?.(model, { signal }) ?? Promise.resolve())
     const error = await errorOf(opened.open(model, null, { signal }))
     expect(error.code).toBe('config')
+    expect(checked.message).toBe(error.message)
     return error.message
   }
   const publications = async (name: string) =>
@@ -77,6 +79,14 @@ describe.skipIf(url === null)('following a table', { timeout: 60_000 }, () => {
     await source.release(model, { signal })
     expect(await slots(slot)).toBe(0)
     expect(await publications(slot)).toBe(1)
+  })
+
+  it('is checked, and leaves nothing behind', async () => {
+    await using test = await tables.make('CREATE TABLE FOLLOWED (id int PRIMARY KEY)')
+    await using source = test.open()
+    await source.check?.(test.model, { signal })
+    expect(await slots(test.slot)).toBe(0)
+    expect(await publications(test.slot)).toBe(0)
   })
 
   it('gives back the slot and the publication that it has made', async () => {

@@ -95,6 +95,10 @@ class PostgresStreamSource implements StreamSource {
     return { kind: 'reader', reader }
   }
 
+  async check(model: ModelSpec, { signal }: Signalled): Promise<void> {
+    await this.#server.run(signal, connected => this.#server.check(connected, model))
+  }
+
   async release(_: ModelSpec, { signal }: Signalled): Promise<void> {
     await this.#server.run(signal, ({ client, follow }) => releaseAll(client, follow))
   }

@@ -52,7 +52,9 @@ export const command: Command = {
     }
     await using control = await openControl(context)
     await using next = await control.preview('preview', asked, { signal })
-    return await (json ? printJson : printText)(context, next, asked)
+    if (json) return await printJson(context, next, asked)
+    const { spec } = await control.call('getResource', { kind: 'sync', name: asked.sync }, { signal })
+    return await printText(context, next, { ...asked, isStream: spec['schedule'] === 'continuous' })
   },
 }
 
@@ -92,7 +94,7 @@ async function printJson(
 async function printText(
   context: CommandContext,
   next: Preview,
-  asked: PreviewInput<'preview'>,
+  { isStream, ...asked }: PreviewInput<'preview'> & { readonly isStream: boolean },
 ): Promise<ExitCode> {
   const { stdout } = context
   const options = outputOptions(context)
@@ -115,7 +117,7 @@ async function printText(
     stdout.write(previewItem(previewed, options))
   }
   stdout.write(
-    previewEnd(next, { sync: asked.sync, narrowing: asked, shown, rows, isCut, isSample }, options),
+    previewEnd(next, { sync: asked.sync, narrowing: asked, shown, rows, isCut, isStream, isSample }, options),
   )
   return exitCode(next, isRejected)
 }

@@ -38,6 +38,20 @@ it('names the command that says what to do about a held run', () => {
   expect(text).toContain('`sluice runs show R2` says what you can do')
 })
 
+it('calls a run interrupted that no process works on, and says which command goes on with a stream', () => {
+  const stream = {
+    ...{ since: AT, comparing: null, read: 1, unreadable: 0, lagRecords: null, lagSeconds: null },
+    ...{ committedAt: null, rowsPerSecond: 0, minutes: [] },
+  }
+  const streamed: Partial<SyncView> = {
+    ...{ schedule: 'continuous', stream, lastRun: { ...run, stream }, waiting: [] },
+  }
+  expect(textOf(undefined, streamed)).toMatch(/running +streaming[^]*has streamed for/)
+  const text = textOf(undefined, { ...streamed, state: 'idle' })
+  expect(text).toMatch(/idle +interrupted[^]*No process runs these schedules now: `sluice up` does/)
+  expect(text).not.toContain('streamed')
+})
+
 it('says from now when Sluice tries again, and leaves times in the words of an API as they are', () => {
   const trouble = { isFailing: true, fix: null, since: AT, runs: 1, run: 'R2' }
   const text = '`crm` answers HTTP 429. Sluice tries again at 2026-01-01T00:14:30.000Z.'

@@ -86,7 +86,7 @@ export function syncsText(
     page.syncs.map(sync => [
       safe(sync.name),
       syncStateInWords(sync.state),
-      lastRunInWords(sync),
+      isInterrupted(sync) ? 'interrupted' : lastRunInWords(sync),
       sync.lastRun === null ? '' : ago(sync.lastRun, now),
       sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
       number(sync.rows.failed + sync.rows.heldBack),
@@ -118,7 +118,8 @@ function remarksOn(
   }: { readonly now: number; readonly paint: Paint; readonly called: OutputOptions['called'] },
 ): readonly string[] {
   const lines: string[] = []
-  if (stream !== undefined) lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
+  if (stream !== undefined && !isInterrupted({ state, lastRun }))
+    lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
   if (trouble !== undefined) {
     lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
     if (state === 'held' && trouble.run !== null)
@@ -143,9 +144,16 @@ function troubleText(
 }
 
 /** True for a sync with a schedule that no process runs. */
-export function isUnattended({ schedule, paused, nextRunAt, state }: SyncView): boolean {
+export function isUnattended(sync: SyncView): boolean {
+  const { schedule, paused, nextRunAt, state } = sync
+  if (paused || state === 'held') return false
   // A stream is at work without an instant that comes next.
-  return typeof schedule !== 'string' && !paused && state !== 'held' && nextRunAt === null
+  return schedule === 'continuous' ? isInterrupted(sync) : schedule !== 'manual' && nextRunAt === null
+}
+
+/** True if the last run has not ended, and no process works on it. */
+function isInterrupted({ state, lastRun }: Pick<SyncView, 'state' | 'lastRun'>): boolean {
+  return lastRun?.status === 'running' && state !== 'running'
 }
 
 function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {

@@ -2,6 +2,7 @@
 import { loggerFor } from '../cli-logger.ts'
 import type { Command } from '../command.ts'
 import { openUp } from '../compose.ts'
+import type { Up } from '../folder/serve-folder.ts'
 import { EXIT } from '../exit-codes.ts'
 import { showEnvironment, teller } from '../output/notice.ts'
 
@@ -30,7 +31,8 @@ export const command: Command = {
   },
 }
 
-function servingText({ url, syncs }: { readonly url: string; readonly syncs: readonly string[] }): string {
+function servingText({ url, syncs, streams }: Pick<Up, 'url' | 'syncs' | 'streams'>): string {
   const names = syncs.length === 0 ? 'no sync yet' : syncs.join(', ')
-  return `sluice serves ${url}\n  syncs  ${names}\n  API    ${url}/api/v1/openapi.json\n  Ctrl-C ends it\n`
+  const each = streams.map(name => `  stream ${name}: each change is sent as it comes\n`).join('')
+  return `sluice serves ${url}\n  syncs  ${names}\n${each}  API    ${url}/api/v1/openapi.json\n  Ctrl-C ends it\n`
 }

@@ -206,7 +206,7 @@ export class FolderControl implements Control {
     const { catalog, hostOf, hasHistory, openToRead } = this.#options
     return new ProjectControl(catalog, {
       ...hostOf({ isAtWork: false }),
-      ...{ hasHistory: hasHistory(), runsSchedules: false },
+      ...{ hasHistory: hasHistory(), runsSchedules: false, isAtWork: false },
       open: openToRead,
     })
   }

@@ -79,6 +79,8 @@ export interface Up extends AsyncDisposable {
   readonly url: string
   /** The names of the syncs. */
   readonly syncs: readonly string[]
+  /** The names of those that are streams and not paused. */
+  readonly streams: readonly string[]
   /** Rejects if a service fails for good. */
   readonly ended: Promise<void>
 }
@@ -147,6 +149,9 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   return {
     url,
     syncs: namesOf(project, 'sync'),
+    streams: [...project.resources.values()].flatMap(spec =>
+      spec.kind === 'sync' && spec.schedule === 'continuous' && spec.paused !== true ? [spec.name] : [],
+    ),
     ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -71,6 +71,9 @@ describe('a preview for people', () => {
         PLAIN,
       ).trim()
     expect(end({})).toBe('`sluice run people` sends this')
+    expect(end({ isStream: true })).toBe(
+      'a comparison with the whole table would send this; `sluice up` sends each change as it comes',
+    )
     expect(end({}, { ...NEXT, notices: ['the removal guard would hold the run'] })).toBe(
       '`sluice run people` sends this, unless a note above says otherwise',
     )

@@ -64,6 +64,8 @@ export function previewEnd(
     /** The number of rows in these requests. */
     readonly rows: number
     readonly isCut: boolean
+    /** True for a stream, of which no command sends this. */
+    readonly isStream?: boolean
     /**
      * True if the requests are samples: they show rows of the model instead of rows that would have changed.
      */
@@ -73,7 +75,7 @@ export function previewEnd(
 ): string {
   const paint = painter(options.color)
   const { added, changed, removed } = next.counts
-  const { sync, narrowing, shown, rows, isCut, isSample = false } = shownPart
+  const { sync, narrowing, shown, rows, isCut, isStream = false, isSample = false } = shownPart
   const all = added + changed + removed
   if (isSample) {
     const { trigger = '' } = narrowing
@@ -96,7 +98,9 @@ export function previewEnd(
   const unless = next.notices.length === 0 ? '' : ', unless a note above says otherwise'
   const hint = isNarrowed
     ? 'requests of the chosen rows alone; a run puts them together with the others'
-    : `\`${asTyped(`sluice run ${sync}`, options.called)}\` sends this${unless}`
+    : isStream
+      ? `a comparison with the whole table would send this; \`${asTyped('sluice up', options.called)}\` sends each change as it comes${unless}`
+      : `\`${asTyped(`sluice run ${sync}`, options.called)}\` sends this${unless}`
   return `\n${paint('dim', hint)}\n`
 }
 

@@ -14,6 +14,7 @@ import { abandon, connect, connectForReplication } from './connection.ts'
 import { columnsState, findTable, type FollowedTable } from './followed-table.ts'
 import { lsnOf, lsnText } from './pgoutput.ts'
 import {
+  assertSlotPossible,
   ensurePublication,
   ensureSlot,
   findPublication,
@@ -136,6 +137,19 @@ export class FollowedServer {
     const { id } = await ensurePublication(client, follow, table)
     await ensureSlot(client, follow)
     return { table, history: (await logOf(client, table, id)).history }
+  }
+
+  /** Rejects as `prepare` would, and makes nothing that stays. */
+  async check({ client, follow }: Connected, model: ModelSpec): Promise<void> {
+    const table = await this.table(client, model)
+    await table.query?.[Symbol.asyncDispose]()
+    await client.query('BEGIN')
+    try {
+      await ensurePublication(client, follow, table)
+    } finally {
+      await client.query('ROLLBACK')
+    }
+    await assertSlotPossible(client, follow)
   }
 
   /** Resolves with a break if the log does not go on at the position. Makes nothing. */

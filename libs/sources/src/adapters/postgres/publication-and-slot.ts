@@ -184,14 +184,7 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
   const { slot, source } = names
   const found = await findSlot(client, names)
   if (found !== null && found.lost === null) return
-  const { rows } = await client.query<{ level: string }>(
-    `SELECT pg_catalog.current_setting('wal_level') AS level`,
-  )
-  if (rows[0]?.level !== 'logical')
-    throw new SluiceError(
-      'config',
-      `Source ${source}: PostgreSQL keeps no log that can be followed (wal_level is ${rows[0]?.level ?? 'unknown'}): as a superuser, run ALTER SYSTEM SET wal_level = logical, and restart the server.`,
-    )
+  await assertLogical(client, source)
   const name = client.escapeLiteral(slot)
   if (found !== null)
     await onceFree(client, () => client.query(`SELECT pg_catalog.pg_drop_replication_slot(${name})`))
@@ -200,6 +193,28 @@ export async function ensureSlot(client: Client, names: FollowNames): Promise<vo
   } catch (error) {
     throw noSlot(error, names)
   }
+}
+
+/** Rejects with `config` if the slot cannot be made, or is of another kind. Makes none. */
+export async function assertSlotPossible(client: Client, names: FollowNames): Promise<void> {
+  const found = await findSlot(client, names)
+  await assertLogical(client, names.source)
+  const { rows } = await client.query<{ left: number }>(
+    `SELECT (pg_catalog.current_setting('max_replication_slots')::int - count(*))::int AS left FROM pg_catalog.pg_replication_slots`,
+  )
+  // A comparison takes a second one.
+  if ((rows[0]?.left ?? 0) < (found === null ? 2 : 1)) throw noneLeft(names.source)
+}
+
+async function assertLogical(client: Client, source: string): Promise<void> {
+  const { rows } = await client.query<{ level: string }>(
+    `SELECT pg_catalog.current_setting('wal_level') AS level`,
+  )
+  if (rows[0]?.level !== 'logical')
+    throw new SluiceError(
+      'config',
+      `Source ${source}: PostgreSQL keeps no log that can be followed (wal_level is ${rows[0]?.level ?? 'unknown'}): as a superuser, run ALTER SYSTEM SET wal_level = logical, and restart the server.`,
+    )
 }
 
 /**
@@ -294,13 +309,13 @@ function codeOf(error: unknown): string {
 }
 
 function noSlot(error: unknown, { source, user }: FollowNames): unknown {
-  if (codeOf(error) === NONE_LEFT)
-    return new SluiceError(
-      'config',
-      `Source ${source}: PostgreSQL has no replication slot left, and a comparison takes a second one for a while: as a superuser, run ALTER SYSTEM SET max_replication_slots = … with a higher number, and restart the server, or drop a slot that nobody uses (SELECT * FROM pg_replication_slots).`,
-      { cause: error },
-    )
+  if (codeOf(error) === NONE_LEFT) return noneLeft(source, error)
   return codeOf(error) === NOT_PERMITTED ? lacksReplication(error, source, user) : error
+}
+
+function noneLeft(source: string, cause?: unknown): SluiceError {
+  const message = `Source ${source}: PostgreSQL has no replication slot left, and a comparison takes a second one for a while: as a superuser, run ALTER SYSTEM SET max_replication_slots = … with a higher number, and restart the server, or drop a slot that nobody uses (SELECT * FROM pg_replication_slots).`
+  return new SluiceError('config', message, { cause })
 }
 
 /** The error for a login that may not read the log. */
