@@ -472,7 +472,9 @@ export class ProjectControl implements Control {
   }
 
   /** The facts of syncs that history does not know. */
-  #syncFacts(signal: AbortSignal): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'isAtWork' | 'refusedOf'> {
+  #syncFacts(
+    signal: AbortSignal,
+  ): Pick<Parameters<typeof syncsPageOf>[2], 'runsSchedules' | 'isAtWork' | 'refusedOf'> {
     return {
       runsSchedules: this.#host.runsSchedules ?? true,
       isAtWork: this.#host.isAtWork ?? true,
