@@ -49,7 +49,7 @@ export async function errorOf(promise: Promise<unknown>): Promise<SluiceError> {
 }
 
 export function sourceContract(name: string, harness: () => SourceHarness): void {
-  describe(`${name} as a source`, { timeout: 60_000 }, () => {
+  describe(`${name} as a source`, { timeout: 120_000 }, () => {
     const { signal } = new AbortController()
     let folder = ''
     let source: Source
