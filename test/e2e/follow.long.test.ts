@@ -50,6 +50,20 @@ it.skipIf(inject('postgresUrl') === null)(
     await stream.equal(table, 'an emptied table')
     expect(received.repeats).toBe(0)
 
+    const retried = await project.sluice('retry', STREAM)
+    expect(retried.exitCode, retried.stderr).toBe(0)
+    expect(retried.stdout).toContain('none waits for a retry')
+    const resynced = await project.sluice('resync', STREAM)
+    expect(resynced.exitCode, resynced.stderr).toBe(0)
+    expect(received.take(stream.api.requests).repeats).toBe(1)
+
+    // The next run goes on with the stream.
+    await expect
+      .poll(async () => (await stream.runs())[0], PATIENCE)
+      .toMatchObject({
+        ...{ status: 'running', cause: 'schedule' },
+        stream: { comparing: null },
+      })
     await stream.end('SIGINT')
     const { stdout: syncs } = await project.sluice('syncs')
     expect(syncs).toContain('interrupted')

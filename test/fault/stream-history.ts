@@ -357,7 +357,7 @@ class StreamHistory {
 
   async #within<T>(work: Promise<T>, what: string | (() => string)): Promise<T> {
     const over = new AbortController()
-    const late = sleep(HANGS_AFTER_MS, null, { signal: over.signal }).then(
+    const late = this.#tooLate(over.signal).then(
       async () => {
         const runs = await this.#project.runs().catch((error: unknown) => String(error))
         this.#api.stamp(`the runs: ${JSON.stringify(runs)}`)
@@ -369,6 +369,14 @@ class StreamHistory {
       return await Promise.race([work, late])
     } finally {
       over.abort()
+    }
+  }
+
+  /** Resolves once so much time has passed without an outage that another history may have caused. */
+  async #tooLate(signal: AbortSignal): Promise<void> {
+    for (let seen = -1; seen !== this.#world.outages();) {
+      seen = this.#world.outages()
+      await sleep(HANGS_AFTER_MS, null, { signal })
     }
   }
 
