@@ -9,11 +9,12 @@ const MAX_CLICKS = 35
 export const RUN_MS = 60_000
 
 /**
- * Counts the clicks of a tab. A choice in a list takes two, and so does a file: one opens it, one chooses.
+ * Counts the clicks of a tab. A choice in a list takes two, and so does a file: one opens it, one chooses. A
+ * click that misses since the page moves is taken back before it reaches the document, and tried again.
  */
 const COUNTER = `
   const count = clicks => sessionStorage.setItem('clicks', Number(sessionStorage.getItem('clicks')) + clicks)
-  addEventListener('click', ({ isTrusted }) => { if (isTrusted) count(1) }, { capture: true })
+  document.addEventListener('click', ({ isTrusted }) => { if (isTrusted) count(1) }, { capture: true })
   addEventListener('change', ({ target }) => { if (target.matches('select, [type=file]')) count(2) }, { capture: true })`
 
 /** The hands of somebody with a mouse, who clicks into each field before typing. */

@@ -19,6 +19,7 @@ import { runDetails } from '../output/run-summary.ts'
 import { table } from '../output/table.ts'
 import {
   clockTime,
+  counted,
   number,
   paintStatus,
   runDuration,
@@ -155,7 +156,8 @@ export function runsText(
       runDuration(run, options.now),
       number(run.rowsRead),
       number(totalOf(run.triggers, 'delivered')),
-      number(undeliveredRows(run.triggers)),
+      // The counts of a stream at work have each try of a row.
+      number(run.stream?.waiting ?? undeliveredRows(run.triggers)),
       safe(run.error ?? ''),
     ]),
     { width: options.columns, paint },
@@ -163,6 +165,11 @@ export function runsText(
   for (const { sync, stream, status } of page.runs)
     if (stream !== undefined && status === 'running')
       lines.push(`${safe(sync)} ${streamInWords(stream, options.now)}`)
+  for (const { id, sync, failedStarts = 1 } of page.runs)
+    if (failedStarts > 1)
+      lines.push(
+        paint('dim', `${safe(id)} stands for ${counted(failedStarts, 'failed start')} of ${safe(sync)}`),
+      )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
 }

@@ -61,3 +61,12 @@ it('says from now when Sluice tries again, and leaves times in the words of an A
   const quoted = '3 rows are rejected: HTTP 422: ended at 2026-01-01T00:14:30Z.'
   expect(textOf({ ...trouble, text: quoted, quotesAnswer: true })).toContain(quoted)
 })
+
+it('tells of the rows of a stream that failed, once it has read all of its source', () => {
+  const told = { comparing: null, read: 9, unreadable: 0, lagRecords: 0, committedAt: null, minutes: [] }
+  const stream = { since: AT, ...told, lagSeconds: null, rowsPerSecond: 0 }
+  expect(textOf(undefined, { stream })).toContain('0 rows/min, nothing waits')
+  const rows = { failed: 2, heldBack: 0 }
+  expect(textOf(undefined, { stream, rows })).toContain('0 rows/min, 2 rows failed')
+  expect(textOf(undefined, { stream: { ...stream, lagSeconds: 3 }, rows })).toContain('3.0 s behind')
+})

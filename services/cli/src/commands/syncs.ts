@@ -110,7 +110,7 @@ export function syncsText(
 
 /** What is said of a sync below the table. */
 function remarksOn(
-  { name, waiting, trouble, lastRun, stream, state }: SyncView,
+  { name, waiting, trouble, lastRun, stream, state, rows }: SyncView,
   {
     now,
     paint,
@@ -118,8 +118,9 @@ function remarksOn(
   }: { readonly now: number; readonly paint: Paint; readonly called: OutputOptions['called'] },
 ): readonly string[] {
   const lines: string[] = []
+  const undelivered = rows.failed + rows.heldBack
   if (stream !== undefined && !isInterrupted({ state, lastRun }))
-    lines.push(`${safe(name)} ${streamInWords(stream, now)}`)
+    lines.push(`${safe(name)} ${streamInWords({ ...stream, waiting: undelivered }, now)}`)
   if (trouble !== undefined) {
     lines.push(paint(trouble.isFailing ? 'red' : 'yellow', `${safe(name)}: ${troubleText(trouble, now)}`))
     if (state === 'held' && trouble.run !== null)

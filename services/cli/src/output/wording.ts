@@ -129,9 +129,11 @@ export function paintOutcome(outcome: AttemptView['outcome'], text: string, pain
 
 /** For example `has streamed for 2 h, 720 rows/min, 340 ms behind (7 records)`. */
 export function streamInWords(stream: NonNullable<RunView['stream']>, now: number): string {
-  const { since, comparing, lagRecords, lagSeconds, rowsPerSecond, unreadable } = stream
+  const { since, comparing, lagRecords, lagSeconds, rowsPerSecond, unreadable, waiting = 0 } = stream
   const speed = rowsPerSecond === undefined ? '' : `${number(Math.round(rowsPerSecond * 60))} rows/min, `
-  const lag = lagSeconds === null ? 'nothing waits' : `${elapsed(lagSeconds * 1_000)} behind`
+  // A stream that has read all of its source is behind by the rows that failed.
+  const rest = waiting === 0 ? 'nothing waits' : `${counted(waiting, 'row')} failed`
+  const lag = lagSeconds === null ? rest : `${elapsed(lagSeconds * 1_000)} behind`
   const records = (lagRecords ?? 0) === 0 ? '' : ` (${counted(lagRecords ?? 0, 'record')})`
   const compares = comparing === null ? '' : '; it compares the whole table'
   const aside = unreadable === 0 ? '' : `; ${counted(unreadable, 'record')} cannot be read`
