@@ -7,8 +7,10 @@ import { FollowedProject } from '../e2e/followed-project.ts'
 import type { StreamedProject } from '../e2e/streamed-project.ts'
 import { WrittenProject } from '../e2e/written-project.ts'
 
-/** Only what hangs takes so long, also on a busy machine. */
-const PATIENCE = { timeout: 180_000, interval: 200 }
+/**
+ * A Kafka that stands still is told after two minutes. Only what hangs takes longer, also on a busy machine.
+ */
+const PATIENCE = { timeout: 400_000, interval: 200 }
 
 /** Resolves with the error of the first run that fails. */
 async function errorOf(stream: StreamedProject): Promise<string> {
@@ -23,7 +25,7 @@ async function errorOf(stream: StreamedProject): Promise<string> {
 
 describe.skipIf(inject('kafkaBrokers') === null || inject('postgresUrl') === null)(
   'a stream whose source does not answer',
-  { timeout: 600_000 },
+  { timeout: 900_000 },
   () => {
     it.concurrent('says so of a database that is down, and goes on where it was', async () => {
       await using followed = await FollowedProject.open()
