@@ -23,6 +23,8 @@ export async function writeRequests(
     readonly partition?: number
     /** Returns the number of slices that end behind this many requests; default none. */
     readonly slicesAt?: (requests: number) => number
+    /** Awaited before each request is written. */
+    readonly before?: () => Promise<unknown>
     /** False if the renderer stops before the end. */
     readonly ends?: boolean
   },
@@ -57,6 +59,7 @@ export async function writeRequests(
   }
   endSlices(0)
   for (const [seq, key] of keys.entries()) {
+    await run.before?.()
     const request = sampleRequest({
       ...owned,
       run: begin.run,

@@ -196,7 +196,16 @@ export class PartitionReporter {
     const look = () => {
       const { progress: counts, failures } = ledger
       const slice = this.stream?.slice() ?? null
-      return { counts, slice, failures: failures.version, attempts: recent.version, isIll: recent.isIll }
+      // That it sends is news, too, before the first request is answered.
+      const phases = this.phases.timesOf(ledger.run)
+      return {
+        counts,
+        slice,
+        phases,
+        failures: failures.version,
+        attempts: recent.version,
+        isIll: recent.isIll,
+      }
     }
     let reported = look()
     // If a run comes to a stop, reports go on until no row was finished for a while.
@@ -219,6 +228,7 @@ export class PartitionReporter {
       const isSame =
         now.counts === reported.counts &&
         now.slice === reported.slice &&
+        now.phases === reported.phases &&
         now.failures === reported.failures &&
         now.attempts === reported.attempts
       isIdle = isSame && wait === null && !isNews
