@@ -208,17 +208,20 @@ export class TopicsFollower implements AsyncDisposable {
   async #addAttempts(place: Place, reading: AsyncIterable<ReadBatch>): Promise<void> {
     const { index, io } = this.#options
     const { signal } = this.#stop
+    let stored: number | null = null
     for await (const { records, nextOffset } of reading) {
       for (let i = 0; i < records.length; i += MAX_ATTEMPTS) {
         const placed = await decodeEach(io, records.slice(i, i + MAX_ATTEMPTS), signal)
         for (const { offset, torn } of placed) if (torn !== undefined) this.#passOver(place, offset, torn)
         for (const attempts of byKeys(await this.#attemptsOf(place, placed))) {
-          index.addAttempts({ place, attempts, next: (attempts.at(-1)?.offset ?? 0) + 1 })
+          stored = (attempts.at(-1)?.offset ?? 0) + 1
+          index.addAttempts({ place, attempts, next: stored })
           // Other work gets its turn.
           await sleep(0, { signal })
         }
       }
-      index.addAttempts({ place, attempts: [], next: nextOffset })
+      // Markers, or records that nobody can read, may stand behind the last attempt.
+      if (stored !== nextOffset) index.addAttempts({ place, attempts: [], next: nextOffset })
     }
   }
 
