@@ -27,8 +27,7 @@ import { unchangedWhile } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns, modelCalled } from './query/model-columns.ts'
 import { extractSampled } from './query/sampled.ts'
-import { DUCKDB_SQL } from './query/sql-dialect.ts'
-import { SQLITE_SQL } from './sqlite/sql.ts'
+import { DUCKDB_SQL, SQLITE_SQL } from './query/sql-dialect.ts'
 
 export interface FileSourceOptions {
   readonly spec: FileSourceSpec

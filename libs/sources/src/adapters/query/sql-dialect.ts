@@ -24,3 +24,9 @@ export const DUCKDB_SQL: SqlDialect = {
   quote: quoteIdentifier,
   firstWords: DUCKDB_FIRST_WORDS,
 }
+
+export const SQLITE_SQL: SqlDialect = {
+  ...DUCKDB_SQL,
+  syntax: 'sqlite',
+  firstWords: ['select', 'with', 'values'],
+}

@@ -105,7 +105,7 @@ export function tookTooLong(
   return new SluiceError('query', message, { cause: error, retryable: true })
 }
 
-/** What to do about a table that the server does not find, or does not let the login read. */
+/** The advice about a table that the server does not find, or does not let the login read. */
 export const ADVICE = {
   missing: 'check its name, and its schema',
   closed: 'let an administrator grant the user in `url` the right to read it (GRANT SELECT)',

@@ -11,10 +11,10 @@ import { type Answer, removeResult, type Task } from '../duckdb/messages.ts'
 import { assertColumns, modelCalled } from '../query/model-columns.ts'
 import { placeOfName } from '../query/name-place.ts'
 import { assertBeginsAsQuery, assertOneStatement, refused, sqlOf } from '../query/read-only-query.ts'
+import { SQLITE_SQL } from '../query/sql-dialect.ts'
 import { cannotLoad, queryFailed } from '../server/errors.ts'
 import { loadRows } from '../server/load-rows.ts'
 import { classOf, columnFor, type SqliteColumn, type SqliteValue, type StorageClass } from './columns.ts'
-import { SQLITE_SQL } from './sql.ts'
 
 /** A writer may hold the database this long. */
 const BUSY_MS = 5_000
