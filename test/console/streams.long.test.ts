@@ -12,7 +12,7 @@ const postgresUrl = inject('postgresUrl')
 const SYNC = `people-${randomUUID().slice(0, 8)}`
 const TABLE = SYNC.replaceAll('-', '_')
 const ROWS = 8
-/** The event of a run tells how its stream stands every 15 s, on a busy machine later. */
+/** The event of a run tells how its stream stands every 5 s, on a busy machine later. */
 const TOLD_MS = 60_000
 
 const PROJECT = `

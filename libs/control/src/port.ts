@@ -269,7 +269,10 @@ export interface SampleQuery extends PreviewQuery {
   readonly sample: boolean
 }
 
-/** What to read, as a model says it. Nothing means the names of the topics of a source of type kafka. */
+/**
+ * The rows to read, as a model names them. If it is empty, they are the names of the topics of a source of
+ * type kafka.
+ */
 export interface RowsFrom extends Pick<ModelSpec, 'sql' | 'table' | 'topic' | 'format'> {
   readonly primaryKey?: readonly string[] | undefined
 }

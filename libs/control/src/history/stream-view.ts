@@ -36,7 +36,10 @@ export function streamView(events: readonly RunEvent[], now: number): StreamView
   }
 }
 
-/** Of the last whole minute. If nothing was delivered in it, of the minute that goes on. */
+/**
+ * Returns the speed of the last whole minute. If nothing was delivered in it, that of the minute that goes
+ * on.
+ */
 function speedOf(minutes: readonly StreamMinute[], now: number): number {
   const current = Math.floor(now / MINUTE_MS) * MINUTE_MS
   const deliveredIn = (minute: number): number => minutes.find(({ at }) => at === minute)?.delivered ?? 0

@@ -108,7 +108,7 @@ export function syncsText(
   return `${lines.join('\n')}\n`
 }
 
-/** What is said of a sync below the table. */
+/** Returns the lines about a sync below the table. */
 function remarksOn(
   { name, waiting, trouble, lastRun, stream, state, rows }: SyncView,
   {

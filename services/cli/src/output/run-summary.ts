@@ -1,7 +1,6 @@
 /** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
-import { PHASE_NAMES } from '@sluice/contracts/views/state-words'
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
-import { runInWords } from '@sluice/contracts/views/state-words'
+import { PHASE_NAMES, runInWords } from '@sluice/contracts/views/state-words'
 import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'

@@ -5,7 +5,7 @@ import { setSecret } from '../api/commands.ts'
 import { resourcesQuery, secretsQuery } from '../api/queries.ts'
 import { freeName, nameIn, textAt, valueAt, withValue } from '../editor/draft.ts'
 import { NAME_HINT, Labelled, problemAt, TextField } from '../editor/fields.tsx'
-import { KeptSecretField } from '../editor/kept-secret-field.tsx'
+import { KeptSecretField, secretAs } from '../editor/kept-secret-field.tsx'
 import { namesOf } from '../editor/reused.ts'
 import { SelectField } from '../editor/select-field.tsx'
 import { Ticks } from '../editor/ticks.tsx'
@@ -227,7 +227,7 @@ function WebhookFields({ editing }: { readonly editing: Editing }): ReactElement
         hint="Notices are signed with it (Standard Webhooks): `whsec_` and Base64. Make one here, or type yours."
         withoutPlace="Type the address first: the vault keeps the secret for its host alone."
         suggested={suggested}
-        secret={/^\$\{secret:([^}]+)\}$/.exec(value)?.[1]}
+        secret={secretAs(value)}
         read={typed => ({ value: typed, grant: host === '' ? '' : `${host} alert` })}
         write={(text, secret) => withValue(text, path, secret === undefined ? '' : `\${secret:${secret}}`)}
       />

@@ -1,6 +1,6 @@
 /** The brokers of a source of topics, and the grants that let its secrets go there. */
+import { grantOf, hostOfBroker, joinedHosts } from '../secrets/granted-hosts.ts'
 import { valueAt } from './draft.ts'
-import { grantFor } from './server-url.ts'
 
 /** The brokers of a source as host:port. Empty while there are none. */
 export function brokersIn(source: string): readonly string[] {
@@ -10,9 +10,9 @@ export function brokersIn(source: string): readonly string[] {
 
 /** The grants that let a secret go to all brokers. Empty while there are none. */
 export function grantForBrokers(source: string, isChecked: boolean): string {
-  const hosts = brokersIn(source).map(broker => broker.replace(/:\d*$/, '').replaceAll(/[[\]]/g, ''))
-  return [...new Set(hosts)].map(host => grantFor({ host }, isChecked)).join(', ')
+  return joinedHosts(brokersIn(source).map(broker => grantOf(hostOfBroker(broker), isChecked)))
 }
 
+/** True for a source whose connections are encrypted, to servers whose certificates are checked. */
 export const isTlsChecked = (source: string): boolean =>
   valueAt(source, ['tls']) !== undefined && valueAt(source, ['tls', 'insecure']) !== true

@@ -86,6 +86,9 @@ export function nameIn(text: string): string {
   return textAt(text, ['name'])
 }
 
+/** True for a sync that nobody has to run: it starts by itself, and sends changes as they come. */
+export const isStream = (sync: string): boolean => valueAt(sync, ['schedule']) === 'continuous'
+
 /** The columns of the primary key of a model. */
 export function keysIn(model: string): readonly string[] {
   const value = valueAt(model, ['primaryKey'])

@@ -19,6 +19,9 @@ export interface TypedSecret {
   readonly grant: string
 }
 
+/** The name of the secret that a text is, without anything beside it. */
+export const secretAs = (text: string): string | undefined => /^\$\{secret:([^}]+)\}$/.exec(text)?.[1]
+
 export interface KeptSecretProps {
   readonly editing: Editing
   readonly label: string

@@ -12,7 +12,7 @@ import { useRested } from './use-editing.ts'
 /** A query is sent once nobody has typed for this time. */
 export const TYPED_MS = 400
 
-/** What a model says of its rows: a query, a table or a topic. Both of the latter may have a query, too. */
+/** The rows of a model: a query, a table or a topic. A table and a topic may have a query, too. */
 export interface ModelQuery {
   readonly sql?: string | undefined
   readonly table?: string | undefined

@@ -6,7 +6,7 @@ import { RunProgress } from '../runs/run-now.tsx'
 import { causeText } from '../runs/first-cause.tsx'
 import { LastRunState } from '../runs/run-state.tsx'
 import { streamInWords } from '../syncs/stream-in-words.ts'
-import { isStreaming } from '../syncs/sync-state.tsx'
+import { isStreaming, streamOf } from '../syncs/sync-state.tsx'
 import { Figure } from '../ui/figure.tsx'
 import { count, many } from '../ui/format.ts'
 import { Named } from '../ui/named.tsx'
@@ -85,9 +85,7 @@ function Moving({ sync }: { readonly sync: SyncView }): ReactElement | null {
   const { name, title, lastRun, queuedRuns = 0 } = sync
   if (lastRun === null) return null
   const { firstError } = lastRun
-  const speed = isStreaming(sync)
-    ? streamInWords({ ...sync.stream, waiting: sync.rows.failed + sync.rows.heldBack })
-    : speedInWords(lastRun)
+  const speed = isStreaming(sync) ? streamInWords(streamOf(sync)) : speedInWords(lastRun)
   return (
     <li>
       <div className="moving-head">

@@ -1,4 +1,4 @@
-/** What a run tells people beside its counts, such as a certificate that ends soon. */
+/** The notices of a run, which stand beside its counts: for example, that a certificate ends soon. */
 import type { RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { Section } from '../ui/parts.tsx'

@@ -55,9 +55,10 @@ const NO_URL = { protocol: '', hostname: '' }
 const withoutSecrets = (url: unknown): string => String(url).replaceAll(/\$\{secret:[^}]*\}/g, 'secret')
 
 /** Returns the host of `host:port`. */
-const hostOfBroker = (broker: unknown): string => String(broker).replace(/:\d*$/, '')
+export const hostOfBroker = (broker: unknown): string => String(broker).replace(/:\d*$/, '')
 
-function grantOf(host: string, isChecked: boolean): string {
+/** Returns the grant for a host, which may have the brackets of an IPv6 address. Empty without a host. */
+export function grantOf(host: string, isChecked: boolean): string {
   return host === '' ? '' : grantFor({ host: host.replaceAll(/[[\]]/g, '') }, isChecked)
 }
 

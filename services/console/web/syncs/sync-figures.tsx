@@ -8,7 +8,7 @@ import { clockTime, count, many, rows } from '../ui/format.ts'
 import { Time } from '../ui/parts.tsx'
 import { scheduleInWords } from './schedule-in-words.ts'
 import { lagInWords, unreadInWords } from './stream-in-words.ts'
-import { isOfRun, isStreaming, SyncState } from './sync-state.tsx'
+import { isOfRun, isStreaming, streamOf, SyncState } from './sync-state.tsx'
 
 export function SyncFigures({ sync }: { readonly sync: SyncView }): ReactElement {
   const { lastRun, runs = [], schedule, state } = sync
@@ -40,7 +40,7 @@ export function SyncFigures({ sync }: { readonly sync: SyncView }): ReactElement
         </Figure>
       )}
       {isStreaming(sync) ? (
-        <Figure name="Lag" value={lagInWords({ ...sync.stream, waiting: undelivered })}>
+        <Figure name="Lag" value={lagInWords(streamOf(sync))}>
           {unreadInWords(sync.stream) ?? scheduleInWords(schedule)}
         </Figure>
       ) : (

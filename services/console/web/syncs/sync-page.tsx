@@ -23,6 +23,7 @@ import { ServerMessage } from '../ui/server-message.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { StreamSection } from './stream-section.tsx'
+import { streamOf } from './sync-state.tsx'
 import { SyncFigures } from './sync-figures.tsx'
 import { TroubleActions } from './trouble-actions.tsx'
 
@@ -57,8 +58,7 @@ export function SyncPage(): ReactElement {
   )
   // Rows that were not delivered come first, with their cause. If there are none, the runs do. Keys keep what
   // somebody has open, such as a question, when the order changes.
-  const undelivered = sync.rows.failed + sync.rows.heldBack
-  const lacksRows = undelivered > 0
+  const lacksRows = sync.rows.failed + sync.rows.heldBack > 0
   // The trouble of a run tells of its waits.
   const waits = sync.trouble?.run === sync.lastRun?.id ? [] : sync.waiting
   return (
@@ -109,7 +109,9 @@ export function SyncPage(): ReactElement {
         </div>
       )}
       <SyncFigures sync={sync} />
-      {sync.stream === undefined ? null : <StreamSection stream={{ ...sync.stream, waiting: undelivered }} />}
+      {sync.stream === undefined ? null : (
+        <StreamSection stream={streamOf({ ...sync, stream: sync.stream })} />
+      )}
       {sync.stream === undefined || sync.lastRun === null ? null : <Notices of={sync.lastRun} />}
       {lacksRows ? [failedRows, runs] : [runs, failedRows]}
       <Lineage of={{ kind: 'sync', name }} />

@@ -24,6 +24,12 @@ export const isOfRun = (sync: Stated): boolean =>
 
 type StreamingSync = SyncView & { readonly stream: NonNullable<SyncView['stream']> }
 
+/** The stream of a sync, with its rows that wait for another try. */
+export const streamOf = ({ stream, rows }: Pick<StreamingSync, 'stream' | 'rows'>) => ({
+  ...stream,
+  waiting: rows.failed + rows.heldBack,
+})
+
 /** True for a stream that is at work. */
 export const isStreaming = (sync: SyncView): sync is StreamingSync =>
   sync.stream !== undefined && sync.lastRun?.status === 'running'

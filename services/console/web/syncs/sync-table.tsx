@@ -20,7 +20,7 @@ import { Empty, Section, Time } from '../ui/parts.tsx'
 import { Named } from '../ui/named.tsx'
 import { WaitLine } from '../ui/wait-line.tsx'
 import { streamInWords } from './stream-in-words.ts'
-import { isOfRun, isStreaming, SyncState } from './sync-state.tsx'
+import { isOfRun, isStreaming, streamOf, SyncState } from './sync-state.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
 
@@ -197,7 +197,7 @@ function LastRun({ sync }: { readonly sync: SyncView }): ReactNode {
         <span>
           since <Time at={sync.stream.since} />
         </span>
-        <small>{streamInWords({ ...sync.stream, waiting: sync.rows.failed + sync.rows.heldBack })}</small>
+        <small>{streamInWords(streamOf(sync))}</small>
       </span>
     )
   const { delivered, detected } = totalsOf(sync.lastRun)

@@ -1,7 +1,7 @@
 /** The step for the schedule and the error handling. */
 import type { ReactElement } from 'react'
 import { AnswerRules, RowRules } from '../answer-rules.tsx'
-import { textAt, valueAt, withValue, type Path } from '../draft.ts'
+import { isStream, textAt, valueAt, withValue, type Path } from '../draft.ts'
 import { docsOf } from '../field-docs.ts'
 import { ChoiceField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { LabelsField } from '../labels-field.tsx'
@@ -282,8 +282,6 @@ function StreamFields({ editing }: { readonly editing: Editing }): ReactElement 
     </>
   )
 }
-
-const isStream = (sync: string): boolean => valueAt(sync, ['schedule']) === 'continuous'
 
 /** Sets the schedule. What streams alone have, or have not, goes with it. */
 function scheduled(sync: string, schedule: unknown): string {

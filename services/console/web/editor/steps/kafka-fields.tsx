@@ -3,15 +3,15 @@ import type { ReactElement } from 'react'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
 import { docsOf } from '../field-docs.ts'
 import { Labelled, problemAt, TextField, useWriting } from '../fields.tsx'
+import { grantOf } from '../../secrets/granted-hosts.ts'
 import { isMap } from '../../ui/fields-of.ts'
-import { KeptSecretField, type KeepSecret } from '../kept-secret-field.tsx'
+import { KeptSecretField, type KeepSecret, secretAs } from '../kept-secret-field.tsx'
 import { registryParts, registryUrl, type RegistryParts } from '../registry-url.ts'
 import { SelectField } from '../select-field.tsx'
 import { brokersIn, grantForBrokers, isTlsChecked } from '../brokers.ts'
-import { grantFor } from '../server-url.ts'
 import type { Editing } from '../use-editing.ts'
 
-interface KafkaProps {
+export interface KafkaProps {
   readonly editing: Editing
   readonly keep: { current: KeepSecret | null }
 }
@@ -50,8 +50,6 @@ export function BrokersField({ editing }: { readonly editing: Editing }): ReactE
 
 const MISSING = 'Type a broker, such as kafka.example.com:9092.'
 const WITH_PORTS = 'Each broker needs its port, such as kafka.example.com:9092.'
-
-const SECRET = /^\$\{secret:([^}]+)\}$/
 
 /** The login at the brokers, if they ask for one. */
 export function LoginFields({ editing, keep }: KafkaProps): ReactElement {
@@ -93,7 +91,7 @@ export function LoginFields({ editing, keep }: KafkaProps): ReactElement {
             hint="The vault keeps it for these brokers alone, and no page shows it again."
             withoutPlace="Type the brokers first: the vault keeps a password for its servers alone."
             suggested={`${nameIn(text)}-password`}
-            secret={SECRET.exec(textAt(text, ['sasl', 'password']))?.[1]}
+            secret={secretAs(textAt(text, ['sasl', 'password']))}
             read={typed => ({ value: typed, grant: grantForBrokers(text, isTlsChecked(text)) })}
             write={(into, secret) =>
               withValue(into, ['sasl', 'password'], secret === undefined ? undefined : `\${secret:${secret}}`)
@@ -136,13 +134,13 @@ export function RegistryFields({ editing }: { readonly editing: Editing }): Reac
       )}
     </Labelled>
   )
-  const { host = '' } = URL.parse(parts.url) ?? {}
+  const { hostname = '' } = URL.parse(parts.url) ?? {}
   const isChecked = parts.url.startsWith('https:') && valueAt(text, ['tls', 'insecure']) !== true
   return (
     <details open={parts.url !== ''}>
       <summary>Schema registry, for records in Avro</summary>
       {field('url', 'Schema registry', { hint, placeholder: 'https://registry.example.com:8081' })}
-      {host === '' ? null : (
+      {hostname === '' ? null : (
         <>
           {field('user', 'User of the registry', { hint: 'Empty if the registry asks for no login.' })}
           <KeptSecretField
@@ -153,7 +151,7 @@ export function RegistryFields({ editing }: { readonly editing: Editing }): Reac
             withoutPlace="Type the address of the registry first."
             suggested={`${nameIn(text)}-registry`}
             secret={parts.secret || undefined}
-            read={typed => ({ value: typed, grant: grantFor({ host: hostOf(parts.url) }, isChecked) })}
+            read={typed => ({ value: typed, grant: grantOf(hostname, isChecked) })}
             write={(into, secret = '') => {
               const now = registryParts(textAt(into, path)) ?? parts
               return withValue(into, path, registryUrl({ ...now, secret }) || undefined)
@@ -164,5 +162,3 @@ export function RegistryFields({ editing }: { readonly editing: Editing }): Reac
     </details>
   )
 }
-
-const hostOf = (url: string): string => (URL.parse(url)?.hostname ?? '').replaceAll(/[[\]]/g, '')

@@ -6,7 +6,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, many, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
-import { documentsOf, nameIn, OF_DRAFT, textAt, textOf, valueAt, type Draft } from '../draft.ts'
+import { documentsOf, isStream, nameIn, OF_DRAFT, textAt, textOf, type Draft } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 import { Mistakes, type MistakesProps } from '../mistakes-list.tsx'
 import type { Stored } from '../reused.ts'
@@ -23,7 +23,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
   const { draft, stored, problems, saving } = props
   const changes = changedKinds(draft, stored)
   const [discards, setDiscards] = useState(false)
-  const streams = isStream(draft)
+  const streams = isStream(draft.sync)
   return (
     <>
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
@@ -92,9 +92,6 @@ export function ReviewStep(props: ReviewProps): ReactElement {
   )
 }
 
-/** True for a sync that nobody has to run: it starts by itself, and sends changes as they come. */
-const isStream = (draft: Draft): boolean => valueAt(draft.sync, ['schedule']) === 'continuous'
-
 /** The counts of the next run, from a whole preview of the unsaved draft. */
 function WillSend({
   draft,
@@ -124,7 +121,7 @@ function WillSend({
     )
   if (error !== null) return <Trouble error={error} />
   if (data === undefined) return null
-  const streams = isStream(draft)
+  const streams = isStream(draft.sync)
   const { added, changed, removed } = data.counts
   const counts = [
     ...(added > 0 ? [`${rows(added)} will count as added`] : []),

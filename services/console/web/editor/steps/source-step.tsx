@@ -5,7 +5,7 @@ import { useRef, useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { resourcesQuery } from '../../api/queries.ts'
 import { fileOf, freeName, nameIn, textAt, valueAt, withValue } from '../draft.ts'
-import { grantForBrokers } from '../brokers.ts'
+import { grantForBrokers, isTlsChecked } from '../brokers.ts'
 import { docsOf } from '../field-docs.ts'
 import { ChoiceField, Labelled, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import {
@@ -17,14 +17,14 @@ import {
   type ServerParts,
   type ServerType,
 } from '../server-url.ts'
-import { KeptSecretField, type KeepSecret } from '../kept-secret-field.tsx'
+import { KeptSecretField, type KeepSecret, secretAs } from '../kept-secret-field.tsx'
 import { SelectField } from '../select-field.tsx'
 import { TlsSecret } from '../tls-secrets.tsx'
 import { UploadCertificate } from '../upload-certificate.tsx'
 import { TYPED_MS } from '../model-rows.ts'
 import { namesOf } from '../reused.ts'
 import { useRested, type Editing } from '../use-editing.ts'
-import { BrokersField, LoginFields, RegistryFields } from './kafka-fields.tsx'
+import { BrokersField, type KafkaProps, LoginFields, RegistryFields } from './kafka-fields.tsx'
 import { useFiles } from './tables.tsx'
 import { TestConnection } from './test-connection.tsx'
 
@@ -129,8 +129,6 @@ export function ofType(text: string, type: string, taken: readonly string[]): st
   return isFirst ? withValue(changed, ['name'], freeName(FIRST_NAMES[type] ?? name, taken)) : changed
 }
 
-const SECRET = /^\$\{secret:([^}]+)\}$/
-
 interface ServerProps {
   readonly editing: Editing
   readonly type: ServerType
@@ -141,8 +139,6 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
   const { text } = editing
   const name = nameIn(text)
   const parts = serverParts(textAt(text, ['url']))
-  const tls = valueAt(text, ['tls'])
-  const isChecked = tls !== undefined && valueAt(text, ['tls', 'insecure']) !== true
   const grantIf = (checked: boolean): string =>
     parts === null || parts.host === '' ? '' : grantFor(parts, checked)
   return (
@@ -164,8 +160,8 @@ function ServerFields({ editing, type, keep }: ServerProps): ReactElement {
         hint="The vault keeps it for this server alone, and no page shows it again. A server that asks for none needs none."
         withoutPlace="Type the host first: the vault keeps a password for its server alone."
         suggested={`${name}-password`}
-        secret={SECRET.exec(textAt(text, ['password']))?.[1]}
-        read={typed => ({ value: typed, grant: grantIf(isChecked) })}
+        secret={secretAs(textAt(text, ['password']))}
+        read={typed => ({ value: typed, grant: grantIf(isTlsChecked(text)) })}
         write={(into, secret) =>
           withValue(into, ['password'], secret === undefined ? undefined : `\${secret:${secret}}`)
         }
@@ -198,11 +194,6 @@ function MoreFields({ editing, label }: { readonly editing: Editing; readonly la
       />
     </details>
   )
-}
-
-interface KafkaProps {
-  readonly editing: Editing
-  readonly keep: { current: KeepSecret | null }
 }
 
 function KafkaFields({ editing, keep }: KafkaProps): ReactElement {
@@ -263,7 +254,7 @@ function FollowFields({ editing }: { readonly editing: Editing }): ReactElement 
 
 const isFollowed = (source: string): boolean => valueAt(source, ['follow']) !== undefined
 
-/** What somebody runs at the database before a stream can follow its tables, and as whom. */
+/** Says what somebody runs at the database before a stream can follow its tables, and as whom. */
 function FollowNeeds({ text }: { readonly text: string }): ReactElement {
   const user = `"${(serverParts(textAt(text, ['url']))?.user || 'reader').replaceAll('"', '""')}"`
   const publication = textAt(text, ['follow', 'publication'])

@@ -9,7 +9,7 @@ import { many } from '../../ui/format.ts'
 import { OF_DRAFT, textAt, valueAt } from '../draft.ts'
 import { isReachable, queriedRows, type ChosenRows } from '../model-rows.ts'
 import { hasTables, queryOfTable, useSourceTables, type SourceTable } from '../source-tables.ts'
-import { connectionFault } from './connection-fault.ts'
+import { BrowserFrame, Unknown } from './browser-frame.tsx'
 import { Topics } from './topics.tsx'
 
 interface BrowserProps {
@@ -32,55 +32,34 @@ function Tables({ source, onChoose }: BrowserProps): ReactElement {
   const { data, error, isFetching } = useSourceTables(source, search)
   if (!isReachable(source))
     return <p className="quiet">The tables appear here once the source has a host, a database and a user.</p>
-  if (data === undefined)
-    return error === null ? (
-      <p className="quiet" aria-busy="true">
-        Looking for tables…
-      </p>
-    ) : (
-      <p className="field-error" role="alert">
-        {connectionFault(error, source).words} The step “Source” has a test of the connection.
-      </p>
-    )
+  if (data === undefined) return <Unknown one="table" {...{ source, error }} />
   const schemas = [...new Set(data.tables.map(({ schema }) => schema))]
   const mayHide = data.more || data.tables.length > FEW || search !== ''
   return (
-    <section className="tables" aria-label="Tables of the source" aria-busy={isFetching}>
-      <header>
-        <h3>Tables</h3>
-        {mayHide ? (
-          <input
-            type="search"
-            aria-label="Search for a table"
-            placeholder="Search"
-            value={search}
-            onChange={({ target }) => setSearch(target.value)}
-          />
-        ) : null}
-      </header>
-      <div className="tables-list" tabIndex={0} role="group" aria-label="Tables">
-        {schemas.map(schema => (
-          <div key={schema}>
-            {schemas.length === 1 ? null : <h4>{schema}</h4>}
-            <ul>
-              {data.tables
-                .filter(table => table.schema === schema)
-                .map(table => (
-                  <TableLine key={table.name} {...{ source, table, onChoose }} />
-                ))}
-            </ul>
-          </div>
-        ))}
-        {data.tables.length > 0 ? null : search === '' ? (
-          <p className="quiet">
-            This user may read no table. A grant of SELECT at the database shows it here.
-          </p>
-        ) : (
-          <p className="quiet">No table has this name.</p>
-        )}
-        {data.more ? <p className="quiet">There are more tables. The search finds them.</p> : null}
-      </div>
-    </section>
+    <BrowserFrame
+      one="table"
+      search={mayHide ? { text: search, set: setSearch } : undefined}
+      isBusy={isFetching}
+    >
+      {schemas.map(schema => (
+        <div key={schema}>
+          {schemas.length === 1 ? null : <h4>{schema}</h4>}
+          <ul>
+            {data.tables
+              .filter(table => table.schema === schema)
+              .map(table => (
+                <TableLine key={table.name} {...{ source, table, onChoose }} />
+              ))}
+          </ul>
+        </div>
+      ))}
+      {data.tables.length > 0 ? null : search === '' ? (
+        <p className="quiet">This user may read no table. A grant of SELECT at the database shows it here.</p>
+      ) : (
+        <p className="quiet">No table has this name.</p>
+      )}
+      {data.more ? <p className="quiet">There are more tables. The search finds them.</p> : null}
+    </BrowserFrame>
   )
 }
 

@@ -5,7 +5,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { OF_DRAFT } from '../draft.ts'
 import { isReachable, queriedRows, TYPED_MS, type ChosenRows } from '../model-rows.ts'
 import { useRested } from '../use-editing.ts'
-import { connectionFault } from './connection-fault.ts'
+import { BrowserFrame, Unknown } from './browser-frame.tsx'
 
 /** Below this many topics nobody has to search. */
 const FEW = 9
@@ -33,57 +33,37 @@ export function Topics({
   })
   if (!isReachable(source))
     return <p className="quiet">The topics appear here once the source has a broker.</p>
-  if (data === undefined)
-    return error === null ? (
-      <p className="quiet" aria-busy="true">
-        Looking for topics…
-      </p>
-    ) : (
-      <p className="field-error" role="alert">
-        {connectionFault(error, source).words} The step “Source” has a test of the connection.
-      </p>
-    )
+  if (data === undefined) return <Unknown one="topic" {...{ source, error }} />
   const wanted = search.trim().toLowerCase()
   const found = data.topics.filter(topic => topic.toLowerCase().includes(wanted))
   return (
-    <section className="tables" aria-label="Topics of the source">
-      <header>
-        <h3>Topics</h3>
-        {data.topics.length > FEW ? (
-          <input
-            type="search"
-            aria-label="Search for a topic"
-            placeholder="Search"
-            value={search}
-            onChange={({ target }) => setSearch(target.value)}
-          />
-        ) : null}
-      </header>
-      <div className="tables-list" tabIndex={0} role="group" aria-label="Topics">
-        <ul>
-          {found.slice(0, MOST_SHOWN).map(topic => (
-            <li key={topic} className="table-line">
-              <span className="table-name">{topic}</span>
-              <button
-                type="button"
-                className="small"
-                aria-label={`Use ${topic}`}
-                onClick={() => onChoose({ topic, name: topic.replace(/^.*[.]/, '') })}
-              >
-                Use
-              </button>
-            </li>
-          ))}
-        </ul>
-        {found.length > 0 ? null : data.topics.length === 0 ? (
-          <p className="quiet">This login may see no topic.</p>
-        ) : (
-          <p className="quiet">No topic has this name.</p>
-        )}
-        {found.length > MOST_SHOWN || data.more ? (
-          <p className="quiet">There are more topics. The search finds them, and a name can be typed.</p>
-        ) : null}
-      </div>
-    </section>
+    <BrowserFrame
+      one="topic"
+      search={data.topics.length > FEW ? { text: search, set: setSearch } : undefined}
+    >
+      <ul>
+        {found.slice(0, MOST_SHOWN).map(topic => (
+          <li key={topic} className="table-line">
+            <span className="table-name">{topic}</span>
+            <button
+              type="button"
+              className="small"
+              aria-label={`Use ${topic}`}
+              onClick={() => onChoose({ topic, name: topic.replace(/^.*[.]/, '') })}
+            >
+              Use
+            </button>
+          </li>
+        ))}
+      </ul>
+      {found.length > 0 ? null : data.topics.length === 0 ? (
+        <p className="quiet">This login may see no topic.</p>
+      ) : (
+        <p className="quiet">No topic has this name.</p>
+      )}
+      {found.length > MOST_SHOWN || data.more ? (
+        <p className="quiet">There are more topics. The search finds them, and a name can be typed.</p>
+      ) : null}
+    </BrowserFrame>
   )
 }
