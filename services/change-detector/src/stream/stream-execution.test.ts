@@ -242,13 +242,19 @@ it('begins the next run with the comparison, though another partition of the log
   expect(world.stream.comparisons).toBe(2)
 }, 20_000)
 
-it('holds a run whose removals exceed the guard, and lets them through once they are approved', async () => {
-  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
+/** Delivers twenty rows, and removes twelve of them at the source. */
+async function withTooManyRemovals(world: StreamedWorld) {
   for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
-  await using detector = world.detector()
+  const detector = world.detector()
   await detector.ask()
   await world.equal()
   for (let id = 0; id < 12; id += 1) world.stream.remove(`k${id}`)
+  return detector
+}
+
+it('holds a run whose removals exceed the guard, and lets them through once they are approved', async () => {
+  await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
+  await using detector = await withTooManyRemovals(world)
   await world.until(() => world.runs[0]?.status === 'success')
   await detector.ask()
   await world.until(() => world.runs[1]?.status === 'held')
@@ -261,11 +267,7 @@ it('holds a run whose removals exceed the guard, and lets them through once they
 
 it('ends with what is left of an approval once nothing more comes', async () => {
   await using world = await StreamedWorld.open({ sync: { removalGuard: { share: 0.2, rows: 3 } } })
-  for (let id = 0; id < 20; id += 1) world.put(`k${id}`, 1)
-  await using detector = world.detector()
-  await detector.ask()
-  await world.equal()
-  for (let id = 0; id < 12; id += 1) world.stream.remove(`k${id}`)
+  await using detector = await withTooManyRemovals(world)
   await world.comesTo(() => world.runs.some(({ status }) => status === 'held'), detector)
   const held = world.runs.find(({ status }) => status === 'held')
   world.put('k0', 2)

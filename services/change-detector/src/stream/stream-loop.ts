@@ -335,7 +335,7 @@ export class StreamLoop {
   get #hasDoneWhatWasAsked(): boolean {
     const { isAskedFor, steadyNow } = this.#options
     if (!isAskedFor) return false
-    // What is approved may be fewer removals by now, and nothing tells that the last of them has come.
+    // The table may need fewer removals than are approved, and nothing tells that the last of them has come.
     return this.#allowed === 0 || steadyNow() - this.#busyAt >= NOTHING_CAME_MS
   }
 
