@@ -1,5 +1,5 @@
 /** The body of a trigger's requests: a template, a map of fields, a form, or a column. */
-import { useEffect, useRef, useState, type ReactElement } from 'react'
+import { useEffect, useMemo, useRef, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { ServerMessage } from '../ui/server-message.tsx'
 import { textAt, valueAt, withValue } from './draft.ts'
@@ -79,7 +79,7 @@ export function BodyFields({ editing, path, columns }: BodyProps): ReactElement 
     setLeft({ ...left, [kind]: value })
     change(withValue(text, at, next in left ? left[next] : startOf(next, columns, isBatch)))
   }
-  const words = wordsOf(columns, isBatch)
+  const words = useMemo(() => wordsOf(columns, isBatch), [columns, isBatch])
   const shared = { editing, words, columns, isBatch }
   return (
     <>

@@ -124,7 +124,7 @@ function Editor(props: EditorProps): ReactElement {
   const editings = useEditings(state, { problems, readOnly, stored })
   const inForms = useShownInForms(draft, editings)
   const rows = useModelRows(draft).data
-  const columns = rows?.columns.map(({ name }) => name) ?? []
+  const columns = useMemo(() => rows?.columns.map(({ name }) => name) ?? [], [rows])
   const ownKeys = keysIn(draft.model)
   const keys = ownKeys.length === 0 ? (rows?.key ?? []) : ownKeys
   useWasKept(state.wasKept)

@@ -2,7 +2,7 @@
  * The field mapper: a name of the API on the left, and on the right a column, a constant, a text from a
  * template, an object or a list.
  */
-import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
+import { memo, useCallback, useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { valueAt, withValue } from './draft.ts'
 import {
@@ -61,15 +61,7 @@ interface MapProps extends SharedProps {
 
 function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElement {
   const { columns, readOnly } = shared
-  const [dragged, setDragged] = useState<number | null>(null)
-  const move = (from: number, to: number): void => {
-    const moved = mapping[from]
-    if (moved === undefined || to < 0 || to >= mapping.length) return
-    const rest = mapping.filter((_, index) => index !== from)
-    onChange([...rest.slice(0, to), moved, ...rest.slice(to)])
-  }
-  const set = (index: number, entry: Mapping[number]): void =>
-    onChange(mapping.map((each, at) => (at === index ? entry : each)))
+  const edits = useEdits(mapping, onChange)
   const { list, follow } = useFollowingFocus()
   const used = new Set(mapping.map(([, each]) => columnOf(each)))
   const unused = columns.filter(column => !used.has(column))
@@ -77,49 +69,7 @@ function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElem
     <>
       <ol ref={list}>
         {mapping.map(([name, value], index) => (
-          <li
-            key={index}
-            onDragOver={event => {
-              if (dragged !== null) event.preventDefault()
-            }}
-            onDrop={() => {
-              if (dragged !== null) move(dragged, index)
-              setDragged(null)
-            }}
-            onKeyDown={event => {
-              const step = { ArrowUp: -1, ArrowDown: 1 }[event.key]
-              if (!event.altKey || step === undefined) return
-              event.preventDefault()
-              event.stopPropagation()
-              if (readOnly || index + step < 0 || index + step >= mapping.length) return
-              follow(event, index + step)
-              move(index, index + step)
-            }}
-          >
-            <span
-              className="handle"
-              draggable={!readOnly}
-              aria-hidden="true"
-              onDragStart={() => setDragged(index)}
-            >
-              ⠿
-            </span>
-            <FieldName
-              label={`Name of field ${owner}${index + 1}`}
-              name={name}
-              isTaken={typed => mapping.some(([other], at) => at !== index && other === typed)}
-              readOnly={readOnly}
-              onChange={next => set(index, [next, value])}
-            />
-            <FieldValue
-              {...shared}
-              name={name}
-              owner={`${owner}${index + 1}.`}
-              value={value}
-              onChange={next => set(index, [name, next])}
-              onRemove={() => onChange(mapping.filter((_, at) => at !== index))}
-            />
-          </li>
+          <Field key={index} {...{ ...shared, owner, index, name, value, edits, follow }} />
         ))}
       </ol>
       <div className="actions">
@@ -145,6 +95,100 @@ function MapFields({ owner, mapping, onChange, ...shared }: MapProps): ReactElem
   )
 }
 
+/** What the fields of a map do with it. */
+interface Edits {
+  /** True for a name that another field than this one has. */
+  readonly isTaken: (index: number, name: string) => boolean
+  readonly set: (index: number, entry: Mapping[number]) => void
+  readonly remove: (index: number) => void
+  /** Returns whether there is such a place. */
+  readonly move: (from: number, to: number) => boolean
+  /** Says that a field is dragged. */
+  readonly drag: (index: number) => void
+  readonly isDragging: () => boolean
+  /** Moves the field that is dragged to this place. */
+  readonly drop: (to: number) => void
+}
+
+/** The edits stay the same object, so that a letter draws its own field anew, and not 500 fields. */
+function useEdits(mapping: Mapping, onChange: (mapping: Mapping) => void): Edits {
+  const latest = useRef({ mapping, onChange })
+  latest.current = { mapping, onChange }
+  const [edits] = useState<Edits>(() => editsOf(() => latest.current))
+  return edits
+}
+
+function editsOf(latest: () => Pick<MapProps, 'mapping' | 'onChange'>): Edits {
+  let dragged: number | null = null
+  const move = (from: number, to: number): boolean => {
+    const { mapping, onChange } = latest()
+    const moved = mapping[from]
+    if (moved === undefined || to < 0 || to >= mapping.length) return false
+    onChange(mapping.toSpliced(from, 1).toSpliced(to, 0, moved))
+    return true
+  }
+  return {
+    isTaken: (index, name) => latest().mapping.some(([other], at) => at !== index && other === name),
+    set: (index, entry) => latest().onChange(latest().mapping.with(index, entry)),
+    remove: index => latest().onChange(latest().mapping.toSpliced(index, 1)),
+    move,
+    drag: index => void (dragged = index),
+    isDragging: () => dragged !== null,
+    drop: to => {
+      if (dragged !== null) move(dragged, to)
+      dragged = null
+    },
+  }
+}
+
+interface FieldProps extends SharedProps {
+  readonly owner: string
+  readonly index: number
+  readonly name: string
+  readonly value: unknown
+  readonly edits: Edits
+  readonly follow: (event: KeyboardEvent, to: number) => void
+}
+
+const Field = memo(function Field(props: FieldProps): ReactElement {
+  const { owner, index, name, value, edits, follow, ...shared } = props
+  const { readOnly } = shared
+  return (
+    <li
+      onDragOver={event => {
+        if (edits.isDragging()) event.preventDefault()
+      }}
+      onDrop={() => edits.drop(index)}
+      onKeyDown={event => {
+        const step = { ArrowUp: -1, ArrowDown: 1 }[event.key]
+        if (!event.altKey || step === undefined) return
+        event.preventDefault()
+        event.stopPropagation()
+        if (!readOnly && edits.move(index, index + step)) follow(event, index + step)
+      }}
+    >
+      <span className="handle" draggable={!readOnly} aria-hidden="true" onDragStart={() => edits.drag(index)}>
+        ⠿
+      </span>
+      <FieldName
+        label={`Name of field ${owner}${index + 1}`}
+        name={name}
+        isTaken={typed => edits.isTaken(index, typed)}
+        readOnly={readOnly}
+        onChange={next => edits.set(index, [next, value])}
+      />
+      <FieldValue
+        {...shared}
+        name={name}
+        owner={`${owner}${index + 1}.`}
+        value={value}
+        onChange={next => edits.set(index, [name, next])}
+        onRemove={() => edits.remove(index)}
+      />
+    </li>
+  )
+})
+
 /** The focus follows the field that is moved. */
 function useFollowingFocus() {
   const list = useRef<HTMLOListElement>(null)
@@ -155,9 +199,9 @@ function useFollowingFocus() {
     follows.current = null
     controlsIn(list.current?.children[to])[control]?.focus()
   })
-  const follow = ({ currentTarget, target }: KeyboardEvent, to: number): void => {
+  const follow = useCallback(({ currentTarget, target }: KeyboardEvent, to: number): void => {
     follows.current = { to, control: controlsIn(currentTarget).findIndex(each => each === target) }
-  }
+  }, [])
   return { list, follow }
 }
 
