@@ -11,6 +11,7 @@ import { HealthBadge } from '../resources/destination-health.tsx'
 import { useGoToRun } from '../runs/go-to-run.ts'
 import { SyncState, wordsOf } from '../syncs/sync-state.tsx'
 import { Dialog } from '../ui/dialog.tsx'
+import { titleIn } from '../ui/named.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { findChoices } from './find-choices.ts'
 import { PLACES } from './places.ts'
@@ -86,6 +87,10 @@ function stateOfDestination(health: DestinationHealth | undefined): Pick<Choice,
   return { state: DESTINATION_STATES[health.state].text, badge: <HealthBadge health={health} /> }
 }
 
+/** A choice is found by its title, too. */
+const titled = (what: string, title: string | undefined): string =>
+  title === undefined ? what : `${what} · ${title}`
+
 function useChoices(): readonly Choice[] {
   const navigate = useNavigate()
   const follow = useGoToRun()
@@ -106,22 +111,21 @@ function useChoices(): readonly Choice[] {
         choose: () => navigate({ to: '/new/$kind', params: { kind } }),
       })),
       ...syncs.map(sync => ({
-        ...{ name: sync.name, what: sync.title === undefined ? 'sync' : `sync · ${sync.title}` },
+        ...{ name: sync.name, what: titled('sync', sync.title) },
         ...{ state: wordsOf(sync), badge: <SyncState sync={sync} /> },
         choose: () => navigate({ to: '/syncs/$name', params: { name: sync.name } }),
       })),
-      ...others.map(({ kind, name }) => ({
-        ...{ name, what: kind },
+      ...others.map(({ kind, name, spec }) => ({
+        ...{ name, what: titled(kind, titleIn(spec)) },
         ...(kind === 'destination' ? stateOfDestination(health.get(name)) : {}),
         choose: () => navigate({ to: '/resources/$kind/$name', params: { kind, name } }),
       })),
-      ...runnable.map(({ name }) => ({
-        name,
-        what: 'run',
+      ...runnable.map(({ name, title }) => ({
+        ...{ name, what: titled('run', title) },
         choose: () => follow(ask('run', { name })).catch(toastError),
       })),
-      ...editable.map(({ name }) => ({
-        ...{ name, what: 'edit' },
+      ...editable.map(({ name, title }) => ({
+        ...{ name, what: titled('edit', title) },
         choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
       })),
     ]
