@@ -199,7 +199,10 @@ function Progress({ run, events }: { readonly run: RunView; readonly events: Eve
       endedAt !== null ? 'Took' : run.status === 'held' ? 'Open for' : 'Running for',
       startedAt === null ? '' : duration(Math.max(0, endMs - Date.parse(startedAt))),
     ],
-    ['Rows read', run.rowsRead === 0 && run.status !== 'held' && !hasEnded(run) ? 'not known yet' : count(run.rowsRead)],
+    [
+      'Rows read',
+      run.rowsRead === 0 && run.status !== 'held' && !hasEnded(run) ? 'not known yet' : count(run.rowsRead),
+    ],
     ...(run.rowsInvalid === 0
       ? []
       : [['Invalid rows', <strong className="bad">{count(run.rowsInvalid)}</strong>] as const]),
