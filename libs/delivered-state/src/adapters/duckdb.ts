@@ -38,7 +38,7 @@ import { keyColumnsSql } from './state/key-columns.ts'
 import { knownTypesSql, withKnownTypes } from './state/known-columns.ts'
 import { type Keeping, keepRun, keptIn } from './feed/kept-run.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
-import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
+import { GATHERED, LOOSE, orderChanges, pieceTables } from './diff/order-changes.ts'
 import { asChanges, readChanges } from './diff/read-changes.ts'
 import { fillHashes, RowHash } from './diff/row-hash.ts'
 import { COPIED_ROWS } from './diff/read-new-rows.ts'
@@ -457,7 +457,7 @@ class DuckdbDeliveredState implements DeliveredState {
       COPIED,
       ...this.#pieces,
       ...['found', 'model', 'ordered', 'places', 'known', 'collected', 'piece', 'sizes', 'ambiguous'],
-      ...[COPIED_ROWS, GATHERED],
+      ...[COPIED_ROWS, LOOSE, GATHERED],
       ...TWIN_TABLES,
     ]
     const drops = tables.map(table => `DROP TABLE IF EXISTS temp.${table};`)

@@ -4,6 +4,7 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { SizedRows } from './model-rows.ts'
+import { GATHERED } from './order-changes.ts'
 import { rowsOf } from '../sql/rows-of.ts'
 
 /**
@@ -39,11 +40,13 @@ export async function cutPieces(
     pieceRows,
     columns,
     sized,
+    gathered,
   }: {
     readonly rows: number
     readonly pieceRows: number
     readonly columns: number
     readonly sized: SizedRows
+    readonly gathered: boolean
   },
 ): Promise<readonly Piece[]> {
   if (rows === 0) return []
@@ -62,14 +65,17 @@ export async function cutPieces(
     Math.min(MAX_SLAB_ROWS, Math.floor(PIECE_BYTES / SLABS_OF_PIECE / most)),
   )
   // Rows from a slab have at most the bytes of its largest row each, and at most the bytes of the slab
-  // together.
+  // together. Each gathered row may be from another slab, and tells its own size.
+  const ofSlabs = (isNew: boolean, id: 'rid' | 'srid'): string => `
+    SELECT place, least(taken * most, total) AS bytes FROM (
+      SELECT rowid // ${slabRows} AS place, ${id} // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE ${id} IS NOT NULL GROUP BY ALL
+    ) JOIN sizes USING (slab) WHERE is_new = ${isNew}`
+  const ofStored = gathered
+    ? `SELECT place // ${slabRows}, strlen(key) + coalesce(strlen(content), 0) FROM ${GATHERED}`
+    : ofSlabs(false, 'srid')
   const result = await rowsOf(
     connection,
-    `
-    SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
-      SELECT rowid // ${slabRows} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL
-      UNION ALL SELECT rowid // ${slabRows}, false, srid // ${SLAB_ROWS}, count(*) FROM ordered WHERE srid IS NOT NULL GROUP BY ALL
-    ) JOIN sizes USING (is_new, slab) GROUP BY place`,
+    `SELECT place, sum(bytes)::DOUBLE FROM (${ofSlabs(true, 'rid')} UNION ALL ${ofStored}) GROUP BY place`,
   )
   const slabs = new Map(result.map(([slab, bytes]) => [Number(slab), Number(bytes)]))
   await connection.run('DROP TABLE sizes')

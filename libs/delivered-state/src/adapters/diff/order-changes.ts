@@ -19,6 +19,14 @@ const COLLECTED = 'collected'
 const SLICE_PARTS = 4
 /** The table with the stored rows of all changes. It exists only if these rows are narrow and scattered. */
 export const GATHERED = 'gathered'
+/** The same rows before they are sorted. */
+export const LOOSE = 'loose'
+/** Stored rows are looked for among this many row ids at a time, so that a join has few in memory. */
+const JOINED_IDS = 1_000_000
+/** About so many bytes of rows are sorted at a time: DuckDB cannot sort any number within its memory. */
+const SORTED_BYTES = 256_000_000
+/** Bytes that each sorted row takes besides its content. */
+const ROW_BYTES = 48
 /** To find out if stored rows are scattered, their row ids are compared over this many changes. */
 const SPAN_ROWS = 65_536
 /** The pieces of a diff may read the state up to this many times in all. */
@@ -69,15 +77,30 @@ export async function gatherStored(connection: DuckDBConnection, isWide: boolean
     connection,
     `
     SELECT (SELECT coalesce(sum(span), 0)::DOUBLE FROM (
-      SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM stored)`,
+      SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM ordered), count(*),
+      coalesce(max(rowid), -1) + 1, coalesce(avg(size), 0)::DOUBLE FROM stored`,
   )
-  const [spans = 0, stored = 0] = (result[0] ?? []).map(Number)
+  const [spans = 0, changes = 0, stored = 0, ids = 0, bytes = 0] = (result[0] ?? []).map(Number)
   if (spans <= MAX_READINGS * stored) return false
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ${GATHERED} AS
-    SELECT o.place, s.key, s.content FROM (SELECT rowid AS place, srid FROM ordered WHERE srid IS NOT NULL) o
-      JOIN stored s ON s.rowid = o.srid ORDER BY o.place`)
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE ${LOOSE} AS SELECT 0::BIGINT AS place, key, content FROM stored LIMIT 0;
+    CREATE OR REPLACE TEMP TABLE ${GATHERED} AS FROM ${LOOSE}`,
+  )
+  for (const range of rangesUpTo(ids, JOINED_IDS))
+    await connection.run(`
+      INSERT INTO ${LOOSE} SELECT o.place, s.key, s.content
+      FROM (SELECT rowid AS place, srid FROM ordered WHERE ${isInSlice('srid', range)}) o
+        JOIN (SELECT rowid AS srid, key, content FROM stored WHERE ${isInSlice('rowid', range)}) s ON s.srid = o.srid`)
+  for (const range of rangesUpTo(changes, Math.ceil(SORTED_BYTES / (bytes + ROW_BYTES))))
+    await connection.run(
+      `INSERT INTO ${GATHERED} FROM ${LOOSE} WHERE ${isInSlice('place', range)} ORDER BY place`,
+    )
+  await connection.run(`DROP TABLE ${LOOSE}`)
   return true
+}
+
+function* rangesUpTo(end: number, step: number): Generator<Slice> {
+  for (let from = 0; from < end; from += step) yield { from, to: Math.min(from + step, end) }
 }
 
 /** The places in which the rows of a piece are found. */

@@ -67,7 +67,8 @@ export async function* readChanges(
     gathered: !isSmall && (await gatherStored(connection, stored.length > 1)),
     isSmall,
   }
-  const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
+  const { gathered } = joined
+  const measured = { rows, pieceRows, columns: columns.length, sized: found.sized, gathered }
   // Narrow rows without captured values are plain: a piece of them has few bytes, and nothing is joined.
   const isPlain = byColumn && found.slices === null && !found.added.captured && tables.length === 1
   const readings = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
