@@ -79,3 +79,25 @@ it('reads values exactly, and the keys of several columns as a JSON list', async
     },
   ])
 })
+
+it('sorts more rows than DuckDB could sort at once within its memory', async () => {
+  const rows = 1_500_000
+  const twice = 1_000
+  // All over the extract, so that neighbours by key are far apart.
+  const id = `(range * 7919 % ${rows}) % ${rows - twice}`
+  using extract = await extractOf(`SELECT ${id} AS id, repeat('n', 200) AS note FROM range(${rows})`)
+  const columns: readonly Column[] = [{ name: 'id', type: { kind: 'long' } }, text('note')]
+  const options = { file: extract.file, columns, primaryKey: ['id'], memoryLimit: '64MB', signal }
+  await using opened = await openExtractRows(options)
+  expect(opened).toMatchObject({ rowsRead: rows, rowsInvalid: 2 * twice })
+  expect(opened.invalidSamples[0]).toEqual({ key: '0', reason: '2 rows have this primary key' })
+  let keys = 0
+  let last = ''
+  for await (const page of opened.keys())
+    for (const key of page) {
+      if (key <= last) throw new Error(`${key} comes behind ${last}`)
+      last = key
+      keys += 1
+    }
+  expect(keys).toBe(rows - twice)
+})
