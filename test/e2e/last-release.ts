@@ -2,9 +2,10 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { npmEnvironment } from './npm-environment.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BUILD = 'deploy/package/build-package.ts'
@@ -30,11 +31,8 @@ export async function installLastRelease(): Promise<{ readonly program: string }
 
 /** Runs `npm install` of a package in a folder. Resolves with what npm wrote on stderr. */
 export async function installInto(folder: string, tarball: string): Promise<string> {
-  const { PATH = '', HOME, npm_config_cache, npm_config_registry } = process.env
-  // npm takes the first Node on the path, as for a user who has no other.
-  const path = [dirname(process.execPath), PATH].join(delimiter)
-  const env = { PATH: path, HOME, npm_config_cache, npm_config_registry }
-  const { stderr } = await run('npm', ['install', tarball, '--prefer-offline'], { cwd: folder, env })
+  const how = { cwd: folder, env: npmEnvironment() }
+  const { stderr } = await run('npm', ['install', tarball, '--prefer-offline'], how)
   return stderr
 }
 

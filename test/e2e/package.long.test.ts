@@ -10,12 +10,13 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { npmEnvironment } from './npm-environment.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BUILD = join(ROOT, 'deploy/package/build-package.ts')
@@ -67,11 +68,9 @@ interface Ended {
   readonly err: string
 }
 
-/** What a shell of a user has; the settings of npm are those of this checkout otherwise. */
+/** What a shell of a user has. */
 function environment(env: { readonly [name: string]: string } = {}): NodeJS.ProcessEnv {
-  const { PATH = '', HOME, npm_config_cache, npm_config_registry } = process.env
-  const node = [dirname(process.execPath), PATH].join(delimiter)
-  return { PATH: node, HOME, npm_config_cache, npm_config_registry, API_URL: api.url, ...env }
+  return { ...npmEnvironment(), API_URL: api.url, ...env }
 }
 
 function start(command: string, args: readonly string[], env = environment()): ChildProcess {
